@@ -1,0 +1,1 @@
+"""Where it runs: all of Ray. Jobs know specs, never a metric by name."""

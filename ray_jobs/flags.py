@@ -1,0 +1,216 @@
+"""The flags of `plan` and `rescore`: the whole configuration of a night."""
+
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ray_jobs.console import default_store
+from scoring.data.image_folder import ImageFolderSource
+from scoring.data.images import parse_size
+from scoring.data.named import NamedSource
+from scoring.data.parquet import ParquetSource
+from scoring.data.sources import Source
+from scoring.errors import BadData, UserError
+from scoring.keys import Split
+from scoring.registry import metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFlags:
+    """Where the examples are."""
+
+    dataset: str = "digits"
+    """digits, mnist, fashion_mnist, cifar10, cifar100, image_folder or parquet."""
+    data_root: str = ""
+    """Folder with the dataset's files; an image_folder holds <split>/<class>/<image>."""
+    name: str = ""
+    """What to call the dataset in the store; default: --dataset, or the file's or folder's name."""
+    train: str = ""
+    """parquet: file, folder or glob of the training split, local or s3://."""
+    test: str = ""
+    """parquet: file, folder or glob of the test split."""
+    image_column: str = "image"
+    """parquet: encoded images, any format Pillow reads."""
+    label_column: str = "label"
+    """parquet: class index from 0, or class name; null where unknown."""
+    id_column: str = ""
+    """parquet: your own id, kept as `name` in the tables."""
+    class_names: tuple[str, ...] = ()
+    """parquet: names of the classes by index."""
+    image_size: str = "auto"
+    """HxW: resize the short side and crop the centre; auto: all images must have one size."""
+    channels: Literal["auto", "1", "3"] = "auto"
+    """1 grey, 3 colour; auto: what the first images are."""
+    limit_train: int | None = None
+    """Only the first N rows of the training source."""
+    limit_test: int | None = None
+    """Only the first N rows of the test source."""
+    shard_rows: int = 2000
+    """Rows a shard: the unit of work, of resume and of what an appended row costs."""
+    max_corrupt: float = 0.05
+    """Refuse a split with a larger share of undecodable images."""
+
+    def check(self) -> None:
+        """Refuse what can be refused without looking at the data.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        for flag, limit in (("--limit-train", self.limit_train), ("--limit-test", self.limit_test)):
+            if limit is not None and limit <= 0:
+                raise UserError(f"{flag}: expected a number of rows above 0, got {limit}")
+        if self.shard_rows <= 0:
+            raise UserError(f"--shard-rows: expected a number above 0, got {self.shard_rows}")
+        if not 0 <= self.max_corrupt <= 1:
+            raise UserError(f"--max-corrupt: expected a share in [0, 1], got {self.max_corrupt}")
+        if self.image_size != "auto":
+            parse_size(self.image_size)
+
+    def limit(self, split: Split) -> int | None:
+        """The limit of one split."""
+        return self.limit_train if split == "train" else self.limit_test
+
+    def source(self) -> Source:
+        """Open the source that the flags describe.
+
+        Raises:
+            UserError: unknown dataset, or what it needs is missing.
+        """
+        if self.dataset == "parquet":
+            for flag, uri in (("--train", self.train), ("--test", self.test)):
+                if not uri:
+                    raise BadData(f"{flag}: expected a file, folder or glob of Parquet, got none")
+            return ParquetSource(
+                name=self.name or _stem(self.train),
+                train=self.train,
+                test=self.test,
+                image_column=self.image_column,
+                label_column=self.label_column,
+                id_column=self.id_column,
+                class_names=self.class_names,
+                image_size=self.image_size,
+                channels=self.channels,
+                shard_rows=self.shard_rows,
+            )
+        if self.dataset == "image_folder":
+            if not self.data_root:
+                raise BadData("--data-root: expected the folder that holds train/ and test/")
+            return ImageFolderSource(
+                name=self.name or _stem(self.data_root),
+                data_root=self.data_root,
+                image_size=self.image_size,
+                channels=self.channels,
+                shard_rows=self.shard_rows,
+            )
+        return NamedSource(name=self.dataset, data_root=self.data_root, shard_rows=self.shard_rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetFlags:
+    """Which models to score with."""
+
+    fleet: str = "demo"
+    """demo (about 25 runs), standard (about 80) or paper (hundreds)."""
+    net: str = ""
+    """paper_cnn, small_cnn, mlp, resnetv2, a torchvision classifier, or package.module:factory."""
+    recipe: str = ""
+    """quick, paper_mnist, paper_cifar or vog_cifar; default: what suits the fleet and images."""
+    ensemble: Literal["subsets", "seeds"] = "subsets"
+    """Members differ in capacity, training subset and seed, or in seed alone."""
+    seed: int = 0
+    """First seed of the fleet."""
+    models: Literal["reuse", "retrain"] = "reuse"
+    """reuse the fleet that the published scores were made with, or retrain on today's data."""
+    import_runs: str = ""
+    """A manifest (JSON) of your own checkpoints, used as base model and ensemble."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of training; auto: bfloat16 where it pays on this machine."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda where this machine has a GPU."""
+    threads: int | None = None
+    """CPU threads a run, default 1; part of a run's identity, since sums round differently."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineFlags:
+    """How much of the cluster to use; never changes a result."""
+
+    address: str = ""
+    """Ray cluster to join; default: RAY_ADDRESS, else a Ray started for this job."""
+    cpus: int | None = None
+    """CPUs of the Ray started for this job; default: all."""
+    gpus_per_run: float = 0.25
+    """Share of a GPU that a training run takes."""
+    gpus_per_scorer: float = 0.5
+    """Share of a GPU that a scoring actor takes."""
+    train_memory_gb: float = 8.0
+    """Decoded training data held in memory; beyond it, a file on each node's disk is mapped."""
+    cache_memory_gb: float = 1.0
+    """Weights a scoring actor keeps."""
+    outputs_gb: float = 50.0
+    """Keep logits in the store while all of them stay below this."""
+    batch_rows: int = 250
+    """Examples a forward pass when scoring."""
+
+    def check(self) -> None:
+        """Refuse amounts that no machine has.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        for name, value in vars(self).items():
+            if isinstance(value, int | float) and value <= 0:
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag}: expected a number above 0, got {value}")
+
+
+def metric_flags() -> type[Any]:
+    """A dataclass with the Config of every registered metric: `--adv-l2.attack` and so on."""
+    fields = [
+        (
+            name,
+            Annotated[spec.config, tyro.conf.arg(help=spec.summary)],
+            field(default=spec.config()),
+        )
+        for name, spec in metrics().items()
+    ]
+    return make_dataclass("MetricFlags", fields, frozen=True, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightFlags:
+    """All that `plan` and `rescore` take, metric settings aside."""
+
+    store: str = field(default_factory=default_store)
+    """Where artefacts and tables go: a folder or s3://bucket/prefix."""
+    metrics: tuple[str, ...] = ()
+    """Metrics to compute; default: all."""
+    publish_as: Annotated[str, tyro.conf.arg(name="as")] = ""
+    """Publish under this dataset name, beside what is there."""
+    replace: bool = False
+    """Publish over partitions that were made with other settings."""
+    data: tyro.conf.OmitArgPrefixes[DataFlags] = DataFlags()
+    fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = FleetFlags()
+    machine: tyro.conf.OmitArgPrefixes[MachineFlags] = MachineFlags()
+
+
+def parse(argv: list[str] | None, prog: str, description: str) -> tuple[NightFlags, dict[str, Any]]:
+    """Parse a command line into the night's flags and each metric's Config."""
+    settings = metric_flags()
+    both = make_dataclass(
+        "Flags",
+        [
+            ("night", tyro.conf.OmitArgPrefixes[NightFlags], field(default=NightFlags())),
+            ("config", tyro.conf.OmitArgPrefixes[settings], field(default=settings())),  # type: ignore[valid-type]
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+    flags = tyro.cli(both, args=argv, prog=prog, description=description)
+    return flags.night, {name: getattr(flags.config, name) for name in metrics()}
+
+
+def _stem(uri: str) -> str:
+    name = uri.rstrip("/").rsplit("/", 1)[-1]
+    return name.split("*")[0].removesuffix(".parquet").strip("._-") or "dataset"

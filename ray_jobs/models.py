@@ -1,0 +1,166 @@
+"""Which models a night uses: the fleet that was published, or one for today's data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, cast
+
+import torch
+
+from ray_jobs.flags import FleetFlags
+from scoring.data.sources import Layout
+from scoring.data.versions import DatasetVersion, load_version
+from scoring.errors import BadData
+from scoring.fleet import Fleet, Hardware, build_fleet, preset
+from scoring.imports import Imported, read_manifest, with_imports
+from scoring.keys import SPLITS, Split, digest
+from scoring.nets import check_net, has_batch_norm
+from scoring.runs import Run, identify
+from scoring.spec import NetSpec, RunSpec, Signal
+from scoring.storage import Storage
+from scoring.tables.manifest import Manifest
+from scoring.training.loop import pays_bfloat16
+from scoring.training.recipes import recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """A fleet, and the data it was or will be trained on."""
+
+    fleet: Fleet
+    hardware: Hardware
+    trained_on: Mapping[Split, str]
+    """Dataset version of each split; empty while today's are unknown."""
+    settings: Mapping[str, str]
+    """What of it must not change in silence."""
+    reused: bool
+    """Today's scores continue those that are published."""
+    imported: tuple[Imported, ...] = ()
+    group_norm: bool = False
+    """Private runs use the net's GroupNorm form."""
+
+    def hardware_settings(self) -> dict[str, str]:
+        """What a later night inherits, so that it finds the same runs."""
+        return {name: str(value) for name, value in asdict(self.hardware).items()}
+
+    def runs(self, signal: Signal, split: Split) -> tuple[Run, ...]:
+        """The runs that a metric of `signal` reads, named once their data is known."""
+        return tuple(self._named(spec) for spec in self.fleet.runs(signal, split))
+
+    def named_runs(self, signals: Iterable[Signal]) -> tuple[Run, ...]:
+        """Every run that `signals` read on either split, parents first."""
+        return tuple(self._named(spec) for spec in self.fleet.needed(sorted(signals)))
+
+    def _named(self, spec: RunSpec) -> Run:
+        if not self.trained_on and spec.splits():
+            return Run(spec=spec, key="")
+        return identify(spec, self.trained_on)
+
+
+def choose_models(
+    flags: FleetFlags,
+    *,
+    name: str,
+    layout: Layout,
+    rows: int,
+    versions: Mapping[Split, DatasetVersion],
+    storage: Storage,
+    published: Iterable[Manifest],
+) -> Models:
+    """Decide on the fleet of a night.
+
+    Args:
+        flags: what the user asked for.
+        name: the dataset's name in the store.
+        layout: today's classes and image shape.
+        rows: rows of today's training split.
+        versions: today's dataset versions; empty while pieces are missing.
+        storage: the store.
+        published: manifests of the partitions that the night may replace.
+
+    Raises:
+        UserError: unknown fleet, net or recipe; a fleet made for other classes or images.
+    """
+    net_name, recipe_name = _names(flags, layout)
+    imported = read_manifest(flags.import_runs, layout) if flags.import_runs else ()
+    settings = {
+        "fleet": flags.fleet,
+        "net": net_name,
+        "recipe": recipe_name,
+        "ensemble": flags.ensemble,
+        "seed": str(flags.seed),
+        "import-runs": digest([[run.spec, run.role] for run in imported]) if imported else "none",
+    }
+    before = _published_with(settings, published) if flags.models == "reuse" else None
+    trained_on: dict[Split, str] = {split: v.version for split, v in versions.items()}
+    if before:
+        trained_on = {split: before.trained_on[split] for split in SPLITS}
+        seen = load_version(storage, name, "train", trained_on["train"])
+        _check_layout(seen, layout)
+        rows = seen.rows
+    net = NetSpec(name=net_name)
+    hardware = _hardware(flags, net, before)
+    group_norm = has_batch_norm(net, shape=layout.shape.dims, classes=len(layout.classes))
+    fleet = build_fleet(
+        preset(flags.fleet),
+        net=net,
+        recipe=recipe(recipe_name),
+        hardware=hardware,
+        seed=flags.seed,
+        train_rows=rows,
+        ensemble=flags.ensemble,
+        group_norm=group_norm,
+    )
+    return Models(
+        fleet=with_imports(fleet, imported),
+        hardware=hardware,
+        trained_on=trained_on,
+        settings=settings,
+        reused=before is not None,
+        imported=imported,
+        group_norm=group_norm,
+    )
+
+
+def _names(flags: FleetFlags, layout: Layout) -> tuple[str, str]:
+    """Net and recipe, by default what the paper used for such images, or quick ones."""
+    preset(flags.fleet)
+    grey = layout.shape.channels == 1
+    paper = ("paper_cnn", "paper_mnist") if grey else ("resnetv2", "paper_cifar")
+    net, by = ("small_cnn", "quick") if flags.fleet == "demo" else paper
+    net, by = flags.net or net, flags.recipe or by
+    check_net(net)
+    recipe(by)
+    return net, by
+
+
+def _published_with(settings: Mapping[str, str], published: Iterable[Manifest]) -> Manifest | None:
+    for manifest in sorted(published, key=lambda m: m.planned_at, reverse=True):
+        if all(manifest.settings.get(name) == value for name, value in settings.items()):
+            return manifest
+    return None
+
+
+def _check_layout(seen: DatasetVersion, layout: Layout) -> None:
+    if seen.classes != layout.classes or seen.shape != layout.shape:
+        raise BadData(
+            f"--models reuse: expected {len(seen.classes)} classes and {seen.shape.dims} images, "
+            f"which the published fleet was trained on, got {len(layout.classes)} classes and "
+            f"{layout.shape.dims} images; pass --models retrain"
+        )
+
+
+def _hardware(flags: FleetFlags, net: NetSpec, before: Manifest | None) -> Hardware:
+    """What the flags fix, else what the published fleet was made on, else what pays here."""
+    if before and flags.device == flags.dtype == "auto" and flags.threads is None:
+        return Hardware(
+            device=cast(Literal["cpu", "cuda"], before.settings["device"]),
+            dtype=cast(Literal["float32", "bfloat16"], before.settings["dtype"]),
+            threads=int(before.settings["threads"]),
+        )
+    device = flags.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = flags.dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if pays_bfloat16(net, device) else "float32"
+    return Hardware(device=device, dtype=dtype, threads=flags.threads or 1)

@@ -1,0 +1,179 @@
+"""Ray Tune trains the missing runs of a fleet, several short ones in a trial.
+
+Tune only schedules: each run writes its own artefact, so a killed job starts again by training
+what is missing. Actors are reused between trials, which saves seconds of start-up on each.
+"""
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray import tune
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from ray_jobs.cluster import total
+from ray_jobs.progress import Progress
+from ray_jobs.training_data import TrainingData, share_training_data
+from scoring.data.versions import DatasetVersion
+from scoring.errors import IncompleteError
+from scoring.keys import Split
+from scoring.runs import Run, finished, train_run
+from scoring.spec import RunSpec
+from scoring.storage import Storage
+
+_log = logging.getLogger(__name__)
+_RETRIES = 2
+_PACK_SECONDS = 20.0  # long enough to drown a trial's 0.7 s, short enough to lose in a crash
+_PASSES_PER_SECOND = 20_000.0  # a small net on one core; only decides how runs are packed
+_TRIALS_PER_SLOT = 4  # and no fewer, so that slots stay busy to the end
+
+
+def train_fleet(
+    storage: Storage,
+    missing: Sequence[Run],
+    versions: Mapping[Split, DatasetVersion],
+    *,
+    train_memory: int,
+    gpus_per_run: float,
+) -> None:
+    """Train `missing`, parents before children.
+
+    Args:
+        storage: the store that runs are written to.
+        missing: runs to train.
+        versions: the dataset versions they train on.
+        train_memory: bytes of decoded data to hold in memory; more is mapped from disk.
+        gpus_per_run: share of a GPU a run takes, for specs on cuda.
+
+    Raises:
+        IncompleteError: runs failed, named, after retries; the others are there.
+    """
+    if not missing:
+        return
+    spec = missing[0].spec
+    resources = {"cpu": float(spec.threads), "gpu": gpus_per_run if spec.device == "cuda" else 0.0}
+    packs = pack(missing, {split: v.rows for split, v in versions.items()}, _slots(resources))
+    data = share_training_data(storage, versions, train_memory)
+    trainable = tune.with_parameters(
+        FleetTrainable,
+        storage=storage,
+        data=data,
+        keys={split: v.version for split, v in versions.items()},
+        packs=packs,
+    )
+    with Progress("train", len(missing), "run") as progress, tempfile.TemporaryDirectory() as tmp:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, resources),
+            param_space={"pack": tune.grid_search(list(range(len(packs))))},
+            tune_config=tune.TuneConfig(reuse_actors=True),
+            run_config=tune.RunConfig(
+                storage_path=tmp,
+                verbose=0,
+                callbacks=[_Report(progress)],
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+            ),
+        )
+        tuner.fit()
+    done = finished(storage, [run.key for run in missing])
+    if failed := [run.spec.label for run in missing if run.key not in done]:
+        raise IncompleteError(
+            f"expected {len(missing)} runs, {len(failed)} failed: " + "; ".join(failed)
+        )
+
+
+class FleetTrainable(tune.Trainable):
+    """Trains a pack of runs, one a step, and writes each as soon as it is done."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        storage: Storage,
+        data: TrainingData,
+        keys: Mapping[Split, str],
+        packs: Sequence[Sequence[Run]],
+    ) -> None:
+        """Take the pack; on a retry, only what is still missing of it."""
+        self._storage, self._data, self._keys, self._packs = storage, data, keys, packs
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take another pack in the same process."""
+        runs = self._packs[new_config["pack"]]
+        done = finished(self._storage, [run.key for run in runs])
+        self._left = [run for run in runs if run.key not in done]
+        self._already = len(done)
+        self._failed: list[str] = []
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train the next run of the pack; a failing one does not stop the others."""
+        count, self._already = self._already, 0
+        if self._left:
+            run = self._left.pop(0)
+            try:
+                train_run(self._storage, run, self._keys, self._data.sets())
+                count += 1
+            except Exception as error:
+                self._failed.append(f"{run.spec.label}: {error}")
+        if not self._left and self._failed:
+            raise RuntimeError("; ".join(self._failed))
+        return {"trained": count, "done": not self._left}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to save: finished runs are in the store."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:  # noqa: ANN401
+        """Nothing to load."""
+
+
+class _Report(Callback):
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: object,
+    ) -> None:
+        """Count what the trial has just trained."""
+        self._progress.advance(int(result.get("trained", 0)))
+
+
+def pack(runs: Sequence[Run], rows: Mapping[Split, int], slots: int) -> list[tuple[Run, ...]]:
+    """Group short runs into trials; a child goes where its parent goes, behind it."""
+    families: dict[str, list[Run]] = {}
+    for run in runs:
+        home = run.parent if run.parent in families else run.key
+        families.setdefault(home, []).append(run)
+    costs = {home: sum(_seconds(r.spec, rows) for r in family) for home, family in families.items()}
+    limit = min(_PACK_SECONDS, sum(costs.values()) / (slots * _TRIALS_PER_SLOT))
+    packs: list[list[Run]] = []
+    room = 0.0
+    for home in sorted(families, key=lambda h: -costs[h]):  # long ones first: no late straggler
+        if costs[home] > room:
+            packs.append([])
+            room = limit
+        packs[-1] += families[home]
+        room -= costs[home]
+    return [tuple(p) for p in packs]
+
+
+def _seconds(spec: RunSpec, rows: Mapping[Split, int]) -> float:
+    """A rough estimate: only the order and the packing of runs depend on it."""
+    if spec.kind == "imported":
+        return 1.0
+    passes = rows[spec.split] * spec.subset * spec.recipe.epochs
+    factor = 3.0 if spec.kind == "private" else 1.0
+    return passes * factor * spec.net.width / _PASSES_PER_SECOND
+
+
+def _slots(resources: Mapping[str, float]) -> int:
+    slots = total("CPU") / max(resources["cpu"], 1e-9)
+    if resources["gpu"]:
+        slots = min(slots, total("GPU") / resources["gpu"])
+    return max(1, int(slots))

@@ -1,0 +1,80 @@
+"""Both splits, decoded, for every run of a node: in shared memory while they fit, else on its disk.
+
+Either way a run sees the same arrays, so where they lie never changes its weights.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import ray
+
+from scoring.data.training_set import TrainingSet
+from scoring.data.versions import DatasetVersion, load_training_set
+from scoring.keys import Split
+from scoring.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """How a worker gets the splits."""
+
+    storage: Storage
+    versions: Mapping[Split, DatasetVersion]
+    refs: Mapping[Split, "ray.ObjectRef[TrainingSet]"]
+    """In Ray's object store, mapped by every worker of a node without a copy; or empty."""
+
+    def sets(self) -> dict[Split, TrainingSet]:
+        """Both splits, without a copy of their pixels."""
+        if self.refs:
+            return {split: ray.get(ref) for split, ref in self.refs.items()}
+        return {split: map_from_disk(self.storage, v) for split, v in self.versions.items()}
+
+
+def share_training_data(
+    storage: Storage, versions: Mapping[Split, DatasetVersion], budget: int
+) -> TrainingData:
+    """Put both splits where runs find them.
+
+    Args:
+        storage: the store that holds the shards.
+        versions: the splits.
+        budget: bytes of decoded pixels to hold in memory at most.
+    """
+    pixels = sum(v.rows * v.shape.nbytes for v in versions.values())
+    if pixels > budget:
+        return TrainingData(storage=storage, versions=versions, refs={})
+    load = ray.remote(load_training_set)  # on a worker: the driver may be a small head node
+    refs = {split: load.remote(storage, version) for split, version in versions.items()}
+    return TrainingData(storage=storage, versions=versions, refs=refs)
+
+
+def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
+    """Decode a split once per node into a file that all its runs map, and map it."""
+    folder = Path(tempfile.gettempdir()) / "protoscore" / version.version
+    images, labels = folder / "images.npy", folder / "labels.npy"
+    if not images.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _decode_to(storage, version, images, labels)
+    known = np.load(labels)
+    return TrainingSet(
+        images=np.load(images, mmap_mode="r")[: len(known)],
+        labels=known,
+        classes=len(version.classes),
+    )
+
+
+def _decode_to(storage: Storage, version: DatasetVersion, images: Path, labels: Path) -> None:
+    """Write both files whole or not at all, images last: they say that the split is there."""
+    partial = images.with_suffix(f".{uuid.uuid4().hex}")
+    shape = (version.rows, *version.shape.dims)
+    pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+    data = load_training_set(storage, version, into=pixels)
+    pixels.flush()
+    part = labels.with_suffix(f".{uuid.uuid4().hex}.npy")
+    np.save(part, data.labels)
+    part.replace(labels)
+    partial.replace(images)

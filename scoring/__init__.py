@@ -1,0 +1,1 @@
+"""What is computed: measures, data, networks, training, tables. Never imports ray."""

@@ -1,0 +1,158 @@
+"""A shard: an explicit range of example ids in one immutable, content-named Parquet file."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoring.data.images import ImageShape, Pixels, WrongShape, decode
+from scoring.data.sources import Layout, Piece, Rows
+from scoring.errors import BadData
+from scoring.keys import digest
+from scoring.storage import Storage
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("example_id", pa.int64(), nullable=False),
+        pa.field("label", pa.int32()),
+        pa.field("name", pa.string()),
+        pa.field("image", pa.binary()),
+    ]
+)
+_ENCODING = b"encoding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRecord:
+    """What a dataset version knows of one shard."""
+
+    content: str
+    """Hash of ids, labels and image bytes in canonical form, and of the shape decoded to."""
+    first_id: int
+    rows: int
+    undecodable: int
+    """Rows whose image Pillow cannot read."""
+
+    def path(self, dataset: str) -> str:
+        """Where the shard lies in the store."""
+        return f"datasets/{dataset}/shards/{self.content}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A decoded shard of N rows."""
+
+    ids: npt.NDArray[np.int64]
+    """[N] example ids, ascending."""
+    labels: npt.NDArray[np.int64]
+    """[N] class index, -1 where unknown."""
+    images: Pixels
+    """[N, H, W, D] uint8, zero where undecodable."""
+    decodable: npt.NDArray[np.bool_]
+    """[N]."""
+
+
+def class_indices(labels: Sequence[int | str | None], layout: Layout, where: str) -> list[int]:
+    """Labels as class indices, -1 where unknown.
+
+    Raises:
+        BadData: a label outside the classes of the training split.
+    """
+    index: dict[int | str | None, int] = {name: i for i, name in enumerate(layout.classes)}
+    index |= {i: i for i in range(len(layout.classes))} | {None: -1}
+    for row, label in enumerate(labels):
+        if label not in index:
+            raise BadData(
+                f"expected labels among the training split's {len(layout.classes)} classes, "
+                f"got {label!r} at row {row} of {where}"
+            )
+    return [index[label] for label in labels]
+
+
+def write_shard(
+    storage: Storage, dataset: str, layout: Layout, piece: Piece, rows: Rows, first_id: int
+) -> ShardRecord:
+    """Check the rows of a piece and write them as a shard.
+
+    Raises:
+        BadData: labels out of range, or an image of another shape.
+    """
+    labels = class_indices(rows.labels, layout, piece.file)
+    if rows.pixels is not None:
+        images: list[bytes | None] = [image.tobytes() for image in rows.pixels]
+        encoding, undecodable = "raw", 0
+    else:
+        images, encoding = list(rows.encoded or ()), "file"
+        undecodable = _count_undecodable(images, layout.shape, piece)
+    content = _content_hash(first_id, labels, images, encoding, layout.shape)
+    record = ShardRecord(
+        content=content, first_id=first_id, rows=len(images), undecodable=undecodable
+    )
+    table = pa.table(
+        {
+            "example_id": np.arange(first_id, first_id + len(images)),
+            "label": [None if label < 0 else label for label in labels],
+            "name": list(rows.names),
+            "image": images,
+        },
+        schema=_SCHEMA.with_metadata({_ENCODING: encoding.encode()}),
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
+    if not storage.exists(record.path(dataset)):
+        storage.write(record.path(dataset), buffer.getvalue())
+    return record
+
+
+def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape) -> Shard:
+    """Read and decode a shard; undecodable images become zeros."""
+    table = pq.read_table(io.BytesIO(storage.read(record.path(dataset))), schema=None)
+    encoded = table["image"].to_pylist()
+    images = np.zeros((len(encoded), *shape.dims), dtype=np.uint8)
+    decodable = np.zeros(len(encoded), dtype=np.bool_)
+    raw = table.schema.metadata[_ENCODING] == b"raw"
+    for i, data in enumerate(encoded):
+        image = np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else decode(data, shape)
+        if image is not None:
+            images[i], decodable[i] = image, True
+    labels = table["label"].fill_null(-1).to_numpy().astype(np.int64)
+    return Shard(
+        ids=table["example_id"].to_numpy(), labels=labels, images=images, decodable=decodable
+    )
+
+
+def read_columns(
+    storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
+) -> pa.Table:
+    """Some of `example_id`, `label`, `name` and `image` (as stored) of a shard."""
+    data = io.BytesIO(storage.read(record.path(dataset)))
+    return pq.read_table(data, columns=list(columns))
+
+
+def _count_undecodable(images: list[bytes | None], shape: ImageShape, piece: Piece) -> int:
+    undecodable = 0
+    for row, data in enumerate(images):
+        try:
+            undecodable += decode(data, shape) is None
+        except WrongShape as error:
+            raise BadData(f"{piece.file} row {piece.start + row}: {error}") from error
+    return undecodable
+
+
+def _content_hash(
+    first_id: int,
+    labels: list[int],
+    images: list[bytes | None],
+    encoding: str,
+    shape: ImageShape,
+) -> str:
+    pixels = hashlib.sha256()
+    for data in images:
+        pixels.update(len(data or b"").to_bytes(8, "little"))
+        pixels.update(data or b"")
+    return digest([first_id, labels, encoding, shape, pixels.hexdigest()])

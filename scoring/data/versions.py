@@ -1,0 +1,99 @@
+"""Dataset versions: which shards make up a split, named by the hash of what they hold."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.data.images import ImageShape, Pixels
+from scoring.data.shards import ShardRecord, read_shard
+from scoring.data.training_set import TrainingSet
+from scoring.keys import Split, digest, jsonable
+from scoring.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetVersion:
+    """One split of a dataset, as it was at one time."""
+
+    name: str
+    split: Split
+    classes: tuple[str, ...]
+    shape: ImageShape
+    shards: tuple[ShardRecord, ...]
+    ranges: Mapping[str, tuple[int, int]]
+    """Source piece (`file@start`) to its (first example id, rows), vanished ones included."""
+
+    @property
+    def version(self) -> str:
+        """Hash of the shards in order, the shape and the classes."""
+        shards = [(shard.content, shard.first_id, shard.rows) for shard in self.shards]
+        return digest([shards, self.shape, self.classes])
+
+    @property
+    def rows(self) -> int:
+        """Rows of the split, undecodable ones included."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def undecodable(self) -> int:
+        """Rows whose image cannot be read."""
+        return sum(shard.undecodable for shard in self.shards)
+
+    def save(self, storage: Storage) -> None:
+        """Write the version, unless this very content is there already."""
+        path = version_path(self.name, self.split, self.version)
+        if not storage.exists(path):
+            storage.write(path, json.dumps(jsonable(self), indent=1).encode())
+
+
+def version_path(name: str, split: Split, version: str) -> str:
+    """Where a version lies in the store."""
+    return f"datasets/{name}/{split}/{version}.json"
+
+
+def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
+    """Read one version back."""
+    return _parse(storage.read(version_path(name, split, version)))
+
+
+def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:
+    """Every version of a split that the store has seen, in no particular order."""
+    folder = f"datasets/{name}/{split}"
+    files = sorted(f for f in storage.names(folder) if f.endswith(".json"))
+    return [_parse(data) for data in storage.read_all(f"{folder}/{file}" for file in files)]
+
+
+def _parse(data: bytes) -> DatasetVersion:
+    raw = json.loads(data)
+    return DatasetVersion(
+        name=raw["name"],
+        split=raw["split"],
+        classes=tuple(raw["classes"]),
+        shape=ImageShape(**raw["shape"]),
+        shards=tuple(ShardRecord(**shard) for shard in raw["shards"]),
+        ranges={piece: (first, rows) for piece, (first, rows) in raw["ranges"].items()},
+    )
+
+
+def load_training_set(
+    storage: Storage, version: DatasetVersion, into: Pixels | None = None
+) -> TrainingSet:
+    """Decode the trainable rows of a split: those with a label and a readable image.
+
+    Args:
+        storage: the store that holds the shards.
+        version: the split.
+        into: [rows, H, W, D] uint8 to decode into (a file's map, say); None: new memory.
+    """
+    images = np.empty((version.rows, *version.shape.dims), np.uint8) if into is None else into
+    labels = np.empty(version.rows, dtype=np.int64)
+    filled = 0
+    for record in version.shards:
+        shard = read_shard(storage, version.name, record, version.shape)
+        usable = shard.decodable & (shard.labels >= 0)
+        rows = slice(filled, filled + int(usable.sum()))
+        images[rows], labels[rows] = shard.images[usable], shard.labels[usable]
+        filled = rows.stop
+    return TrainingSet(images=images[:filled], labels=labels[:filled], classes=len(version.classes))

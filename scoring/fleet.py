@@ -1,0 +1,183 @@
+"""Which runs a night needs: the base model, the ensemble, fine-tuned pairs and private models.
+
+Presets follow Carlini et al. 2019, section 2: the paper's own size, about a tenth of it, and the
+least that shows every measure.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scoring.errors import UnknownName
+from scoring.spec import SPLITS, NetSpec, Privacy, Recipe, RunSpec, Signal, Split
+from scoring.training.recipes import finetuned, private
+
+EnsembleKind = Literal["subsets", "seeds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetSize:
+    """How many runs of each kind."""
+
+    ensemble: int
+    pairs: int
+    """Fine-tuned pairs for each split."""
+    epsilons: tuple[float, ...]
+    private_seeds: int
+    """Private runs at each epsilon."""
+
+
+PRESETS: dict[str, FleetSize] = {
+    "demo": FleetSize(ensemble=6, pairs=3, epsilons=(0.5, 2.0, 8.0, 32.0), private_seeds=2),
+    "standard": FleetSize(
+        ensemble=20,
+        pairs=5,
+        epsilons=(0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        private_seeds=5,
+    ),
+    "paper": FleetSize(
+        ensemble=100,
+        pairs=100,
+        epsilons=(0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
+        private_seeds=10,
+    ),
+}
+_WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # ensemble members differ in capacity
+_SUBSET = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The runs that each signal reads."""
+
+    base: RunSpec
+    ensemble: tuple[RunSpec, ...]
+    pairs: Mapping[Split, tuple[RunSpec, ...]]
+    """Fine-tuned runs by the split whose examples they score; `parent` is the other half."""
+    private: tuple[RunSpec, ...]
+
+    def runs(self, signal: Signal, split: Split) -> tuple[RunSpec, ...]:
+        """The runs a metric of `signal` reads to score `split`."""
+        match signal:
+            case Signal.BASE:
+                return (self.base,)
+            case Signal.ENSEMBLE:
+                return self.ensemble
+            case Signal.PAIRS:
+                return self.pairs[split]
+            case Signal.PRIVATE:
+                return self.private
+
+    def needed(self, signals: Iterable[Signal]) -> tuple[RunSpec, ...]:
+        """Every run that `signals` read on either split, parents before children, once each."""
+        needed: dict[RunSpec, None] = {}
+        for signal in signals:
+            for split in SPLITS:
+                for run in self.runs(signal, split):
+                    needed |= dict.fromkeys([run.parent, run] if run.parent else [run])
+        return tuple(needed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a spec fixes of the machine, so that what Ray grants never changes a result."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    threads: int = 1
+
+
+def preset(name: str) -> FleetSize:
+    """A fleet size by name.
+
+    Raises:
+        UnknownName: no such preset.
+    """
+    if name not in PRESETS:
+        raise UnknownName("--fleet", name, PRESETS)
+    return PRESETS[name]
+
+
+def build_fleet(
+    size: FleetSize,
+    *,
+    net: NetSpec,
+    recipe: Recipe,
+    hardware: Hardware,
+    seed: int,
+    train_rows: int,
+    ensemble: EnsembleKind = "subsets",
+    group_norm: bool = False,
+) -> Fleet:
+    """Write down every run of a fleet.
+
+    Args:
+        size: how many of each kind.
+        net: the base network; ensemble members vary its width.
+        recipe: of plain runs; fine-tuning and DP-SGD derive theirs from it.
+        hardware: part of every spec.
+        seed: the first seed; runs count up from it.
+        train_rows: rows of the training split, which bound delta.
+        ensemble: `subsets`: members differ in capacity, training subset and seed (section 2.1);
+            `seeds`: in seed alone (appendix B).
+        group_norm: private runs need the net's GroupNorm form.
+    """
+
+    def plain(split: Split, index: int) -> RunSpec:
+        return RunSpec(
+            kind="plain",
+            split=split,
+            net=net,
+            recipe=recipe,
+            seed=seed + index,
+            threads=hardware.threads,
+            dtype=hardware.dtype,
+            device=hardware.device,
+            keep_epochs=split == "train" and index == 0,
+        )
+
+    def member(index: int) -> RunSpec:
+        # Seeds of their own: member 0 must not be the base run again.
+        run = replace(plain("train", 1000 + index), keep_epochs=False)
+        if ensemble == "seeds":
+            return run
+        width = net.width * _WIDTHS[index % len(_WIDTHS)]
+        return replace(run, net=replace(net, width=width), subset=_SUBSET)
+
+    def pair(scored: Split, index: int) -> RunSpec:
+        holdout: Split = "test" if scored == "train" else "train"
+        parent = plain(scored, index)
+        return replace(
+            parent,
+            kind="finetuned",
+            split=holdout,
+            recipe=finetuned(recipe),
+            parent=parent,
+            keep_epochs=False,
+        )
+
+    def private_run(epsilon: float, index: int) -> RunSpec:
+        return replace(
+            plain("train", 2000 + index),
+            kind="private",
+            net=replace(net, group_norm=group_norm),
+            recipe=private(recipe),
+            privacy=Privacy(epsilon=epsilon, delta=delta_for(train_rows)),
+            dtype="float32",
+            keep_epochs=False,
+        )
+
+    return Fleet(
+        base=plain("train", 0),
+        ensemble=tuple(member(i) for i in range(size.ensemble)),
+        pairs={split: tuple(pair(split, i) for i in range(size.pairs)) for split in SPLITS},
+        private=tuple(
+            private_run(epsilon, i) for epsilon in size.epsilons for i in range(size.private_seeds)
+        ),
+    )
+
+
+def delta_for(rows: int) -> float:
+    """The largest power of ten below 1 / rows: 1e-5 for MNIST's 60 000."""
+    return 10.0 ** -(math.floor(math.log10(max(rows, 1))) + 1)

@@ -1,0 +1,142 @@
+"""Scores one shard for any set of metrics, and stages each result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from scoring.data.shards import Shard
+from scoring.registry import spec_of
+from scoring.signals import SignalOptions, Signals
+from scoring.spec import Batch, Columns, Floats, Output, Signal
+from scoring.storage import Storage
+from scoring.tables.staging import staged_path, write_scores
+
+UNDECODABLE = "undecodable_image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRef:
+    """A finished run as a metric reads it."""
+
+    key: str
+    parent: str = ""
+    """The run it was fine-tuned from, for metrics that compare the two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One metric on one shard: what to compute and the name of the result."""
+
+    metric: str
+    config: object
+    key: str
+    runs: tuple[RunRef, ...]
+
+
+class Scorer:
+    """Scores shards one after another, keeping weights between them."""
+
+    def __init__(self, storage: Storage, options: SignalOptions) -> None:
+        self._storage = storage
+        self._signals = Signals(storage, options)
+
+    def score(self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]) -> None:
+        """Compute `tasks` on a shard and stage each result as it is done.
+
+        Args:
+            content: the shard's content hash.
+            shard: N decoded rows.
+            classes: width of the models' heads.
+            tasks: what is missing of this shard.
+        """
+        base = [task for task in tasks if spec_of(task.metric).signal is Signal.BASE]
+        folds = [task for task in tasks if task not in base]
+        if folds:
+            for task, columns in zip(
+                folds, self._fold(content, shard, classes, folds), strict=True
+            ):
+                self._stage(task, shard, columns)
+        for task in base:
+            self._stage(task, shard, self._score(task, shard))
+
+    def _score(self, task: Task, shard: Shard) -> Columns:
+        spec, model = spec_of(task.metric), self._signals.model(task.runs[0].key)
+        assert spec.score is not None
+        parts = []
+        for real, rows in self._signals.batches(np.arange(len(shard.ids))):
+            images = self._signals.pixels(shard, rows)
+            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], images=images)
+            parts.append(_head(spec.score(task.config, batch, model), real))
+        return _joined(parts)
+
+    def _fold(
+        self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]
+    ) -> list[Columns]:
+        runs = dict.fromkeys(
+            key for task in tasks for run in task.runs for key in (run.parent, run.key) if key
+        )
+        parts: list[list[Columns]] = [[] for _ in tasks]
+        for rows, logits in self._signals.logits(runs, content, shard, classes):
+            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows])
+            for task, done in zip(tasks, parts, strict=True):
+                done.append(self._fold_block(task, batch, classes, logits))
+        return [_joined(done) for done in parts]
+
+    def _fold_block(
+        self, task: Task, batch: Batch, classes: int, logits: Mapping[str, Tensor]
+    ) -> Columns:
+        spec = spec_of(task.metric)
+        assert spec.start is not None
+        assert spec.update is not None
+        assert spec.finish is not None
+        state = spec.start(task.config, batch, classes)
+        for run in task.runs:
+            output = Output(
+                logits=logits[run.key],
+                before=logits[run.parent] if run.parent else None,
+                epsilon=self._signals.record(run.key).epsilon,
+            )
+            state = spec.update(state, output)
+        return spec.finish(state)
+
+    def _stage(self, task: Task, shard: Shard, columns: Columns) -> None:
+        def readable(column: Floats | None) -> Floats | None:
+            return None if column is None else np.where(shard.decodable, column, np.nan)
+
+        status = "" if columns.status is None else columns.status
+        write_scores(
+            self._storage,
+            staged_path(task.metric, task.key),
+            ids=shard.ids,
+            value=np.where(shard.decodable, columns.value, np.nan),
+            spread=readable(columns.spread),
+            tiebreak=readable(columns.tiebreak),
+            status=np.where(shard.decodable, status, UNDECODABLE),
+        )
+
+
+def _head(columns: Columns, rows: int) -> Columns:
+    """The first rows, without the batch's padding."""
+    spread, tiebreak, status = columns.spread, columns.tiebreak, columns.status
+    return Columns(
+        value=columns.value[:rows],
+        spread=None if spread is None else spread[:rows],
+        tiebreak=None if tiebreak is None else tiebreak[:rows],
+        status=None if status is None else status[:rows],
+    )
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    spread = [part.spread for part in parts if part.spread is not None]
+    tiebreak = [part.tiebreak for part in parts if part.tiebreak is not None]
+    status = [
+        np.full(len(part.value), "") if part.status is None else part.status for part in parts
+    ]
+    return Columns(
+        value=np.concatenate([part.value for part in parts]),
+        spread=np.concatenate(spread) if spread else None,
+        tiebreak=np.concatenate(tiebreak) if tiebreak else None,
+        status=np.concatenate(status),
+    )

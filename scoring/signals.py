@@ -1,0 +1,133 @@
+"""What metrics fold: the logits of finished runs on a shard, and the base model itself.
+
+Each signal is made once for all metrics. Forward passes run model by model, weights come from a
+byte-budgeted cache, and batches have one fixed size (the last one padded), so that the same shard
+gives the same bits whoever scores it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scoring.data.shards import Shard
+from scoring.runs import RunRecord, load_model, load_record, to_pixels
+from scoring.spec import Ints
+from scoring.storage import Storage
+from scoring.tables.staging import outputs_path, read_logits, write_logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalOptions:
+    """How signals are made; nothing here changes a value beyond float rounding."""
+
+    batch_rows: int = 250
+    device: str = "cpu"
+    cache_bytes: int = 1 << 30
+    """Weights kept in memory between shards."""
+    block_bytes: int = 256 << 20
+    """Logits of all models held at once, for the metrics that need all of them together."""
+    keep_outputs: bool = True
+    """Keep logits in the store, so that one more run costs one more run."""
+
+
+class ModelCache:
+    """Finished runs in memory, least recently used out first, under a byte budget."""
+
+    def __init__(self, storage: Storage, device: str, budget: int) -> None:
+        self._storage = storage
+        self._device = device
+        self._budget = budget
+        self._models: OrderedDict[str, tuple[nn.Module, int]] = OrderedDict()
+
+    def get(self, key: str) -> nn.Module:
+        """The run's net, frozen, in eval mode."""
+        if key not in self._models:
+            model = load_model(self._storage, load_record(self._storage, key), self._device)
+            size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+            held = sum(held for _, held in self._models.values())
+            while self._models and held + size > self._budget:
+                held -= self._models.popitem(last=False)[1][1]
+            self._models[key] = (model, size)
+        self._models.move_to_end(key)
+        return self._models[key][0]
+
+
+class Signals:
+    """Makes the signals of one shard after another."""
+
+    def __init__(self, storage: Storage, options: SignalOptions) -> None:
+        self._storage = storage
+        self._options = options
+        self._models = ModelCache(storage, options.device, options.cache_bytes)
+        self._records: dict[str, RunRecord] = {}
+
+    def record(self, run: str) -> RunRecord:
+        """What is known of a finished run."""
+        if run not in self._records:
+            self._records[run] = load_record(self._storage, run)
+        return self._records[run]
+
+    def model(self, run: str) -> nn.Module:
+        """The net of a finished run, frozen, in eval mode."""
+        return self._models.get(run)
+
+    def pixels(self, shard: Shard, rows: Ints) -> Tensor:
+        """Rows of a shard as a net takes them: [N, D, H, W] float32 in [0, 1]."""
+        return to_pixels(torch.from_numpy(shard.images[rows]), self._options.device)
+
+    def batches(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
+        """Rows in batches of the fixed size: (how many are real, rows with padding)."""
+        size = self._options.batch_rows
+        for first in range(0, len(rows), size):
+            real = rows[first : first + size]
+            yield len(real), np.pad(real, (0, size - len(real)), mode="edge")
+
+    def logits(
+        self, runs: Iterable[str], content: str, shard: Shard, classes: int
+    ) -> Iterator[tuple[Ints, dict[str, Tensor]]]:
+        """Logits of all `runs` on a shard, in row blocks that fit the byte budget.
+
+        Args:
+            runs: keys of finished runs.
+            content: the shard's content hash, which names its kept logits.
+            shard: N decoded rows.
+            classes: C, the width of the heads.
+
+        Yields:
+            (rows of the block, run key to [rows, C] float32 on the CPU).
+        """
+        keys = list(runs)
+        if self._options.keep_outputs:
+            for key in keys:
+                self._keep(key, content, shard)
+        for rows in self._blocks(len(shard.ids), classes * len(keys)):
+            yield rows, {key: self._logits(key, content, shard, rows) for key in keys}
+
+    def _keep(self, key: str, content: str, shard: Shard) -> None:
+        path = outputs_path(key, content)
+        if not self._storage.exists(path):
+            logits = self._forward(key, shard, np.arange(len(shard.ids)))
+            write_logits(self._storage, path, logits.numpy())
+
+    def _logits(self, key: str, content: str, shard: Shard, rows: Ints) -> Tensor:
+        if self._options.keep_outputs:
+            return torch.tensor(read_logits(self._storage, outputs_path(key, content))[rows])
+        return self._forward(key, shard, rows)
+
+    def _forward(self, key: str, shard: Shard, rows: Ints) -> Tensor:
+        model, parts = self.model(key), []
+        with torch.inference_mode():
+            for real, padded in self.batches(rows):
+                parts.append(model(self.pixels(shard, padded))[:real].float().cpu())
+        return torch.cat(parts)
+
+    def _blocks(self, rows: int, floats_per_row: int) -> Iterator[Ints]:
+        """Row blocks of whole batches."""
+        batch = self._options.batch_rows
+        size = max(1, self._options.block_bytes // max(4 * floats_per_row * batch, 1)) * batch
+        for first in range(0, rows, size):
+            yield np.arange(first, min(first + size, rows))

@@ -1,0 +1,147 @@
+"""The one place that turns a URI and the AWS environment into a filesystem and storage options.
+
+Artefacts are written whole or not at all: one PUT on object storage, write-then-rename on disk.
+"""
+
+import os
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from scoring.errors import BadStore
+
+_PARALLEL_REQUESTS = 16  # object stores answer in tens of milliseconds, one at a time is slow
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """Open the filesystem of `uri` and the path in it.
+
+    Credentials and endpoint come from the environment (`AWS_ACCESS_KEY_ID`,
+    `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
+
+    Raises:
+        BadStore: the scheme is not known or its driver refuses the URI.
+    """
+    if "://" not in uri:
+        return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
+    try:
+        if uri.startswith("s3://"):
+            # A cached listing would hide what another job has just written.
+            options = {"use_listings_cache": False, "client_kwargs": _s3_client_options()}
+            fs, path = fsspec.core.url_to_fs(uri, **options)
+        else:
+            fs, path = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise BadStore(f"expected a local path or s3://bucket/prefix, got {uri!r}") from error
+    return fs, path.rstrip("/")
+
+
+def delta_options(uri: str) -> dict[str, str]:
+    """Storage options of deltalake for `uri`, from the same environment as `filesystem`."""
+    if not uri.startswith("s3://"):
+        return {}
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    options = {name: os.environ[name] for name in names if name in os.environ}
+    options["AWS_REGION"] = _region()
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        options["AWS_ENDPOINT_URL"] = endpoint
+        options["AWS_ALLOW_HTTP"] = str(endpoint.startswith("http://")).lower()
+    return options
+
+
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def _s3_client_options() -> dict[str, str]:
+    options = {"region_name": _region()}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        options["endpoint_url"] = endpoint
+    return options
+
+
+class Storage:
+    """Named artefacts under one root; paths are relative to it and use `/`."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
+        self._fs, self._root = filesystem(uri)
+        self._local = "://" not in uri
+
+    def __reduce__(self) -> tuple[type["Storage"], tuple[str]]:
+        """Travel to workers as the URI alone; credentials stay in each process's environment."""
+        return Storage, (self.uri,)
+
+    def check(self, *, writable: bool) -> None:
+        """Refuse a store that cannot be read (or written) before any work starts.
+
+        Raises:
+            BadStore: in one line, without credentials.
+        """
+        try:
+            if self._local:
+                parent = Path(self._root)
+                while not parent.exists():
+                    parent = parent.parent
+                if not parent.is_dir() or not os.access(parent, os.W_OK if writable else os.R_OK):
+                    raise PermissionError
+            else:
+                self._fs.ls(self._root.split("/", 1)[0])
+        except Exception as error:
+            want = "writable" if writable else "readable"
+            raise BadStore(
+                f"--store: expected a {want} store, got {self.uri!r} ({type(error).__name__})"
+            ) from error
+
+    def exists(self, path: str) -> bool:
+        """Whether the artefact is there, whole."""
+        return bool(self._fs.exists(self._full(path)))
+
+    def existing(self, paths: Iterable[str]) -> set[str]:
+        """The subset of `paths` that exist, asked in parallel."""
+        wanted = list(paths)
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+            return {
+                p for p, there in zip(wanted, pool.map(self.exists, wanted), strict=True) if there
+            }
+
+    def names(self, folder: str) -> set[str]:
+        """Names directly under `folder`, empty where it does not exist."""
+        try:
+            found = self._fs.ls(self._full(folder), detail=False)
+        except FileNotFoundError:
+            return set()
+        return {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
+
+    def read(self, path: str) -> bytes:
+        """The artefact's bytes; `FileNotFoundError` where there is none."""
+        return bytes(self._fs.cat_file(self._full(path)))
+
+    def read_all(self, paths: Iterable[str]) -> list[bytes]:
+        """Several artefacts, read in parallel, in the order asked."""
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+            return list(pool.map(self.read, paths))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write the artefact so that it appears whole or not at all."""
+        full = self._full(path)
+        if not self._local:
+            self._fs.pipe_file(full, data)
+            return
+        target = Path(full)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+        partial.write_bytes(data)
+        partial.replace(target)
+
+    def delete(self, folder: str) -> None:
+        """Remove a folder and all below it; quiet where there is none."""
+        if self._fs.exists(self._full(folder)):
+            self._fs.rm(self._full(folder), recursive=True)
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path}"

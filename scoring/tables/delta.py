@@ -1,0 +1,191 @@
+"""Delta tables under a store: opening, creating and the one optimistic commit.
+
+A commit is a single conditional PUT of the next log entry, so it happens whole or not at all. It is
+tried against exactly the version that was read: delta-rs checks conflicts table-wide and lets two
+writers of a still empty partition both through, so its own retries stay off and every conflict
+comes back here, to be looked at again.
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from scoring.errors import BadStore, IncompleteError
+from scoring.storage import Storage, delta_options
+
+TRIES = 30
+RETENTION = {
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 365 days",
+}
+"""So that "what did we say in March" has an answer, even after a vacuum."""
+_LONGEST_PAUSE_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One commit: files that appear, files that vanish, and what is recorded with them."""
+
+    adds: Sequence[AddAction]
+    removes: Sequence[RemoveAction] = ()
+    transactions: Mapping[str, int] = field(default_factory=dict)
+    """Application transactions: who may not commit twice, and its new version."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def table_uri(storage: Storage, name: str) -> str:
+    """Where a table of the store lies."""
+    return f"{storage.uri}/tables/{name}"
+
+
+def open_table(storage: Storage, name: str, version: int | None = None) -> DeltaTable | None:
+    """Open a table at its newest or a given version; None where there is none.
+
+    Raises:
+        BadStore: the store cannot be read.
+    """
+    try:
+        options = delta_options(storage.uri)
+        return DeltaTable(table_uri(storage, name), version=version, storage_options=options)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise unreadable(storage, error) from error
+
+
+def unreadable(storage: Storage, error: Exception) -> BadStore:
+    """A driver's failure in one line.
+
+    Drivers quote requests and signatures; nothing of that is repeated but the HTTP status.
+    """
+    status = re.search(r"\b[45]\d\d [A-Z][A-Za-z]+", str(error))
+    reason = status.group() if status else type(error).__name__
+    return BadStore(f"--store: expected a readable store, got {storage.uri!r} ({reason})")
+
+
+def ensure_table(
+    storage: Storage, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()
+) -> DeltaTable:
+    """Open a table, creating it empty where there is none; two jobs may do so at once."""
+    table = open_table(storage, name)
+    if table is None:
+        uri = table_uri(storage, name)
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        try:
+            create_table_with_add_actions(
+                uri,
+                Schema.from_arrow(schema),
+                [],
+                mode="ignore",
+                partition_by=list(partition_by),
+                configuration=RETENTION,
+                storage_options=delta_options(uri),
+            )
+        except DeltaError as error:
+            if open_table(storage, name) is None:
+                raise unreadable(storage, error) from error
+        table = open_table(storage, name)
+    assert table is not None
+    return table
+
+
+def write_file(
+    storage: Storage, name: str, path: str, rows: pa.Table, partition: Mapping[str, str]
+) -> AddAction:
+    """Write a data file; nobody sees it until a commit adds it."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd")
+    data = sink.getvalue()
+    storage.write(f"tables/{name}/{path}", data.to_pybytes())
+    stats = json.dumps({"numRecords": len(rows)})
+    return AddAction(path, data.size, dict(partition), _now_ms(), True, stats)
+
+
+def files(table: DeltaTable) -> list[dict[str, str]]:
+    """The data files of the version that is open: path, size_bytes, partition.<column>."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    keep = [c for c in actions.column_names if c.startswith("partition.")]
+    rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
+    # The log holds paths percent-encoded; where actions are given, delta-rs encodes them itself.
+    return [{**row, "path": unquote(row["path"])} for row in rows]
+
+
+def removal(file: Mapping[str, str]) -> RemoveAction:
+    """The action that takes one of `files` out of the table."""
+    values: dict[str, str | None] = {
+        name.removeprefix("partition."): value
+        for name, value in file.items()
+        if name.startswith("partition.")
+    }
+    size = int(file["size_bytes"])
+    return RemoveAction(file["path"], True, _now_ms(), size=size, partition_values=values)
+
+
+def commit(
+    storage: Storage,
+    name: str,
+    prepare: Callable[[DeltaTable], Change | None],
+    tries: int = TRIES,
+) -> int | None:
+    """Commit what `prepare` makes of the newest version; None where it wants nothing.
+
+    `prepare` is asked again, with a fresh snapshot, whenever somebody else was faster.
+
+    Raises:
+        IncompleteError: others were faster every time.
+    """
+    change: Change | None = None
+    for attempt in range(tries):
+        table = open_table(storage, name)
+        assert table is not None
+        if change is not None and _holds(table, change):
+            return version  # the commit came through, its answer did not
+        change = prepare(table)
+        version = table.version() + 1
+        if change is None:
+            return None
+        try:
+            _commit_once(table, change)
+        except CommitFailedError:
+            pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
+            time.sleep(random.uniform(0, pause_s))
+        else:
+            return version
+    raise IncompleteError(
+        f"tables/{name}: expected to commit within {tries} tries, "
+        "got a conflict with another job every time; nothing was published"
+    )
+
+
+def _commit_once(table: DeltaTable, change: Change) -> None:
+    table.create_write_transaction(
+        [*change.adds, *change.removes],
+        "append",
+        table.schema(),
+        table.metadata().partition_columns,
+        commit_properties=CommitProperties(
+            custom_metadata=dict(change.metadata),
+            max_commit_retries=0,
+            app_transactions=[Transaction(who, v) for who, v in change.transactions.items()],
+        ),
+    )
+
+
+def _holds(table: DeltaTable, change: Change) -> bool:
+    return {add.path for add in change.adds} <= {file["path"] for file in files(table)}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

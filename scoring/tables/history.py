@@ -1,0 +1,90 @@
+"""What the tables said at a version or a time."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from scoring.errors import BadStore, UserError
+from scoring.storage import Storage
+from scoring.tables.delta import files, open_table
+
+At = int | str | datetime | None
+"""A version of `scores`, a time (ISO 8601; UTC where it names no zone), or None for now."""
+
+HISTORY = pa.schema(
+    {
+        "version": pa.int64(),
+        "committed_at": pa.timestamp("us", tz="UTC"),
+        "night_id": pa.string(),  # null for commits that published nothing
+    }
+)
+
+
+def open_scores(storage: Storage, at: At = None) -> DeltaTable:
+    """Open `scores` as it is, or as it was.
+
+    Raises:
+        BadStore: nothing is published, or the store cannot be read.
+        UserError: there is no such version or time.
+    """
+    table = open_table(storage, "scores")
+    if table is None or (at is None and not files(table)):
+        raise BadStore(
+            f"--store: expected a store with published scores, got none at {storage.uri}; "
+            "run protoscore rescore first"
+        )
+    if at is None:
+        return table
+    version = _version(table, at)
+    try:
+        older = open_table(storage, "scores", version)
+    except BadStore as error:
+        raise UserError(f"--at: expected a version that is kept, got {version}") from error
+    assert older is not None
+    return older
+
+
+def history(table: DeltaTable) -> pa.Table:
+    """Every commit that is kept, newest first (columns `HISTORY`)."""
+    rows = [
+        {
+            "version": commit["version"],
+            "committed_at": _committed_at(commit),
+            "night_id": commit.get("night_id"),
+        }
+        for commit in table.history()
+    ]
+    return pa.Table.from_pylist(rows, schema=HISTORY)
+
+
+def _version(table: DeltaTable, at: int | str | datetime) -> int:
+    newest = table.version()
+    if isinstance(at, str):
+        at = _parse(at, newest)
+    if isinstance(at, int):
+        if not 0 <= at <= newest:
+            raise UserError(f"--at: expected a version from 0 to {newest}, got {at}")
+        return at
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    # The commits' own clock: file times would be those of the latest copy of the store.
+    commits = table.history()
+    for commit in commits:
+        if _committed_at(commit) <= moment:
+            return int(commit["version"])
+    first = _committed_at(commits[-1]).isoformat(timespec="seconds")
+    raise UserError(f"--at: expected a time from {first} on, got {moment.isoformat()}")
+
+
+def _parse(at: str, newest: int) -> int | datetime:
+    try:
+        return int(at) if at.isdecimal() else datetime.fromisoformat(at)
+    except ValueError as error:
+        raise UserError(
+            f"--at: expected a version from 0 to {newest} or a time like 2026-03-31T06:00, "
+            f"got {at!r}"
+        ) from error
+
+
+def _committed_at(commit: dict[str, int]) -> datetime:
+    return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)

@@ -1,0 +1,80 @@
+"""What a published partition was made of.
+
+Each data file of `scores` has a manifest of the same name beside the table, written once, before
+the commit that makes the file visible. So the table's log names the manifest of every partition, at
+every version.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from scoring.keys import jsonable
+
+
+class Partition(NamedTuple):
+    """A part of `scores` that is published as a whole."""
+
+    dataset: str
+    split: str
+    metric: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a partition was made of, when, and with which settings."""
+
+    partition: Partition
+    key: str
+    """Digest of everything that the partition is made of: equal keys, equal rows."""
+    night_id: str
+    planned_at: str
+    """ISO 8601 with a UTC offset: of two nights, the later plan wins."""
+    settings: Mapping[str, Any]
+    """What must not change in silence: metric config, fleet, net, limit; JSON values."""
+    dataset_version: str
+    trained_on: Mapping[str, str]
+    """Split to the dataset version that its runs were trained on."""
+    runs: tuple[str, ...]
+    """Keys of the runs that the scores were made with."""
+    rows: int
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9A-Za-z]+", self.key):
+            raise ValueError(f"key: expected letters and digits, got {self.key!r}")
+        if self.planned.tzinfo is None:
+            raise ValueError(f"planned_at: expected a time with UTC offset, got {self.planned_at}")
+
+    @property
+    def planned(self) -> datetime:
+        """`planned_at` as a time."""
+        return datetime.fromisoformat(self.planned_at)
+
+    def to_json(self) -> bytes:
+        """As it lies in the store."""
+        return json.dumps(jsonable(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Manifest":
+        """Read one back."""
+        raw = json.loads(data)
+        return cls(**{**raw, "partition": Partition(*raw["partition"]), "runs": tuple(raw["runs"])})
+
+    def new_data_path(self) -> str:
+        """A path in the table that no other publication of the same key shares."""
+        folders = (f"{n}={quote(v, safe='')}" for n, v in self.partition._asdict().items())
+        return f"{'/'.join(folders)}/{self.key}-{uuid.uuid4().hex[:8]}.parquet"
+
+
+def manifest_path(data_path: str) -> str:
+    """Where the manifest of a data file lies in the store."""
+    name = data_path.rsplit("/", 1)[-1].removesuffix(".parquet")
+    return f"tables/manifests/{name}.json"

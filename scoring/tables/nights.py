@@ -1,0 +1,60 @@
+"""The record of nights: one row a published night, and a row for each run it used."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from scoring.storage import Storage
+from scoring.tables.delta import Change, commit, ensure_table, open_table, write_file
+from scoring.tables.history import history
+from scoring.tables.schemas import NIGHTS, RUNS
+
+Row = Mapping[str, object]
+
+
+def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
+    """Record a night and its runs, once however often it is called.
+
+    Args:
+        storage: the store.
+        night: a value for every column of `NIGHTS`; a `commit_version` of None is looked up.
+        runs: a value for every column of `RUNS`, for each run.
+
+    Raises:
+        ValueError: a column is missing or unknown.
+    """
+    night_id = str(night["night_id"])
+    if night["commit_version"] is None:
+        night = {**night, "commit_version": _commit_version(storage, night_id)}
+    # The night last: where its row is, its runs are.
+    for name, schema, rows in (("runs", RUNS, runs), ("nights", NIGHTS, [night])):
+        _append_once(storage, name, _to_table(name, schema, rows), night_id)
+
+
+def _commit_version(storage: Storage, night_id: str) -> int | None:
+    scores = open_table(storage, "scores")
+    commits = history(scores).to_pylist() if scores else []
+    return next((c["version"] for c in commits if c["night_id"] == night_id), None)
+
+
+def _to_table(name: str, schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
+    for row in rows:
+        if odd := set(schema.names) ^ set(row):
+            raise ValueError(f"{name}: expected the columns {schema.names}, got odd {sorted(odd)}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def _append_once(storage: Storage, name: str, rows: pa.Table, night_id: str) -> None:
+    who = f"night:{night_id}"
+    table = ensure_table(storage, name, rows.schema)
+    if not len(rows) or table.transaction_version(who) is not None:
+        return
+    path = f"{quote(night_id, safe='')}-{uuid.uuid4().hex[:8]}.parquet"
+    change = Change(
+        adds=[write_file(storage, name, path, rows, {})],
+        transactions={who: 1},
+        metadata={"night_id": night_id},
+    )
+    commit(storage, name, lambda now: None if now.transaction_version(who) else change)

@@ -1,0 +1,202 @@
+"""Publishing scores: one commit replaces whole partitions, or nothing at all.
+
+Data files and manifests are written first and stay invisible until the commit; a job that dies
+before it leaves the table as it was. Two jobs at once settle by two rules: who finds its own key
+published is done, and who finds a later plan published yields.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from scoring.errors import BadStore, IncompleteError
+from scoring.storage import Storage
+from scoring.tables.delta import (
+    TRIES,
+    Change,
+    commit,
+    ensure_table,
+    files,
+    open_table,
+    removal,
+    write_file,
+)
+from scoring.tables.manifest import Manifest, Partition, manifest_path
+from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
+
+Fate = Literal["committed", "already", "yielded"]
+_Files = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of the partitions that a job wanted to publish."""
+
+    committed: Sequence[Manifest] = ()
+    already: Sequence[Manifest] = ()
+    """The same key was there before, or another job published it meanwhile."""
+    yielded: Sequence[Manifest] = ()
+    """A night that was planned later is there."""
+    version: int | None = None
+    """Version of `scores` that first holds `committed`; None where nothing was committed."""
+
+
+@dataclass(frozen=True)
+class _Staged:
+    manifest: Manifest
+    file: AddAction
+
+
+def published(storage: Storage, version: int | None = None) -> dict[Partition, Manifest]:
+    """What each published partition was made of; empty where nothing is published.
+
+    Args:
+        storage: the store.
+        version: of `scores`; None is the newest.
+
+    Raises:
+        BadStore: the store cannot be read.
+    """
+    table = open_table(storage, "scores", version)
+    return {} if table is None else _manifests(storage, _current(table))
+
+
+def publish(
+    storage: Storage, parts: Iterable[tuple[Manifest, pa.Table]], *, tries: int = TRIES
+) -> Outcome:
+    """Replace partitions of `scores`, all in one commit.
+
+    Args:
+        storage: the store.
+        parts: manifest and rows (schema `SCORES`, sorted by label and rank, nulls last) of each
+            partition, all of one night. Taken one at a time: a generator holds one in memory.
+        tries: commits to attempt while other jobs are faster.
+
+    Raises:
+        IncompleteError: rows are missing, double or out of order, or others were always faster;
+            the table is as it was.
+    """
+    before = published(storage)
+    manifests: list[Manifest] = []
+    staged: list[_Staged] = []
+    fates: dict[Partition, Fate] = {}
+    for manifest, rows in parts:
+        check_rows(manifest, rows)
+        if manifest.partition in fates:
+            raise ValueError(f"{manifest.partition}: expected each partition once, got it twice")
+        manifests.append(manifest)
+        fates[manifest.partition] = fate(manifest, before.get(manifest.partition))
+        if fates[manifest.partition] == "committed":
+            staged.append(_stage(storage, manifest, rows))
+        del rows  # before the next partition is made
+    version = _commit(storage, staged, fates, tries) if staged else None
+
+    def those(wanted: Fate) -> list[Manifest]:
+        return [manifest for manifest in manifests if fates[manifest.partition] == wanted]
+
+    return Outcome(
+        committed=those("committed"),
+        already=those("already"),
+        yielded=those("yielded"),
+        version=version,
+    )
+
+
+def fate(ours: Manifest, theirs: Manifest | None) -> Fate:
+    """What publishing `ours` comes to where `theirs` is published."""
+    if theirs is None:
+        return "committed"
+    if theirs.key == ours.key:
+        return "already"
+    return "yielded" if theirs.planned > ours.planned else "committed"
+
+
+def check_rows(manifest: Manifest, rows: pa.Table) -> None:
+    """Refuse rows that are not the whole partition, each once, in order.
+
+    Raises:
+        IncompleteError: naming the partition.
+    """
+    where = str(manifest.partition)
+    if not rows.schema.equals(SCORES):
+        raise ValueError(f"{where}: expected the columns of SCORES, got {rows.schema}")
+    if len(rows) != manifest.rows:
+        raise IncompleteError(f"{where}: expected {manifest.rows} rows, got {len(rows)}")
+    distinct = len(np.unique(rows["example_id"].to_numpy()))
+    if distinct != len(rows):
+        raise IncompleteError(f"{where}: expected every example once, got {distinct} different ids")
+    label, rank = _nulls_last(rows["label"]), _nulls_last(rows["rank"])
+    rises = np.diff(label)
+    if np.any(rises < 0) or np.any(np.diff(rank)[rises == 0] < 0):
+        raise IncompleteError(f"{where}: expected rows sorted by label and rank, got another order")
+
+
+def _nulls_last(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    last = np.iinfo(np.int64).max
+    values: npt.NDArray[np.int64] = column.cast(pa.int64()).fill_null(last).to_numpy()
+    return values
+
+
+def _stage(storage: Storage, manifest: Manifest, rows: pa.Table) -> _Staged:
+    path = manifest.new_data_path()
+    file = write_file(storage, "scores", path, rows, manifest.partition._asdict())
+    storage.write(manifest_path(path), manifest.to_json())
+    return _Staged(manifest, file)
+
+
+def _commit(
+    storage: Storage, staged: Sequence[_Staged], fates: dict[Partition, Fate], tries: int
+) -> int | None:
+    """Commit what is staged; `fates` follows what the newest snapshot says."""
+
+    def prepare(table: DeltaTable) -> Change | None:
+        ours = {part.manifest.partition: part for part in staged}
+        current = {p: old for p, old in _current(table).items() if p in ours}
+        theirs = _manifests(storage, current)
+        fates.update({p: fate(part.manifest, theirs.get(p)) for p, part in ours.items()})
+        going = [part for p, part in ours.items() if fates[p] == "committed"]
+        if not going:
+            return None
+        return _change(table, going, current)
+
+    ensure_table(storage, "scores", SCORES_TABLE, PARTITION_COLUMNS)
+    return commit(storage, "scores", prepare, tries)
+
+
+def _change(
+    table: DeltaTable, going: Sequence[_Staged], current: Mapping[Partition, list[_Files]]
+) -> Change:
+    partitions = [part.manifest.partition for part in going]
+    names = [f"partition:{partition}" for partition in partitions]
+    return Change(
+        adds=[part.file for part in going],
+        removes=[removal(old) for p in partitions for old in current.get(p, ())],
+        transactions={name: (table.transaction_version(name) or 0) + 1 for name in names},
+        metadata={"night_id": going[0].manifest.night_id},
+    )
+
+
+def _current(table: DeltaTable) -> dict[Partition, list[_Files]]:
+    """The data files of each partition in the version that is open."""
+    found: dict[Partition, list[_Files]] = {}
+    for file in files(table):
+        partition = Partition(*(file[f"partition.{name}"] for name in PARTITION_COLUMNS))
+        found.setdefault(partition, []).append(file)
+    return found
+
+
+def _manifests(
+    storage: Storage, current: Mapping[Partition, list[_Files]]
+) -> dict[Partition, Manifest]:
+    paths = [manifest_path(old[0]["path"]) for old in current.values()]
+    try:
+        read = storage.read_all(paths)
+    except FileNotFoundError as error:
+        raise BadStore(f"--store: expected all of tables/manifests, got no {error}") from error
+    return dict(zip(current, map(Manifest.from_json, read), strict=True))

@@ -1,0 +1,1 @@
+"""One deterministic training loop, its recipes, private training, and checkpoints."""

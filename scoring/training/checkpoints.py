@@ -1,0 +1,96 @@
+"""Weights as bytes, and users' own checkpoint files: safetensors or tensors only, never pickle."""
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from scoring.errors import UserError
+
+_SUFFIXES = (".safetensors", ".pt", ".pth")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIX = "module."  # left by DataParallel
+
+
+def snapshot(net: nn.Module) -> dict[str, Tensor]:
+    """A copy of the net's state on the CPU: floats as float32, plain memory layout."""
+    return {name: _plain(value) for name, value in net.state_dict().items()}
+
+
+def _plain(value: Tensor) -> Tensor:
+    dtype = torch.float32 if value.is_floating_point() else value.dtype
+    copy = value.detach().to("cpu", dtype, copy=True)
+    return copy.contiguous()
+
+
+def to_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    """Serialise weights as safetensors."""
+    return safetensors.save({name: _plain(value) for name, value in weights.items()})
+
+
+def from_bytes(data: bytes) -> dict[str, Tensor]:
+    """Weights that `to_bytes` wrote."""
+    return safetensors.load(data)
+
+
+def content_hash(weights: Mapping[str, Tensor]) -> str:
+    """Name weights by names, shapes, dtypes and values: 32 hex digits of a SHA-256."""
+    sha = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        sha.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:32]
+
+
+def load_user_weights(source: str | Path | bytes, name: str) -> dict[str, Tensor]:
+    """Read a user's checkpoint: a .safetensors file, or a .pt or .pth file that holds tensors.
+
+    A state dict may be wrapped as {"state_dict": ...} and its names may start with "module.".
+
+    Args:
+        source: the file's path, or its bytes.
+        name: what to call it in errors; its suffix says the format.
+
+    Raises:
+        UserError: no such file, another format, or anything that is not a mapping of tensors.
+    """
+    suffix = Path(name).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise UserError(f"{name}: expected a file ending in {', '.join(_SUFFIXES)}, got {suffix!r}")
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        loaded = from_bytes(data) if suffix == ".safetensors" else _load_tensors(data)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{name}: expected a readable {suffix} checkpoint, got {reason}") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{name}: expected a checkpoint of tensors only, got other Python objects, "
+            "which are not loaded because they can run code; save model.state_dict()"
+        ) from error
+    return _state_dict(loaded, name)
+
+
+def _load_tensors(data: bytes) -> Any:  # noqa: ANN401
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _state_dict(loaded: Any, name: str) -> dict[str, Tensor]:  # noqa: ANN401
+    for wrapper in _WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise UserError(f"{name}: expected a state dict, got {type(loaded).__name__}")
+    wrong = [key for key, value in loaded.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise UserError(f"{name}: expected a tensor for every name, got none for {wrong[0]!r}")
+    prefixed = all(key.startswith(_PREFIX) for key in loaded)
+    return {key[len(_PREFIX) :] if prefixed else key: _plain(t) for key, t in loaded.items()}

@@ -1,0 +1,194 @@
+"""The training loop: one run from its spec and its data, deterministically.
+
+The same spec and data on the same kind of device give the same weights, bit for bit: threads come
+from the spec, every random number from a generator seeded by it, and the caller's own threads and
+generators stay as they were. (Another processor model may round differently.)
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scoring.data.training_set import TrainingSet
+from scoring.errors import TrainingDiverged
+from scoring.nets import Fitted, build
+from scoring.spec import RunSpec
+from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
+from scoring.training.checkpoints import snapshot
+from scoring.training.precision import pays_bfloat16
+from scoring.training.privacy import Mechanism, mechanism
+from scoring.training.private import private_step
+from scoring.training.reproducible import (
+    derived_seed,
+    generator,
+    reproducible,
+    seed_default_generators,
+)
+from scoring.training.steps import Seen, Step, learning_rate, optimizer_for, plain_step
+
+__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "pays_bfloat16", "train"]
+
+LOOP_VERSION = 1
+"""Raise it whenever the weights that a spec gives change: it is part of every run's key."""
+
+OnEpoch = Callable[[int, Mapping[str, Tensor], float], None]
+"""(epoch from 1, weights after it, its mean training loss)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished run."""
+
+    weights: dict[str, Tensor]
+    """State of the inner net, on the CPU: float32, counters int64."""
+    losses: tuple[float, ...]
+    """Mean cross-entropy of each epoch in nats, as its batches went by; not private."""
+    accuracy: float
+    """Share of the last epoch's rows right as they went by (augmented, with dropout); not private."""
+    epsilon: float | None
+    """Privacy spent at the spec's delta; None where training was not private."""
+    noise_multiplier: float | None
+    """Noise in units of the clipping norm; None where training was not private."""
+    rows: int
+    """Rows it trained on."""
+    epochs: int
+    """Epochs it took."""
+    seconds: float
+    """Wall time."""
+
+
+def train(
+    spec: RunSpec,
+    data: TrainingSet,
+    *,
+    start: Mapping[str, Tensor] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
+    """Train the run that `spec` describes.
+
+    Args:
+        spec: a plain, fine-tuned or private run.
+        data: the rows of `spec.split`; never copied as a whole, may be read-only.
+        start: weights of the inner net to continue from; a fine-tuned run needs them.
+        on_epoch: called after every epoch with a copy of the weights.
+
+    Raises:
+        UserError: the net or the privacy does not suit the data.
+        TrainingDiverged: the loss is no longer a number.
+    """
+    if spec.kind == "imported" or (spec.kind == "finetuned" and start is None):
+        raise ValueError(f"expected a run to train, with weights to fine-tune, got {spec.label}")
+    began = time.perf_counter()
+    rows = subset_rows(len(data), spec.subset, spec.seed)
+    private = _mechanism(spec, len(rows))
+    with reproducible(spec.threads, spec.device):
+        model = _model(spec, data, start)
+        losses, accuracy = _epochs(spec, data, rows, model, private, on_epoch)
+    return Trained(
+        weights=snapshot(model.net),
+        losses=losses,
+        accuracy=accuracy,
+        epsilon=private.spent(len(losses)) if private else None,
+        noise_multiplier=private.noise_multiplier if private else None,
+        rows=len(rows),
+        epochs=len(losses),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:
+    if spec.kind != "private":
+        return None
+    if spec.privacy is None or spec.dtype != "float32":
+        raise ValueError(f"expected a budget and float32 for {spec.label}, got {spec.dtype}")
+    return mechanism(spec.privacy, spec.recipe, rows)
+
+
+def _model(spec: RunSpec, data: TrainingSet, start: Mapping[str, Tensor] | None) -> Fitted:
+    """The net as training starts from it, in channels-last layout, ready for dropout."""
+    seed_default_generators(derived_seed(spec.seed, "initialisation"), spec.device)
+    model = build(spec.net, shape=data.shape, classes=data.classes, dropout=spec.recipe.dropout)
+    if start is not None:
+        model.net.load_state_dict(dict(start))
+    model.to(device=torch.device(spec.device), memory_format=torch.channels_last)
+    seed_default_generators(derived_seed(spec.seed, "dropout"), spec.device)
+    return model
+
+
+def _epochs(
+    spec: RunSpec,
+    data: TrainingSet,
+    rows: Tensor,
+    model: Fitted,
+    private: Mechanism | None,
+    on_epoch: OnEpoch | None,
+) -> tuple[tuple[float, ...], float]:
+    """Train `model` in place; the mean loss of every epoch and the accuracy of the last."""
+    recipe = spec.recipe
+    gather = gatherer(data, torch.device(spec.device))
+    order, changes = generator(spec.seed, "order"), generator(spec.seed, "augmentation")
+    optimizer = optimizer_for(model, recipe)
+    step = _step(spec, model, optimizer, private)
+    losses: list[float] = []
+    accuracy, steps = math.nan, 0
+    for epoch in range(1, recipe.epochs + 1):
+        seen: list[Seen] = []
+        count = 0
+        for batch in _draw(spec, rows, private, order):
+            optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, steps)
+            images, labels = gather(batch)
+            seen.append(step(pixels(augmented(images, recipe, changes)), labels))
+            count += len(batch)
+            steps += 1
+        loss, accuracy = _means(seen, count)
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"{spec.label}: expected a finite training loss, got {loss} in epoch {epoch}"
+            )
+        losses.append(loss)
+        if on_epoch is not None:
+            on_epoch(epoch, snapshot(model.net), loss)
+        if _flat(losses, recipe.until_flat):
+            break
+    return tuple(losses), accuracy
+
+
+def _draw(
+    spec: RunSpec, rows: Tensor, private: Mechanism | None, stream: torch.Generator
+) -> Iterator[Tensor]:
+    """The batches of one epoch, as row numbers."""
+    if private is not None:
+        return private.batches(rows, stream)
+    return shuffled(rows, spec.recipe.batch_rows, stream)
+
+
+def _step(
+    spec: RunSpec, model: Fitted, optimizer: torch.optim.Optimizer, private: Mechanism | None
+) -> Step:
+    if private is None:
+        return plain_step(model, optimizer, bfloat16=spec.dtype == "bfloat16")
+    return private_step(
+        model,
+        optimizer,
+        noise_multiplier=private.noise_multiplier,
+        max_grad_norm=private.privacy.max_grad_norm,
+        expected_rows=private.expected_rows,
+        stream=generator(spec.seed, "noise", spec.device),
+    )
+
+
+def _means(seen: Sequence[Seen], rows: int) -> tuple[float, float]:
+    """Mean loss and share of rows classified right, over an epoch's batches."""
+    loss, right = (torch.stack(values).double().sum().item() for values in zip(*seen, strict=True))
+    return loss / max(1, rows), right / max(1, rows)
+
+
+def _flat(losses: Sequence[float], until_flat: float) -> bool:
+    """Whether the last epoch's loss is no longer clearly below the best before it."""
+    if not until_flat or len(losses) < 2:
+        return False
+    return losses[-1] >= (1 - until_flat) * min(losses[:-1])

@@ -1,0 +1,28 @@
+"""Where bfloat16 autocast makes training faster than float32."""
+
+from typing import Literal
+
+import torch
+
+from scoring.nets import net_names
+from scoring.spec import NetSpec
+
+_NARROWEST = {"mlp": 0.5, "paper_cnn": 0.5, "resnetv2": 1.0, "small_cnn": 2.0}
+"""The least width at which it pays on a CPU: below, casting costs more than it saves."""
+
+
+def pays_bfloat16(net: NetSpec, device: Literal["cpu", "cuda"]) -> bool:
+    """Whether to train `net` with bf16 autocast on this machine's kind of `device`.
+
+    The hardware must multiply bf16 and the net must be wide enough. A user's own factory stays in
+    float32, and so must every private run: see `scoring.training.private`.
+    """
+    if ":" in net.name:
+        return False
+    if device == "cuda":
+        # Planned where no GPU is in sight, the workers' are taken to be Ampere or later.
+        return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(False)
+    capabilities = torch.cpu.get_capabilities()
+    hardware = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+    wide = net.name not in net_names() or net.width >= _NARROWEST[net.name]
+    return bool(hardware) and wide

@@ -1,0 +1,74 @@
+"""Training recipes by name, and what fine-tuning and privacy make of them.
+
+Sources: Carlini et al. 2019, appendix (`paper_*`); Agarwal, D'souza & Hooker, "Estimating Example
+Difficulty using Variance of Gradients" (CVPR 2022), appendix (`vog_cifar`).
+"""
+
+from dataclasses import replace
+
+from scoring.errors import UnknownName
+from scoring.spec import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    # "Decay 1e-3" is read as Keras' `decay`: inverse-time, at every step, not weight decay.
+    "paper_mnist": Recipe(learning_rate=1e-3, learning_rate_decay=1e-3, batch_rows=128, epochs=20),
+    "paper_cifar": Recipe(
+        learning_rate=1e-3, batch_rows=32, epochs=100, milestones=(80,), crop=4, flip=True
+    ),
+    "vog_cifar": Recipe(
+        optimizer="sgd",
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        batch_rows=128,
+        epochs=350,
+        milestones=(150, 250),
+        crop=4,
+        flip=True,
+    ),
+    "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in RECIPES:
+        raise UnknownName("--recipe", name, RECIPES)
+    return RECIPES[name]
+
+
+def finetuned(base: Recipe) -> Recipe:
+    """`base` for going on from trained weights until the training loss stops falling.
+
+    A tenth of the learning rate, held constant; at most as many epochs as `base`.
+    """
+    return replace(
+        base,
+        learning_rate=base.learning_rate / 10,
+        learning_rate_decay=0.0,
+        milestones=(),
+        until_flat=0.01,
+    )
+
+
+def private(base: Recipe) -> Recipe:
+    """`base` for DP-SGD: SGD with momentum on larger batches, for as many epochs.
+
+    No stopping rule that looks at the data, and no regularisation: noise and clipping do that.
+    """
+    return replace(
+        base,
+        optimizer="sgd",
+        learning_rate=0.25,
+        momentum=0.9,
+        weight_decay=0.0,
+        learning_rate_decay=0.0,
+        milestones=(),
+        until_flat=0.0,
+        batch_rows=256,
+        dropout=0.0,
+    )

@@ -1,0 +1,122 @@
+"""Small partitions of `scores` for tests, ranked for real."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.ranking import rank
+from scoring.storage import Storage
+from scoring.tables.manifest import Manifest, Partition
+from scoring.tables.schemas import score_rows
+
+CLASSES = ("ankle boot", "bag", "coat")
+VERSION = "v1"
+Part = tuple[Manifest, pa.Table]
+
+
+def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
+    """N ranked rows; the last label is unknown, the last but one has no value."""
+    random = np.random.default_rng(seed)
+    ids = random.permutation(10 * n)[:n]
+    value = random.normal(size=n)
+    label = np.arange(n) % len(CLASSES)
+    status = np.full(n, "", dtype="<U20")
+    if n > 3:
+        label[-1] = -1
+        value[-2], status[-2] = np.nan, "undecodable_image"
+    return score_rows(
+        example_id=ids,
+        name=[f"image-{i}.png" for i in ids],
+        label=label,
+        predicted=np.arange(n) % 2,
+        value=value,
+        spread=None,
+        status=status,
+        ranks=rank(value=value, label=label, status=status, example_id=ids, direction="high"),
+        scored_at=datetime(2026, 3, 1, tzinfo=UTC),
+        dataset_version=VERSION,
+        score_key=[night_id] * n,
+    )
+
+
+def part(
+    metric: str = "conf",
+    *,
+    n: int = 30,
+    key: str = "k1",
+    night: int = 1,
+    dataset: str = "digits",
+    split: str = "test",
+    seed: int = 0,
+) -> Part:
+    """A partition planned in a night's first hour; its `score_key` column names the night."""
+    night_id = f"night-{night}"
+    manifest = Manifest(
+        partition=Partition(dataset, split, metric),
+        key=key,
+        night_id=night_id,
+        planned_at=datetime(2026, 3, night, 1, tzinfo=UTC).isoformat(),
+        settings={"config": {"metric": metric}, "limit": None},
+        dataset_version=VERSION,
+        trained_on={"train": "v0"},
+        runs=("run1", "run2"),
+        rows=n,
+    )
+    return manifest, rows_of(n, seed=seed, night_id=night_id)
+
+
+def night_row(night_id: str, commit_version: int | None = 1) -> dict[str, object]:
+    """A row of `nights`."""
+    return {
+        "night_id": night_id,
+        "dataset": "digits",
+        "started_at": datetime(2026, 3, 1, 1, tzinfo=UTC),
+        "finished_at": datetime(2026, 3, 1, 2, tzinfo=UTC),
+        "command": "protoscore rescore --dataset digits",
+        "train_version": "v0",
+        "test_version": VERSION,
+        "metrics": ["conf", "agr"],
+        "runs_trained": 2,
+        "runs_reused": 0,
+        "shards_scored": 2,
+        "shards_reused": 0,
+        "rows": 60,
+        "commit_version": commit_version,
+        "seconds": 3600.0,
+    }
+
+
+def run_row(night_id: str, run_key: str = "run1") -> dict[str, object]:
+    """A row of `runs`."""
+    return {
+        "night_id": night_id,
+        "run_key": run_key,
+        "kind": "plain",
+        "split": "train",
+        "net": "mlp",
+        "width": 1.0,
+        "recipe": json.dumps({"epochs": 3}),
+        "seed": 0,
+        "subset": 0.5,
+        "epsilon_target": None,
+        "epsilon_spent": None,
+        "delta": None,
+        "train_accuracy": 0.9,
+        "test_accuracy": 0.8,
+        "rows": 100,
+        "epochs": 3,
+        "seconds": 1.5,
+        "host": "node-1",
+        "device": "cpu",
+        "trained_at": datetime(2026, 3, 1, 1, 30, tzinfo=UTC),
+        "reused": False,
+    }
+
+
+def write_classes(storage: Storage, part: Manifest, classes: tuple[str, ...] = CLASSES) -> None:
+    """The part of a dataset version that the tables read: its class names."""
+    dataset, split, _ = part.partition
+    path = f"datasets/{dataset}/{split}/{part.dataset_version}.json"
+    storage.write(path, json.dumps({"classes": classes}).encode())

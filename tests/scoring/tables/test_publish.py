@@ -1,0 +1,364 @@
+import gc
+import multiprocessing
+import os
+import signal
+import weakref
+from collections import Counter
+from functools import partial
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from deltalake.exceptions import CommitFailedError
+from score_tables import part, rows_of
+
+from scoring.errors import BadStore, IncompleteError
+from scoring.storage import Storage, delta_options
+from scoring.tables import delta
+from scoring.tables.delta import open_table
+from scoring.tables.manifest import Manifest, Partition
+from scoring.tables.publish import Outcome, publish, published
+from scoring.tables.schemas import PARTITION_COLUMNS, SCORES
+
+SPAWN = multiprocessing.get_context("spawn")
+CONF, AGR = Partition("digits", "test", "conf"), Partition("digits", "test", "agr")
+
+
+@pytest.fixture
+def storage(store_uri):
+    return Storage(store_uri)
+
+
+@pytest.fixture
+def local(tmp_path):
+    return Storage(str(tmp_path / "store"))
+
+
+def read(storage: Storage, version: int | None = None) -> pa.Table:
+    return open_table(storage, "scores", version).to_pyarrow_table()
+
+
+def nights(storage: Storage, version: int | None = None) -> dict[str, int]:
+    """Rows by (metric, night that made them): a replaced partition must be of one night."""
+    rows = read(storage, version).select(["metric", "score_key"]).to_pylist()
+    return dict(Counter(f"{row['metric']} {row['score_key']}" for row in rows))
+
+
+def names(manifests):
+    return [manifest.partition.metric for manifest in manifests]
+
+
+def test_nothing_is_published_in_an_empty_store(storage):
+    assert published(storage) == {}
+    assert open_table(storage, "scores") is None
+
+
+def test_what_is_published_can_be_read(storage):
+    one, two = part("conf"), part("agr", n=20)
+    outcome = publish(storage, [one, two])
+    assert (names(outcome.committed), outcome.version) == (["conf", "agr"], 1)  # one commit
+    assert published(storage) == {CONF: one[0], AGR: two[0]}
+    for metric, want in (("conf", one[1]), ("agr", two[1])):
+        got = read(storage).filter(pc.field("metric") == metric)
+        assert set(got["dataset"].to_pylist()) == {"digits"}
+        assert got.select(SCORES.names).equals(want)
+
+
+def test_data_files_leave_out_the_partition_columns(local):
+    publish(local, [part()])
+    (file,) = open_table(local, "scores").file_uris()
+    assert pq.read_schema(file).equals(SCORES)
+    assert "/dataset=digits/split=test/metric=conf/k1-" in file
+
+
+def test_the_same_key_again_commits_nothing(storage):
+    publish(storage, [part()])
+    files = storage.names("tables/manifests")
+    outcome = publish(storage, [part(night=2)])
+    assert outcome == Outcome(already=[part(night=2)[0]])
+    assert open_table(storage, "scores").version() == 1
+    assert storage.names("tables/manifests") == files
+
+
+def test_a_new_key_replaces_exactly_its_partition(storage):
+    publish(storage, [part("conf"), part("agr"), part("conf", split="train", n=10)])
+    outcome = publish(storage, [part("conf", key="k2", night=2, n=40)])
+    assert (names(outcome.committed), outcome.version) == (["conf"], 2)
+    assert nights(storage) == {"conf night-2": 40, "agr night-1": 30, "conf night-1": 10}
+    assert len(open_table(storage, "scores").file_uris()) == 3
+    assert published(storage)[CONF].key == "k2"
+    assert published(storage, version=1)[CONF].key == "k1"
+
+
+def test_going_back_to_an_earlier_key_counts_as_the_later_plan(local):
+    publish(local, [part(key="k1", night=1)])
+    publish(local, [part(key="k2", night=2)])
+    publish(local, [part(key="k1", night=4)])
+    outcome = publish(local, [part(key="k3", night=3)])
+    assert names(outcome.yielded) == ["conf"]
+    assert published(local)[CONF].night_id == "night-4"
+
+
+def test_an_older_plan_yields(storage):
+    publish(storage, [part(key="k2", night=2)])
+    outcome = publish(storage, [part(key="k1", night=1)])
+    assert outcome == Outcome(yielded=[part(key="k1", night=1)[0]])
+    assert nights(storage) == {"conf night-2": 30}
+
+
+def test_each_partition_has_its_own_fate(local):
+    publish(local, [part("conf", key="later", night=3), part("agr", key="k")])
+    outcome = publish(
+        local, [part("conf", night=2), part("agr", key="k", night=2), part("ret", night=2)]
+    )
+    assert names(outcome.yielded) == ["conf"]
+    assert names(outcome.already) == ["agr"]
+    assert names(outcome.committed) == ["ret"]
+
+
+def test_an_empty_partition_can_be_published(local):
+    assert publish(local, [part(n=0)]).version == 1
+    assert published(local)[CONF].rows == 0
+    assert len(read(local)) == 0
+
+
+def test_partitions_are_taken_one_at_a_time(local):
+    alive = []
+
+    def parts():
+        for metric in ("conf", "agr", "ret"):
+            gc.collect()
+            assert not any(reference() for reference in alive)
+            manifest, rows = part(metric)
+            alive.append(weakref.ref(rows))
+            yield manifest, rows
+            del rows
+
+    assert len(publish(local, parts()).committed) == 3
+
+
+def doubled(rows):
+    return pa.concat_tables([rows.slice(0, 1), rows.slice(0, len(rows) - 1)])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows.slice(1), "digits/test/conf: expected 30 rows, got 29"),
+        (doubled, "expected every example once, got 29 different ids"),
+        (lambda rows: rows.sort_by("example_id"), "expected rows sorted by label and rank"),
+        (lambda rows: rows.sort_by([("label", "descending")]), "expected rows sorted"),
+    ],
+)
+def test_incomplete_rows_are_refused_and_change_nothing(local, spoil, message):
+    publish(local, [part("agr")])
+    manifest, rows = part("conf")
+    with pytest.raises(IncompleteError, match=message) as caught:
+        publish(local, [part("ret"), (manifest, spoil(rows))])
+    assert caught.value.exit_code == 4
+    assert nights(local) == {"agr night-1": 30}
+
+
+def test_other_columns_are_refused(local):
+    manifest, rows = part()
+    with pytest.raises(ValueError, match="expected the columns of SCORES"):
+        publish(local, [(manifest, rows.drop_columns("spread"))])
+
+
+def test_a_partition_given_twice_is_refused(local):
+    with pytest.raises(ValueError, match="digits/test/conf: expected each partition once"):
+        publish(local, [part(), part(key="k2")])
+
+
+def test_a_lost_manifest_is_named(local):
+    publish(local, [part()])
+    (name,) = local.names("tables/manifests")
+    local.delete(f"tables/manifests/{name}")
+    with pytest.raises(BadStore, match=f"expected all of tables/manifests.*{name}"):
+        published(local)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("key", "k/1", "expected letters and digits"),
+        ("planned_at", "2026-03-01T00:00", "expected a time with UTC offset"),
+    ],
+)
+def test_a_manifest_checks_what_others_rely_on(field, value, message):
+    fields = vars(part()[0]) | {field: value}
+    with pytest.raises(ValueError, match=message):
+        Manifest(**fields)
+
+
+# -- names that need encoding, other readers -------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", ["plain", "Straße 1/50% = a+b&c#d?"])
+def test_other_readers_see_the_same_rows(storage, dataset):
+    publish(storage, [part("conf", dataset=dataset), part("agr", dataset=dataset)])
+    publish(storage, [part("conf", dataset=dataset, key="k2", night=2, n=7)])
+    want = {(dataset, "conf", 7), (dataset, "agr", 30)}
+    uri, options = f"{storage.uri}/tables/scores", delta_options(storage.uri)
+
+    by_polars = pl.scan_delta(uri, storage_options=options or None)
+    counted = by_polars.group_by("dataset", "metric").len().collect()
+    assert set(counted.rows()) == want
+
+    scores = open_table(storage, "scores").to_pyarrow_dataset()
+    query = "select dataset, metric, count(*) from scores group by 1, 2"
+    with duckdb.connect() as connection:
+        assert set(connection.register("scores", scores).execute(query).fetchall()) == want
+    assert {(p.dataset, p.metric) for p in published(storage)} == {row[:2] for row in want}
+
+
+def test_history_is_kept_for_a_year(local):
+    publish(local, [part()])
+    publish(local, [part(key="k2", night=2)])
+    table = open_table(local, "scores")
+    assert table.metadata().configuration == {
+        "delta.logRetentionDuration": "interval 365 days",
+        "delta.deletedFileRetentionDuration": "interval 365 days",
+    }
+    assert table.vacuum(dry_run=False) == []
+    assert nights(local, version=1) == {"conf night-1": 30}
+
+
+def test_vacuum_takes_replaced_files_and_orphans_but_nothing_that_stands(local):
+    publish(local, [part()])
+    publish(local, [part(key="k2", night=2)])
+    table = open_table(local, "scores")
+    gone = table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    assert len(gone) == 1
+    assert "k1-" in gone[0]
+    assert nights(local) == {"conf night-2": 30}
+
+
+# -- jobs that die ---------------------------------------------------------------------------------
+
+
+def publish_and_die(uri):
+    delta._commit_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    publish(Storage(uri), [part(key="k2", night=2), part("agr", key="k2", night=2)])
+
+
+@pytest.mark.parametrize("before", [[], [part()]], ids=["first night", "later night"])
+def test_a_job_killed_before_its_commit_leaves_the_table_as_it_was(storage, before):
+    if before:
+        publish(storage, before)
+    standing = published(storage)
+    job = SPAWN.Process(target=publish_and_die, args=(storage.uri,))
+    job.start()
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+    orphans = [name for name in storage.names("tables/manifests") if name.startswith("k2-")]
+    assert len(orphans) == 2  # it died late: all was written but the commit
+    assert published(storage) == standing
+    assert len(read(storage)) == 30 * len(before)
+
+    outcome = publish(storage, [part(key="k2", night=2), part("agr", key="k2", night=2)])
+    assert names(outcome.committed) == ["conf", "agr"]
+    assert nights(storage) == {"conf night-2": 30, "agr night-2": 30}
+
+
+# -- jobs at the same time -------------------------------------------------------------------------
+
+
+def publish_at(uri, barrier, parts, answers):
+    barrier.wait()
+    outcome = publish(Storage(uri), parts)
+    fates = (outcome.committed, outcome.already, outcome.yielded)
+    answers.put((*map(names, fates), outcome.version))
+
+
+def at_once(uri, jobs):
+    """Publish from several processes, all started at the same moment; their outcomes."""
+    barrier, answers = SPAWN.Barrier(len(jobs)), SPAWN.Queue()
+    processes = [
+        SPAWN.Process(target=publish_at, args=(uri, barrier, parts, answers)) for parts in jobs
+    ]
+    for process in processes:
+        process.start()
+    got = [answers.get(timeout=120) for _ in jobs]
+    for process in processes:
+        process.join()
+    return got
+
+
+def test_processes_publishing_the_same_leave_it_once(storage):
+    got = at_once(storage.uri, [[part("conf"), part("agr")]] * 4)
+    committed = [answer for answer in got if answer[0]]
+    assert committed == [(["conf", "agr"], [], [], 1)]
+    assert sorted(answer[1] for answer in got) == [[], *[["conf", "agr"]] * 3]
+    assert nights(storage) == {"conf night-1": 30, "agr night-1": 30}
+
+
+def test_processes_publishing_different_partitions_all_succeed(storage):
+    metrics = ["conf", "agr", "ret", "priv"]
+    got = at_once(storage.uri, [[part(metric)] for metric in metrics])
+    assert sorted(answer[0][0] for answer in got) == sorted(metrics)
+    assert sorted(answer[3] for answer in got) == [1, 2, 3, 4]
+    assert nights(storage) == {f"{metric} night-1": 30 for metric in metrics}
+
+
+def test_of_several_nights_at_once_the_latest_plan_stands(storage):
+    jobs = [[part(key=f"k{night}", night=night, n=10 * night)] for night in (3, 1, 4, 2)]
+    got = at_once(storage.uri, jobs)
+    assert all(answer[0] or answer[2] for answer in got)
+    assert nights(storage) == {"conf night-4": 40}
+
+
+def test_a_night_that_comes_between_is_seen(local, monkeypatch):
+    once = delta._commit_once
+
+    def overtaken(table, change):
+        monkeypatch.setattr(delta, "_commit_once", once)
+        publish(local, [part(key="k3", night=3, n=50)])
+        once(table, change)
+
+    monkeypatch.setattr(delta, "_commit_once", overtaken)
+    outcome = publish(local, [part(key="k2", night=2), part("agr", key="k2", night=2)])
+    assert (names(outcome.yielded), names(outcome.committed)) == (["conf"], ["agr"])
+    assert nights(local) == {"conf night-3": 50, "agr night-2": 30}
+
+
+def test_a_commit_whose_answer_is_lost_counts_once(local, monkeypatch):
+    once = delta._commit_once
+
+    def lost(table, change):
+        once(table, change)
+        raise CommitFailedError("no answer")
+
+    monkeypatch.setattr(delta, "_commit_once", lost)
+    outcome = publish(local, [part()])
+    assert (names(outcome.committed), outcome.version) == (["conf"], 1)
+    assert nights(local) == {"conf night-1": 30}
+
+
+def test_endless_conflicts_end_in_one_line(local, monkeypatch):
+    def refused(table, change):
+        raise CommitFailedError("somebody was faster")
+
+    monkeypatch.setattr(delta, "_commit_once", refused)
+    monkeypatch.setattr(delta.time, "sleep", lambda seconds: None)
+    with pytest.raises(IncompleteError, match="within 3 tries, got a conflict") as caught:
+        publish(local, [part()], tries=3)
+    assert "\n" not in str(caught.value)
+    assert published(local) == {}
+
+
+def test_a_commit_holds_against_the_version_it_read_alone(storage):
+    """What the loop rests on: a stale snapshot never commits, not even to other partitions."""
+    publish(storage, [part()])
+    stale = open_table(storage, "scores")
+    publish(storage, [part("agr")])
+    rows, values = rows_of(5), dict(zip(PARTITION_COLUMNS, ("digits", "test", "ret"), strict=True))
+    file = delta.write_file(storage, "scores", "ret.parquet", rows, values)
+    with pytest.raises(CommitFailedError):
+        delta._commit_once(stale, delta.Change(adds=[file]))
+    newest = partial(open_table, storage, "scores")
+    delta._commit_once(newest(), delta.Change(adds=[file]))
+    assert newest().version() == 3
