@@ -5,11 +5,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Ray samples usage and warns about its own defaults unless told otherwise before its import.
+# Read when Ray is imported or started. One line a stage is all that a job prints: no banners of
+# Tune, no trial loggers (each run writes its own record), no sampling of usage.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 
 import ray
+from ray.data import DataContext
 
 
 @contextmanager
@@ -23,11 +28,12 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
         address: of the cluster; empty: `RAY_ADDRESS`, which `ray job submit` sets.
         cpus: of a Ray started here; None: all.
     """
+    _quiet()
     if ray.is_initialized():
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS", "")
-    options: dict[str, object] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    options: dict[str, object] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         ray.init(address=address, **options)
     else:
@@ -36,6 +42,15 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _quiet() -> None:
+    """Progress is ours to print."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def total(resource: str) -> float:

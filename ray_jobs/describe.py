@@ -4,9 +4,8 @@ from collections import Counter
 
 from ray_jobs.plan import Plan
 from scoring.keys import SPLITS
-from scoring.prediction import PREDICTED
-from scoring.registry import metric
-from scoring.spec import Passes, Signal
+from scoring.registry import spec_of
+from scoring.spec import Signal
 from scoring.tables.publish import Outcome
 
 
@@ -110,15 +109,15 @@ def _score_cost(night: Plan) -> str:
     for work in night.to_score:
         rows = work.shard.piece.rows
         folded = set()
-        for task in work.missing:
-            spec = PREDICTED if task.metric == PREDICTED.name else metric(task.metric)
-            cost: Passes = spec.passes(task.config)
+        for how in (task.assignment for task in work.missing):
+            spec = spec_of(how.metric)
             if spec.signal is Signal.BASE:
+                cost = spec.passes(how.config)
                 forward += rows * cost.forward
                 backward += rows * cost.backward
             else:
-                folded |= {key for run in task.runs for key in (run.key, run.parent) if key}
-                folded |= {f"{task.metric}-{i}" for i, run in enumerate(task.runs) if not run.key}
+                folded |= {key for run in how.runs for key in (run.key, run.parent) if key}
+                folded |= {f"{how.metric}-{i}" for i, run in enumerate(how.runs) if not run.key}
         forward += rows * len(folded)
     return f"about {_count(forward)} forward and {_count(backward)} backward passes"
 

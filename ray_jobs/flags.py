@@ -165,19 +165,6 @@ class MachineFlags:
                 raise UserError(f"--{flag}: expected a number above 0, got {value}")
 
 
-def metric_flags() -> type[Any]:
-    """A dataclass with the Config of every registered metric: `--adv-l2.attack` and so on."""
-    fields = [
-        (
-            name,
-            Annotated[spec.config, tyro.conf.arg(help=spec.summary)],
-            field(default=spec.config()),
-        )
-        for name, spec in metrics().items()
-    ]
-    return make_dataclass("MetricFlags", fields, frozen=True, kw_only=True)
-
-
 @dataclass(frozen=True, kw_only=True)
 class NightFlags:
     """All that `plan` and `rescore` take, metric settings aside."""
@@ -190,25 +177,32 @@ class NightFlags:
     """Publish under this dataset name, beside what is there."""
     replace: bool = False
     """Publish over partitions that were made with other settings."""
-    data: tyro.conf.OmitArgPrefixes[DataFlags] = DataFlags()
-    fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = FleetFlags()
-    machine: tyro.conf.OmitArgPrefixes[MachineFlags] = MachineFlags()
+    data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
+    fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(default_factory=FleetFlags)
+    machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
 
-def parse(argv: list[str] | None, prog: str, description: str) -> tuple[NightFlags, dict[str, Any]]:
-    """Parse a command line into the night's flags and each metric's Config."""
-    settings = metric_flags()
-    both = make_dataclass(
-        "Flags",
-        [
-            ("night", tyro.conf.OmitArgPrefixes[NightFlags], field(default=NightFlags())),
-            ("config", tyro.conf.OmitArgPrefixes[settings], field(default=settings())),  # type: ignore[valid-type]
-        ],
-        frozen=True,
-        kw_only=True,
+def parse(argv: list[str], prog: str, description: str) -> tuple[NightFlags, dict[str, Any]]:
+    """Parse a command line into the night's flags and each metric's Config.
+
+    Every registered metric's Config becomes flags of its own: `--adv-l2.attack` and so on.
+    """
+    night: tuple[str, Any, Any] = (
+        "night",
+        tyro.conf.OmitArgPrefixes[NightFlags],
+        field(default_factory=NightFlags),
     )
-    flags = tyro.cli(both, args=argv, prog=prog, description=description)
-    return flags.night, {name: getattr(flags.config, name) for name in metrics()}
+    settings = [
+        (
+            name,
+            Annotated[spec.config, tyro.conf.arg(help=spec.summary)],
+            field(default=spec.config()),
+        )
+        for name, spec in metrics().items()
+    ]
+    both = make_dataclass("Flags", [night, *settings], frozen=True, kw_only=True)
+    flags: Any = tyro.cli(both, args=argv, prog=prog, description=description)
+    return flags.night, {name: getattr(flags, name) for name in metrics()}
 
 
 def _stem(uri: str) -> str:

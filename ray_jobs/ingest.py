@@ -101,7 +101,7 @@ def _make_shards(
     source: Source, storage: Storage, layout: Layout, missing: list[PlannedShard]
 ) -> dict[str, ShardRecord]:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    placement = {"scheduling_strategy": here} if source.local else {}
+    placement: dict[str, Any] = {"scheduling_strategy": here} if source.local else {}
     rows = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
         _Ingest(source=source, storage=storage, layout=layout), **placement
     )

@@ -15,11 +15,10 @@ from scoring.errors import PublishedDiffers
 from scoring.keys import SPLITS, Split, digest
 from scoring.prediction import PREDICTED
 from scoring.runs import Run, finished
-from scoring.scorer import RunRef, Task
+from scoring.scorer import Assignment, RunRef, Task
 from scoring.spec import MetricSpec, Signal
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
-from scoring.tables.staging import staged_path
 
 RANKING_VERSION = 1
 Surveys = Mapping[Split, Survey]
@@ -38,7 +37,7 @@ class ShardWork:
 
     def key(self, metric: str) -> str:
         """Name of the staged scores of one metric."""
-        return next(task.key for task in self.tasks if task.metric == metric)
+        return next(task.key for task in self.tasks if task.assignment.metric == metric)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,22 +104,15 @@ def plan_night(asked: Request) -> Plan:
     """Look at the source and the store, from metadata alone, and plan.
 
     Raises:
-        UserError: the source cannot be used, or published scores would be replaced in silence.
+        PublishedDiffers: a published partition was made with other settings.
+        UserError: the source cannot be used; an unknown fleet, net or recipe; a published fleet
+            made for other classes or images.
     """
     surveys = survey_splits(asked)
-    if any(found.missing for found in surveys.values()):
-        return plan_with(asked, surveys, {})
-    corrupt = asked.flags.data.max_corrupt
-    return plan_with(asked, surveys, {s: assemble(surveys[s], (), corrupt) for s in SPLITS})
-
-
-def plan_with(asked: Request, surveys: Surveys, versions: Versions) -> Plan:
-    """Plan for given dataset versions; empty: as far as can be known before ingest.
-
-    Raises:
-        PublishedDiffers: a published partition was made with other settings.
-        UserError: unknown fleet, net or recipe; a fleet made for other classes or images.
-    """
+    versions: Versions = {}
+    if not any(found.missing for found in surveys.values()):
+        corrupt = asked.flags.data.max_corrupt
+        versions = {split: assemble(found, (), corrupt) for split, found in surveys.items()}
     seen = published(asked.storage)
     models = choose_models(
         asked.flags.fleet,
@@ -163,27 +155,35 @@ def _shard_work(asked: Request, surveys: Surveys, models: Models) -> tuple[Shard
     staged = {spec.name: asked.storage.names(f"staging/{spec.name}") for spec in specs}
     work = []
     for split in SPLITS:
-        signals = {spec.name: spec.signal for spec in asked.metrics}
-        signals[PREDICTED.name] = _prediction_signal(asked)
-        runs = {name: models.runs(signal, split) for name, signal in signals.items()}
+        assignments = [(spec, _assignment(spec, asked, models, split)) for spec in specs]
         for shard in surveys[split].shards:
-            tasks = tuple(_task(spec, asked, runs[spec.name], shard) for spec in specs)
+            tasks = tuple(
+                Task(assignment=how, key=_score_key(spec, how, shard)) for spec, how in assignments
+            )
             missing = tuple(
                 task
                 for task in tasks
-                if staged_path("", task.key).rsplit("/", 1)[-1] not in staged[task.metric]
+                if f"{task.key}.parquet" not in staged[task.assignment.metric]
             )
             work.append(ShardWork(split=split, shard=shard, tasks=tasks, missing=missing))
     return tuple(work)
 
 
-def _task(spec: MetricSpec, asked: Request, runs: Sequence[Run], shard: PlannedShard) -> Task:
+def _assignment(spec: MetricSpec, asked: Request, models: Models, split: Split) -> Assignment:
+    signal = _prediction_signal(asked) if spec is PREDICTED else spec.signal
+    refs = tuple(
+        RunRef(key=run.key, parent=run.parent if signal is Signal.PAIRS else "")
+        for run in models.runs(signal, split)
+    )
     config = asked.configs.get(spec.name, spec.config())
-    pairs = spec.signal is Signal.PAIRS
-    refs = tuple(RunRef(key=run.key, parent=run.parent if pairs else "") for run in runs)
-    known = shard.record is not None and all(ref.key for ref in refs)
-    key = digest([spec.name, spec.version, config, refs, shard.record]) if known else ""
-    return Task(metric=spec.name, config=config, key=key, runs=refs)
+    return Assignment(metric=spec.name, config=config, runs=refs)
+
+
+def _score_key(spec: MetricSpec, how: Assignment, shard: PlannedShard) -> str:
+    """Name of a metric's scores on a shard; empty while shard or runs are not known."""
+    if shard.record is None or not all(run.key for run in how.runs):
+        return ""
+    return digest([spec.name, spec.version, how.config, how.runs, shard.record])
 
 
 def _partitions(

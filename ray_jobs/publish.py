@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ray_jobs.plan import PartitionPlan, Plan, ShardWork
-from scoring.data.shards import read_columns
+from scoring.data.shards import ShardRecord, read_columns
 from scoring.errors import IncompleteError
 from scoring.prediction import PREDICTED
 from scoring.ranking import Ints, rank
@@ -135,7 +135,8 @@ def _rows(
     )
 
 
-def _record(work: ShardWork) -> Any:  # noqa: ANN401
+def _record(work: ShardWork) -> ShardRecord:
+    assert work.shard.record is not None  # scores are staged, so the shard is there
     return work.shard.record
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ray_jobs import describe
 from ray_jobs.console import run_job
 from ray_jobs.flags import parse
-from ray_jobs.plan import Plan, plan_night, plan_with
+from ray_jobs.plan import Plan, plan_night
 from ray_jobs.publish import Night, publish_night, record_nights
 from ray_jobs.request import check
 from scoring.data.versions import load_version
@@ -55,7 +55,8 @@ def _make(night: Plan) -> Plan:
     machine = night.asked.flags.machine
     with cluster(machine.address, machine.cpus):
         if night.to_ingest:
-            night = plan_with(night.asked, night.surveys, ingest(night.asked, night.surveys))
+            ingest(night.asked, night.surveys)
+            night = plan_night(night.asked)
         _train(night)
         _score(night)
     return night
@@ -83,31 +84,35 @@ def _train(night: Plan) -> None:
 
 
 def _score(night: Plan) -> None:
-    from ray_jobs.score_shards import PoolOptions, ShardTasks, score_shards
+    from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
 
-    asked, machine, device = night.asked, night.asked.flags.machine, night.models.hardware.device
+    machine, device = night.asked.flags.machine, night.models.hardware.device
     layout = night.surveys["train"].layout
-    score_shards(
-        asked.storage,
-        [
-            ShardTasks(
-                dataset=asked.source.name,
-                record=work.shard.record,
-                shape=layout.shape,
-                classes=len(layout.classes),
-                tasks=work.missing,
-            )
-            for work in night.to_score
-            if work.shard.record
-        ],
-        SignalOptions(
-            batch_rows=machine.batch_rows,
-            device=device,
-            cache_bytes=int(machine.cache_memory_gb * _GB),
-            keep_outputs=night.outputs_bytes <= machine.outputs_gb * _GB,
-        ),
-        PoolOptions(gpus_per_scorer=machine.gpus_per_scorer if device == "cuda" else 0.0),
+    assignments = list(dict.fromkeys(t.assignment for work in night.to_score for t in work.missing))
+    index = {assignment: i for i, assignment in enumerate(assignments)}
+    job = ScoringJob(
+        storage=night.asked.storage,
+        dataset=night.asked.source.name,
+        shape=layout.shape,
+        classes=len(layout.classes),
+        assignments=tuple(assignments),
     )
+    work = [
+        ShardTasks(
+            record=work.shard.record,
+            tasks=tuple((index[task.assignment], task.key) for task in work.missing),
+        )
+        for work in night.to_score
+        if work.shard.record
+    ]
+    options = SignalOptions(
+        batch_rows=machine.batch_rows,
+        device=device,
+        cache_bytes=int(machine.cache_memory_gb * _GB),
+        keep_outputs=night.outputs_bytes <= machine.outputs_gb * _GB,
+    )
+    gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
+    score_shards(job, work, options, PoolOptions(gpus_per_scorer=gpus))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Decoding runs as tasks beside the pool, so that it overlaps scoring; a shard sta
 disk to actor. Actors stage every result themselves: receipts are all that comes back.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from ray_jobs.progress import Progress
 from scoring.data.images import ImageShape
 from scoring.data.shards import Shard, ShardRecord, read_shard
 from scoring.errors import IncompleteError
-from scoring.scorer import Scorer, Task
+from scoring.keys import jsonable
+from scoring.scorer import Assignment, Scorer, Task
 from scoring.signals import SignalOptions
 from scoring.storage import Storage
 
@@ -26,17 +28,28 @@ from scoring.storage import Storage
 # they leave room for one decoder beside each scorer.
 _DECODE_CPUS = 0.25
 _SCORE_CPUS = 0.75
+_PROCESS_BYTES = 512 << 20  # a worker with torch imported, before it holds anything
+_ABOUT = "about"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringJob:
+    """What every actor knows; shards bring only what is their own."""
+
+    storage: Storage
+    dataset: str
+    shape: ImageShape
+    classes: int
+    assignments: tuple[Assignment, ...]
+    """How each metric is computed on each split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTasks:
-    """A shard on its way through the pool: where it is and what it still lacks."""
+    """A shard and what it still lacks: (index of the assignment, name of the result)."""
 
-    dataset: str
     record: ShardRecord
-    shape: ImageShape
-    classes: int
-    tasks: tuple[Task, ...]
+    tasks: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +63,7 @@ class PoolOptions:
 
 
 def score_shards(
-    storage: Storage, work: Sequence[ShardTasks], options: SignalOptions, pool: PoolOptions
+    job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions, pool: PoolOptions
 ) -> None:
     """Stage every task of `work`.
 
@@ -59,25 +72,24 @@ def score_shards(
     """
     if not work:
         return
-    context = DataContext.get_current()
-    context.target_max_block_size = None  # a shard is one block, whatever its size
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    largest = max(item.record.rows * item.shape.nbytes for item in work)
+    DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
+    largest = max(item.record.rows for item in work) * job.shape.nbytes
+    rows = [{_ABOUT: json.dumps(jsonable(item))} for item in work]
     receipts = (
-        ray.data.from_items(list(work), override_num_blocks=len(work))
+        ray.data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
-            _Decode(storage),
+            _Decode(job),
             batch_size=1,
             num_cpus=_DECODE_CPUS,
-            memory=3 * largest,
+            memory=_PROCESS_BYTES + 3 * largest,
         )
         .map_batches(
             _Score,
-            fn_constructor_kwargs={"storage": storage, "options": options},
+            fn_constructor_args=(job, options),
             batch_size=None,
             num_cpus=_SCORE_CPUS,
             num_gpus=pool.gpus_per_scorer,
+            memory=_PROCESS_BYTES + 3 * largest + options.cache_bytes,
             compute=ActorPoolStrategy(
                 min_size=1, max_size=_pool_size(pool, len(work)), max_tasks_in_flight_per_actor=2
             ),
@@ -93,45 +105,43 @@ def score_shards(
 
 
 class _Decode:
-    """Reads and decodes one shard; its rows become columns, its description rides along."""
+    """Reads and decodes one shard; what is to be done with it rides along in the first row."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, job: ScoringJob) -> None:
+        self._job = job
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        item: ShardTasks = batch["item"][0]
-        shard = read_shard(self._storage, item.dataset, item.record, item.shape)
-        about = np.full(len(shard.ids), None, dtype=object)
-        about[0] = item
+        about = batch[_ABOUT][0]
+        record = ShardRecord(**json.loads(about)["record"])
+        shard = read_shard(self._job.storage, self._job.dataset, record, self._job.shape)
         return {
-            "id": shard.ids,
-            "label": shard.labels,
-            "image": shard.images,
+            "ids": shard.ids,
+            "labels": shard.labels,
+            "images": shard.images,
             "decodable": shard.decodable,
-            "about": about,
+            _ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
         }
 
 
 class _Score:
     """Holds weights between shards; scores one shard a call."""
 
-    def __init__(self, storage: Storage, options: SignalOptions) -> None:
+    def __init__(self, job: ScoringJob, options: SignalOptions) -> None:
         torch.set_num_threads(1)  # a pool of one-thread actors: sums never depend on the machine
-        self._scorer = Scorer(storage, options)
+        self._job = job
+        self._scorer = Scorer(job.storage, options)
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        item: ShardTasks = batch["about"][0]
-        rows = len(batch["id"])
-        if rows != item.record.rows:
-            raise RuntimeError(f"expected a whole shard of {item.record.rows} rows, got {rows}")
-        shard = Shard(
-            ids=batch["id"],
-            labels=batch["label"],
-            images=batch["image"],
-            decodable=batch["decodable"],
-        )
-        self._scorer.score(item.record.content, shard, item.classes, item.tasks)
-        return {"content": [item.record.content]}
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        about = json.loads(batch.pop(_ABOUT)[0])
+        record = ShardRecord(**about["record"])
+        shard = Shard(**batch)
+        if len(shard.ids) != record.rows:
+            raise RuntimeError(
+                f"expected a whole shard of {record.rows} rows, got {len(shard.ids)}"
+            )
+        tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in about["tasks"]]
+        self._scorer.score(record.content, shard, self._job.classes, tasks)
+        return {"content": [record.content]}
 
 
 def _pool_size(pool: PoolOptions, shards: int) -> int:

@@ -7,6 +7,7 @@ what is missing. Actors are reused between trials, which saves seconds of start-
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
@@ -56,13 +57,9 @@ def train_fleet(
     resources = {"cpu": float(spec.threads), "gpu": gpus_per_run if spec.device == "cuda" else 0.0}
     packs = pack(missing, {split: v.rows for split, v in versions.items()}, _slots(resources))
     data = share_training_data(storage, versions, train_memory)
-    trainable = tune.with_parameters(
-        FleetTrainable,
-        storage=storage,
-        data=data,
-        keys={split: v.version for split, v in versions.items()},
-        packs=packs,
-    )
+    keys = {split: version.version for split, version in versions.items()}
+    job = FleetJob(storage=storage, data=data, versions=keys, packs=packs)
+    trainable = tune.with_parameters(FleetTrainable, job=job)
     with Progress("train", len(missing), "run") as progress, tempfile.TemporaryDirectory() as tmp:
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
@@ -83,25 +80,29 @@ def train_fleet(
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class FleetJob:
+    """What all trials share, through Ray's object store."""
+
+    storage: Storage
+    data: TrainingData
+    versions: Mapping[Split, str]
+    packs: Sequence[Sequence[Run]]
+
+
 class FleetTrainable(tune.Trainable):
     """Trains a pack of runs, one a step, and writes each as soon as it is done."""
 
-    def setup(
-        self,
-        config: dict[str, Any],
-        storage: Storage,
-        data: TrainingData,
-        keys: Mapping[Split, str],
-        packs: Sequence[Sequence[Run]],
-    ) -> None:
-        """Take the pack; on a retry, only what is still missing of it."""
-        self._storage, self._data, self._keys, self._packs = storage, data, keys, packs
+    def setup(self, config: dict[str, Any], job: FleetJob | None = None) -> None:
+        """Take a pack; on a retry, only what is still missing of it."""
+        assert job is not None  # Tune's base class knows no parameters
+        self._job = job
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take another pack in the same process."""
-        runs = self._packs[new_config["pack"]]
-        done = finished(self._storage, [run.key for run in runs])
+        runs = self._job.packs[new_config["pack"]]
+        done = finished(self._job.storage, [run.key for run in runs])
         self._left = [run for run in runs if run.key not in done]
         self._already = len(done)
         self._failed: list[str] = []
@@ -113,7 +114,7 @@ class FleetTrainable(tune.Trainable):
         if self._left:
             run = self._left.pop(0)
             try:
-                train_run(self._storage, run, self._keys, self._data.sets())
+                train_run(self._job.storage, run, self._job.versions, self._job.data.sets())
                 count += 1
             except Exception as error:
                 self._failed.append(f"{run.spec.label}: {error}")

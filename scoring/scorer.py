@@ -26,13 +26,20 @@ class RunRef:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One metric on one shard: what to compute and the name of the result."""
+class Assignment:
+    """How a metric is computed on the examples of a split."""
 
     metric: str
     config: object
-    key: str
     runs: tuple[RunRef, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One metric on one shard, and the name of the result."""
+
+    assignment: Assignment
+    key: str
 
 
 class Scorer:
@@ -51,17 +58,17 @@ class Scorer:
             classes: width of the models' heads.
             tasks: what is missing of this shard.
         """
-        base = [task for task in tasks if spec_of(task.metric).signal is Signal.BASE]
-        folds = [task for task in tasks if task not in base]
+        by_signal = [spec_of(task.assignment.metric).signal for task in tasks]
+        base = [t for t, signal in zip(tasks, by_signal, strict=True) if signal is Signal.BASE]
+        folds = [t for t, signal in zip(tasks, by_signal, strict=True) if signal is not Signal.BASE]
         if folds:
-            for task, columns in zip(
-                folds, self._fold(content, shard, classes, folds), strict=True
-            ):
+            folded = self._fold(content, shard, classes, [task.assignment for task in folds])
+            for task, columns in zip(folds, folded, strict=True):
                 self._stage(task, shard, columns)
         for task in base:
-            self._stage(task, shard, self._score(task, shard))
+            self._stage(task, shard, self._score(task.assignment, shard))
 
-    def _score(self, task: Task, shard: Shard) -> Columns:
+    def _score(self, task: Assignment, shard: Shard) -> Columns:
         spec, model = spec_of(task.metric), self._signals.model(task.runs[0].key)
         assert spec.score is not None
         parts = []
@@ -72,7 +79,7 @@ class Scorer:
         return _joined(parts)
 
     def _fold(
-        self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]
+        self, content: str, shard: Shard, classes: int, tasks: Sequence[Assignment]
     ) -> list[Columns]:
         runs = dict.fromkeys(
             key for task in tasks for run in task.runs for key in (run.parent, run.key) if key
@@ -85,7 +92,7 @@ class Scorer:
         return [_joined(done) for done in parts]
 
     def _fold_block(
-        self, task: Task, batch: Batch, classes: int, logits: Mapping[str, Tensor]
+        self, task: Assignment, batch: Batch, classes: int, logits: Mapping[str, Tensor]
     ) -> Columns:
         spec = spec_of(task.metric)
         assert spec.start is not None
@@ -108,7 +115,7 @@ class Scorer:
         status = "" if columns.status is None else columns.status
         write_scores(
             self._storage,
-            staged_path(task.metric, task.key),
+            staged_path(task.assignment.metric, task.key),
             ids=shard.ids,
             value=np.where(shard.decodable, columns.value, np.nan),
             spread=readable(columns.spread),

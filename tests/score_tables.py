@@ -1,14 +1,22 @@
 """Small partitions of `scores` for tests, ranked for real."""
 
 import json
+import os
+import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 import pyarrow as pa
 
 from scoring.ranking import rank
 from scoring.storage import Storage
+from scoring.tables import delta
 from scoring.tables.manifest import Manifest, Partition
+from scoring.tables.nights import append_night
+from scoring.tables.publish import publish
 from scoring.tables.schemas import score_rows
 
 CLASSES = ("ankle boot", "bag", "coat")
@@ -120,3 +128,26 @@ def write_classes(storage: Storage, part: Manifest, classes: tuple[str, ...] = C
     dataset, split, _ = part.partition
     path = f"datasets/{dataset}/{split}/{part.dataset_version}.json"
     storage.write(path, json.dumps({"classes": classes}).encode())
+
+
+# What other processes do; here, since importing this module costs them little.
+
+
+def publish_and_die(uri: str, parts: Sequence[Part]) -> None:
+    """Publish, but be killed when all is written and only the commit is missing."""
+    delta._commit_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    publish(Storage(uri), parts)
+
+
+def publish_at(uri: str, barrier: Barrier, parts: Sequence[Part], answers: Queue) -> None:
+    """Publish together with whoever else waits; answer metric names by fate, and the version."""
+    barrier.wait()
+    outcome = publish(Storage(uri), parts)
+    fates = (outcome.committed, outcome.already, outcome.yielded)
+    answers.put((*([m.partition.metric for m in fate] for fate in fates), outcome.version))
+
+
+def append_at(uri: str, barrier: Barrier) -> None:
+    """Record night n1 together with whoever else waits."""
+    barrier.wait()
+    append_night(Storage(uri), night_row("n1"), [run_row("n1")])

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,12 +112,9 @@ def write_shard(
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape) -> Shard:
     """Read and decode a shard; undecodable images become zeros."""
     table = pq.read_table(io.BytesIO(storage.read(record.path(dataset))), schema=None)
-    encoded = table["image"].to_pylist()
-    images = np.zeros((len(encoded), *shape.dims), dtype=np.uint8)
-    decodable = np.zeros(len(encoded), dtype=np.bool_)
-    raw = table.schema.metadata[_ENCODING] == b"raw"
-    for i, data in enumerate(encoded):
-        image = np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else decode(data, shape)
+    images = np.zeros((len(table), *shape.dims), dtype=np.uint8)
+    decodable = np.zeros(len(table), dtype=np.bool_)
+    for i, image in enumerate(_decoded(table, shape)):
         if image is not None:
             images[i], decodable[i] = image, True
     labels = table["label"].fill_null(-1).to_numpy().astype(np.int64)
@@ -132,6 +129,27 @@ def read_columns(
     """Some of `example_id`, `label`, `name` and `image` (as stored) of a shard."""
     data = io.BytesIO(storage.read(record.path(dataset)))
     return pq.read_table(data, columns=list(columns))
+
+
+def read_images(
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: ImageShape,
+    ids: npt.NDArray[np.int64],
+) -> dict[int, Pixels]:
+    """Decode some images of a shard: id to [H, W, D] uint8, without those that do not decode."""
+    table = read_columns(storage, dataset, record, ("example_id", "image"))
+    table = table.filter(np.isin(table["example_id"].to_numpy(), ids))
+    found = zip(table["example_id"].to_pylist(), _decoded(table, shape), strict=True)
+    return {example_id: image for example_id, image in found if image is not None}
+
+
+def _decoded(table: pa.Table, shape: ImageShape) -> Iterator[Pixels | None]:
+    """The images of a shard's rows one by one; None where Pillow cannot read it."""
+    raw = table.schema.metadata[_ENCODING] == b"raw"
+    for data in table["image"].to_pylist():
+        yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else decode(data, shape)
 
 
 def _count_undecodable(images: list[bytes | None], shape: ImageShape, piece: Piece) -> int:

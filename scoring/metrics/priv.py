@@ -17,7 +17,7 @@ Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. 
 second key for ties. Cost: one forward pass of every private model an example; memory O(M N) bits.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +46,12 @@ class Config:
             )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _State:
     config: Config
     labels: Ints
-    epsilons: list[float] = field(default_factory=list)
-    right: list[Flags] = field(default_factory=list)
+    epsilons: tuple[float, ...] = ()
+    right: tuple[Flags, ...] = ()
     """For each model, [N]: whether it predicts the label."""
 
 
@@ -67,17 +67,18 @@ def smallest_reliable(epsilons: Floats, right: Flags, config: Config) -> Floats:
         [N] float64, NaN where no level is reliable.
     """
     smallest = np.full(right.shape[1], np.nan)
-    rest = np.full(right.shape[1], True)  # whether the less private levels allow one below them
-    less_private = np.zeros(right.shape[1])
-    models = 0
     for epsilon in np.unique(epsilons)[::-1]:  # from least to most private
-        own = right[epsilons == epsilon]
-        rest = less_private >= config.less_private_share * models - _ROUNDING
-        enough = own.sum(axis=0) >= config.own_share * len(own) - _ROUNDING
-        smallest[rest & enough] = epsilon
-        less_private += own.sum(axis=0)
-        models += len(own)
+        own, less_private = right[epsilons == epsilon], right[epsilons > epsilon]
+        reliable = _at_least(config.own_share, own)
+        reliable &= _at_least(config.less_private_share, less_private)
+        smallest[reliable] = epsilon
     return smallest
+
+
+def _at_least(share: float, right: Flags) -> Flags:
+    """[N]: whether that share of the models [M, N] is right; true of no models at all."""
+    enough: Flags = right.sum(axis=0) >= share * len(right) - _ROUNDING
+    return enough
 
 
 def start(config: Config, batch: Batch, classes: int) -> _State:
@@ -89,9 +90,8 @@ def update(state: _State, output: Output) -> _State:
     """Add one private model."""
     if output.epsilon is None:
         raise ValueError("priv: expected the epsilon that each run spent, got none")
-    state.epsilons.append(output.epsilon)
-    state.right.append(output.logits.argmax(dim=1).cpu().numpy() == state.labels)
-    return state
+    right = output.logits.argmax(dim=1).cpu().numpy() == state.labels
+    return replace(state, epsilons=(*state.epsilons, output.epsilon), right=(*state.right, right))
 
 
 def finish(state: _State) -> Columns:

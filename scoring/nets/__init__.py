@@ -11,6 +11,7 @@ from scoring.errors import UnknownName, UserError
 from scoring.nets import factories
 from scoring.nets.cnn import paper_cnn, small_cnn
 from scoring.nets.fitted import Fitted
+from scoring.nets.group_norm import holds_batch_norm, with_group_norm
 from scoring.nets.mlp import mlp
 from scoring.nets.resnetv2 import resnetv2
 from scoring.nets.sizes import OwnNet, Shape
@@ -24,7 +25,6 @@ _OWN: dict[str, OwnNet] = {
     "resnetv2": resnetv2,
     "small_cnn": small_cnn,
 }
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def net_names() -> tuple[str, ...]:
@@ -79,8 +79,8 @@ def build(
     """
     check_net(net.name)
     inner = _inner(net, shape, classes, dropout)
-    if net.group_norm and _has_batch_norm(inner):
-        inner = _with_group_norm(inner)
+    if net.group_norm:
+        inner = with_group_norm(inner)
     depth = shape[2]
     borrowed = net.name not in _OWN and ":" not in net.name
     channels = factories.TORCHVISION_CHANNELS if borrowed and depth == 1 else depth
@@ -92,7 +92,7 @@ def build(
 def has_batch_norm(net: NetSpec, shape: tuple[int, int, int], classes: int) -> bool:
     """Whether the net as named has BatchNorm, which private training must replace."""
     with torch.random.fork_rng(devices=[]):
-        return _has_batch_norm(_inner(net, shape, classes, dropout=0.0))
+        return holds_batch_norm(_inner(net, shape, classes, dropout=0.0))
 
 
 def _inner(net: NetSpec, shape: Shape, classes: int, dropout: float) -> nn.Module:
@@ -101,18 +101,6 @@ def _inner(net: NetSpec, shape: Shape, classes: int, dropout: float) -> nn.Modul
     if ":" in net.name:
         return factories.user_net(net.name, shape, classes)
     return factories.torchvision_net(net.name, classes)
-
-
-def _has_batch_norm(module: nn.Module) -> bool:
-    return any(isinstance(part, _BATCH_NORMS) for part in module.modules())
-
-
-def _with_group_norm(module: nn.Module) -> nn.Module:
-    """Replace every BatchNorm: with it, one example's gradient depends on the batch's others."""
-    from opacus.validators import ModuleValidator  # slow to import, and only private runs need it
-
-    fixed: nn.Module = ModuleValidator.fix(module)
-    return fixed
 
 
 def _check_output(fitted: Fitted, net: NetSpec, shape: Shape, classes: int) -> None:

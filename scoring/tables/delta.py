@@ -147,6 +147,7 @@ def commit(
         IncompleteError: others were faster every time.
     """
     change: Change | None = None
+    version = 0
     for attempt in range(tries):
         table = open_table(storage, name)
         assert table is not None

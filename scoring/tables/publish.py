@@ -38,10 +38,10 @@ _Files = dict[str, str]
 class Outcome:
     """What became of the partitions that a job wanted to publish."""
 
-    committed: Sequence[Manifest] = ()
-    already: Sequence[Manifest] = ()
+    committed: tuple[Manifest, ...] = ()
+    already: tuple[Manifest, ...] = ()
     """The same key was there before, or another job published it meanwhile."""
-    yielded: Sequence[Manifest] = ()
+    yielded: tuple[Manifest, ...] = ()
     """A night that was planned later is there."""
     version: int | None = None
     """Version of `scores` that first holds `committed`; None where nothing was committed."""
@@ -97,8 +97,8 @@ def publish(
         del rows  # before the next partition is made
     version = _commit(storage, staged, fates, tries) if staged else None
 
-    def those(wanted: Fate) -> list[Manifest]:
-        return [manifest for manifest in manifests if fates[manifest.partition] == wanted]
+    def those(wanted: Fate) -> tuple[Manifest, ...]:
+        return tuple(m for m in manifests if fates[m.partition] == wanted)
 
     return Outcome(
         committed=those("committed"),

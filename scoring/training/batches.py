@@ -37,7 +37,7 @@ def shuffled(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator
     A rest of a single row joins the batch before it: BatchNorm cannot train on one.
     """
     order = rows[torch.randperm(len(rows), generator=stream)]
-    batches = list(order.split(batch_rows))
+    batches = [order[start : start + batch_rows] for start in range(0, len(order), batch_rows)]
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     yield from batches

@@ -48,7 +48,7 @@ class Trained:
     losses: tuple[float, ...]
     """Mean cross-entropy of each epoch in nats, as its batches went by; not private."""
     accuracy: float
-    """Share of the last epoch's rows right as they went by (augmented, with dropout); not private."""
+    """Share of the last epoch's rows right as they went by, in training mode; not private."""
     epsilon: float | None
     """Privacy spent at the spec's delta; None where training was not private."""
     noise_multiplier: float | None
@@ -114,7 +114,7 @@ def _model(spec: RunSpec, data: TrainingSet, start: Mapping[str, Tensor] | None)
     model = build(spec.net, shape=data.shape, classes=data.classes, dropout=spec.recipe.dropout)
     if start is not None:
         model.net.load_state_dict(dict(start))
-    model.to(device=torch.device(spec.device), memory_format=torch.channels_last)
+    model.to(device=spec.device).to(memory_format=torch.channels_last)
     seed_default_generators(derived_seed(spec.seed, "dropout"), spec.device)
     return model
 

@@ -20,7 +20,7 @@ from scoring.errors import UserError
 from scoring.training.steps import Seen, Step, right
 
 _CHUNK_BYTES = {"cpu": 12 << 20, "cuda": 1 << 30}  # of per-example gradients; a CPU's cache
-_CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
+_CHUNK_ROWS = {"cpu": (16, 256), "cuda": (16, 4096)}  # least and most rows at a time
 
 
 def private_step(
@@ -61,11 +61,12 @@ def private_step(
 
     def step(images: Tensor, labels: Tensor) -> Seen:
         seen = [_cleared(noisy, images.device)]
-        chunks = list(zip(images.split(chunk_rows), labels.split(chunk_rows), strict=True))
-        for position, (some_images, some_labels) in enumerate(chunks, start=1):
-            noisy.signal_skip_step(do_skip=position < len(chunks))  # sum up, step at the last
-            if len(some_labels):
-                seen.append(_sum_clipped(module, loss, some_images, some_labels))
+        starts = range(0, max(1, len(labels)), chunk_rows)
+        for start in starts:
+            noisy.signal_skip_step(do_skip=start != starts[-1])  # sum up, step at the last
+            chunk = slice(start, start + chunk_rows)
+            if len(labels):
+                seen.append(_sum_clipped(module, loss, images[chunk], labels[chunk]))
             noisy.step()
         return Seen(*(torch.stack(values).sum() for values in zip(*seen, strict=True)))
 
@@ -141,4 +142,5 @@ def _chunk_rows(model: nn.Module) -> int:
         ),
         default=1,
     )
-    return max(1, min(_CHUNK_ROWS[device], _CHUNK_BYTES[device] // largest))
+    least, most = _CHUNK_ROWS[device]
+    return max(least, min(most, _CHUNK_BYTES[device] // largest))

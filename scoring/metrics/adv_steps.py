@@ -1,0 +1,110 @@
+"""Adversarial robustness in steps: how long a basic iterative attack needs to change the class.
+
+    x_0 = x,    x_t = clip(x_{t-1} + step * sign(grad L(f(x_{t-1}), argmax f(x))), 0, 1)
+    adv_steps(x) = the first t with argmax f(x_t) != argmax f(x)
+
+L = cross-entropy. Range 0, 1, ..., max_steps, in iterations; high = prototypical. Times `step`, it
+is an upper bound of the L-infinity distance. No change after `max_steps`, or a point that moves no
+more: NaN, "no_adversarial_found". Equal counts are common: a finer step tells more examples apart
+and costs more; examples that still tie are left to be ordered by id.
+
+The gradient is taken of log sum_{c != r} e^{z_c} - z_r, r = argmax f(x), z = logits. Cross-entropy
+grows with it, so the signs are the same, but it does not vanish where the model is sure.
+
+Source: Stock & Cisse, "ConvNets and ImageNet Beyond Accuracy: Understanding Mistakes and Uncovering
+Biases", ECCV 2018, arXiv:1711.11443, as taken up by Carlini, Erlingsson & Papernot, "Prototypical
+Examples in Deep Learning: Metrics, Characteristics, and Utility" (2019 submission;
+arXiv:1910.13427), section 2.1. We differ: the size of the step. Cost: one forward and one backward
+pass an iteration and example, only while its class has not changed.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scoring.attacks import Reference, check_choice, check_positive, score_attack
+from scoring.spec import Batch, Columns, Floats, MetricSpec, Passes, Signal
+
+_USUAL_DISTANCE = 0.1  # in L-infinity, of images of digits: what the planned cost supposes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Size and number of steps."""
+
+    step: float = 0.002
+    """Change of every pixel in one iteration, pixels in [0, 1]: half a grey level of 8 bits."""
+    max_steps: int = 500
+    """Iterations before giving up; the default reaches across [0, 1]."""
+    reference: Reference = "prediction"
+    """Class to leave; "label" gives 0 to what is already misclassified."""
+
+    def __post_init__(self) -> None:
+        check_choice("reference", self.reference, get_args(Reference))
+        check_positive(step=self.step, max_steps=self.max_steps)
+
+
+def steps_to_change(config: Config, model: nn.Module, images: Tensor, classes: Tensor) -> Floats:
+    """Iterations until the class changes.
+
+    Args:
+        config: size and number of steps.
+        model: returns logits [n, C]; its parameters take no gradient.
+        images: [n, D, H, W] float32 in [0, 1].
+        classes: [n] int64, the class that the model gives each image.
+
+    Returns:
+        [n] float64 whole numbers, NaN where the class did not change.
+    """
+    steps = np.full(len(images), np.nan)
+    left = torch.arange(len(images), device=images.device)  # examples still under attack
+    for taken in range(config.max_steps + 1):
+        logits, direction = _ascent(model, images, classes[left])
+        changed = logits.argmax(dim=1) != classes[left]
+        steps[left[changed].cpu().numpy()] = taken
+        moved = (images + config.step * direction).clamp(0, 1)
+        going = ~changed & (moved != images).flatten(1).any(dim=1)
+        left, images = left[going], moved[going]
+        if not len(left):
+            break
+    return steps
+
+
+@torch.enable_grad()
+def _ascent(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits [n, C], and the sign of the loss's gradient [n, D, H, W]."""
+    images = images.detach().clone().requires_grad_()
+    logits = model(images)
+    own = classes.unsqueeze(1)
+    loss = logits.scatter(1, own, -torch.inf).logsumexp(dim=1) - logits.gather(1, own).squeeze(1)
+    (gradient,) = torch.autograd.grad(loss.sum(), images)
+    return logits.detach(), gradient.sign()
+
+
+def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
+    """Iterations until the class of each of N examples changes, [N] float64."""
+    return score_attack(batch, model, config.reference, partial(steps_to_change, config))
+
+
+def passes(config: Config) -> Passes:
+    """Of an image at a usual distance: an iteration is one pass each way."""
+    steps = min(config.max_steps, _USUAL_DISTANCE / config.step)
+    return Passes(forward=steps + 2, backward=steps + 1)
+
+
+METRIC = MetricSpec(
+    name="adv_steps",
+    summary="iterations of a basic attack until the class changes",
+    version=1,
+    signal=Signal.BASE,
+    config=Config,
+    unit="iterations",
+    prototypical="high",
+    source="Carlini et al. 2019, section 2.1",
+    passes=passes,
+    score=score,
+)

@@ -1,0 +1,185 @@
+"""What the page shows, pinned to one version of the tables: nothing it reads can change meanwhile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.data.versions import DatasetVersion, load_version, version_path
+from scoring.errors import BadStore, UnknownName, UserError
+from scoring.keys import SPLITS, Split
+from scoring.storage import Storage
+from scoring.tables import Store
+from scoring.tables.history import At, open_scores
+from scoring.tables.manifest import Manifest
+from scoring.tables.publish import published
+
+Row = Mapping[str, Any]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+_COLUMNS = (
+    "example_id",
+    "name",
+    "label",
+    "predicted",
+    "value",
+    "spread",
+    "status",
+    "rank",
+    "percentile",
+    "class_percentile",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The N rows of a partition, in any order."""
+
+    ids: Ints
+    """[N] int64."""
+    label: Ints
+    """[N] int64 class index, -1 where unknown."""
+    predicted: Ints
+    """[N] int64 class index, -1 where unknown."""
+    rank: Ints
+    """[N] int64, 0 = most outlying, -1 where there is no rank."""
+    percentile: Floats
+    """[N] float64 in [0, 100], low = outlying; NaN where there is no rank."""
+    table: Any
+    """An Arrow table of these and all other columns, which become Python objects on demand."""
+
+    @classmethod
+    def of(cls, table: Any) -> "Scores":  # noqa: ANN401 - Arrow ships no types
+        """Split the columns to compute with from those to show."""
+        label, predicted, rank = (
+            table[name].fill_null(-1).to_numpy().astype(np.int64)
+            for name in ("label", "predicted", "rank")
+        )
+        return cls(
+            ids=table["example_id"].to_numpy(),
+            label=label,
+            predicted=predicted,
+            rank=rank,
+            percentile=table["percentile"].to_numpy(),
+            table=table,
+        )
+
+    def take(self, rows: Ints) -> list[Row]:
+        """Some rows, as dictionaries."""
+        return list(self.table.take(rows).to_pylist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One dataset's published scores at one version of the table."""
+
+    storage: Storage
+    dataset: str
+    version: int
+    """Of `scores`."""
+    manifests: Mapping[tuple[Split, str], Manifest]
+    """(split, metric) to what its partition was made of."""
+    data: Mapping[tuple[Split, str], DatasetVersion]
+    """(split, dataset version) to its shards, for every version that a partition names."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits with published scores, train first."""
+        return tuple(s for s in SPLITS if any(s == split for split, _ in self.manifests))
+
+    @property
+    def newest(self) -> Manifest:
+        """The partition that was planned last."""
+        return max(self.manifests.values(), key=lambda manifest: manifest.planned)
+
+    def current(self, split: Split) -> DatasetVersion:
+        """The dataset version that a split's newest partition was made of."""
+        of_split = [m for (s, _), m in self.manifests.items() if s == split]
+        newest = max(of_split, key=lambda manifest: manifest.planned)
+        return self.data[split, newest.dataset_version]
+
+    def scores(self, split: Split, metric: str) -> Scores:
+        """One partition."""
+        store = Store(self.storage.uri)
+        return Scores.of(
+            store.scores(self.dataset, split, metric, columns=_COLUMNS, at=self.version)
+        )
+
+    def runs(self) -> list[Row]:
+        """Rows of `runs` for every run that the scores were made with, as its last night saw it."""
+        keys = {key for manifest in self.manifests.values() for key in manifest.runs}
+        known = ", ".join(map(_quoted, sorted(keys))) or "''"
+        return self._sql(
+            f"select * from runs where run_key in ({known}) "
+            "qualify row_number() over (partition by run_key order by night_id desc) = 1"
+        )
+
+    def nights(self, last: int) -> list[Row]:
+        """The dataset's `last` rows of `nights`, newest first."""
+        return self._sql(
+            f"select * from nights where dataset = {_quoted(self.dataset)} "
+            f"order by started_at desc limit {last:d}"
+        )
+
+    def _sql(self, query: str) -> list[Row]:
+        return list(Store(self.storage.uri).sql(query, at=self.version).to_pylist())
+
+
+def take_snapshot(uri: str, dataset: str | None = None, at: At = None) -> Snapshot:
+    """Pin a version of a store's scores, and find the dataset versions they belong to.
+
+    Args:
+        uri: the store.
+        dataset: may be None where only one is published.
+        at: a version of `scores` or a time; None: now.
+
+    Raises:
+        UserError: no such dataset, version or time; the message lists the datasets there are.
+        BadStore: nothing is published, or the store cannot be read.
+    """
+    storage = Storage(uri)
+    version = open_scores(storage, at).version()
+    partitions = published(storage, version)
+    name = _choose(dataset, sorted({p.dataset for p in partitions}), at)
+    manifests = {
+        (split, partition.metric): manifest
+        for partition, manifest in partitions.items()
+        for split in SPLITS
+        if (partition.dataset, partition.split) == (name, split)
+    }
+    versions = {(split, m.dataset_version) for (split, _), m in manifests.items()}
+    return Snapshot(
+        storage=storage,
+        dataset=name,
+        version=version,
+        manifests=manifests,
+        data={(s, version): _find_version(storage, name, s, version) for s, version in versions},
+    )
+
+
+def _choose(dataset: str | None, known: Sequence[str], at: At) -> str:
+    if not known:
+        raise UserError(f"--at: expected a version with published scores, got {at}")
+    if dataset is None and len(known) > 1:
+        raise UserError(f"--dataset: expected one of {', '.join(known)}, got none")
+    if dataset is not None and dataset not in known:
+        raise UnknownName("--dataset", dataset, known)
+    return dataset or known[0]
+
+
+def _find_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
+    """Read a dataset version; scores published under another name keep their images' folder."""
+    folders = [name, *sorted(storage.names("datasets") - {name})]
+    for folder in folders:
+        if storage.exists(version_path(folder, split, version)):
+            return load_version(storage, folder, split, version)
+    raise BadStore(
+        f"--store: expected the images of {name}, got no datasets/*/{split}/{version}.json in "
+        f"{storage.uri}"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

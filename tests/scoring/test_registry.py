@@ -1,0 +1,66 @@
+import importlib
+import sys
+
+import pytest
+
+from scoring.errors import UnknownName
+from scoring.prediction import PREDICTED
+from scoring.registry import find, metric, metrics, spec_of
+
+SOURCE = """
+from dataclasses import replace
+from scoring.metrics.conf import METRIC
+METRIC = replace(METRIC, name={name!r})
+"""
+
+
+def package_of(tmp_path, monkeypatch, modules):
+    """A package of metric files, importable under a name of its own."""
+    name = f"metrics_of_{tmp_path.name}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    for module, source in modules.items():
+        (tmp_path / name / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in [name, *(f"{name}.{module}" for module in modules)]:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    return importlib.import_module(name)
+
+
+def test_finds_every_metric_sorted():
+    assert list(metrics()) == sorted(metrics())
+    assert {"adv_l2", "adv_linf", "adv_steps", "agr", "agr_kl", "conf", "priv", "ret"} <= set(
+        metrics()
+    )
+    assert metric("conf") is metrics()["conf"]
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(UnknownName, match=r"--metrics: expected one of adv_l2, .*, got 'advl2'"):
+        metric("advl2")
+
+
+def test_the_predicted_class_is_computed_but_not_published():
+    assert spec_of("predicted") is PREDICTED
+    assert spec_of("agr") is metric("agr")
+    with pytest.raises(UnknownName):
+        metric("predicted")
+
+
+def test_a_new_file_is_a_new_metric(tmp_path, monkeypatch):
+    modules = {name: SOURCE.format(name=name) for name in ("second", "first")}
+    found = find(package_of(tmp_path, monkeypatch, modules))
+    assert list(found) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ({"mine": SOURCE.format(name="yours")}, "expected a metric named 'mine', got 'yours'"),
+        ({"mine": "x = 1"}, "expected METRIC to be a MetricSpec, got None"),
+        ({"predicted": SOURCE.format(name="predicted")}, "expected a new name, got 'predicted'"),
+    ],
+)
+def test_files_that_break_the_rules_are_refused(tmp_path, monkeypatch, modules, message):
+    with pytest.raises(TypeError, match=message):
+        find(package_of(tmp_path, monkeypatch, modules))
