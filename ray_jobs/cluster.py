@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # Read when Ray is imported or started. One line a stage is all that a job prints: no banners of
 # Tune, no trial loggers (each run writes its own record), no sampling of usage.
@@ -33,7 +34,7 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS", "")
-    options: dict[str, object] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         ray.init(address=address, **options)
     else:
@@ -55,4 +56,4 @@ def _quiet() -> None:
 
 def total(resource: str) -> float:
     """How much of a resource the cluster has."""
-    return float(ray.cluster_resources().get(resource, 0.0))
+    return float(ray.cluster_resources().get(resource, 0.0))  # type: ignore[no-untyped-call]

@@ -1,12 +1,19 @@
 """What all commands share at the terminal: the default store, exit codes, one-line errors."""
 
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from typing import TypeVar
 
-from scoring.errors import ProtoscoreError
+import tyro
+
+from scoring.errors import ProtoscoreError, UserError
 
 Main = Callable[[Sequence[str] | None], int]
+Flags = TypeVar("Flags")
 
 
 def default_store() -> str:
@@ -35,3 +42,38 @@ def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
         print("protoscore: interrupted", file=sys.stderr)
         return 130
     return code
+
+
+def parse_flags(
+    kind: type[Flags], argv: Sequence[str] | None, prog: str, description: str | None = None
+) -> Flags:
+    """Parse a command line by `tyro`, whose boxed complaint becomes one line like any other.
+
+    Args:
+        kind: the dataclass that declares the flags.
+        argv: None: those of the process.
+        prog: the command, as the user calls it.
+        description: what the help says first; default: the dataclass's docstring.
+
+    Raises:
+        UserError: an unknown flag, or a value that does not fit.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(kind, args=argv, prog=prog, description=description)
+    except SystemExit as stop:
+        if stop.code:
+            raise UserError(f"{_unboxed(said.getvalue())} (see {prog} --help)") from None
+        raise
+
+
+def _unboxed(box: str) -> str:
+    """The first paragraph inside a box of tyro's, and the flag it takes for the one meant."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    rows = [line.strip("│| ") for line in plain.splitlines()[1:]]
+    ends = (i for i, row in enumerate(rows) if not row.strip("─-+╰╯"))
+    said = " ".join(rows[: next(ends, len(rows))])
+    hint = "Perhaps you meant:"
+    said = said.removeprefix("Error parsing ").rstrip(".")
+    return f"{said}; perhaps you meant {rows[rows.index(hint) + 1]}" if hint in rows else said

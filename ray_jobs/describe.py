@@ -1,10 +1,12 @@
 """What a job tells its user: the plan, notes on it, and what came of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ray_jobs.plan import Plan
 from scoring.keys import SPLITS
 from scoring.registry import spec_of
+from scoring.runs import Run
 from scoring.spec import Signal
 from scoring.tables.publish import Outcome
 
@@ -78,6 +80,17 @@ def outcome(night: Plan, result: Outcome) -> str:
     return "\n".join(lines)
 
 
+def failure(night: Plan, made: Plan, failed: Sequence[Run]) -> str:
+    """What was left out and why."""
+    published = {partition.spec.name for partition in made.partitions}
+    left_out = sorted({p.spec.name for p in night.partitions} - published)
+    names = "; ".join(run.spec.label for run in failed)
+    return (
+        f"expected {len(night.runs)} runs, {len(failed)} failed after retries ({names}), so "
+        f"{', '.join(left_out)} were not published; the same command tries again"
+    )
+
+
 def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:
     reused = f" ({total - missing:,} reused)" if missing < total else ""
     return f"  {stage:<8} {missing:,} of {total:,} {unit}{reused}{': ' + cost if cost else ''}"
@@ -96,8 +109,9 @@ def _train_cost(night: Plan) -> str:
         return ""
     kinds = Counter(run.spec.kind for run in night.missing_runs)
     passes = sum(
-        night.surveys[run.spec.split].rows * run.spec.subset * run.spec.recipe.epochs
+        rows * run.spec.recipe.epochs_for(int(rows))
         for run in night.missing_runs
+        for rows in [night.surveys[run.spec.split].rows * run.spec.subset]
         if run.spec.kind != "imported"
     )
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))

@@ -1,11 +1,13 @@
 """The flags of `plan` and `rescore`: the whole configuration of a night."""
 
+import math
+import re
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from ray_jobs.console import default_store
+from ray_jobs.console import default_store, parse_flags
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.images import parse_size
 from scoring.data.named import NamedSource
@@ -66,6 +68,12 @@ class DataFlags:
             raise UserError(f"--max-corrupt: expected a share in [0, 1], got {self.max_corrupt}")
         if self.image_size != "auto":
             parse_size(self.image_size)
+        if len(set(self.class_names)) < len(self.class_names):
+            raise UserError("--class-names: expected every name once, got one twice")
+        if self.name and not re.fullmatch(r"\w[\w .-]*", self.name):
+            raise UserError(
+                f"--name: expected letters, digits, spaces, '.', '_' and '-', got {self.name!r}"
+            )
 
     def limit(self, split: Split) -> int | None:
         """The limit of one split."""
@@ -75,8 +83,18 @@ class DataFlags:
         """Open the source that the flags describe.
 
         Raises:
-            UserError: unknown dataset, or what it needs is missing.
+            UserError: unknown dataset, what it needs is missing, or a flag that it does not heed.
         """
+        source = self._open()
+        for name, datasets in _HEEDED_BY.items():
+            if self.dataset not in datasets and getattr(self, name) != getattr(DataFlags, name):
+                raise UserError(
+                    f"--{name.replace('_', '-')}: expected with --dataset "
+                    f"{' or '.join(datasets)}, got --dataset {self.dataset}"
+                )
+        return source
+
+    def _open(self) -> Source:
         if self.dataset == "parquet":
             for flag, uri in (("--train", self.train), ("--test", self.test)):
                 if not uri:
@@ -103,7 +121,24 @@ class DataFlags:
                 channels=self.channels,
                 shard_rows=self.shard_rows,
             )
-        return NamedSource(name=self.dataset, data_root=self.data_root, shard_rows=self.shard_rows)
+        return NamedSource(
+            name=self.name or self.dataset,
+            dataset=self.dataset,
+            data_root=self.data_root,
+            shard_rows=self.shard_rows,
+        )
+
+
+_HEEDED_BY = {
+    "train": ("parquet",),
+    "test": ("parquet",),
+    "image_column": ("parquet",),
+    "label_column": ("parquet",),
+    "id_column": ("parquet",),
+    "class_names": ("parquet",),
+    "image_size": ("image_folder", "parquet"),
+    "channels": ("image_folder", "parquet"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +165,15 @@ class FleetFlags:
     """auto: cuda where this machine has a GPU."""
     threads: int | None = None
     """CPU threads a run, default 1; part of a run's identity, since sums round differently."""
+
+    def check(self) -> None:
+        """Refuse what no training can be given.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        if self.threads is not None and self.threads <= 0:
+            raise UserError(f"--threads: expected a number above 0, got {self.threads}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +204,7 @@ class MachineFlags:
             UserError: naming the flag.
         """
         for name, value in vars(self).items():
-            if isinstance(value, int | float) and value <= 0:
+            if isinstance(value, int | float) and not 0 < value < math.inf:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag}: expected a number above 0, got {value}")
 
@@ -201,10 +245,14 @@ def parse(argv: list[str], prog: str, description: str) -> tuple[NightFlags, dic
         for name, spec in metrics().items()
     ]
     both = make_dataclass("Flags", [night, *settings], frozen=True, kw_only=True)
-    flags: Any = tyro.cli(both, args=argv, prog=prog, description=description)
+    flags: Any = parse_flags(both, argv, prog, description)
     return flags.night, {name: getattr(flags, name) for name in metrics()}
 
 
 def _stem(uri: str) -> str:
-    name = uri.rstrip("/").rsplit("/", 1)[-1]
-    return name.split("*")[0].removesuffix(".parquet").strip("._-") or "dataset"
+    """The last part of a URI that says something."""
+    for part in reversed(uri.partition("://")[2].split("/") if "://" in uri else uri.split("/")):
+        fixed = re.split(r"[*?\[]", part)[0].removesuffix(".parquet")
+        if name := re.sub(r"[^\w.-]+", "-", fixed).strip("._-"):
+            return name
+    return "dataset"

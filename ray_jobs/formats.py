@@ -6,12 +6,12 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -55,7 +55,8 @@ def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
     if style == "table":
         return as_text(table, width).encode()
     if style == "json":
-        rows = ({name: _json(value) for name, value in row.items()} for row in table.to_pylist())
+        plain = _times_as_text(table, "us").to_pylist()
+        rows = ({name: _json(value) for name, value in row.items()} for row in plain)
         lines = ",\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
         return f"[{lines}]\n".encode()
     sink = io.BytesIO()
@@ -68,7 +69,7 @@ def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
 
 def as_text(table: pa.Table, width: int | None = None) -> str:
     """A table in aligned columns, or row by row where it is wider than `width` characters."""
-    shown = table.slice(0, _SHOWN_ROWS)
+    shown = _times_as_text(table.slice(0, _SHOWN_ROWS), "s")
     columns = [[_cell(value) for value in column.to_pylist()] for column in shown.columns]
     named = zip(table.column_names, columns, strict=True)
     widths = [max(map(len, [name, *cells])) for name, cells in named]
@@ -108,28 +109,33 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list):
         return " ".join(_cell(item) for item in value)
     return str(value)
 
 
 def _json(value: object) -> object:
-    """JSON has neither NaN nor times, and sums of integers arrive as decimals."""
+    """JSON has no NaN, and sums of integers arrive as decimals."""
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, datetime) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _times_as_text(table: pa.Table, unit: Literal["s", "us"]) -> pa.Table:
+    """As 2026-03-31 06:00:00Z. Python's own times would have pyarrow import pandas: a second."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            times = table.column(i).cast(pa.timestamp(unit, field.type.tz), safe=False)
+            table = table.set_column(i, field.name, times.cast(pa.string()))
+    return table
 
 
 def _without_lists(table: pa.Table) -> pa.Table:
     """CSV has no lists: they become words with spaces between."""
     for i, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
-            words = pa.array([_cell(value) for value in table.column(i).to_pylist()], pa.string())
-            table = table.set_column(i, field.name, words)
+            words = table.column(i).cast(pa.list_(pa.string()))
+            table = table.set_column(i, field.name, pc.binary_join(words, " "))
     return table
 
 

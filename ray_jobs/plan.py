@@ -5,13 +5,13 @@ line asks for, compared with the names that the store holds. Planning makes noth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ray_jobs.models import Models, choose_models
 from ray_jobs.request import Request, survey_splits
 from scoring.data.ingest import PlannedShard, Survey, assemble
 from scoring.data.versions import DatasetVersion
-from scoring.errors import PublishedDiffers
+from scoring.errors import IncompleteError, PublishedDiffers
 from scoring.keys import SPLITS, Split, digest
 from scoring.prediction import PREDICTED
 from scoring.runs import Run, finished
@@ -137,6 +137,28 @@ def plan_night(asked: Request) -> Plan:
         work=work,
         partitions=_partitions(asked, models, versions, work, seen),
     )
+
+
+def without(night: Plan, failed: Sequence[Run]) -> Request:
+    """The same request for the metrics that read none of the failed runs.
+
+    Raises:
+        IncompleteError: no metric is left, or the predictions lack their run.
+    """
+    lost = {run.key for run in failed}
+    spoilt = {
+        partition.spec.name
+        for partition in night.partitions
+        if any({run.key, run.parent} & lost for run in partition.runs)
+    }
+    left = tuple(spec for spec in night.asked.metrics if spec.name not in spoilt)
+    asked = replace(night.asked, metrics=left)
+    names = "; ".join(run.spec.label for run in failed)
+    if not left:
+        raise IncompleteError(f"expected {len(night.runs)} runs, these failed: {names}")
+    if any(run.key in lost for run in night.models.runs(_prediction_signal(asked), "train")):
+        raise IncompleteError(f"expected runs to predict with, these failed: {names}")
+    return asked
 
 
 def _signals(asked: Request) -> set[Signal]:

@@ -3,6 +3,7 @@
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -18,12 +19,14 @@ class Progress:
         self._unit = unit
         self._done = 0
         self._started = self._printed = time.monotonic()
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> "Progress":
         """Show the stage as started."""
         if sys.stderr.isatty():
             self._bar = tqdm(total=self._total, desc=self._stage, unit=self._unit, leave=True)
+        else:
+            print(f"{self._stage}: {self._total} {self._unit}s", file=sys.stderr, flush=True)
         return self
 
     def __exit__(

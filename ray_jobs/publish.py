@@ -14,7 +14,7 @@ from ray_jobs.plan import PartitionPlan, Plan, ShardWork
 from scoring.data.shards import ShardRecord, read_columns
 from scoring.errors import IncompleteError
 from scoring.prediction import PREDICTED
-from scoring.ranking import Ints, rank
+from scoring.ranking import Floats, Ints, rank
 from scoring.runs import load_records
 from scoring.storage import Storage
 from scoring.tables.manifest import Manifest
@@ -84,7 +84,7 @@ def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifes
             planned_at=night.started.isoformat(),
             settings={**partition.settings, **plan.models.hardware_settings()},
             dataset_version=version.version,
-            trained_on=plan.models.trained_on,
+            trained_on={str(s): version for s, version in plan.models.trained_on.items()},
             runs=tuple(run.key for run in partition.runs),
             rows=version.rows,
         )
@@ -144,7 +144,7 @@ def _staged(storage: Storage, work: Sequence[ShardWork], metric: str) -> pa.Tabl
     return read_scores(storage, [staged_path(metric, w.key(metric)) for w in work])
 
 
-def _floats(column: pa.ChunkedArray, missing: float = np.nan) -> np.ndarray:  # type: ignore[type-arg]
+def _floats(column: pa.ChunkedArray, missing: float = np.nan) -> Floats:
     values = column.to_numpy().astype(np.float64)
     return np.where(np.isnan(values), missing, values)
 

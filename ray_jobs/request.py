@@ -7,7 +7,7 @@ from typing import Any
 from ray_jobs.flags import NightFlags
 from scoring.data.ingest import Survey, survey
 from scoring.data.sources import Source
-from scoring.keys import SPLITS, Split
+from scoring.keys import Split
 from scoring.registry import metric, metrics
 from scoring.spec import MetricSpec
 from scoring.storage import Storage
@@ -37,6 +37,7 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
         UserError: in one line, naming the flag.
     """
     flags.data.check()
+    flags.fleet.check()
     flags.machine.check()
     chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
     source = flags.data.source()
@@ -51,5 +52,4 @@ def survey_splits(asked: Request) -> dict[Split, Survey]:
     Raises:
         UserError: the source cannot be used.
     """
-    limit = asked.flags.data.limit
-    return {split: survey(asked.source, asked.storage, split, limit(split)) for split in SPLITS}
+    return survey(asked.source, asked.storage, asked.flags.data.limit)

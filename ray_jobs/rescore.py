@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from ray_jobs import describe
 from ray_jobs.console import run_job
 from ray_jobs.flags import parse
-from ray_jobs.plan import Plan, plan_night
+from ray_jobs.plan import Plan, plan_night, without
 from ray_jobs.publish import Night, publish_night, record_nights
 from ray_jobs.request import check
 from scoring.data.versions import load_version
+from scoring.errors import PartlyPublished
 from scoring.imports import store_weights
+from scoring.runs import Run
 from scoring.signals import SignalOptions
 
 _GB = 1 << 30
@@ -33,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         record_nights(tonight.asked.storage, tonight.asked.publish_as)
         print(describe.nothing_to_do(tonight), flush=True)
         return 0
-    made = _make(tonight)
+    made, failed = _make(tonight)
     print(describe.outcome(made, publish_night(made, night)), flush=True)
+    if failed:
+        raise PartlyPublished(describe.failure(tonight, made, failed))
     return 0
 
 
@@ -46,32 +50,35 @@ def plan(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _make(night: Plan) -> Plan:
-    """Make everything that is missing; returns the plan with every artefact named."""
+def _make(night: Plan) -> tuple[Plan, tuple[Run, ...]]:
+    """Make all that is missing; returns what can be published now, and the runs that failed."""
     # Ray takes seconds to import: a night without work never needs it.
     from ray_jobs.cluster import cluster
-    from ray_jobs.ingest import ingest
+    from ray_jobs.make_shards import ingest
 
     machine = night.asked.flags.machine
     with cluster(machine.address, machine.cpus):
         if night.to_ingest:
-            ingest(night.asked, night.surveys)
-            night = plan_night(night.asked)
-        _train(night)
+            asked = night.asked
+            ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt)
+            night = plan_night(asked)
+        failed = _train(night)
+        if failed:
+            night = plan_night(without(night, failed))
         _score(night)
-    return night
+    return night, failed
 
 
-def _train(night: Plan) -> None:
+def _train(night: Plan) -> tuple[Run, ...]:
     from ray_jobs.train_fleet import train_fleet
 
     if not night.missing_runs:
-        return
+        return ()
     asked, machine = night.asked, night.asked.flags.machine
     for line in describe.notes(night):
         print(line, file=sys.stderr, flush=True)
     store_weights(asked.storage, night.models.imported)
-    train_fleet(
+    return train_fleet(
         asked.storage,
         night.missing_runs,
         {

@@ -5,8 +5,9 @@ disk to actor. Actors stage every result themselves: receipts are all that comes
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def score_shards(
     receipts = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
-            _Decode(job),
+            partial(_decode, job=job),
             batch_size=1,
             num_cpus=_DECODE_CPUS,
             memory=_PROCESS_BYTES + 3 * largest,
@@ -104,23 +105,19 @@ def score_shards(
         raise IncompleteError(f"expected {len(work)} shards scored, got {len(work) - len(lost)}")
 
 
-class _Decode:
-    """Reads and decodes one shard; what is to be done with it rides along in the first row."""
-
-    def __init__(self, job: ScoringJob) -> None:
-        self._job = job
-
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        about = batch[_ABOUT][0]
-        record = ShardRecord(**json.loads(about)["record"])
-        shard = read_shard(self._job.storage, self._job.dataset, record, self._job.shape)
-        return {
-            "ids": shard.ids,
-            "labels": shard.labels,
-            "images": shard.images,
-            "decodable": shard.decodable,
-            _ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
-        }
+def _decode(batch: dict[str, Any], job: ScoringJob) -> dict[str, Any]:
+    """Read and decode one shard; what is to be done with it rides along in the first row."""
+    about = batch[_ABOUT][0]
+    shard = read_shard(
+        job.storage, job.dataset, ShardRecord(**json.loads(about)["record"]), job.shape
+    )
+    return {
+        "ids": shard.ids,
+        "labels": shard.labels,
+        "images": shard.images,
+        "decodable": shard.decodable,
+        _ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
+    }
 
 
 class _Score:

@@ -18,7 +18,6 @@ from ray_jobs.cluster import total
 from ray_jobs.progress import Progress
 from ray_jobs.training_data import TrainingData, share_training_data
 from scoring.data.versions import DatasetVersion
-from scoring.errors import IncompleteError
 from scoring.keys import Split
 from scoring.runs import Run, finished, train_run
 from scoring.spec import RunSpec
@@ -38,8 +37,8 @@ def train_fleet(
     *,
     train_memory: int,
     gpus_per_run: float,
-) -> None:
-    """Train `missing`, parents before children.
+) -> tuple[Run, ...]:
+    """Train `missing`, parents before children; returns the runs that failed.
 
     Args:
         storage: the store that runs are written to.
@@ -48,11 +47,11 @@ def train_fleet(
         train_memory: bytes of decoded data to hold in memory; more is mapped from disk.
         gpus_per_run: share of a GPU a run takes, for specs on cuda.
 
-    Raises:
-        IncompleteError: runs failed, named, after retries; the others are there.
+    Returns:
+        Runs that are not there after retries; empty where all went well.
     """
     if not missing:
-        return
+        return ()
     spec = missing[0].spec
     resources = {"cpu": float(spec.threads), "gpu": gpus_per_run if spec.device == "cuda" else 0.0}
     packs = pack(missing, {split: v.rows for split, v in versions.items()}, _slots(resources))
@@ -74,10 +73,7 @@ def train_fleet(
         )
         tuner.fit()
     done = finished(storage, [run.key for run in missing])
-    if failed := [run.spec.label for run in missing if run.key not in done]:
-        raise IncompleteError(
-            f"expected {len(missing)} runs, {len(failed)} failed: " + "; ".join(failed)
-        )
+    return tuple(run for run in missing if run.key not in done)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +113,7 @@ class FleetTrainable(tune.Trainable):
                 train_run(self._job.storage, run, self._job.versions, self._job.data.sets())
                 count += 1
             except Exception as error:
+                _log.exception("run failed: %s", run.spec.label)
                 self._failed.append(f"{run.spec.label}: {error}")
         if not self._left and self._failed:
             raise RuntimeError("; ".join(self._failed))
@@ -168,7 +165,8 @@ def _seconds(spec: RunSpec, rows: Mapping[Split, int]) -> float:
     """A rough estimate: only the order and the packing of runs depend on it."""
     if spec.kind == "imported":
         return 1.0
-    passes = rows[spec.split] * spec.subset * spec.recipe.epochs
+    count = int(rows[spec.split] * spec.subset)
+    passes = count * spec.recipe.epochs_for(count)
     factor = 3.0 if spec.kind == "private" else 1.0
     return passes * factor * spec.net.width / _PASSES_PER_SECOND
 

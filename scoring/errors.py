@@ -6,6 +6,7 @@
     │   ├── BadData              a source file or column that cannot be used
     │   ├── BadStore             a store that cannot be read or written
     │   └── PublishedDiffers     would replace a published partition made with other settings
+    ├── PartlyPublished          exit code 3: some metrics were published, others lack their runs
     ├── IncompleteError          exit code 4: runs or rows are missing; nothing was published
     └── TrainingDiverged         a run's loss is no longer a number
 
@@ -44,6 +45,12 @@ class BadStore(UserError):
 
 class PublishedDiffers(UserError):
     """A partition published with other settings would be replaced in silence."""
+
+
+class PartlyPublished(ProtoscoreError):
+    """Runs failed after retries: what does not need them was published, the rest is named."""
+
+    exit_code = 3
 
 
 class IncompleteError(ProtoscoreError):

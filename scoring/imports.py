@@ -9,23 +9,24 @@ in [0, 1], `classes` its output order where that is not the dataset's.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from torch import Tensor
 
 from scoring.data.sources import Layout
-from scoring.errors import BadData
+from scoring.errors import BadData, UserError
 from scoring.fleet import Fleet
-from scoring.nets import build, check_net
+from scoring.nets import build
 from scoring.spec import NetSpec, RunSpec
-from scoring.storage import Storage
+from scoring.storage import Storage, filesystem
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 
-_KEYS = {"weights", "net", "role", "width", "mean", "std", "classes"}
+_FLAG = "--import-runs"
 _ROLES = ("base", "ensemble")
+_REASON_CHARACTERS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +44,22 @@ def weights_path(spec: RunSpec) -> str:
 
 
 def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
-    """Read and check a manifest and its checkpoints.
+    """Read and check a manifest and its checkpoints, local or on object storage.
 
     Raises:
-        BadData: the manifest or a checkpoint cannot be used; the message names the file.
+        UserError: the manifest or a checkpoint cannot be used; the message names the file.
     """
     try:
-        entries = json.loads(Path(path).read_text())["runs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadData(
-            f'--import-runs: expected a JSON file {{"runs": [...]}}, got {path!r} '
-            f"({type(error).__name__})"
-        ) from error
-    return tuple(_imported(Path(path), entry, layout) for entry in entries)
+        entries = json.loads(_read(path))["runs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f'{_FLAG}: expected a JSON file {{"runs": [...]}}, got {path!r}') from error
+    if not isinstance(entries, list) or not entries:
+        got = shorten(repr(entries), _REASON_CHARACTERS)
+        raise BadData(f"{_FLAG} {path}: expected a list of runs, got {got}")
+    imported = tuple(_imported(path, entry, layout) for entry in entries)
+    if (bases := sum(run.role == "base" for run in imported)) > 1:
+        raise BadData(f"{_FLAG} {path}: expected at most one run of role base, got {bases}")
+    return imported
 
 
 def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
@@ -71,44 +75,96 @@ def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
     return replace(fleet, base=base[0] if base else fleet.base, ensemble=ensemble or fleet.ensemble)
 
 
-def _imported(manifest: Path, entry: Mapping[str, Any], layout: Layout) -> Imported:
-    if not {"weights", "net"} <= set(entry) <= _KEYS:
-        raise BadData(
-            f"--import-runs {manifest}: expected weights, net and any of {', '.join(sorted(_KEYS))}"
-            f", got {', '.join(sorted(entry))}"
-        )
-    role = entry.get("role", "base")
-    if role not in _ROLES:
-        raise BadData(f"--import-runs {manifest}: expected role base or ensemble, got {role!r}")
-    check_net(entry["net"])
+def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: ANN401
+    _check_entry(manifest, entry)
     net = NetSpec(
         name=entry["net"],
-        width=entry.get("width", 1.0),
+        width=entry.get("width", NetSpec.width),
         mean=tuple(entry.get("mean", NetSpec.mean)),
         std=tuple(entry.get("std", NetSpec.std)),
         class_order=_class_order(manifest, entry.get("classes"), layout),
     )
-    file = manifest.parent / entry["weights"]
-    weights = load_user_weights(file, "--import-runs")
-    model = build(net, shape=layout.shape.dims, classes=len(layout.classes))
+    file = _beside(manifest, entry["weights"])
+    weights = load_user_weights(_read(file), f"{_FLAG} {file}")
+    _check_fit(manifest, file, net, weights, layout)
+    spec = RunSpec(kind="imported", split="train", net=net, weights=content_hash(weights))
+    return Imported(spec=spec, role=entry.get("role", _ROLES[0]), weights=weights)
+
+
+def _check_entry(manifest: str, entry: Any) -> None:  # noqa: ANN401
+    """Refuse an entry whose fields are not those of the module's text."""
+    if not isinstance(entry, dict) or not {"weights", "net"} <= set(entry) <= set(_FIELDS):
+        got = ", ".join(entry) if isinstance(entry, dict) else repr(entry)
+        raise BadData(
+            f"{_FLAG} {manifest}: expected weights, net and any of {', '.join(_FIELDS)}, got {got}"
+        )
+    for name, value in entry.items():
+        want, fits = _FIELDS[name]
+        if not fits(value):
+            raise BadData(f"{_FLAG} {manifest}: expected {name} to be {want}, got {value!r}")
+
+
+def _check_fit(
+    manifest: str, file: str, net: NetSpec, weights: Mapping[str, Tensor], layout: Layout
+) -> None:
+    """Refuse a net that the images do not fit, and weights that the net does not."""
+    try:
+        model = build(net, shape=layout.shape.dims, classes=len(layout.classes))
+    except UserError as error:
+        raise BadData(f"{_FLAG} {manifest}: {error}") from error
     try:
         model.net.load_state_dict(weights)
     except RuntimeError as error:
-        first = str(error).splitlines()[1:2]
+        reason = shorten(" ".join(str(error).splitlines()[1:]), _REASON_CHARACTERS)
         raise BadData(
-            f"--import-runs: expected weights of {net.name} for {layout.shape.dims} images and "
-            f"{len(layout.classes)} classes, got {str(file)!r}: {' '.join(first).strip()}"
+            f"{_FLAG}: expected weights of {net.name} for {layout.shape.dims} images and "
+            f"{len(layout.classes)} classes, got {file!r}: {reason}"
         ) from error
-    spec = RunSpec(kind="imported", split="train", net=net, weights=content_hash(weights))
-    return Imported(spec=spec, role=role, weights=weights)
 
 
-def _class_order(manifest: Path, classes: Sequence[str] | None, layout: Layout) -> tuple[int, ...]:
+def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -> tuple[int, ...]:
     if classes is None or tuple(classes) == layout.classes:
         return ()
     if sorted(classes) != sorted(layout.classes):
+        known, got = (shorten(", ".join(c), _REASON_CHARACTERS) for c in (layout.classes, classes))
         raise BadData(
-            f"--import-runs {manifest}: expected the dataset's classes "
-            f"{', '.join(layout.classes)} in any order, got {', '.join(classes)}"
+            f"{_FLAG} {manifest}: expected the dataset's classes {known} in any order, got {got}"
         )
     return tuple(list(classes).index(name) for name in layout.classes)
+
+
+def _beside(manifest: str, file: str) -> str:
+    """The path of a file that the manifest names relative to itself."""
+    folder = manifest.rpartition("/")[0]
+    return file if "://" in file or file.startswith("/") or not folder else f"{folder}/{file}"
+
+
+def _read(file: str) -> bytes:
+    fs, path = filesystem(file)
+    try:
+        return bytes(fs.cat_file(path))
+    except Exception as error:  # every filesystem's driver has errors of its own
+        raise BadData(f"{_FLAG}: cannot read {file!r} ({type(error).__name__})") from error
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(fits, value))
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "weights": ("a file name", _is_text),
+    "net": ("the name of a net", _is_text),
+    "role": ("base or ensemble", lambda v: v in _ROLES),
+    "width": ("a number above 0", lambda v: _is_number(v) and v > 0),
+    "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
+    "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),
+    "classes": ("a list of class names", lambda v: _is_list(v, _is_text)),
+}

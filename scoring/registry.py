@@ -55,3 +55,23 @@ def find(package: ModuleType) -> dict[str, MetricSpec]:
             raise TypeError(f"{path}: expected a new name, got {spec.name!r} again")
         found[spec.name] = spec
     return found
+
+
+def markdown_table() -> str:
+    """The published metrics as the README shows them."""
+    head = "| metric | what it is | unit | prototypical | folds | passes an example and run | source |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for name, spec in metrics().items():
+        cost = spec.passes(spec.config())
+        passes = f"{cost.forward:g} forward" + (
+            f", {cost.backward:g} backward" if cost.backward else ""
+        )
+        lines.append(
+            f"| `{name}` | {spec.summary} | {spec.unit} | {spec.prototypical} | {spec.signal} "
+            f"| {passes} | {spec.source} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown_table())

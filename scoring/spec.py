@@ -3,6 +3,7 @@
 Glossary of shapes: N rows, C classes, M models, H x W x D image height, width, channels.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,8 +73,10 @@ class Recipe:
     """After each of these epochs the learning rate is multiplied by `gamma`."""
     gamma: float = 0.1
     batch_rows: int = 128
+    min_steps: int = 0
+    """Train small sets for more epochs: at least this many steps."""
     epochs: int = 10
-    """At most this many; exactly this many where `until_flat` is 0."""
+    """Passes over large sets; see `epochs_for`."""
     until_flat: float = 0.0
     """Stop once an epoch's mean loss is not below (1 - until_flat) x the best before it."""
     crop: int = 0
@@ -82,6 +85,11 @@ class Recipe:
     """Random horizontal flip."""
     dropout: float = 0.0
     """Probability of dropping a unit of the last hidden layer (protoscore's own nets only)."""
+
+    def epochs_for(self, rows: int) -> int:
+        """Epochs on `rows` rows: exactly, or at most where `until_flat` may end it before."""
+        steps_an_epoch = max(1, math.ceil(rows / self.batch_rows))
+        return max(self.epochs, math.ceil(self.min_steps / steps_an_epoch))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,12 @@ def filesystem(uri: str) -> tuple[Any, str]:
     `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
 
     Raises:
-        BadStore: the scheme is not known or its driver refuses the URI.
+        BadStore: the scheme is not known, its driver refuses the URI, or the URI holds credentials.
     """
+    uri = uri.removeprefix("file://")
+    scheme, _, rest = uri.partition("://")
+    if "@" in rest.partition("/")[0]:
+        raise BadStore(f"expected credentials in the environment, got some in a {scheme}:// URI")
     if "://" not in uri:
         return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
     try:
@@ -35,7 +39,7 @@ def filesystem(uri: str) -> tuple[Any, str]:
             fs, path = fsspec.core.url_to_fs(uri, **options)
         else:
             fs, path = fsspec.core.url_to_fs(uri)
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # some drivers connect at once
         raise BadStore(f"expected a local path or s3://bucket/prefix, got {uri!r}") from error
     return fs, path.rstrip("/")
 
@@ -68,6 +72,7 @@ class Storage:
     """Named artefacts under one root; paths are relative to it and use `/`."""
 
     def __init__(self, uri: str) -> None:
+        uri = uri.removeprefix("file://")
         self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
         self._fs, self._root = filesystem(uri)
         self._local = "://" not in uri
@@ -82,15 +87,13 @@ class Storage:
         Raises:
             BadStore: in one line, without credentials.
         """
+        if not self._local and not self.uri.startswith("s3://"):
+            raise BadStore(f"--store: expected a local path or s3://bucket/prefix, got {self.uri!r}")
         try:
             if self._local:
-                parent = Path(self._root)
-                while not parent.exists():
-                    parent = parent.parent
-                if not parent.is_dir() or not os.access(parent, os.W_OK if writable else os.R_OK):
-                    raise PermissionError
+                _check_folder(Path(self._root), writable=writable)
             else:
-                self._fs.ls(self._root.split("/", 1)[0])
+                self._check_bucket(writable=writable)
         except Exception as error:
             want = "writable" if writable else "readable"
             raise BadStore(
@@ -143,5 +146,23 @@ class Storage:
         if self._fs.exists(self._full(folder)):
             self._fs.rm(self._full(folder), recursive=True)
 
+    def _check_bucket(self, *, writable: bool) -> None:
+        bucket, _, prefix = self._root.partition("/")
+        self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        if writable:
+            probe = f"{self._root}/.writable-{uuid.uuid4().hex}"
+            self._fs.pipe_file(probe, b"")
+            self._fs.rm_file(probe)
+
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+def _check_folder(folder: Path, *, writable: bool) -> None:
+    """Refuse a folder that cannot be used, or made."""
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError
+    if not os.access(folder, os.R_OK | os.X_OK | (os.W_OK if writable else 0)):
+        raise PermissionError

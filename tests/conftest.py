@@ -1,11 +1,22 @@
 """Fixtures that several folders of tests use."""
 
+import os
 from pathlib import Path
 
 import pytest
 from s3_store import s3_gateway, s3_store
 
-__all__ = ["s3_gateway", "s3_store", "store_uri"]
+__all__ = ["data_root", "s3_gateway", "s3_store", "store_uri"]
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real datasets: PROTOSCORE_TEST_DATA, by default ../shared/data."""
+    beside = Path(__file__).parent.parent.parent / "shared" / "data"
+    root = Path(os.environ.get("PROTOSCORE_TEST_DATA", beside))
+    if not root.is_dir():
+        pytest.skip(f"needs real datasets in {root} (set PROTOSCORE_TEST_DATA)")
+    return root
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])
@@ -14,3 +25,10 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "s3":
         return str(request.getfixturevalue("s3_store"))
     return str(tmp_path / "store")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a test that did not run: PROTOSCORE_NO_SKIPS=1 makes it fail."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("PROTOSCORE_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

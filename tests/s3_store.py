@@ -118,11 +118,12 @@ def s3_store(s3_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> str:
 @contextmanager
 def running_gateway(root: Path) -> Iterator[Gateway]:
     """Start monitor, object server and gateway under `root`; stop them at the end."""
-    port = _configure(root)
+    (port, mon_port), fsid = _free_ports(), str(uuid.uuid4())
+    _configure(root, port, mon_port, fsid)
     gateway = Gateway(f"http://127.0.0.1:{port}")
     with ExitStack() as daemons:
         keyring = root / "keyring"
-        _create_monitor(root, keyring)
+        _create_monitor(root, keyring, mon_port, fsid)
         daemons.enter_context(_daemon(root, "ceph-mon", "-i", "a"))
         _create_object_server(root, keyring)
         daemons.enter_context(_daemon(root, "ceph-osd", "-i", "0"))
@@ -135,30 +136,28 @@ def running_gateway(root: Path) -> Iterator[Gateway]:
         yield gateway
 
 
-def _configure(root: Path) -> int:
+def _configure(root: Path, port: int, mon_port: int, fsid: str) -> None:
     for folder in ("mon", "osd", "run", "log"):
         (root / folder).mkdir(parents=True)
+    text = CONFIG.format(root=root, port=port, mon_port=mon_port, fsid=fsid)
+    (root / "ceph.conf").write_text(text)
+
+
+def _free_ports() -> tuple[int, int]:
     with socket.socket() as first, socket.socket() as second:
         first.bind(("127.0.0.1", 0))
         second.bind(("127.0.0.1", 0))
-        port, mon_port = first.getsockname()[1], second.getsockname()[1]
-    text = CONFIG.format(root=root, port=port, mon_port=mon_port, fsid=uuid.uuid4())
-    (root / "ceph.conf").write_text(text)
-    return int(port)
+        return first.getsockname()[1], second.getsockname()[1]
 
 
-def _create_monitor(root: Path, keyring: Path) -> None:
-    text = (root / "ceph.conf").read_text()
-    settings = dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
-    address, fsid = settings["mon host"].removesuffix("/0]") + "]", settings["fsid"]
+def _create_monitor(root: Path, keyring: Path, mon_port: int, fsid: str) -> None:
     everything = ("--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *")
-    _call(
-        root, "ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.", *everything
-    )
-    _call(root, "ceph-authtool", keyring, "--gen-key", "-n", "client.admin", *everything)
-    _call(root, "monmaptool", "--create", "--addv", "a", address, "--fsid", fsid, root / "monmap")
-    files = ("--monmap", root / "monmap", "--keyring", keyring)
-    _call(root, "ceph-mon", "--mkfs", "-i", "a", *files)
+    new = ("--gen-key", "-n")
+    _call(root, "ceph-authtool", "--create-keyring", keyring, *new, "mon.", *everything)
+    _call(root, "ceph-authtool", keyring, *new, "client.admin", *everything)
+    address, monmap = f"[v2:127.0.0.1:{mon_port}]", root / "monmap"
+    _call(root, "monmaptool", "--create", "--addv", "a", address, "--fsid", fsid, monmap)
+    _call(root, "ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap, "--keyring", keyring)
 
 
 def _create_object_server(root: Path, keyring: Path) -> None:

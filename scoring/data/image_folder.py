@@ -4,12 +4,12 @@ Each class folder is one source file in the sense of `scoring.data.sources`: a n
 class leaves the pieces of the others as they are.
 """
 
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 from PIL import Image
 
+from scoring.data.files import SourceFile, fingerprint, in_parallel, is_local
 from scoring.data.images import probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
@@ -33,67 +33,115 @@ class ImageFolderSource:
     @property
     def local(self) -> bool:
         """Object storage is read by any worker."""
-        return "://" not in self.data_root
+        return is_local(self.data_root)
 
     def pieces(self, split: Split) -> list[Piece]:
         """Pieces of the split, class by class in name order.
 
         Raises:
-            BadData: no image in the split's folder.
+            BadData: no image in the split's folder, or a class that the training split lacks.
         """
-        pieces = []
-        for label, files in self._files(split).items():
-            for piece in cut(label, len(files), self.shard_rows, ""):
-                part = files[piece.start : piece.start + piece.rows]
-                pieces.append(
-                    Piece(file=label, start=piece.start, rows=piece.rows, fingerprint=digest(part))
-                )
-        if not pieces:
+        by_class = self._files(split)
+        if odd := sorted(set(by_class) - {_name(folder) for folder in self._classes("train")}):
             raise BadData(
-                f"--data-root: expected images in {self.data_root}/{split}/<class>/, got none"
+                f"--data-root: expected the {split} classes among those of "
+                f"{self.data_root}/train, got {odd[0]!r}"
+            )
+        pieces = [
+            replace(piece, fingerprint=self._fingerprint(files, piece))
+            for label, files in by_class.items()
+            for piece in cut(label, len(files), self.shard_rows, "")
+        ]
+        if not pieces:
+            folders = " or ".join(_FOLDERS[split])
+            raise BadData(
+                f"--data-root: expected images in {self.data_root}/{folders}/<class>/, got none"
             )
         return pieces
 
     def layout(self) -> Layout:
-        """Classes are the training split's folder names, sorted."""
+        """Classes are the names of the training split's folders that hold images, sorted."""
         files = self._files("train")
-        fs, _ = filesystem(self.data_root)
         per_class = max(1, _PROBED // max(1, len(files)))
-        first = [path for found in files.values() for path, _ in found[:per_class]][:_PROBED]
-        images = (fs.cat_file(path) for path in first)
+        first = [file.path for found in files.values() for file in found[:per_class]][:_PROBED]
         try:
-            shape = probe(images, size=self.image_size, channels=self.channels)
+            shape = probe(self._contents(first), size=self.image_size, channels=self.channels)
         except BadData as error:
             raise BadData(f"--data-root {self.data_root}: {error}") from error
         return Layout(classes=tuple(files), shape=shape)
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """Encoded images of one piece; names are paths below the split's folder."""
-        fs, _ = filesystem(self.data_root)
-        files = self._files(split)[piece.file][piece.start : piece.start + piece.rows]
+        files = _list_images(self.data_root, f"{self._folder(split)}/{piece.file}")
+        if self._fingerprint(files, piece) != piece.fingerprint:
+            raise BadData(
+                f"--data-root: expected the {split} images of {piece.file!r} to hold still, they "
+                "have changed; run again"
+            )
+        files = files[piece.start : piece.start + piece.rows]
         return Rows(
             labels=[piece.file] * len(files),
-            names=["/".join(path.split("/")[-2:]) for path, _ in files],
-            encoded=[fs.cat_file(path) for path, _ in files],
+            names=[f"{piece.file}/{file.name}" for file in files],
+            encoded=self._contents([file.path for file in files]),
         )
 
-    def _files(self, split: Split) -> dict[str, list[tuple[str, str]]]:
-        return _list_images(self.data_root, split)
+    def _folder(self, split: Split) -> str:
+        """The split's folder, by the last of its names where there is no other."""
+        fs, root = filesystem(self.data_root)
+        *names, last = _FOLDERS[split]
+        return f"{root}/{next((name for name in names if fs.isdir(f'{root}/{name}')), last)}"
+
+    def _classes(self, split: Split) -> list[str]:
+        """Paths of the split's class folders, sorted; none where there is no such split."""
+        fs, _ = filesystem(self.data_root)
+        try:
+            found = fs.ls(self._folder(split), detail=True)
+            folders = [
+                info["name"].rstrip("/")
+                for info in found
+                # A link to a folder says that it is neither folder nor file.
+                if info["type"] == "directory" or (info.get("islink") and fs.isdir(info["name"]))
+            ]
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # every filesystem's driver has errors of its own
+            raise BadData(
+                f"--data-root: cannot list {self.data_root!r} ({type(error).__name__})"
+            ) from error
+        return sorted(folder for folder in folders if not _name(folder).startswith("."))
+
+    def _files(self, split: Split) -> dict[str, list[SourceFile]]:
+        """The images of each class that has any."""
+        folders = self._classes(split)
+        found = in_parallel(partial(_list_images, self.data_root), folders)
+        return {_name(path): files for path, files in zip(folders, found, strict=True) if files}
+
+    def _contents(self, paths: list[str]) -> list[bytes | None]:
+        fs, _ = filesystem(self.data_root)
+        return in_parallel(fs.cat_file, paths)
+
+    def _fingerprint(self, files: list[SourceFile], piece: Piece) -> str:
+        """Of the whole piece, however few of its rows are asked for."""
+        part = files[piece.start : piece.start + self.shard_rows]
+        return digest([(file.path, file.fingerprint) for file in part])
 
 
-@cache
-def _list_images(root: str, split: Split) -> dict[str, list[tuple[str, str]]]:
-    """(path, fingerprint) of every image, by class, both sorted."""
-    fs, base = filesystem(root)
+def _name(folder: str) -> str:
+    return folder.rpartition("/")[2]
+
+
+def _list_images(root: str, folder: str) -> list[SourceFile]:
+    """Images below a class folder, sorted by name; hidden files are passed over."""
+    fs, _ = filesystem(root)
     known = Image.registered_extensions()
-    by_class: dict[str, list[tuple[str, str]]] = {}
-    for folder in _FOLDERS[split]:
-        found: dict[str, dict[str, Any]] = fs.find(f"{base}/{folder}", detail=True)
-        for path, info in sorted(found.items()):
-            parts = path.removeprefix(f"{base}/{folder}/").split("/")
-            if len(parts) > 1 and f".{parts[-1].rpartition('.')[2].lower()}" in known:
-                mark = info.get("ETag") or info.get("mtime") or info.get("LastModified")
-                by_class.setdefault(parts[0], []).append((path, f"{info['size']}-{mark}"))
-        if by_class:
-            break
-    return dict(sorted(by_class.items()))
+    try:
+        found = fs.find(folder, detail=True)
+    except Exception as error:
+        raise BadData(f"--data-root: cannot list {folder!r} ({type(error).__name__})") from error
+    files = []
+    for path, info in found.items():
+        name = path.removeprefix(f"{folder}/")
+        stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+        if stem and not stem.startswith(".") and f"{dot}{suffix.lower()}" in known:
+            files.append(SourceFile(name=name, path=path, fingerprint=fingerprint(info)))
+    return sorted(files)

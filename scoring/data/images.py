@@ -2,24 +2,18 @@
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from scoring.errors import BadData
 
 Pixels = npt.NDArray[np.uint8]
-_GREY = {"1", "L", "LA", "I", "I;16", "F"}
-_UNDECODABLE = (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    OSError,  # truncated
-    SyntaxError,  # what Pillow's PNG reader raises for a broken chunk
-    ValueError,
-)
+_GREY = {"1", "L", "LA", "I", "F"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +26,8 @@ class ImageShape:
     """1 grey, 3 RGB."""
     resize: bool = False
     """Resize the short side and crop the centre, instead of refusing other sizes."""
+    to_grey: bool = False
+    """Turn colour to grey, instead of refusing it in a grey dataset."""
 
     @property
     def dims(self) -> tuple[int, int, int]:
@@ -51,23 +47,27 @@ class WrongShape(BadData):
 def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
     """Decode one image to [H, W, D] uint8; None where Pillow cannot read it.
 
+    Transparency is dropped; 16 bits a channel become the upper 8.
+
     Raises:
-        WrongShape: the image is fine but has another size, or colour in a grey dataset.
+        WrongShape: the image is fine but has another size, colour in a grey dataset, or numbers
+            of no known range.
     """
+    image = _open(data)
+    if image is None:
+        return None
+    if shape.channels == 1 and not shape.to_grey and not _is_grey(image.mode):
+        raise WrongShape(
+            f"expected grey images like the first ones, got mode {image.mode}; pass --channels 1 "
+            "to turn all to grey, or --channels 3"
+        )
     try:
-        image = _open(data)
-        if image is None:
-            return None
-        if shape.channels == 1 and image.mode not in _GREY:
-            raise WrongShape(
-                f"expected grey images like the first ones, got mode {image.mode}; "
-                "pass --channels 3"
-            )
-        image = image.convert("L" if shape.channels == 1 else "RGB")
-    except _UNDECODABLE:
+        with _quiet():
+            image = _eight_bit(image).convert("L" if shape.channels == 1 else "RGB")
+    except ValueError:  # a colour space that Pillow reads and cannot convert
         return None
     if shape.resize:
-        image = _resized(image, shape)
+        image = ImageOps.fit(image, (shape.width, shape.height), Image.Resampling.BICUBIC)
     if (image.height, image.width) != (shape.height, shape.width):
         raise WrongShape(
             f"expected images of {shape.height}x{shape.width} like the first one, got one of "
@@ -87,14 +87,19 @@ def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageS
     Raises:
         BadData: none of them decodes.
     """
-    opened = [image for image in (_try_open(data) for data in images) if image is not None]
-    if not opened:
+    opened = (image for image in map(_open, images) if image is not None)
+    seen = [(image.mode, image.height, image.width) for image in opened]
+    if not seen:
         raise BadData("expected images that Pillow can read, got none among the first rows")
-    depth = int(channels) if channels != "auto" else 3
-    if channels == "auto" and all(image.mode in _GREY for image in opened):
-        depth = 1
-    height, width = parse_size(size) if size != "auto" else (opened[0].height, opened[0].width)
-    return ImageShape(height=height, width=width, channels=depth, resize=size != "auto")
+    depth = 1 if all(_is_grey(mode) for mode, _, _ in seen) else 3
+    height, width = parse_size(size) if size != "auto" else seen[0][1:]
+    return ImageShape(
+        height=height,
+        width=width,
+        channels=depth if channels == "auto" else int(channels),
+        resize=size != "auto",
+        to_grey=channels == "1",
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -104,31 +109,43 @@ def parse_size(text: str) -> tuple[int, int]:
         BadData: anything else.
     """
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise BadData(f"--image-size: expected HxW in pixels, got {text!r}")
     return int(parts[0]), int(parts[-1])
 
 
-def _resized(image: Image.Image, shape: ImageShape) -> Image.Image:
-    scale = max(shape.height / image.height, shape.width / image.width)
-    width, height = round(image.width * scale), round(image.height * scale)
-    left, top = (width - shape.width) // 2, (height - shape.height) // 2
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return image.crop((left, top, left + shape.width, top + shape.height))
+def _is_grey(mode: str) -> bool:
+    return mode in _GREY or mode.startswith("I;16")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Pillow would clip what is above 255, and a 16-bit image would come out white."""
+    if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
+        raise WrongShape(f"expected 8 or 16 bits a channel, got mode {image.mode}")
+    return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _open(data: bytes | None) -> Image.Image | None:
+    """The image, loaded; None where Pillow cannot read it."""
     if not data:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of broken metadata; the pixels decide
-        image: Image.Image = Image.open(io.BytesIO(data))
-        image.load()
+    try:
+        with _quiet():
+            image: Image.Image = Image.open(io.BytesIO(data))
+            image.load()
+    except MemoryError:
+        raise
+    except Exception:  # on broken files, its readers raise whatever they stumble over
+        return None
     return image
 
 
-def _try_open(data: bytes | None) -> Image.Image | None:
-    try:
-        return _open(data)
-    except _UNDECODABLE:
-        return None
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings of broken metadata and odd palettes: the pixels decide."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

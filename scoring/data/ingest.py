@@ -1,23 +1,21 @@
 """From a source to a dataset version: survey the pieces, allot ids, write what is new.
 
-Ids are allotted to whole source pieces, in row order from 0. A piece keeps its range from night to
-night while its row count holds; the last range may grow in place; any other change of length takes
-a new range at the end. Ranges are never reused. A limit takes the first rows and moves no id.
+Every ingested piece leaves a receipt: what was read under which ids, and the shard it became. A
+piece whose receipt is there is not read again. A limit takes the first rows and moves no id.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from scoring.data.example_ids import Ranges, allot, piece_id
 from scoring.data.images import ImageShape
 from scoring.data.shards import ShardRecord, write_shard
 from scoring.data.sources import Layout, Piece, Source
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
-from scoring.keys import Split, digest, jsonable
+from scoring.keys import SPLITS, Split, digest, jsonable
 from scoring.storage import Storage
-
-Ranges = Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,37 +51,44 @@ class Survey:
         return tuple(shard for shard in self.shards if shard.record is None)
 
 
-def survey(source: Source, storage: Storage, split: Split, limit: int | None) -> Survey:
-    """Compare a split with what the store has; writes nothing.
+def survey(
+    source: Source, storage: Storage, limit: Callable[[Split], int | None]
+) -> dict[Split, Survey]:
+    """Compare both splits with what the store has; writes nothing.
 
     Args:
         source: where the examples are.
         storage: the store.
-        split: train or test.
-        limit: only the first `limit` rows of the source; None: all.
+        limit: how many of a split's first rows to take; None: all.
 
     Raises:
         BadData: the source cannot be used.
     """
-    pieces = source.pieces(split)
-    layout = _layout(source, storage)
-    ranges = allot(pieces, [v.ranges for v in all_versions(storage, source.name, split)])
-    kept = [
-        (piece, _receipt(source, split, piece, ranges, layout)) for piece in _first(pieces, limit)
-    ]
-    there = sorted(storage.existing(path for _, path in kept))
-    records = dict(zip(there, map(_parse, storage.read_all(there)), strict=True))
-    shards = tuple(
-        PlannedShard(
-            split=split,
-            piece=piece,
-            first_id=ranges[piece_id(piece)][0],
-            receipt=path,
-            record=records.get(path),
+    pieces = {split: source.pieces(split) for split in SPLITS}
+    layout = _layout(source, storage, pieces["train"])
+    receipts = storage.names(f"datasets/{source.name}/receipts")
+
+    def compare(split: Split) -> Survey:
+        ranges = allot(pieces[split], [v.ranges for v in all_versions(storage, source.name, split)])
+        wanted = [
+            (piece, _receipt(source, split, piece, ranges, layout))
+            for piece in _first(pieces[split], limit(split))
+        ]
+        there = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
+        records = dict(zip(there, map(_parse, storage.read_all(there)), strict=True))
+        shards = tuple(
+            PlannedShard(
+                split=split,
+                piece=piece,
+                first_id=ranges[piece_id(piece)][0],
+                receipt=path,
+                record=records.get(path),
+            )
+            for piece, path in wanted
         )
-        for piece, path in kept
-    )
-    return Survey(name=source.name, split=split, layout=layout, shards=shards, ranges=ranges)
+        return Survey(name=source.name, split=split, layout=layout, shards=shards, ranges=ranges)
+
+    return {split: compare(split) for split in SPLITS}
 
 
 def ingest_piece(
@@ -92,9 +97,14 @@ def ingest_piece(
     """Read one piece, write its shard, then the receipt.
 
     Raises:
-        BadData: labels out of range or images of another shape.
+        BadData: labels out of range, images of another shape, or a file that has changed.
     """
     rows = source.read(planned.split, planned.piece)
+    if len(rows.labels) != planned.piece.rows:
+        raise BadData(
+            f"expected {planned.piece.rows} rows of {planned.piece.file!r} from row "
+            f"{planned.piece.start}, got {len(rows.labels)}; run again"
+        )
     record = write_shard(storage, source.name, layout, planned.piece, rows, planned.first_id)
     storage.write(planned.receipt, json.dumps(jsonable(record)).encode())
     return record
@@ -102,7 +112,7 @@ def ingest_piece(
 
 def remember_layout(source: Source, storage: Storage, layout: Layout) -> None:
     """Spare the next night the look at labels and first images, while the files hold still."""
-    storage.write(_layout_path(source), json.dumps(jsonable(layout)).encode())
+    storage.write(_layout_path(source, layout.state), json.dumps(jsonable(layout)).encode())
 
 
 def assemble(
@@ -116,7 +126,7 @@ def assemble(
         max_corrupt: largest share of undecodable images to accept, in [0, 1].
 
     Raises:
-        BadData: more images are undecodable than that.
+        BadData: more images are undecodable than that, or no row can be trained on.
     """
     new = dict(made)
     shards = tuple(shard.record or new[shard.receipt] for shard in plan.shards)
@@ -130,39 +140,14 @@ def assemble(
     )
     if version.undecodable > max_corrupt * version.rows:
         raise BadData(
-            f"--max-corrupt: expected at most {max_corrupt:.0%} undecodable images, got "
+            f"--max-corrupt: expected at most {100 * max_corrupt:g} % undecodable images, got "
             f"{version.undecodable} of {version.rows} in {plan.name} {plan.split}"
         )
+    if plan.split == "train" and not version.trainable:
+        raise BadData(
+            f"expected training rows with a label and a readable image, got none in {plan.name}"
+        )
     return version
-
-
-def piece_id(piece: Piece) -> str:
-    """What a piece is called from night to night."""
-    return f"{piece.file}@{piece.start}"
-
-
-def allot(pieces: Sequence[Piece], seen: Sequence[Ranges]) -> dict[str, tuple[int, int]]:
-    """Id ranges for all pieces, given those of every earlier version (see the module's text)."""
-    known: dict[str, set[tuple[int, int]]] = {}
-    for ranges in seen:
-        for name, (first, rows) in ranges.items():
-            known.setdefault(name, set()).add((first, rows))
-    free = max((first + rows for found in known.values() for first, rows in found), default=0)
-    allotted = {}
-    for piece in pieces:
-        name = piece_id(piece)
-        earlier = sorted(known.get(name, ()), reverse=True)
-        same = [first for first, rows in earlier if rows == piece.rows]
-        grows = [first for first, rows in earlier if first + rows == free and rows < piece.rows]
-        first = (same or grows or [free])[0]
-        free = max(free, first + piece.rows)
-        allotted[name] = (first, piece.rows)
-    vanished = {
-        name: max(found, key=lambda r: r[0])
-        for name, found in known.items()
-        if name not in allotted
-    }
-    return {**vanished, **allotted}
 
 
 def _first(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
@@ -179,21 +164,24 @@ def _first(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
 
 
 def _receipt(source: Source, split: Split, piece: Piece, ranges: Ranges, layout: Layout) -> str:
-    key = digest([source, split, piece, ranges[piece_id(piece)][0], layout])
+    first_id = ranges[piece_id(piece)][0]
+    key = digest([source, split, piece, first_id, layout.classes, layout.shape])
     return f"datasets/{source.name}/receipts/{key}.json"
 
 
-def _layout(source: Source, storage: Storage) -> Layout:
+def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layout:
     """The source's layout, remembered per state of its training files."""
-    path = _layout_path(source)
+    state = digest([source, training])
+    path = _layout_path(source, state)
     if storage.exists(path):
         raw = json.loads(storage.read(path))
-        return Layout(classes=tuple(raw["classes"]), shape=ImageShape(**raw["shape"]))
-    return source.layout()
+        shape = ImageShape(**raw["shape"])
+        return Layout(classes=tuple(raw["classes"]), shape=shape, state=state)
+    return replace(source.layout(), state=state)
 
 
-def _layout_path(source: Source) -> str:
-    return f"datasets/{source.name}/layouts/{digest([source, source.pieces('train')])}.json"
+def _layout_path(source: Source, state: str) -> str:
+    return f"datasets/{source.name}/layouts/{state}.json"
 
 
 def _parse(data: bytes) -> ShardRecord:

@@ -1,25 +1,56 @@
-"""Datasets by name: scikit-learn's digits, and MNIST, Fashion-MNIST and CIFAR by torchvision."""
+"""Datasets by name: scikit-learn's digits, and MNIST, Fashion-MNIST and CIFAR as torchvision's."""
 
-import gzip
-import tempfile
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from scoring.data.idx import read_idx
 from scoring.data.images import ImageShape, Pixels
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData, UnknownName
-from scoring.keys import SPLITS, Split
+from scoring.keys import Split
 
-Arrays = tuple[Pixels, npt.NDArray[np.int64], tuple[str, ...]]
-_IDX_FILES = {
+_IDX_FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+_DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_MNIST_CLASSES = tuple(f"{i} - {name}" for i, name in enumerate(_DIGIT_NAMES))
+_FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """A split of N rows, as a library holds it."""
+
+    images: Pixels
+    """[N, H, W, D] uint8."""
+    labels: npt.NDArray[np.int64]
+    """[N]."""
+    classes: tuple[str, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of images and labels."""
+        sha = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        sha.update(np.ascontiguousarray(self.labels).data)
+        return sha.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,40 +58,44 @@ class NamedSource:
     """A dataset that a library knows by name; read whole, once per process."""
 
     name: str
+    """What to call it in the store."""
+    dataset: str = ""
+    """Which dataset; default: `name`."""
     data_root: str = ""
     """Folder that holds the files; digits needs none."""
     shard_rows: int = 2000
     local: bool = True
 
     def __post_init__(self) -> None:
-        if self.name not in LOADERS:
-            raise UnknownName("--dataset", self.name, [*LOADERS, "image_folder", "parquet"])
-        if self.name != "digits" and not self.data_root:
-            raise BadData(f"--data-root: expected the folder that holds {self.name}, got none")
+        known = self.dataset or self.name
+        if known not in LOADERS:
+            raise UnknownName("--dataset", known, [*LOADERS, "image_folder", "parquet"])
+        if known != "digits" and not self.data_root:
+            raise BadData(f"--data-root: expected the folder that holds {known}, got none")
         if self.data_root and not Path(self.data_root).is_dir():
             raise BadData(f"--data-root: expected a folder, got {self.data_root!r}")
 
     def pieces(self, split: Split) -> list[Piece]:
-        """Pieces of the split; the files never change, so neither does the fingerprint."""
-        images, _, _ = self._arrays(split)
-        return cut(self.name, len(images), self.shard_rows, f"{self.name}-{len(images)}")
+        """Pieces of the split, in the library's order."""
+        rows, mark = len(self._arrays(split).labels), self._arrays(split).fingerprint
+        return cut(self.dataset or self.name, rows, self.shard_rows, mark)
 
     def layout(self) -> Layout:
         """Class names as the library gives them, shape of the arrays."""
-        images, _, classes = self._arrays("train")
-        height, width, channels = images.shape[1:]
+        train = self._arrays("train")
+        height, width, channels = train.images.shape[1:]
         shape = ImageShape(height=height, width=width, channels=channels)
-        return Layout(classes=classes, shape=shape)
+        return Layout(classes=train.classes, shape=shape)
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """Pixels and labels of one piece; names are the row's position in the split."""
-        images, labels, _ = self._arrays(split)
+        arrays = self._arrays(split)
         rows = slice(piece.start, piece.start + piece.rows)
         names = [f"{split}/{i}" for i in range(rows.start, rows.stop)]
-        return Rows(labels=labels[rows].tolist(), names=names, pixels=images[rows])
+        return Rows(labels=arrays.labels[rows].tolist(), names=names, pixels=arrays.images[rows])
 
     def _arrays(self, split: Split) -> Arrays:
-        return _load(self.name, self.data_root, split)
+        return _load(self.dataset or self.name, self.data_root, split)
 
 
 @cache
@@ -76,22 +111,22 @@ def _digits(_: Path, split: Split) -> Arrays:
     images = np.round(data.images * (255 / 16)).astype(np.uint8)[..., None]
     cut_at = len(images) * 4 // 5
     rows = slice(None, cut_at) if split == "train" else slice(cut_at, None)
-    return images[rows], data.target[rows].astype(np.int64), tuple("0123456789")
+    labels = data.target[rows].astype(np.int64)
+    return Arrays(images=images[rows], labels=labels, classes=tuple("0123456789"))
 
 
-def _idx(class_name: str) -> Callable[[Path, Split], Arrays]:
-    """A loader of the MNIST family from its idx files, packed or not, root read-only or not."""
+def _idx(class_name: str, classes: tuple[str, ...]) -> Callable[[Path, Split], Arrays]:
+    """A loader of the MNIST family from its idx files alone: torchvision wants to unpack them."""
 
     def load(root: Path, split: Split) -> Arrays:
-        from torchvision import datasets
-        from torchvision.datasets import mnist
-
         image_file, label_file = (_find(root, class_name, name) for name in _IDX_FILES[split])
-        with tempfile.TemporaryDirectory() as folder:
-            images = mnist.read_image_file(_unpacked(image_file, folder)).numpy()
-            labels = mnist.read_label_file(_unpacked(label_file, folder)).numpy()
-        classes = tuple(getattr(datasets, class_name).classes)
-        return images[..., None], labels.astype(np.int64), classes
+        images, labels = read_idx(image_file), read_idx(label_file)
+        if images.ndim != 3 or labels.shape != (len(images),) or labels.max() >= len(classes):
+            raise BadData(
+                f"--data-root: expected {len(images)} images and as many labels below "
+                f"{len(classes)}, got {str(image_file)!r} and {str(label_file)!r}"
+            )
+        return Arrays(images=images[..., None], labels=labels.astype(np.int64), classes=classes)
 
     return load
 
@@ -104,37 +139,30 @@ def _find(root: Path, class_name: str, name: str) -> Path:
     raise BadData(f"--data-root: expected {class_name}/raw/{name}[.gz], got none in {str(root)!r}")
 
 
-def _unpacked(path: Path, folder: str) -> str:
-    if path.suffix != ".gz":
-        return str(path)
-    target = Path(folder) / path.stem
-    try:
-        target.write_bytes(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError) as error:
-        raise BadData(f"--data-root: expected a gzip file, got {str(path)!r} ({error})") from error
-    return str(target)
-
-
 def _cifar(class_name: str) -> Callable[[Path, Split], Arrays]:
+    """A loader of CIFAR's python batches; torchvision checks their MD5 before it unpickles them."""
+
     def load(root: Path, split: Split) -> Arrays:
         from torchvision import datasets
 
+        known = getattr(datasets, class_name)
         try:
-            data = getattr(datasets, class_name)(root, train=split == "train", download=False)
+            data = known(root, train=split == "train", download=False)
         except RuntimeError as error:
             raise BadData(
-                f"--data-root: expected {class_name}'s python batches, got none in {str(root)!r}"
+                f"--data-root: expected {known.base_folder}/ with {class_name}'s python batches, "
+                f"got none or broken ones in {str(root)!r}"
             ) from error
-        return data.data, np.asarray(data.targets, dtype=np.int64), tuple(data.classes)
+        labels = np.asarray(data.targets, dtype=np.int64)
+        return Arrays(images=data.data, labels=labels, classes=tuple(data.classes))
 
     return load
 
 
 LOADERS: dict[str, Callable[[Path, Split], Arrays]] = {
     "digits": _digits,
-    "mnist": _idx("MNIST"),
-    "fashion_mnist": _idx("FashionMNIST"),
+    "mnist": _idx("MNIST", _MNIST_CLASSES),
+    "fashion_mnist": _idx("FashionMNIST", _FASHION_CLASSES),
     "cifar10": _cifar("CIFAR10"),
     "cifar100": _cifar("CIFAR100"),
 }
-assert set(_IDX_FILES) == set(SPLITS)

@@ -1,19 +1,21 @@
 """Images in Parquet: encoded bytes (or the `{bytes, path}` struct of Hugging Face) and a label."""
 
-import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from scoring.data.files import SourceFile, in_parallel, is_local, list_files, locate
 from scoring.data.images import probe
+from scoring.data.parquet_rows import Footer, distinct, footer, head, reader
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
 from scoring.keys import Split
-from scoring.storage import filesystem
 
 _PROBED = 100
+_MOST_CLASSES = 100_000  # beyond it, the column is no label but an id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,52 +37,51 @@ class ParquetSource:
     @property
     def local(self) -> bool:
         """Object storage is read by any worker."""
-        return "://" not in self.train
+        return is_local(self.train) or is_local(self.test)
 
     def pieces(self, split: Split) -> list[Piece]:
         """Pieces of every file in name order, from the footers alone.
 
         Raises:
-            BadData: no file, an unreadable file, a missing column, or no rows at all.
+            BadData: no file, an unreadable file, no rows at all, or a column that is missing or of
+                a type that cannot hold what it should.
         """
+        files = self._files(split)
+        footers = in_parallel(partial(footer, self._uri(split)), files)
         pieces = []
-        for path, fingerprint in self._files(split):
-            with self._open(path) as file:
-                self._check_columns(path, file)
-                rows = file.metadata.num_rows
-            pieces += cut(path.rsplit("/", 1)[-1], rows, self.shard_rows, fingerprint)
+        for file, found in zip(files, footers, strict=True):
+            self._check_columns(file, found)
+            pieces += cut(file.name, found.rows, self.shard_rows, file.fingerprint)
         if not pieces:
             raise BadData(f"--{split}: expected rows in {self._uri(split)!r}, got none")
         return pieces
 
     def layout(self) -> Layout:
         """Classes: `class_names`, or the training labels: sorted texts, or 0 to the largest."""
-        labels: set[Any] = set()
-        images: list[bytes | None] = []
-        for path, _ in self._files("train"):
-            with self._open(path) as file:
-                labels.update(file.read([self.label_column])[0].unique().to_pylist())
-                if len(images) < _PROBED:
-                    head = next(file.iter_batches(_PROBED, columns=[self.image_column]), None)
-                    images += [] if head is None else _encoded(head.column(0))
+        files = self._files("train")
+        found = in_parallel(partial(distinct, self.train, column=self.label_column), files)
+        labels = set().union(*found) - {None}
+        classes = self.class_names or _class_names(labels)
+        self._check_labels(labels)
         try:
-            shape = probe(images, size=self.image_size, channels=self.channels)
+            shape = probe(self._first_images(files), size=self.image_size, channels=self.channels)
         except BadData as error:
             raise BadData(f"--image-column {self.image_column}: {error}") from error
-        return Layout(classes=self.class_names or _class_names(labels - {None}), shape=shape)
+        return Layout(classes=classes, shape=shape)
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """Encoded images, labels and names of one piece."""
-        path = next(p for p, _ in self._files(split) if p.rsplit("/", 1)[-1] == piece.file)
-        names = [self.id_column] if self.id_column else []
-        with self._open(path) as file:
-            table = _rows(file, piece, [self.image_column, self.label_column, *names])
+        uri = self._uri(split)
+        path = locate(uri, piece.file, f"--{split}", piece.fingerprint)
+        columns = (self.image_column, self.label_column, self.id_column)
+        wanted = tuple(column for column in columns if column)
+        table = reader(uri, path, piece.fingerprint, wanted).rows(piece.start, piece.rows)
         if self.id_column:
             own = [None if v is None else str(v) for v in table[self.id_column].to_pylist()]
         else:
-            own = [f"{piece.file}:{piece.start + i}" for i in range(piece.rows)]
+            own = [f"{piece.file}:{piece.start + i}" for i in range(len(table))]
         return Rows(
-            labels=table[self.label_column].to_pylist(),
+            labels=[self._label(value) for value in table[self.label_column].to_pylist()],
             names=own,
             encoded=_encoded(table[self.image_column]),
         )
@@ -88,77 +89,96 @@ class ParquetSource:
     def _uri(self, split: Split) -> str:
         return self.train if split == "train" else self.test
 
-    def _files(self, split: Split) -> list[tuple[str, str]]:
-        """(path, fingerprint) of the split's files, sorted by name."""
-        uri = self._uri(split)
-        fs, path = filesystem(uri)
-        pattern = path if any(c in path for c in "*?[") else f"{path}/*.parquet"
-        try:
-            found = (
-                {path: fs.info(path)}
-                if fs.isfile(path)
-                else fs.find(pattern.rsplit("/", 1)[0], maxdepth=1, detail=True)
-            )
-        except (OSError, ValueError) as error:
-            raise BadData(f"--{split}: expected Parquet files, cannot list {uri!r}") from error
-        files = []
-        for name, info in sorted(found.items()):
-            if name == path or fnmatch.fnmatch(name, pattern):
-                mark = info.get("ETag") or info.get("mtime") or info.get("LastModified")
-                files.append((name, f"{info['size']}-{mark}"))
-        if not files:
-            raise BadData(f"--{split}: expected Parquet files, got none at {uri!r}")
-        return files
+    def _files(self, split: Split) -> list[SourceFile]:
+        return list_files(self._uri(split), ".parquet", f"--{split}")
 
-    def _open(self, path: str) -> pq.ParquetFile:
-        fs, _ = filesystem(self.train)
-        try:
-            return pq.ParquetFile(fs.open(path, "rb"))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise BadData(f"expected a Parquet file, got {path!r}") from error
+    def _label(self, value: int | str | None) -> int | str | None:
+        """Without class names a number names its class: 1 is not the second of cats and dogs."""
+        if value is None or isinstance(value, str):
+            return value
+        return int(value) if self.class_names else str(int(value))
 
-    def _check_columns(self, path: str, file: pq.ParquetFile) -> None:
+    def _first_images(self, files: Sequence[SourceFile]) -> list[bytes | None]:
+        images: list[bytes | None] = []
+        for file in files:
+            if len(images) < _PROBED:
+                images += _encoded(head(self.train, file, self.image_column, _PROBED))
+        return images
+
+    def _check_columns(self, file: SourceFile, found: Footer) -> None:
         flags = {
             "--image-column": self.image_column,
             "--label-column": self.label_column,
             "--id-column": self.id_column,
         }
-        have = file.schema_arrow.names
         for flag, column in flags.items():
-            if column and column not in have:
+            if column and column not in found.types:
+                have = ", ".join(found.types)
                 raise BadData(
-                    f"{flag}: expected a column of {path!r} ({', '.join(have)}), got {column!r}"
+                    f"{flag}: expected a column of {file.path!r} ({have}), got {column!r}"
                 )
+        image, label = found.types[self.image_column], found.types[self.label_column]
+        if not _holds_images(image):
+            raise BadData(
+                f"--image-column: expected encoded images (binary), got {self.image_column!r} of "
+                f"type {image} in {file.path!r}"
+            )
+        if not _holds_labels(label):
+            raise BadData(
+                f"--label-column: expected integers or texts, got {self.label_column!r} of type "
+                f"{label} in {file.path!r}"
+            )
 
-
-def _rows(file: pq.ParquetFile, piece: Piece, columns: list[str]) -> pa.Table:
-    """Rows of a piece, reading only the row groups that hold them."""
-    groups: list[int] = []
-    first, stop, skip = 0, piece.start + piece.rows, 0
-    for group in range(file.metadata.num_row_groups):
-        last = first + file.metadata.row_group(group).num_rows
-        if last > piece.start and first < stop:
-            skip = skip if groups else piece.start - first
-            groups.append(group)
-        first = last
-    return file.read_row_groups(groups, columns=columns).slice(skip, piece.rows)
+    def _check_labels(self, labels: set[Any]) -> None:
+        known = {*self.class_names, *range(len(self.class_names))}
+        if self.class_names and (odd := labels - known):
+            raise BadData(
+                f"--class-names: expected a name for every label, got {len(self.class_names)} "
+                f"names and the label {min(odd, key=str)!r}"
+            )
 
 
 def _encoded(column: pa.ChunkedArray | pa.Array) -> list[bytes | None]:
     values: list[Any] = column.to_pylist()
     if pa.types.is_struct(column.type):
-        return [None if value is None else value.get("bytes") for value in values]
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise BadData(f"expected encoded images (binary), got a column of {column.type}")
+        return [None if value is None else value["bytes"] for value in values]
     return values
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0 and _holds_images(kind.field("bytes").type)
+    kind = _plain(kind)
+    tests = ("is_binary", "is_large_binary", "is_binary_view", "is_fixed_size_binary")
+    return any(getattr(pa.types, test)(kind) for test in tests)
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    kind = _plain(kind)
+    tests = (
+        "is_integer",
+        "is_boolean",
+        "is_string",
+        "is_large_string",
+        "is_string_view",
+        "is_null",
+    )
+    return any(getattr(pa.types, test)(kind) for test in tests)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _class_names(labels: set[Any]) -> tuple[str, ...]:
     if not labels:
         raise BadData("--label-column: expected labels in the training split, got none")
-    if all(isinstance(label, str) for label in labels):
-        return tuple(sorted(labels))
-    if not all(isinstance(label, int) and label >= 0 for label in labels):
-        odd = next(v for v in labels if not isinstance(v, int) or v < 0)
-        raise BadData(f"--label-column: expected texts or integers from 0, got {odd!r}")
-    return tuple(str(i) for i in range(max(labels) + 1))
+    texts = all(isinstance(label, str) for label in labels)
+    if not texts and (odd := [v for v in labels if isinstance(v, str) or v < 0]):
+        raise BadData(f"--label-column: expected texts or integers from 0, got {odd[0]!r}")
+    classes = len(labels) if texts else int(max(labels)) + 1
+    if classes > _MOST_CLASSES:
+        raise BadData(
+            f"--label-column: expected at most {_MOST_CLASSES:,} classes, got {classes:,}"
+        )
+    return tuple(sorted(labels)) if texts else tuple(str(i) for i in range(classes))

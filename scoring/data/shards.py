@@ -32,11 +32,13 @@ class ShardRecord:
     """What a dataset version knows of one shard."""
 
     content: str
-    """Hash of ids, labels and image bytes in canonical form, and of the shape decoded to."""
+    """Hash of ids, names, labels and image bytes in canonical form, and the shape decoded to."""
     first_id: int
     rows: int
     undecodable: int
     """Rows whose image Pillow cannot read."""
+    trainable: int
+    """Rows with a label and a readable image."""
 
     def path(self, dataset: str) -> str:
         """Where the shard lies in the store."""
@@ -57,21 +59,23 @@ class Shard:
     """[N]."""
 
 
-def class_indices(labels: Sequence[int | str | None], layout: Layout, where: str) -> list[int]:
-    """Labels as class indices, -1 where unknown.
+def class_indices(
+    labels: Sequence[int | str | None], layout: Layout, piece: Piece
+) -> npt.NDArray[np.int64]:
+    """Labels [N] of a piece as class indices, -1 where unknown.
 
     Raises:
         BadData: a label outside the classes of the training split.
     """
     index: dict[int | str | None, int] = {name: i for i, name in enumerate(layout.classes)}
     index |= {i: i for i in range(len(layout.classes))} | {None: -1}
-    for row, label in enumerate(labels):
+    for row, label in enumerate(labels, start=piece.start):
         if label not in index:
             raise BadData(
-                f"expected labels among the training split's {len(layout.classes)} classes, "
-                f"got {label!r} at row {row} of {where}"
+                f"{piece.file} row {row}: expected a label among the training split's "
+                f"{len(layout.classes)} classes, got {label!r}"
             )
-    return [index[label] for label in labels]
+    return np.array([index[label] for label in labels], dtype=np.int64)
 
 
 def write_shard(
@@ -82,21 +86,26 @@ def write_shard(
     Raises:
         BadData: labels out of range, or an image of another shape.
     """
-    labels = class_indices(rows.labels, layout, piece.file)
+    labels = class_indices(rows.labels, layout, piece)
     if rows.pixels is not None:
         images: list[bytes | None] = [image.tobytes() for image in rows.pixels]
-        encoding, undecodable = "raw", 0
+        encoding, decodable = "raw", np.ones(len(images), dtype=np.bool_)
     else:
         images, encoding = list(rows.encoded or ()), "file"
-        undecodable = _count_undecodable(images, layout.shape, piece)
-    content = _content_hash(first_id, labels, images, encoding, layout.shape)
+        decodable = _decodable(images, layout.shape, piece)
     record = ShardRecord(
-        content=content, first_id=first_id, rows=len(images), undecodable=undecodable
+        content=_content_hash(first_id, labels, rows.names, images, encoding, layout.shape),
+        first_id=first_id,
+        rows=len(images),
+        undecodable=int((~decodable).sum()),
+        trainable=int((decodable & (labels >= 0)).sum()),
     )
+    if storage.exists(record.path(dataset)):
+        return record
     table = pa.table(
         {
             "example_id": np.arange(first_id, first_id + len(images)),
-            "label": [None if label < 0 else label for label in labels],
+            "label": pa.array(labels, mask=labels < 0),
             "name": list(rows.names),
             "image": images,
         },
@@ -104,14 +113,13 @@ def write_shard(
     )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
-    if not storage.exists(record.path(dataset)):
-        storage.write(record.path(dataset), buffer.getvalue())
+    storage.write(record.path(dataset), buffer.getvalue())
     return record
 
 
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape) -> Shard:
     """Read and decode a shard; undecodable images become zeros."""
-    table = pq.read_table(io.BytesIO(storage.read(record.path(dataset))), schema=None)
+    table = pq.read_table(pa.BufferReader(storage.read(record.path(dataset))))
     images = np.zeros((len(table), *shape.dims), dtype=np.uint8)
     decodable = np.zeros(len(table), dtype=np.bool_)
     for i, image in enumerate(_decoded(table, shape)):
@@ -127,7 +135,7 @@ def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
     """Some of `example_id`, `label`, `name` and `image` (as stored) of a shard."""
-    data = io.BytesIO(storage.read(record.path(dataset)))
+    data = pa.BufferReader(storage.read(record.path(dataset)))
     return pq.read_table(data, columns=list(columns))
 
 
@@ -148,23 +156,27 @@ def read_images(
 def _decoded(table: pa.Table, shape: ImageShape) -> Iterator[Pixels | None]:
     """The images of a shard's rows one by one; None where Pillow cannot read it."""
     raw = table.schema.metadata[_ENCODING] == b"raw"
-    for data in table["image"].to_pylist():
+    for scalar in table["image"]:
+        data = scalar.as_py()
         yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else decode(data, shape)
 
 
-def _count_undecodable(images: list[bytes | None], shape: ImageShape, piece: Piece) -> int:
-    undecodable = 0
+def _decodable(
+    images: list[bytes | None], shape: ImageShape, piece: Piece
+) -> npt.NDArray[np.bool_]:
+    decodable = np.zeros(len(images), dtype=np.bool_)
     for row, data in enumerate(images):
         try:
-            undecodable += decode(data, shape) is None
+            decodable[row] = decode(data, shape) is not None
         except WrongShape as error:
             raise BadData(f"{piece.file} row {piece.start + row}: {error}") from error
-    return undecodable
+    return decodable
 
 
 def _content_hash(
     first_id: int,
-    labels: list[int],
+    labels: npt.NDArray[np.int64],
+    names: Sequence[str | None],
     images: list[bytes | None],
     encoding: str,
     shape: ImageShape,
@@ -173,4 +185,4 @@ def _content_hash(
     for data in images:
         pixels.update(len(data or b"").to_bytes(8, "little"))
         pixels.update(data or b"")
-    return digest([first_id, labels, encoding, shape, pixels.hexdigest()])
+    return digest([first_id, labels.tolist(), names, encoding, shape, pixels.hexdigest()])

@@ -45,15 +45,20 @@ class Layout:
     classes: tuple[str, ...]
     """Class names by index."""
     shape: ImageShape
+    state: str = ""
+    """Names the state of the training files that it was read from."""
 
 
 class Source(Protocol):
     """A labelled dataset somewhere; sources pickle, so that workers can read pieces."""
 
-    name: str
-    """Names the dataset in the store and in the tables."""
-    local: bool
-    """Its files are on the driver's own disk, so its pieces are read there."""
+    @property
+    def name(self) -> str:
+        """Names the dataset in the store and in the tables."""
+
+    @property
+    def local(self) -> bool:
+        """Its files are on the driver's own disk, so its pieces are read there."""
 
     def pieces(self, split: Split) -> list[Piece]:
         """All pieces of a split, in row order.
@@ -70,7 +75,11 @@ class Source(Protocol):
         """
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """The rows of one piece."""
+        """The rows of one piece.
+
+        Raises:
+            BadData: the file has changed since the survey, or cannot be read.
+        """
 
 
 def cut(file: str, rows: int, shard_rows: int, fingerprint: str) -> list[Piece]:

@@ -41,6 +41,11 @@ class DatasetVersion:
         """Rows whose image cannot be read."""
         return sum(shard.undecodable for shard in self.shards)
 
+    @property
+    def trainable(self) -> int:
+        """Rows with a label and a readable image."""
+        return sum(shard.trainable for shard in self.shards)
+
     def save(self, storage: Storage) -> None:
         """Write the version, unless this very content is there already."""
         path = version_path(self.name, self.split, self.version)
@@ -90,7 +95,7 @@ def load_training_set(
     images = np.empty((version.rows, *version.shape.dims), np.uint8) if into is None else into
     labels = np.empty(version.rows, dtype=np.int64)
     filled = 0
-    for record in version.shards:
+    for record in sorted(version.shards, key=lambda shard: shard.first_id):
         shard = read_shard(storage, version.name, record, version.shape)
         usable = shard.decodable & (shard.labels >= 0)
         rows = slice(filled, filled + int(usable.sum()))

@@ -41,7 +41,8 @@ Probabilities = npt.NDArray[np.float32]
 Reals = npt.NDArray[np.floating[Any]]
 _GROUP = 4  # models whose logarithms are taken at once
 _FLOOR = 1e-9  # of a class's largest probability: its fourth power is a normal float32
-_BLOCK_BYTES = 4 << 20  # of an array at once: large enough to hide NumPy's calls, small for caches
+_ROWS_BYTES = 512 << 10  # of the probabilities that are reordered at once
+_PRODUCTS_BYTES = 2 << 20  # of products at once: hides the cost of NumPy's calls, spares the caches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,51 +63,62 @@ def mean_jensen_shannon(probabilities: Sequence[Probabilities] | Probabilities) 
         probabilities: for each of M models, [N, C] float32, rows that sum to 1.
 
     Returns:
-        [N] float64 nats in [0, ln 2), to a relative error of about 1e-6 (absolute: 1e-16). Each row
-        is computed alone: its result does not depend on the others.
+        [N] float64 nats in [0, ln 2), mostly exact to 1e-7 of themselves, and always to 1e-6 of
+        the probability outside the largest class. Each row is computed alone: its result does not
+        depend on the others.
     """
-    rows, classes = probabilities[0].shape
+    models, (rows, classes) = len(probabilities), probabilities[0].shape
     divergence = np.empty(rows)
-    step = max(1, _BLOCK_BYTES // max(4 * len(probabilities) * classes, 1))
+    step = max(1, _ROWS_BYTES // max(4 * models * classes, 1))
+    # One space for all products: fresh memory for each would cost as much as a tenth of the work.
+    space = np.empty(max(_PRODUCTS_BYTES // 8, models * _groups(models)))
     for first in range(0, rows, step):
         block = np.stack([p[first : first + step] for p in probabilities])  # [M, R, C]
         by_class = np.ascontiguousarray(block.transpose(1, 2, 0))  # [R, C, M]
-        divergence[first : first + step] = _mean_of_block(by_class)
+        divergence[first : first + step] = _mean_of_block(by_class, space)
     return divergence
 
 
-def _mean_of_block(v: npt.NDArray[np.float32]) -> Floats:
+def _mean_of_block(v: npt.NDArray[np.float32], space: Floats) -> Floats:
     """[R] nats for v [R, C, M], which is overwritten."""
     largest = v.sum(axis=2).argmax(axis=1)
     v[np.arange(len(v)), largest] = v[:, 0]  # the largest class leaves, the first takes its place
     others = v[:, 1:]  # [R, C - 1, M]
-    scale = np.maximum(others.max(axis=2), np.finfo(np.float32).tiny)  # [R, C - 1]
-    terms = _pair_terms((others / scale[..., None]).reshape(-1, v.shape[2]))
-    complement = 1 - others.sum(axis=1, dtype=np.float64)  # [R, M]
-    total: Floats = (terms.reshape(scale.shape) * scale).sum(axis=1) + _pair_terms(complement)
-    return np.maximum(total, 0.0)
+    rows, classes, models = others.shape
+    by_class = _pair_terms(others.reshape(-1, models), space).reshape(rows, classes)
+    terms: Floats = by_class.sum(axis=1)
+    terms += _pair_terms(1 - others.sum(axis=1, dtype=np.float64), space)
+    return np.maximum(terms, 0.0)
 
 
-def _pair_terms(v: Reals) -> Floats:
+def _pair_terms(v: Reals, space: Floats) -> Floats:
     """[B] of (1/M^2) sum_i v_i (M log v_i - sum_j log((v_i + v_j) / 2)) for v [B, M] in [0, 1]."""
     models = v.shape[1]
-    groups = -(-models // _GROUP)
+    groups = _groups(models)
     spare = groups * _GROUP - models
-    members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / 2, filled up with zeros
-    members[:, :models] = np.maximum(v, v.dtype.type(_FLOOR)) / 2
+    scale = np.maximum(v.max(axis=1), np.finfo(v.dtype).tiny)
+    members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / (2 scale), filled up with zeros
+    members[:, :models] = np.maximum(v / scale[:, None], v.dtype.type(_FLOOR)) / 2
+    products = space.view(v.dtype)
+    products = products[: products.size // (groups * models) * groups * models]
+    products = products.reshape(-1, groups, models)
     terms = np.empty(len(v))
-    step = max(1, _BLOCK_BYTES // (v.itemsize * groups * models))
-    for first in range(0, len(v), step):
-        block = members[first : first + step]
+    for first in range(0, len(v), len(products)):
+        block = members[first : first + len(products)]
         half = block[:, :models]
-        products = _coefficients(block.reshape(-1, groups, _GROUP)) @ _powers(half)  # [b, G, M]
-        np.log(products, out=products)
-        inner = np.vecmat(np.ones(groups, v.dtype), products)  # [b, M]: sum over groups
+        factors = _coefficients(block.reshape(-1, groups, _GROUP)), _powers(half)
+        logs = np.matmul(*factors, out=products[: len(block)])  # [b, G, M]
+        np.log(logs, out=logs)
+        inner = np.vecmat(np.ones(groups, v.dtype), logs)  # [b, M]: sum over groups
         # Every spare member is 0: it multiplied a product by v_i / 2.
         own = models * np.log(2 * half) + spare * np.log(half)
-        terms[first : first + step] = np.vecdot(2 * half, own - inner)
-    terms /= models**2
+        terms[first : first + len(block)] = np.vecdot(2 * half, own - inner)
+    terms *= scale / models**2
     return terms
+
+
+def _groups(models: int) -> int:
+    return -(-models // _GROUP)
 
 
 def _coefficients(groups: Reals) -> Reals:

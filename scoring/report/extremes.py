@@ -8,6 +8,7 @@ import numpy as np
 from scoring.report.snapshot import Ints, Row, Scores
 
 ENDS = 10
+_FEWEST_ENDS, _MOST_IMAGES = 2, 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +20,18 @@ class ClassEnds:
     ranked: int
     """Rows of the class that have a rank."""
     outlying: Sequence[Row]
-    """At most `ENDS` rows, the most outlying first."""
+    """The most outlying first."""
     prototypical: Sequence[Row]
-    """At most `ENDS` rows, the most prototypical last; none of them in `outlying`."""
+    """The most prototypical last; none of them in `outlying`."""
 
 
-def class_ends(scores: Scores, ends: int = ENDS) -> list[ClassEnds]:
+def ends_to_show(classes: int, partitions: int) -> int:
+    """Images at each end of a class: ten, fewer where there are hundreds of classes."""
+    affordable = _MOST_IMAGES // (2 * classes * partitions)
+    return max(_FEWEST_ENDS, min(ENDS, affordable))
+
+
+def class_ends(scores: Scores, ends: int) -> list[ClassEnds]:
     """Both ends of each class, classes in the order of their index.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the page shows, pinned to one version of the tables: nothing it reads can change meanwhile."""
+"""What the page shows, pinned to one version of the tables, so that its parts agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

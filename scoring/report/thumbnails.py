@@ -5,12 +5,20 @@ CIFAR-10 (0.57) and Tiny-ImageNet (0.50); one of quality 85 takes 0.11 to 0.15 i
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PIL import Image
 
 from scoring.data.images import ImageShape, Pixels
+from scoring.data.shards import read_images
+from scoring.keys import Split
+from scoring.report.snapshot import Ints, Snapshot
 
+Source = tuple[Split, str]
+"""(split, dataset version): an id may show another image in another version."""
+Key = tuple[Source, int]
+"""An image: where it is from, and its example id."""
 MEDIA_TYPE = "image/webp"
 LONGEST_SIDE = 64
 _LOSSLESS_BYTES, _LOSSY_BYTES = 0.57, 0.15  # a pixel and channel
@@ -58,3 +66,26 @@ def encode(pixels: Pixels, encoding: Encoding) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", lossless=encoding.lossless, quality=encoding.quality, method=4)
     return buffer.getvalue()
+
+
+def read_thumbnails(snapshot: Snapshot, wanted: Mapping[Source, Ints]) -> dict[Key, bytes]:
+    """Encode the images of some examples; those that do not decode are left out.
+
+    Shards are read one at a time, and only those that hold a wanted id.
+
+    Args:
+        snapshot: where the images are.
+        wanted: (split, dataset version) to [K] example ids.
+    """
+    count = sum(map(len, wanted.values()))
+    found: dict[Key, bytes] = {}
+    for source, ids in wanted.items():
+        version = snapshot.data[source]
+        encoding = choose_encoding(count, version.shape)
+        for record in version.shards:
+            inside = ids[(ids >= record.first_id) & (ids < record.first_id + record.rows)]
+            if not len(inside):
+                continue
+            images = read_images(snapshot.storage, version.name, record, version.shape, inside)
+            found |= {(source, i): encode(image, encoding) for i, image in images.items()}
+    return found

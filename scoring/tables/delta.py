@@ -69,7 +69,7 @@ def unreadable(storage: Storage, error: Exception) -> BadStore:
 
     Drivers quote requests and signatures; nothing of that is repeated but the HTTP status.
     """
-    status = re.search(r"\b[45]\d\d [A-Z][A-Za-z]+", str(error))
+    status = re.search(r"\b[45]\d\d( [A-Z][a-z]+)+", str(error))
     reason = status.group() if status else type(error).__name__
     return BadStore(f"--store: expected a readable store, got {storage.uri!r} ({reason})")
 
@@ -115,7 +115,8 @@ def write_file(
 
 def files(table: DeltaTable) -> list[dict[str, str]]:
     """The data files of the version that is open: path, size_bytes, partition.<column>."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    # Not pa.table(...): it imports pandas, a second at a terminal, to see if this is a frame.
+    actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     keep = [c for c in actions.column_names if c.startswith("partition.")]
     rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
     # The log holds paths percent-encoded; where actions are given, delta-rs encodes them itself.

@@ -37,11 +37,9 @@ def open_scores(storage: Storage, at: At = None) -> DeltaTable:
     if at is None:
         return table
     version = _version(table, at)
-    try:
-        older = open_table(storage, "scores", version)
-    except BadStore as error:
-        raise UserError(f"--at: expected a version that is kept, got {version}") from error
-    assert older is not None
+    older = open_table(storage, "scores", version)
+    if older is None:
+        raise UserError(f"--at: expected a version that is kept, got {version}")
     return older
 
 

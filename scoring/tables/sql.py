@@ -1,43 +1,93 @@
-"""SQL over Arrow data: DuckDB reads it where it lies, filters and columns pushed down."""
+"""SQL over data files: DuckDB reads them where they lie, only the columns and rows it needs.
+
+Files are reached through `scoring.storage`, on S3 too, so nothing needs an extension of DuckDB.
+"""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as pads
 
-from scoring.errors import UserError
+from scoring.errors import BadStore, UserError
+from scoring.storage import Storage, filesystem
+
+_TYPES = {
+    pa.string(): "varchar",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.list_(pa.string()): "varchar[]",
+}
 
 
-def run(query: str, views: Mapping[str, Callable[[], pads.Dataset | pa.Table]]) -> pa.Table:
+def run(storage: Storage, query: str, views: Mapping[str, Callable[[], str]]) -> pa.Table:
     """Answer a query.
 
     Args:
+        storage: where the files of the views lie.
         query: DuckDB SQL; of several statements the last one answers.
-        views: tables by name, each opened only if the query names it.
+        views: definitions by name, in an order in which each may use those before it; only those
+            that the query names are asked for.
 
     Raises:
         UserError: DuckDB refuses the query, or it returns no rows by its nature.
+        BadStore: a file cannot be read.
     """
-    names = [name for name in views if re.search(rf"\b{name}\b", query, re.IGNORECASE)]
     with duckdb.connect() as connection:
         # Only our views: DuckDB would otherwise find Python variables by name.
         connection.execute("set python_enable_replacements = false; set TimeZone = 'UTC'")
-        for name in names:
-            connection.register(name, views[name]())
+        if "://" in storage.uri:
+            connection.register_filesystem(filesystem(storage.uri)[0])
         try:
+            for name, definition in views.items():
+                if re.search(rf"\b{name}\b", query, re.IGNORECASE):
+                    connection.execute(f"create view {name} as {definition()}")
             answer = connection.sql(query)
             rows = None if answer is None else answer.to_arrow_table()
+        except (duckdb.IOException, OSError) as error:
+            raise BadStore(f"expected files that can be read, got {_one_line(error)}") from error
         except duckdb.Error as error:
             raise UserError(
                 f"query: expected SQL over {', '.join(views)}, got {_one_line(error)}"
             ) from error
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
-    return rows
+    return rows.rename_columns(_distinct(rows.column_names))
 
 
-def _one_line(error: duckdb.Error) -> str:
-    message = str(error).split("\nLINE ")[0]
+def reading(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()) -> str:
+    """The SQL that reads data files.
+
+    Args:
+        uris: the files; may be empty.
+        schema: columns in the order wanted.
+        partition_columns: those of them that stand in the path as `column=value`.
+    """
+    if not uris:
+        nulls = ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
+        return f"select {nulls} where false"
+    files = ", ".join(quoted(uri) for uri in uris)
+    hive = ", ".join(f"{column}: varchar" for column in partition_columns)
+    options = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else ""
+    options = options or "hive_partitioning = false"
+    return f"select {', '.join(schema.names)} from read_parquet([{files}], {options})"
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """A join may give two columns one name: the second becomes name_1."""
+    before = [names[:i].count(name) for i, name in enumerate(names)]
+    return [f"{name}_{n}" if n else name for name, n in zip(names, before, strict=True)]
+
+
+def _one_line(error: Exception) -> str:
+    """Without the excerpt of the query and the guesses among DuckDB's own tables."""
+    message = re.split(r"\nLINE |\nDid you mean", str(error))[0]
     return " ".join(message.split())

@@ -4,23 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from scoring.errors import UnknownName, UserError
 from scoring.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import open_table, unreadable
+from scoring.tables.delta import files, open_table, table_uri
 from scoring.tables.history import At, history, open_scores
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS, PARTITION_COLUMNS, RUNS, SCORES_TABLE
 
 _ENDS = """
-    select rank, example_id, name, label, predicted, value, status,
-           percentile, class_percentile, class_z
+    select rank, example_id, name,
+           label, list_extract({classes}, label + 1) as label_name,
+           predicted, list_extract({classes}, predicted + 1) as predicted_name,
+           value, status, percentile, class_percentile, class_z
     from scores
     where rank is not null {and_label}
     order by rank {order}
@@ -69,12 +68,10 @@ class Store:
         for column in columns or ():
             if column not in SCORES_TABLE.names:
                 raise UnknownName("columns", column, SCORES_TABLE.names)
-        only = None if label is None else pc.field("label") == label
-        try:
-            names = list(SCORES_TABLE.names if columns is None else columns)
-            return _dataset(table, given).to_table(columns=names, filter=only)
-        except (DeltaError, OSError) as error:
-            raise unreadable(self._storage, error) from error
+        names = ", ".join(SCORES_TABLE.names if columns is None else columns)
+        where = "" if label is None else f"where label = {label:d}"
+        views = {"scores": lambda: self._reading_scores(table, given)}
+        return sql.run(self._storage, f"select {names} from scores {where}", views)
 
     def sql(self, query: str, at: At = None) -> pa.Table:
         """Answer a DuckDB query over the views `scores`, `runs` and `nights`.
@@ -85,14 +82,11 @@ class Store:
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
         views = {
-            "scores": lambda: _dataset(table),
-            "runs": lambda: self._runs(version),
-            "nights": lambda: self._nights(version),
+            "scores": lambda: self._reading_scores(table),
+            "runs": lambda: self._reading_runs(version),
+            "nights": lambda: self._reading_nights(version),
         }
-        try:
-            return sql.run(query, views)
-        except (DeltaError, OSError) as error:
-            raise unreadable(self._storage, error) from error
+        return sql.run(self._storage, query, views)
 
     def outliers(
         self,
@@ -129,11 +123,13 @@ class Store:
 
     def nights(self) -> pa.Table:
         """One row per published night, oldest first."""
-        return self._nights(None)
+        query = "select * from nights order by started_at, night_id"
+        return sql.run(self._storage, query, {"nights": self._reading_nights})
 
     def runs(self) -> pa.Table:
-        """Every run of every night."""
-        return self._runs(None)
+        """Every run of every night, oldest first."""
+        query = "select * from runs order by trained_at, run_key, night_id"
+        return sql.run(self._storage, query, {"runs": self._reading_runs})
 
     def history(self) -> pa.Table:
         """Commits of `scores`, newest first: version, committed_at, night_id."""
@@ -156,14 +152,14 @@ class Store:
         partition = Partition(name, split, metric)
         _check_published(known, partition._asdict())
         classes = self._classes(partition)
-        and_label = "" if label is None else f"and label = {_class_index(label, classes):d}"
-        views = {"scores": lambda: _dataset(table, partition._asdict())}
-        rows = sql.run(_ENDS.format(order=order, and_label=and_label, n=n), views)
-        for column in ("label", "predicted"):
-            names = [_class_name(i, classes) for i in rows[column].to_pylist()]
-            at = rows.schema.get_field_index(column) + 1
-            rows = rows.add_column(at, f"{column}_name", pa.array(names, pa.string()))
-        return rows
+        query = _ENDS.format(
+            classes=f"[{', '.join(map(sql.quoted, classes))}]::varchar[]",
+            and_label="" if label is None else f"and label = {_class_index(label, classes):d}",
+            order=order,
+            n=n,
+        )
+        views = {"scores": lambda: self._reading_scores(table, partition._asdict())}
+        return sql.run(self._storage, query, views)
 
     def _classes(self, partition: Partition) -> list[str]:
         """Class names in the order of labels; empty where the dataset has none."""
@@ -174,30 +170,34 @@ class Store:
         except FileNotFoundError:
             return []
 
-    def _nights(self, version: int | None) -> pa.Table:
-        nights = self._log("nights", NIGHTS).sort_by("started_at")
-        return nights if version is None else nights.filter(pc.field("commit_version") <= version)
+    def _reading_scores(self, table: DeltaTable, only: Mapping[str, str] | None = None) -> str:
+        """SQL over an open version of `scores`, or over the partitions given."""
+        wanted = {f"partition.{column}": value for column, value in (only or {}).items()}
+        uris = [
+            f"{table_uri(self._storage, 'scores')}/{file['path']}"
+            for file in files(table)
+            if wanted.items() <= file.items()
+        ]
+        return sql.reading(uris, SCORES_TABLE, PARTITION_COLUMNS)
 
-    def _runs(self, version: int | None) -> pa.Table:
-        runs = self._log("runs", RUNS).sort_by([("trained_at", "ascending")])
+    def _reading_nights(self, version: int | None = None) -> str:
+        """SQL over `nights`, or over those that a version of `scores` knows."""
+        nights = self._reading_log("nights", NIGHTS)
+        if version is None:
+            return nights
+        return f"select * from ({nights}) where commit_version <= {version:d}"
+
+    def _reading_runs(self, version: int | None = None) -> str:
+        runs = self._reading_log("runs", RUNS)
         if version is None:
             return runs
-        return runs.filter(pc.field("night_id").isin(self._nights(version)["night_id"]))
+        nights = self._reading_nights(version)
+        return f"select * from ({runs}) where night_id in (select night_id from ({nights}))"
 
-    def _log(self, name: str, schema: pa.Schema) -> pa.Table:
+    def _reading_log(self, name: str, schema: pa.Schema) -> str:
         table = open_table(self._storage, name)
-        if table is None:
-            return schema.empty_table()
-        try:
-            return table.to_pyarrow_dataset().to_table(columns=schema.names)
-        except (DeltaError, OSError) as error:
-            raise unreadable(self._storage, error) from error
-
-
-def _dataset(table: DeltaTable, partition: Mapping[str, str] | None = None) -> pads.Dataset:
-    """The rows of an open version of `scores`, or of the partitions given."""
-    only = [(column, "=", value) for column, value in (partition or {}).items()]
-    return table.to_pyarrow_dataset(file_pruning_predicate=only or None)
+        paths = [] if table is None else [file["path"] for file in files(table)]
+        return sql.reading([f"{table_uri(self._storage, name)}/{p}" for p in paths], schema)
 
 
 def _partitions(table: DeltaTable) -> list[Partition]:
@@ -229,7 +229,3 @@ def _class_index(label: int | str, classes: Sequence[str]) -> int:
     if str(label).isdecimal() and (not classes or int(label) < len(classes)):
         return int(label)
     raise UnknownName("--label", str(label), classes or ["a class index"])
-
-
-def _class_name(index: int | None, classes: Sequence[str]) -> str | None:
-    return classes[index] if index is not None and index < len(classes) else None

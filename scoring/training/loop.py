@@ -135,7 +135,7 @@ def _epochs(
     step = _step(spec, model, optimizer, private)
     losses: list[float] = []
     accuracy, steps = math.nan, 0
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, recipe.epochs_for(len(rows)) + 1):
         seen: list[Seen] = []
         count = 0
         for batch in _draw(spec, rows, private, order):

@@ -21,7 +21,8 @@ from scoring.errors import UserError
 from scoring.spec import Privacy, Recipe
 
 _SHARPNESS = 0.01  # of epsilon: accuracy of the accountant and of the search for the least noise
-_RDP_ORDERS = (*(1 + tenths / 10 for tenths in range(1, 110)), *range(12, 64), *range(64, 1025, 32))
+_SHARPEST = 1e-3  # absolute: PRV's memory grows as its inverse
+_RDP_ORDERS = (*(1 + tenths / 10 for tenths in range(1, 110)), *range(12, 64), 64, 96, 128, 256, 512)
 """Opacus' own, and larger ones: without them no noise reaches epsilon 0.1."""
 
 
@@ -119,6 +120,6 @@ def _accounting(privacy: Privacy) -> Iterator[dict[str, Any]]:
     with warnings.catch_warnings(), np.errstate(divide="ignore"):  # log(1 - q) at q = 1
         warnings.filterwarnings("ignore", message="Optimal order is the")
         if privacy.accountant == "prv":
-            yield {"eps_error": _SHARPNESS * privacy.epsilon}
+            yield {"eps_error": max(_SHARPEST, _SHARPNESS * privacy.epsilon)}
         else:
             yield {"alphas": _RDP_ORDERS}

@@ -108,23 +108,46 @@ def _hooked(model: nn.Module, max_grad_norm: float) -> Any:  # noqa: ANN401
         if getattr(part, "inplace", False) is True:
             setattr(part, "inplace", False)  # noqa: B010 # hooked outputs must stay as they are
     module = GradSampleModuleFastGradientClipping(model, max_grad_norm=max_grad_norm)
-    module.GRAD_SAMPLERS = {**module.GRAD_SAMPLERS, nn.Conv2d: _convolution_gradients}
+    module.NORM_SAMPLERS = {**module.NORM_SAMPLERS, nn.Conv2d: _convolution_norms}
     return module
 
 
-def _convolution_gradients(
+def _convolution_norms(
     layer: nn.Conv2d, activations: list[Tensor], backprops: Tensor
 ) -> dict[nn.Parameter, Tensor]:
-    """Opacus' per-example gradients of a convolution, right for any memory layout.
+    """Norms [N] of the examples' gradients of a convolution's weight and bias.
 
-    Opacus 1.6 cuts patches by strides that hold for NCHW alone: of channels-last activations, even
-    of single-channel images that only look so, it gives wrong norms in silence.
+    From the gradients themselves or, where positions are few and channels many, from two Gram
+    matrices (Bu et al. 2022, arXiv:2205.10683, "mixed ghost clipping").
+
+    Opacus 1.6 has neither: it keeps the gradients, and cuts patches by strides that hold for NCHW
+    alone. Of channels-last activations, even of single-channel images that only look so, it gives
+    wrong norms in silence. Hence the copy.
     """
     from opacus.grad_sample.conv import compute_conv_grad_sample
+    from opacus.utils.tensor_utils import unfold2d
 
-    ordered = [a.clone(memory_format=torch.contiguous_format) for a in activations]
-    gradients: dict[nn.Parameter, Tensor] = compute_conv_grad_sample(layer, ordered, backprops)
-    return gradients
+    images = activations[0].clone(memory_format=torch.contiguous_format)
+    if layer.groups > 1:
+        gradients = compute_conv_grad_sample(layer, [images], backprops)
+        return {parameter: g.flatten(1).norm(dim=1) for parameter, g in gradients.items()}
+    patches = unfold2d(
+        images,
+        kernel_size=layer.kernel_size,
+        padding=layer.padding,
+        stride=layer.stride,
+        dilation=layer.dilation,
+    )  # [N, inputs, positions]
+    back = backprops.reshape(len(images), layer.out_channels, -1)  # [N, outputs, positions]
+    inputs, positions = patches.shape[1:]
+    if positions * (inputs + layer.out_channels) < inputs * layer.out_channels:
+        squares = (patches.mT @ patches).mul_(back.mT @ back).sum((1, 2)).clamp_(min=0)
+        norms = {layer.weight: squares.sqrt()}
+    else:
+        norms = {layer.weight: (back @ patches.mT).flatten(1).norm(dim=1)}
+    if layer.bias is not None:
+        norms[layer.bias] = back.sum(2).norm(dim=1)
+    return norms
 
 
 def _chunk_rows(model: nn.Module) -> int:

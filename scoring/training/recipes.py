@@ -26,7 +26,7 @@ RECIPES: dict[str, Recipe] = {
         crop=4,
         flip=True,
     ),
-    "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8),
+    "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
 }
 
 
@@ -69,6 +69,7 @@ def private(base: Recipe) -> Recipe:
         learning_rate_decay=0.0,
         milestones=(),
         until_flat=0.0,
+        min_steps=0,
         batch_rows=256,
         dropout=0.0,
     )

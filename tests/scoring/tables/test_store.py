@@ -60,7 +60,7 @@ def test_only_the_partitions_asked_for_are_read(local, store):
             local.delete(file.removeprefix(f"{local.uri}/"))
     assert len(store.scores(metric="agr")) == 20
     assert len(store.outliers("agr", n=100)) == 19
-    with pytest.raises(BadStore, match="expected a readable store"):
+    with pytest.raises(BadStore, match="expected files that can be read"):
         store.scores()
 
 
@@ -138,7 +138,7 @@ def test_sql_agrees_with_polars(storage):
     [
         ("selec 1", 'got Parser Error: syntax error at or near "selec"'),
         ("select nope from scores", 'Referenced column "nope" not found'),
-        ("select * from score", 'Table with name score does not exist! Did you mean "scores"'),
+        ("select * from score", "Table with name score does not exist!"),
         ("select name::int from scores", "Conversion Error"),
         ("", "expected a statement that returns rows, got ''"),
         ("select * from local", "Table with name local does not exist"),
@@ -189,7 +189,8 @@ def test_class_names_come_with_the_rows(storage):
 @pytest.mark.parametrize("label", ["bag", "1", 1])
 def test_one_class_by_name_or_index(local, store, label):
     write_classes(local, PARTS[0][0])
-    want = PARTS[0][1].filter(pc.field("label") == 1).sort_by("rank")
+    ranked = PARTS[0][1].filter(pc.field("rank").is_valid())
+    want = ranked.filter(pc.field("label") == 1).sort_by("rank")
     assert ids(store.outliers("conf", label=label, n=3)) == ids(want)[:3]
     assert ids(store.prototypes("conf", label=label, n=3)) == ids(want)[::-1][:3]
 

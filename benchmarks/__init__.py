@@ -1,0 +1,1 @@
+"""Ratios against floors and peers, each taken side by side in one run: `make bench`."""

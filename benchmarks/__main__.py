@@ -1,0 +1,53 @@
+"""Runs the benchmarks, prints a table and writes build/bench.json.
+
+python -m benchmarks [NAME ...]      all of them, or those named
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import agreement, jobs, training
+
+Result = dict[str, object]
+BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
+    "train_vs_eager": training.train_vs_eager,
+    "dp_vs_plain": training.dp_vs_plain,
+    "agr_vs_loop": agreement.measure,
+    "ray_overhead": jobs.ray_overhead,
+    "fleet_overhead_s": jobs.fleet_overhead,
+}
+OUTPUT = Path("build/bench.json")
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks named; returns the exit code."""
+    if unknown := set(names) - set(BENCHMARKS):
+        print(f"expected any of {', '.join(BENCHMARKS)}, got {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    results = []
+    print(f"{'name':<18} {'value':>8} {'unit':<5} {'want':<8} note")
+    for name in names or BENCHMARKS:
+        for result in BENCHMARKS[name]():
+            results.append(result)
+            print(
+                f"{result['name']:<18} {result['value']:>8.3g} {result['unit']:<5} "
+                f"{result['want']:<8} {result['note']}",
+                flush=True,
+            )
+    _write(results)
+    return 0
+
+
+def _write(results: list[Result]) -> None:
+    """Keep earlier results of benchmarks that did not run this time."""
+    earlier = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
+    new = {result["name"] for result in results}
+    OUTPUT.parent.mkdir(exist_ok=True)
+    kept = [result for result in earlier if result["name"] not in new]
+    OUTPUT.write_text(json.dumps([*kept, *results], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

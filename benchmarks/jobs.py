@@ -1,0 +1,153 @@
+"""What Ray costs beyond the work it schedules: scoring shards, training short runs."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ray_jobs.cluster import cluster
+from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
+from ray_jobs.train_fleet import train_fleet
+from scoring.data.images import ImageShape
+from scoring.data.shards import read_shard, write_shard
+from scoring.data.sources import Layout, Piece, Rows
+from scoring.data.versions import DatasetVersion
+from scoring.fleet import Hardware, build_fleet, preset
+from scoring.keys import Split
+from scoring.registry import metric
+from scoring.runs import Run, identify, load_records, train_run
+from scoring.scorer import Assignment, RunRef, Scorer, Task
+from scoring.signals import SignalOptions
+from scoring.spec import NetSpec
+from scoring.storage import Storage
+from scoring.training.recipes import recipe
+
+SHARDS, ROWS = 12, 250
+ROUNDS = 2
+RUNS = 24
+SHAPE = ImageShape(height=28, width=28, channels=1)
+LAYOUT = Layout(classes=tuple("0123456789"), shape=SHAPE)
+
+
+def ray_overhead() -> list[dict[str, object]]:
+    """Scoring through Ray over the same shards in a bare loop, one actor and one thread each.
+
+    The time of one shard through Ray is taken off both sides: it holds the start of the pool.
+    """
+    with tempfile.TemporaryDirectory() as folder, cluster("", 2):
+        storage = Storage(folder)
+        versions = {split: dataset(storage, split) for split in ("train", "test")}
+        run = one_run(storage, versions)
+        job, work = scoring_job(storage, versions["train"], run)
+        bare, mapped = [], []
+        for turn in range(ROUNDS):
+            bare.append(timed(score_in_a_loop, job, renamed(work[1:], f"loop{turn}")))
+            start = timed(score_with_ray, job, renamed(work[:1], f"start{turn}"))
+            whole = timed(score_with_ray, job, renamed(work, f"ray{turn}"))
+            mapped.append(whole - start)
+    ratios = [ray / loop for ray, loop in zip(mapped, bare, strict=True)]
+    note = f"{SHARDS - 1} shards of {ROWS}, {np.median(bare):.0f} s of work, {ROUNDS} rounds"
+    return [result("ray_overhead", float(np.median(ratios)), "x", "<= 1.15", note)]
+
+
+def fleet_overhead() -> list[dict[str, object]]:
+    """Seconds of a training slot that a short run takes beyond its own training."""
+    slots = 2
+    with tempfile.TemporaryDirectory() as folder, cluster("", slots):
+        storage = Storage(folder)
+        versions = {split: dataset(storage, split, shards=2) for split in ("train", "test")}
+        runs = short_runs(versions)
+        options = {"train_memory": 1 << 30, "gpus_per_run": 0.0}
+        seconds = timed(train_fleet, storage, runs, versions, **options)
+        training = sum(r.seconds for r in load_records(storage, [run.key for run in runs]))
+    note = f"{RUNS} runs of {training / RUNS:.2f} s on {slots} slots, start of the actors included"
+    value = (seconds * slots - training) / RUNS
+    return [result("fleet_overhead_s", value, "s", "<= 1", note)]
+
+
+def result(name: str, value: float, unit: str, want: str, note: str) -> dict[str, object]:
+    return {"name": name, "value": value, "unit": unit, "want": want, "note": note}
+
+
+def timed(work: Callable[..., object], *args: object, **kwargs: object) -> float:
+    started = time.perf_counter()
+    work(*args, **kwargs)
+    return time.perf_counter() - started
+
+
+def dataset(storage: Storage, split: Split, shards: int = SHARDS) -> DatasetVersion:
+    """Random images in shards of `ROWS`."""
+    noise = np.random.default_rng(0)
+    records = []
+    for first in range(0, shards * ROWS, ROWS):
+        rows = Rows(
+            labels=noise.integers(0, 10, ROWS).tolist(),
+            names=[None] * ROWS,
+            pixels=noise.integers(0, 256, (ROWS, *SHAPE.dims), dtype=np.uint8),
+        )
+        piece = Piece(file=split, start=first, rows=ROWS, fingerprint="")
+        records.append(write_shard(storage, "noise", LAYOUT, piece, rows, first))
+    version = DatasetVersion(
+        name="noise",
+        split=split,
+        classes=LAYOUT.classes,
+        shape=SHAPE,
+        shards=tuple(records),
+        ranges={},
+    )
+    version.save(storage)
+    return version
+
+
+def short_runs(versions: dict[Split, DatasetVersion]) -> list[Run]:
+    size = replace(preset("demo"), ensemble=RUNS)
+    fleet = build_fleet(
+        size,
+        net=NetSpec(name="small_cnn"),
+        recipe=replace(recipe("quick"), epochs=2),
+        hardware=Hardware(),
+        seed=0,
+        train_rows=versions["train"].rows,
+    )
+    keys = {split: version.version for split, version in versions.items()}
+    return [identify(spec, keys) for spec in fleet.ensemble]
+
+
+def one_run(storage: Storage, versions: dict[Split, DatasetVersion]) -> Run:
+    from scoring.data.versions import load_training_set
+
+    run = short_runs(versions)[0]
+    run = replace(run, spec=replace(run.spec, net=NetSpec(name="paper_cnn")), key="base")
+    data = {split: load_training_set(storage, version) for split, version in versions.items()}
+    train_run(storage, run, {split: v.version for split, v in versions.items()}, data)
+    return run
+
+
+def scoring_job(
+    storage: Storage, version: DatasetVersion, run: Run
+) -> tuple[ScoringJob, list[ShardTasks]]:
+    config = metric("adv_l2").config(steps=60)
+    how = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
+    job = ScoringJob(storage=storage, dataset="noise", shape=SHAPE, classes=10, assignments=(how,))
+    return job, [ShardTasks(record=record, tasks=((0, ""),)) for record in version.shards]
+
+
+def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
+    """The same tasks under new names, so that nothing is found done."""
+    return [replace(item, tasks=((0, f"{turn}-{i}"),)) for i, item in enumerate(work)]
+
+
+def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks]) -> None:
+    torch.set_num_threads(1)
+    scorer = Scorer(job.storage, SignalOptions())
+    for item in work:
+        shard = read_shard(job.storage, job.dataset, item.record, job.shape)
+        tasks = [Task(assignment=job.assignments[i], key=key) for i, key in item.tasks]
+        scorer.score(item.record.content, shard, job.classes, tasks)
+
+
+def score_with_ray(job: ScoringJob, work: Sequence[ShardTasks]) -> None:
+    score_shards(job, work, SignalOptions(), PoolOptions(actors=1))

@@ -1,0 +1,90 @@
+"""Turns the pieces of a source that no night has seen into shards of the store.
+
+protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.util
+from ray.exceptions import RayTaskError
+
+from ray_jobs.progress import Progress
+from scoring.data.ingest import PlannedShard, Survey, assemble, ingest_piece, remember_layout
+from scoring.data.shards import ShardRecord
+from scoring.data.sources import Layout, Source
+from scoring.data.versions import DatasetVersion
+from scoring.errors import UserError
+from scoring.keys import Split
+from scoring.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ingest:
+    """One piece to one shard, on a worker."""
+
+    source: Source
+    storage: Storage
+    layout: Layout
+
+    def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
+        planned = row["item"]
+        record = ingest_piece(self.source, self.storage, self.layout, planned)
+        return {"receipt": planned.receipt, "record": record}
+
+
+def ingest(
+    source: Source, storage: Storage, surveys: Mapping[Split, Survey], max_corrupt: float
+) -> dict[Split, DatasetVersion]:
+    """Make the shards that are missing, then write each split's version.
+
+    Args:
+        source: where the examples are.
+        storage: the store.
+        surveys: both splits, compared with the store.
+        max_corrupt: largest share of undecodable images to accept, in [0, 1].
+
+    Raises:
+        UserError: the data cannot be used; shards already made stay for the next try.
+    """
+    layout = surveys["train"].layout
+    missing = [shard for survey in surveys.values() for shard in survey.missing]
+    made = _make_shards(source, storage, layout, missing) if missing else {}
+    remember_layout(source, storage, layout)
+    versions = {s: assemble(survey, made.items(), max_corrupt) for s, survey in surveys.items()}
+    for version in versions.values():
+        version.save(storage)
+    return versions
+
+
+def _make_shards(
+    source: Source, storage: Storage, layout: Layout, missing: list[PlannedShard]
+) -> dict[str, ShardRecord]:
+    # Ray names a resource after each node: local files are read on the node that has them.
+    node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    here = {f"node:{node}": 0.001} if source.local else None
+    rows = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
+        _Ingest(source=source, storage=storage, layout=layout), resources=here
+    )
+    made: dict[str, ShardRecord] = {}
+    try:
+        with Progress("ingest", len(missing), "shard") as progress:
+            for row in rows.iter_rows():
+                made[row["receipt"]] = row["record"]
+                progress.advance()
+    except RayTaskError as error:
+        cause = _user_error(error)
+        raise cause from None if cause is not error else error
+    return made
+
+
+def _user_error(error: BaseException) -> BaseException:
+    """The user's mistake that a task reported, or the error as it is."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, UserError):
+            return UserError(str(seen.args[0]) if seen.args else str(seen))
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return error

@@ -1,0 +1,73 @@
+"""`protoscore report`: one HTML page to look at, and to show around."""
+
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from ray_jobs.console import default_store, run_job
+from scoring.errors import UserError
+from scoring.report import MetricText, build, render, take_snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFlags:
+    """The ends of every class, correlations, errors, runs and nights of a dataset, on one page."""
+
+    store: str = field(default_factory=default_store)
+    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
+    dataset: str | None = None
+    """May be left out where only one is published."""
+    output: str = "report.html"
+    """The page to write: one file that needs nothing else."""
+    at: str | None = None
+    """The scores as they were: a version of `scores`, or a time like 2026-03-31T06:00 (UTC)."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the page; returns the exit code."""
+    flags = tyro.cli(ReportFlags, args=argv, prog="protoscore report")
+    output = Path(flags.output).expanduser().absolute()
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"--output: expected a file in a folder that exists, got {flags.output!r}")
+    snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
+    page = render(build(snapshot, _texts())).encode()
+    _write_whole(output, page)
+    print(f"Report on {snapshot.dataset}, {len(page) / 1e6:.1f} MB, to look at: {output}")
+    return 0
+
+
+def _texts() -> list[MetricText]:
+    """What the metrics say of themselves."""
+    from scoring.registry import metrics  # imports torch: seconds that bad flags need not wait for
+
+    return [
+        MetricText(
+            name=spec.name,
+            summary=spec.summary,
+            unit=spec.unit,
+            prototypical=spec.prototypical,
+            source=spec.source,
+        )
+        for spec in metrics().values()
+    ]
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"--output: expected a file that can be written, got {str(path)!r} ({error.strerror})"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main))

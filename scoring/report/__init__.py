@@ -1,0 +1,11 @@
+"""One HTML page to look at: the ends of every class, correlations, errors, runs, nights.
+
+It is made of published tables and stored images alone: no model is run, no file is fetched when
+the page is opened.
+"""
+
+from scoring.report.build import MetricText, Report, build
+from scoring.report.page import render
+from scoring.report.snapshot import take_snapshot
+
+__all__ = ["MetricText", "Report", "build", "render", "take_snapshot"]

@@ -1,0 +1,65 @@
+"""The runs behind the scores, kind by kind."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from scoring.report.snapshot import Row
+
+_KINDS = ("plain", "finetuned", "private", "imported")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGroup:
+    """Runs of one kind that trained on one split; rows of the `runs` table."""
+
+    kind: str
+    split: str
+    runs: Sequence[Row]
+
+    @property
+    def nets(self) -> list[str]:
+        """Their networks, each once."""
+        return sorted({run["net"] for run in self.runs})
+
+    @property
+    def reused(self) -> int:
+        """How many of them an earlier night trained."""
+        return sum(bool(run["reused"]) for run in self.runs)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, all together."""
+        return sum(run["seconds"] or 0.0 for run in self.runs)
+
+    def mean(self, column: str) -> float | None:
+        """Mean of a column over the runs that have it."""
+        known = self.known(column)
+        return sum(known) / len(known) if known else None
+
+    def known(self, column: str) -> list[float]:
+        """A column without its nulls, ascending."""
+        return sorted(run[column] for run in self.runs if run[column] is not None)
+
+
+def group_runs(runs: Iterable[Row]) -> list[RunGroup]:
+    """Group runs by kind and split; within a group by epsilon, net, width and seed."""
+    return [
+        RunGroup(kind=kind, split=split, runs=list(group))
+        for (_, kind, _, split), group in groupby(sorted(runs, key=_order), key=_group)
+    ]
+
+
+def _group(run: Row) -> tuple[int, str, bool, str]:
+    kind, split = run["kind"], run["split"]
+    return _KINDS.index(kind) if kind in _KINDS else len(_KINDS), kind, split != "train", split
+
+
+def _order(run: Row) -> tuple[object, ...]:
+    return (
+        *_group(run),
+        run["epsilon_target"] or 0.0,
+        run["net"],
+        run["width"] or 0.0,
+        run["seed"] or 0,
+    )

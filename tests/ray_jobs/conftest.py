@@ -1,0 +1,26 @@
+"""A Ray of the tests' own, for jobs to run on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ray_jobs.cli import main
+from ray_jobs.cluster import cluster
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One Ray for all tests of a session: jobs find it started and use it."""
+    with cluster("", 2):
+        yield
+
+
+@pytest.fixture
+def rescore(local_ray: None, tmp_path: Path) -> Callable[..., int]:
+    """Run `protoscore rescore`, by default on a fresh store; returns the exit code."""
+
+    def run(*flags: str, store: str | Path = tmp_path / "store") -> int:
+        return main(["rescore", "--store", str(store), *flags])
+
+    return run

@@ -1,0 +1,128 @@
+"""Kill anything, run the same command again: the published rows equal an undisturbed run's.
+
+Each night runs as a user's would, in a process of its own with a Ray of its own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scoring.tables import Store
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+FLAGS = ("--limit-train", "400", "--limit-test", "200", "--shard-rows", "50", "--cpus", "2")
+COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"
+
+
+def night(store: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "ray_jobs.rescore", "--store", str(store), *FLAGS]
+    log = (store.parent / f"{store.name}.log").open("ab")
+    return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def finish(process: "subprocess.Popen[bytes]", store: Path) -> None:
+    code = process.wait(timeout=400)
+    assert code == 0, (store.parent / f"{store.name}.log").read_text()[-3000:]
+
+
+def wait_for(
+    process: "subprocess.Popen[bytes]", what: str, ready: Callable[[], bool], timeout: float = 300
+) -> None:
+    deadline = time.monotonic() + timeout
+    while not ready():
+        assert process.poll() is None, f"the night ended before {what}"
+        assert time.monotonic() < deadline, f"expected {what} within {timeout} s"
+        time.sleep(0.02)
+
+
+def count(store: Path, pattern: str) -> int:
+    return len(list(store.glob(pattern)))
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def workers_of(driver: int, title: str) -> list[int]:
+    """Processes below the driver whose title starts so."""
+    parents, titles = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                titles[int(folder.name)] = (
+                    (folder / "cmdline").read_bytes().decode(errors="replace")
+                )
+                parents[int(folder.name)] = int(stat[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+    def below(pid: int) -> bool:
+        while pid in parents:
+            if pid == driver:
+                return True
+            pid = parents[pid]
+        return False
+
+    return [pid for pid, text in titles.items() if text.startswith(title) and below(pid)]
+
+
+def published(store: Path) -> list[tuple[object, ...]]:
+    table = Store(str(store)).sql(f"select {COLUMNS} from scores order by all")
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("nights") / "undisturbed"
+    finish(night(store), store)
+    return store
+
+
+def test_killed_while_training_then_while_scoring(undisturbed: Path, tmp_path: Path) -> None:
+    store = tmp_path / "killed"
+    process = night(store)
+    wait_for(process, "three runs", lambda: count(store, "runs/*/run.json") >= 3)
+    kill(process)
+    trained = count(store, "runs/*/run.json")
+    assert 3 <= trained < 26
+    assert not (store / "tables").exists()
+
+    process = night(store)
+    wait_for(process, "six staged shards", lambda: count(store, "staging/*/*.parquet") >= 6)
+    kill(process)
+    staged = {p: p.stat().st_mtime_ns for p in store.glob("staging/*/*.parquet")}
+    assert len(staged) < count(undisturbed, "staging/*/*.parquet")
+    assert count(store, "runs/*/run.json") == 26
+
+    process = night(store)
+    finish(process, store)
+    assert {p: p.stat().st_mtime_ns for p in staged} == staged  # what was done stayed done
+    assert published(store) == published(undisturbed)
+
+
+def test_a_worker_killed_while_scoring(undisturbed: Path, tmp_path: Path) -> None:
+    store = tmp_path / "worker"
+    process = night(store)
+    wait_for(process, "a staged shard", lambda: count(store, "staging/*/*.parquet") >= 3)
+    workers = workers_of(process.pid, "ray::MapWorker(MapBatches(_Score))")
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    finish(process, store)
+    assert published(store) == published(undisturbed)
+
+
+def test_two_nights_at_once(undisturbed: Path, tmp_path: Path) -> None:
+    store = tmp_path / "twice"
+    first, second = night(store), night(store)
+    finish(first, store)
+    finish(second, store)
+    assert published(store) == published(undisturbed)
+    assert "error" not in (store.parent / "twice.log").read_text().lower()

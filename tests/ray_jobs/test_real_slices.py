@@ -1,0 +1,106 @@
+"""Whole nights on small slices of what users bring: folders, colour, their own nets and runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from digit_files import digit_images
+from safetensors.torch import save_file
+
+from scoring.nets import build
+from scoring.spec import NetSpec
+from scoring.tables import Store
+
+pytestmark = pytest.mark.ray
+Rescore = Callable[..., int]
+
+
+def write_folder(root: Path, split: str, rows: slice, broken: int) -> None:
+    images, labels = digit_images(rows)
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = root / split / f"digit {label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        content = b"not a PNG" if row == broken else image
+        (folder / f"{rows.start + row:04d}.png").write_bytes(content)
+
+
+def test_an_image_folder_with_a_broken_image_in_each_split(
+    rescore: Rescore, tmp_path: Path
+) -> None:
+    root = tmp_path / "folder"
+    write_folder(root, "train", slice(0, 120), broken=7)
+    write_folder(root, "test", slice(1000, 1060), broken=2)
+    flags = ("--dataset", "image_folder", "--data-root", str(root), "--metrics", "conf", "priv")
+    assert rescore(*flags) == 0
+    store = Store(str(tmp_path / "store"))
+    for split, rows in (("train", 120), ("test", 60)):
+        table = store.scores(dataset="folder", split=split, metric="conf").to_pandas()
+        assert len(table) == rows
+        bad = table[table["status"] == "undecodable_image"]
+        assert len(bad) == 1
+        assert bad["value"].isna().all()
+        assert bad["name"].str.startswith("digit ").all()
+    nine = store.outliers("conf", split="test", label="digit 9", n=3)
+    assert nine["label"].to_pylist() == [9, 9, 9]
+
+
+def test_colour_images_with_resnetv2_and_its_private_form(
+    rescore: Rescore, tmp_path: Path, data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--dataset", "parquet", "--name", "cifar10", "--id-column", "file")
+    flags += ("--train", str(data_root / "cifar10_train.parquet"))
+    flags += ("--test", str(data_root / "cifar10_test.parquet"))
+    flags += ("--limit-train", "64", "--limit-test", "32", "--net", "resnetv2")
+    assert rescore(*flags, "--metrics", "priv", "adv_linf") == 0
+    assert "resnetv2 has BatchNorm" in capsys.readouterr().err
+    store = Store(str(tmp_path / "store"))
+    table = store.scores(metric="priv", split="train").to_pandas()
+    assert sorted(table["example_id"]) == list(range(64))
+    assert table["name"].str.endswith(".png").all()
+    private = store.sql("select * from runs where kind = 'private'").to_pandas()
+    assert len(private) == 8
+    assert (private["epsilon_spent"] <= private["epsilon_target"]).all()
+
+
+def test_a_torchvision_net_by_name(rescore: Rescore, tmp_path: Path) -> None:
+    flags = ("--limit-train", "60", "--limit-test", "30", "--net", "squeezenet1_1")
+    assert rescore(*flags, "--image-size", "auto", "--metrics", "adv_steps") in (0, 2)
+    store = Store(str(tmp_path / "store"))
+    assert set(store.runs()["net"].to_pylist()) == {"squeezenet1_1"}
+
+
+def test_runs_made_elsewhere(rescore: Rescore, tmp_path: Path) -> None:
+    files = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        net = build(NetSpec(name="mlp"), shape=(8, 8, 1), classes=10).net
+        files.append(f"mlp-{seed}.{'pt' if seed else 'safetensors'}")
+        if seed:
+            torch.save(net.state_dict(), tmp_path / files[-1])
+        else:
+            save_file(net.state_dict(), tmp_path / files[-1])
+    runs = [{"weights": f, "net": "mlp", "role": "ensemble"} for f in files]
+    runs.append({"weights": files[0], "net": "mlp", "role": "base"})
+    (tmp_path / "runs.json").write_text(json.dumps({"runs": runs}))
+    flags = ("--limit-train", "60", "--limit-test", "30", "--metrics", "conf", "adv_steps")
+    assert rescore(*flags, "--import-runs", str(tmp_path / "runs.json")) == 0
+    store = Store(str(tmp_path / "store"))
+    assert set(store.runs()["kind"].to_pylist()) == {"imported"}
+    # Untrained nets are close to uniform: what was scored is what was imported.
+    conf = np.array(store.scores(metric="conf", split="test")["value"].to_pylist())
+    assert conf.max() < 0.5
+
+
+def test_carlini_wagner_as_the_attack(rescore: Rescore, tmp_path: Path) -> None:
+    flags = ("--limit-train", "40", "--limit-test", "20", "--metrics", "adv_l2")
+    assert rescore(*flags) == 0
+    chosen = ("--adv-l2.attack", "carlini_wagner", "--adv-l2.steps", "50", "--as", "cw")
+    assert rescore(*flags, *chosen) == 0
+    store = Store(str(tmp_path / "store"))
+    ours = store.scores(dataset="digits", split="test").to_pandas().set_index("example_id")
+    theirs = store.scores(dataset="cw", split="test").to_pandas().set_index("example_id")
+    ratio = theirs["value"] / ours.loc[theirs.index, "value"]
+    assert 0.8 < ratio.median() < 1.5

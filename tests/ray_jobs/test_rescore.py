@@ -1,0 +1,178 @@
+"""Whole nights on a real Ray, small enough to take seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from digit_files import write_digits
+
+from ray_jobs.cli import main
+from scoring.registry import metrics
+from scoring.storage import Storage
+from scoring.tables import Store
+
+pytestmark = pytest.mark.ray
+Rescore = Callable[..., int]
+DIGITS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "100")
+
+
+def staged(store: Path) -> set[Path]:
+    return set((store / "staging").rglob("*.parquet"))
+
+
+def test_every_metric_scores_every_example_once(rescore: Rescore, tmp_path: Path) -> None:
+    assert rescore(*DIGITS) == 0
+    store = Store(str(tmp_path / "store"))
+    for split, rows in (("train", 200), ("test", 100)):
+        for name in metrics():
+            table = store.scores(split=split, metric=name)
+            assert sorted(table["example_id"].to_pylist()) == list(range(rows)), name
+            ranks = [r for r in table["rank"].to_pylist() if r is not None]
+            assert sorted(ranks) == list(range(rows)), name
+            assert table["predicted"].null_count == 0
+            reasons = table["status"].to_pylist()
+            for value, reason in zip(table["value"].to_pylist(), reasons, strict=True):
+                assert (value is None) == (reason is not None)
+    assert len(store.nights()) == 1
+    kinds = store.runs()["kind"].to_pylist()
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "plain": 12,
+        "finetuned": 6,
+        "private": 8,
+    }
+
+
+def test_the_same_command_again_does_nothing(
+    rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = (*DIGITS, "--metrics", "conf", "adv_steps")
+    assert rescore(*flags) == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert rescore(*flags) == 0
+    printed = capsys.readouterr().out
+    assert "Nothing to do: no run to train, no shard to score, nothing to commit" in printed
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--store", str(tmp_path / "store"), *DIGITS]) == 0
+    printed = capsys.readouterr().out
+    assert "train    26 of 26 runs: 6 finetuned, 12 plain, 8 private" in printed
+    assert "score    27 of 27 shard results" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_appended_shard_costs_one_shard(
+    rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_digits(tmp_path / "train" / "a.parquet", slice(0, 200))
+    write_digits(tmp_path / "test" / "a.parquet", slice(1000, 1100))
+    flags = ("--dataset", "parquet", "--name", "mine", "--train", str(tmp_path / "train"))
+    flags += ("--test", str(tmp_path / "test"), "--id-column", "file", "--shard-rows", "100")
+    flags += ("--metrics", "conf", "ret")
+    assert rescore(*flags) == 0
+    store = Store(str(tmp_path / "store"))
+    first = store.scores(metric="conf", split="train").to_pandas().set_index("example_id")
+    files = staged(tmp_path / "store")
+    capsys.readouterr()
+
+    write_digits(tmp_path / "train" / "b.parquet", slice(200, 300))
+    assert rescore(*flags) == 0
+    printed = capsys.readouterr().out
+    assert "ingest   1 of 4 shards (3 reused)" in printed
+    assert "train    0 of 18 runs (18 reused)" in printed
+    assert len(staged(tmp_path / "store") - files) == 3  # conf, ret and the predicted class
+    second = store.scores(metric="conf", split="train").to_pandas().set_index("example_id")
+    assert sorted(second.index) == list(range(300))
+    assert second.loc[first.index, "value"].tolist() == first["value"].tolist()
+    assert second.loc[250, "name"] == "digit-250"
+
+
+def test_broken_images_cost_their_own_rows(rescore: Rescore, tmp_path: Path) -> None:
+    write_digits(tmp_path / "train.parquet", slice(0, 150), broken=[3])
+    write_digits(tmp_path / "test.parquet", slice(1000, 1060), broken=[59])
+    flags = ("--dataset", "parquet", "--train", str(tmp_path / "train.parquet"))
+    flags += ("--test", str(tmp_path / "test.parquet"), "--metrics", "conf", "adv_linf", "ret")
+    assert rescore(*flags) == 0
+    store = Store(str(tmp_path / "store"))
+    for split, rows, broken in (("train", 150, 3), ("test", 60, 59)):
+        for metric in ("conf", "adv_linf", "ret"):
+            table = store.scores(split=split, metric=metric).to_pandas().set_index("example_id")
+            assert sorted(table.index) == list(range(rows))
+            bad = table.loc[broken]
+            assert bad["status"] == "undecodable_image"
+            assert bad[["value", "rank", "percentile", "predicted"]].isna().all()
+            assert table["rank"].max() == rows - 2
+    plain = store.sql("select distinct rows from runs where kind = 'plain' and seed = 0")
+    assert set(plain["rows"].to_pylist()) == {149, 59}
+
+
+def test_other_settings_never_replace_in_silence(
+    rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--limit-train", "100", "--limit-test", "50", "--metrics", "adv_steps")
+    assert rescore(*flags) == 0
+    capsys.readouterr()
+    others = {
+        "--net: expected small_cnn": (*flags, "--net", "mlp"),
+        "--limit-test: expected 50": (*flags[:3], "40", *flags[4:]),
+        "--adv-steps.step: expected 0.002": (*flags, "--adv-steps.step", "0.01"),
+    }
+    for message, command in others.items():
+        assert rescore(*command) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "--replace" in error
+        assert len(error.splitlines()) == 1
+    store = Store(str(tmp_path / "store"))
+    before = store.scores(dataset="digits")
+    assert rescore(*flags, "--net", "mlp", "--as", "digits-mlp") == 0
+    assert store.scores(dataset="digits").equals(before)
+    assert len(store.scores(dataset="digits-mlp")) == 150
+    assert rescore(*flags, "--net", "mlp", "--replace") == 0
+    values = store.scores(dataset="digits")["value"].to_pylist()
+    assert values != before["value"].to_pylist()
+    assert values == store.scores(dataset="digits-mlp")["value"].to_pylist()
+
+
+def test_retrain_builds_the_fleet_for_todays_data(rescore: Rescore, tmp_path: Path) -> None:
+    write_digits(tmp_path / "train" / "a.parquet", slice(0, 100))
+    write_digits(tmp_path / "test" / "a.parquet", slice(1000, 1050))
+    flags = ("--dataset", "parquet", "--name", "mine", "--train", str(tmp_path / "train"))
+    flags += ("--test", str(tmp_path / "test"), "--metrics", "adv_steps")
+    assert rescore(*flags) == 0
+    write_digits(tmp_path / "train" / "b.parquet", slice(100, 150))
+    runs = Storage(str(tmp_path / "store")).names
+    reused = runs("runs")
+    assert rescore(*flags) == 0
+    assert runs("runs") == reused
+    assert rescore(*flags, "--models", "retrain") == 0
+    assert len(runs("runs") - reused) == 1
+    # The next ordinary night goes on with what is published now.
+    newest = runs("runs")
+    assert rescore(*flags) == 0
+    assert runs("runs") == newest
+
+
+def test_budgets_change_no_value(rescore: Rescore, tmp_path: Path) -> None:
+    flags = ("--limit-train", "120", "--limit-test", "60", "--metrics", "conf", "agr", "priv")
+    tight = ("--train-memory-gb", "1e-6", "--cache-memory-gb", "1e-6", "--outputs-gb", "1e-9")
+    assert rescore(*flags) == 0
+    assert rescore(*flags, *tight, store=tmp_path / "tight") == 0
+    wide, narrow = Store(str(tmp_path / "store")), Store(str(tmp_path / "tight"))
+    assert not (tmp_path / "tight" / "outputs").exists()
+    for metric in ("conf", "agr", "priv"):
+        a, b = wide.scores(metric=metric), narrow.scores(metric=metric)
+        columns = ["example_id", "value", "rank", "predicted", "score_key"]
+        assert a.select(columns).equals(b.select(columns))
+
+
+def test_spread_and_second_keys_reach_the_table(rescore: Rescore, tmp_path: Path) -> None:
+    assert rescore("--limit-train", "100", "--limit-test", "50", "--metrics", "ret", "conf") == 0
+    store = Store(str(tmp_path / "store"))
+    for metric in ("ret", "conf"):
+        table = store.scores(metric=metric, split="test")
+        assert np.all(np.array(table["spread"].to_pylist(), dtype=float) >= 0)

@@ -1,0 +1,191 @@
+"""A small store to report on: real shards, real partitions, scores that mean something."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from PIL import Image
+
+from scoring.data.images import ImageShape
+from scoring.data.shards import write_shard
+from scoring.data.sources import Layout, Rows, cut
+from scoring.data.versions import DatasetVersion
+from scoring.keys import SPLITS
+from scoring.ranking import rank
+from scoring.report import MetricText
+from scoring.storage import Storage
+from scoring.tables.manifest import Manifest, Partition
+from scoring.tables.nights import append_night
+from scoring.tables.publish import publish
+from scoring.tables.schemas import score_rows
+
+STARTED = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
+COMMAND = "protoscore rescore --dataset shapes --fleet demo"
+TEXTS = (
+    MetricText(
+        name="adv_l2",
+        summary="L2 norm of the smallest perturbation that changes the predicted class",
+        unit="L2 norm of pixels in [0, 1]",
+        prototypical="high",
+        source="Carlini et al. 2019, section 2.1",
+    ),
+    MetricText(
+        name="agr",
+        summary="mean Jensen-Shannon divergence between independently trained models",
+        unit="nats",
+        prototypical="low",
+        source="Carlini et al. 2019, section 2.1",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """One split: N images with labels, predictions and a value by every metric."""
+
+    images: np.ndarray
+    """[N, H, W, D] uint8."""
+    label: np.ndarray
+    predicted: np.ndarray
+    values: Mapping[str, np.ndarray]
+    """Metric to [N] float64."""
+    names: Sequence[str | None] | None = None
+    broken: frozenset[int] = frozenset()
+    """Rows whose image is no image."""
+
+
+def shapes(rows: int, classes: int, *, side: int = 8, channels: int = 1, seed: int = 0) -> Examples:
+    """Random images whose first pixels tell the row; the most outlying third is predicted wrong."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (rows, side, side, channels), dtype=np.uint8)
+    label = np.arange(rows) % classes
+    typical = random.permutation(rows) / rows
+    predicted = np.where(typical < 1 / 3, (label + 1) % classes, label)
+    values = {"adv_l2": 3 * typical, "agr": 0.6 - 0.5 * typical + 0.02 * random.random(rows)}
+    return Examples(images=images, label=label, predicted=predicted, values=values)
+
+
+def write_dataset(
+    storage: Storage, name: str, examples: Mapping[str, Examples], classes: Sequence[str]
+) -> dict[str, DatasetVersion]:
+    """Ingest both splits in shards of 25 rows, train ids from 0 on, test ids after them."""
+    height, width, channels = examples["train"].images.shape[1:]
+    shape = ImageShape(height=height, width=width, channels=channels)
+    layout = Layout(classes=tuple(classes), shape=shape)
+    versions, first = {}, 0
+    for split in SPLITS:
+        of_split = examples[split]
+        records = []
+        for piece in cut(f"{split}.bin", len(of_split.images), 25, "unchanged"):
+            rows = _rows(of_split, slice(piece.start, piece.start + piece.rows))
+            records.append(write_shard(storage, name, layout, piece, rows, first + piece.start))
+        versions[split] = DatasetVersion(
+            name=name, split=split, classes=layout.classes, shape=shape,
+            shards=tuple(records), ranges={},
+        )  # fmt: skip
+        versions[split].save(storage)
+        first += len(of_split.images)
+    return versions
+
+
+def publish_scores(
+    storage: Storage,
+    dataset: str,
+    versions: Mapping[str, DatasetVersion],
+    examples: Mapping[str, Examples],
+    texts: Sequence[MetricText] = TEXTS,
+    night: int = 1,
+) -> None:
+    """Publish every metric of both splits in one night, with its runs."""
+    night_id = f"night-{night}"
+    runs = [run_row(night_id, f"run{i}", seed=i) for i in range(3)]
+    runs += [run_row(night_id, f"dp{e}", kind="private", epsilon_target=e) for e in (0.5, 8.0)]
+    parts = [
+        (_manifest(dataset, version, text, night_id, runs), _scores(examples[s], version, text))
+        for s, version in versions.items()
+        for text in texts
+        if text.name in examples[s].values
+    ]
+    publish(storage, parts)
+    append_night(storage, night_row(night_id, dataset, versions), runs)
+
+
+def night_row(night_id: str, dataset: str, versions: Mapping[str, DatasetVersion]) -> dict:
+    """A row of `nights`."""
+    return {
+        "night_id": night_id, "dataset": dataset, "started_at": STARTED, "finished_at": STARTED,
+        "command": COMMAND, "train_version": versions["train"].version,
+        "test_version": versions["test"].version, "metrics": [t.name for t in TEXTS],
+        "runs_trained": 5, "runs_reused": 0, "shards_scored": 12, "shards_reused": 0, "rows": 240,
+        "commit_version": None, "seconds": 182.4,
+    }  # fmt: skip
+
+
+def run_row(night_id: str, key: str, **changes: object) -> dict:
+    """A row of `runs`."""
+    row = {
+        "night_id": night_id, "run_key": key, "kind": "plain", "split": "train",
+        "net": "small_cnn", "width": 1.0, "recipe": json.dumps({"epochs": 3}), "seed": 0,
+        "subset": 0.5, "epsilon_target": None, "epsilon_spent": changes.get("epsilon_target"),
+        "delta": None, "train_accuracy": 0.975, "test_accuracy": 0.9, "rows": 100, "epochs": 3,
+        "seconds": 12.5, "host": "node-1", "device": "cpu", "trained_at": STARTED, "reused": False,
+    }  # fmt: skip
+    return {**row, **changes}
+
+
+def _rows(examples: Examples, rows: slice) -> Rows:
+    labels = [int(i) if i >= 0 else None for i in examples.label[rows]]
+    numbers = range(*rows.indices(len(examples.label)))
+    names = [examples.names[i] if examples.names else f"picture-{i}.png" for i in numbers]
+    if not examples.broken:
+        return Rows(labels=labels, names=names, pixels=examples.images[rows])
+    encoded = [b"no image" if i in examples.broken else _png(examples.images[i]) for i in numbers]
+    return Rows(labels=labels, names=names, encoded=encoded)
+
+
+def _png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _manifest(dataset, version, text, night_id, runs) -> Manifest:
+    return Manifest(
+        partition=Partition(dataset, version.split, text.name),
+        key=f"{text.name}{version.split}{night_id}".replace("_", "").replace("-", ""),
+        night_id=night_id,
+        planned_at=STARTED.isoformat(),
+        settings={},
+        dataset_version=version.version,
+        trained_on={},
+        runs=tuple(run["run_key"] for run in runs),
+        rows=version.rows,
+    )
+
+
+def _scores(examples: Examples, version: DatasetVersion, text: MetricText):
+    ids = np.arange(version.rows) + version.shards[0].first_id
+    value = examples.values[text.name].astype(np.float64)
+    status = np.full(len(ids), "", dtype="<U24")
+    for row in examples.broken:
+        value[row], status[row] = np.nan, "undecodable_image"
+    ranks = rank(
+        value=value, label=examples.label, example_id=ids, status=status,
+        direction=text.prototypical,
+    )  # fmt: skip
+    return score_rows(
+        example_id=ids,
+        name=examples.names or [f"picture-{i}.png" for i in range(len(ids))],
+        label=examples.label,
+        predicted=examples.predicted,
+        value=value,
+        spread=None,
+        status=status,
+        ranks=ranks,
+        scored_at=STARTED,
+        dataset_version=version.version,
+        score_key=["shard"] * len(ids),
+    )

@@ -1,0 +1,187 @@
+import io
+import warnings
+
+import numpy as np
+import pytest
+from image_files import encode, pixels
+from PIL import Image
+
+from scoring.data.images import ImageShape, WrongShape, decode, parse_size, probe
+from scoring.errors import BadData
+
+GREY = ImageShape(height=8, width=8, channels=1)
+COLOUR = ImageShape(height=8, width=8, channels=3)
+LOSSLESS = {"png": {}, "bmp": {}, "tiff": {}, "webp": {"lossless": True}, "gif": {}, "ppm": {}}
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_colour_comes_back_as_it_was(kind):
+    # A GIF holds 256 colours: 64 pixels are fine.
+    image = pixels(0, channels=3)
+    data = encode(image, kind, **LOSSLESS[kind])
+    assert np.array_equal(decode(data, COLOUR), image)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in LOSSLESS if kind != "webp"])
+def test_grey_comes_back_as_it_was(kind):
+    image = pixels(1)
+    if kind == "gif":  # always a palette
+        assert np.array_equal(decode(encode(image, kind), COLOUR)[..., 0], image)
+    else:
+        assert np.array_equal(decode(encode(image, kind), GREY), image[..., None])
+
+
+def test_jpeg_comes_back_nearly():
+    ramp = np.tile(np.arange(0, 256, 32, dtype=np.uint8), (8, 1))
+    assert np.abs(decode(encode(ramp, "jpeg"), GREY)[..., 0].astype(int) - ramp).max() < 8
+
+
+def test_grey_in_a_colour_dataset_is_repeated():
+    image = pixels(2)
+    assert np.array_equal(decode(encode(image), COLOUR), np.repeat(image[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("kind", ["png", "tiff", "pgm"])
+def test_sixteen_bits_keep_the_upper_eight(kind, shape):
+    image = (np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000) + 77
+    if kind == "pgm":
+        data = b"P5 8 8 65535\n" + image.astype(">u2").tobytes()
+    else:
+        data = encode(image, kind)
+    assert np.array_equal(decode(data, shape)[..., 0], image >> 8)
+
+
+def test_numbers_of_no_known_range_are_refused():
+    data = encode(Image.fromarray(pixels(0).astype(np.float32)), "tiff")
+    with pytest.raises(WrongShape, match="expected 8 or 16 bits a channel, got mode F"):
+        decode(data, GREY)
+
+
+def test_palette_and_transparency():
+    image = pixels(3, channels=3)
+    palette = Image.fromarray(image).quantize(64)
+    assert palette.mode == "P"
+    assert np.array_equal(decode(encode(palette), COLOUR), np.asarray(palette.convert("RGB")))
+    rgba = np.dstack([image, pixels(4)])
+    assert np.array_equal(decode(encode(rgba), COLOUR), image)
+    grey_alpha = np.dstack([image[..., 0], pixels(4)])
+    assert np.array_equal(decode(encode(grey_alpha), GREY)[..., 0], image[..., 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow has an opinion on palettes with transparency
+        data = encode(palette, transparency=bytes(range(64)))
+        assert np.array_equal(decode(data, COLOUR), np.asarray(palette.convert("RGB")))
+
+
+def broken():
+    whole = encode(pixels(5))
+    yield "null", None
+    yield "empty", b""
+    yield "text", b"this is not an image"
+    yield "text with a PNG's first bytes", whole[:8] + b"text"
+    yield "cut short", whole[: len(whole) // 2]
+    yield "cut in its header", whole[:20]
+    flipped = bytearray(whole)
+    flipped[45] ^= 0xFF
+    yield "a flipped byte", bytes(flipped)
+    yield "a JPEG cut short", encode(pixels(6, 64, 64), "jpeg")[:500]
+    yield "a size that no memory holds", whole[:16] + b"\x7f\xff\xff\xff" * 2 + whole[24:]
+
+
+@pytest.mark.parametrize(("name", "data"), broken(), ids=[name for name, _ in broken()])
+def test_broken_files_decode_to_none(name, data):
+    assert decode(data, GREY) is None
+
+
+def test_noise_never_raises():
+    """A flipped bit leads Pillow's readers anywhere; whatever they raise costs the row alone."""
+    random = np.random.default_rng(0)
+    seeds = [encode(pixels(7), kind) for kind in ("png", "tiff", "bmp", "jpeg", "webp", "gif")]
+    for data in seeds * 60:
+        damaged = bytearray(data)
+        for position in random.integers(0, len(data), 4):
+            damaged[position] = random.integers(256)
+        try:
+            decode(bytes(damaged), ImageShape(height=8, width=8, channels=3, resize=True))
+        except WrongShape:
+            pass
+
+
+def test_other_sizes_are_refused_or_resized():
+    data = encode(pixels(8, 9, 12))
+    with pytest.raises(WrongShape, match="expected images of 8x8 .* got one of 9x12; .*image-size"):
+        decode(data, GREY)
+    resized = decode(data, ImageShape(height=8, width=8, channels=1, resize=True))
+    assert resized.shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 32), (32, 16), (16, 16), (4, 8), (1, 100)])
+def test_resizing_keeps_the_centre_and_the_aspect(height, width):
+    """A disc stays a disc, in the middle: no axis is stretched."""
+    y, x = np.mgrid[:height, :width]
+    ramp = np.dstack(
+        [y * 255 // max(1, height - 1), x * 255 // max(1, width - 1), np.zeros_like(x)]
+    )
+    shape = ImageShape(height=8, width=8, channels=3, resize=True)
+    got = decode(encode(ramp.astype(np.uint8)), shape).astype(float)
+    for axis, size, other in ((0, height, width), (1, width, height)):
+        values = got[..., axis].mean(axis=1 - axis)
+        kept = min(size, other) / size  # the share of this axis that the crop keeps
+        if size > 1:
+            assert values.mean() == pytest.approx(127.5, abs=3)
+            # The middles of the outer pixels are 7/8 of the kept part away from each other.
+            assert values[-1] - values[0] == pytest.approx(255 * kept * 7 / 8, abs=255 / size + 8)
+
+
+def test_colour_in_a_grey_dataset_is_refused_unless_asked_for():
+    data = encode(np.full((8, 8, 3), (255, 0, 0), dtype=np.uint8))
+    with pytest.raises(WrongShape, match="expected grey images .* got mode RGB; pass --channels 1"):
+        decode(data, GREY)
+    grey = decode(data, ImageShape(height=8, width=8, channels=1, to_grey=True))
+    assert np.unique(grey).tolist() == [76]  # ITU-R 601 luma of red
+
+
+def test_probe_finds_size_and_channels():
+    grey, colour, text = encode(pixels(0, 4, 6)), encode(pixels(0, 8, 8, 3)), b"text"
+    assert probe([text, None, grey], size="auto", channels="auto").dims == (4, 6, 1)
+    assert probe([grey, text, colour], size="auto", channels="auto").dims == (4, 6, 3)
+    assert probe([colour], size="auto", channels="1").to_grey
+    wide = probe([grey], size="5x7", channels="3")
+    assert (wide.dims, wide.resize, wide.nbytes) == ((5, 7, 3), True, 105)
+    deep = encode((pixels(1).astype(np.uint16) << 8))
+    assert probe([deep], size="auto", channels="auto").channels == 1
+
+
+def test_probe_needs_one_readable_image():
+    with pytest.raises(BadData, match="expected images that Pillow can read, got none"):
+        probe([None, b"", b"text"], size="auto", channels="auto")
+
+
+def test_probe_holds_one_decoded_image_at_a_time(monkeypatch):
+    alive = []
+
+    class Counted(io.BytesIO):
+        def __init__(self, data):
+            super().__init__(data)
+            alive.append(self)
+
+    import tracemalloc
+
+    data = encode(pixels(0, 600, 600, 3), "png", compress_level=0)
+    tracemalloc.start()
+    probe((data for _ in range(20)), size="auto", channels="auto")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(data)
+
+
+def test_sizes_are_read():
+    assert parse_size("64") == (64, 64)
+    assert parse_size("64x48") == (64, 48)
+    assert parse_size("64X48") == (64, 48)
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-8", "8x", "8x8x8", "8.5", "big", "²", "8 x 8"])
+def test_other_sizes_are_no_sizes(text):
+    with pytest.raises(BadData, match="--image-size: expected HxW in pixels, got"):
+        parse_size(text)

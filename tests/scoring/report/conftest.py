@@ -1,0 +1,21 @@
+"""A store with both splits of a small dataset published, shared by the tests of the report."""
+
+import pytest
+from report_store import Examples, publish_scores, shapes, write_dataset
+
+from scoring.storage import Storage
+
+CLASSES = ("circle", "square", "star")
+
+
+@pytest.fixture(scope="session")
+def examples() -> dict[str, Examples]:
+    return {"train": shapes(90, 3, seed=1), "test": shapes(66, 3, seed=2)}
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory, examples) -> str:
+    uri = str(tmp_path_factory.mktemp("published") / "store")
+    versions = write_dataset(Storage(uri), "shapes", examples, CLASSES)
+    publish_scores(Storage(uri), "shapes", versions, examples)
+    return uri

@@ -1,0 +1,87 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import spearmanr
+
+from scoring.ranking import rank
+from scoring.report.snapshot import Scores
+from scoring.report.statistics import Standing, errors_by_decile, spearman, standing
+
+
+def standing_of(value, ids=None, direction="high"):
+    ids = np.arange(len(value)) if ids is None else ids
+    label = np.zeros(len(value), dtype=np.int64)
+    ranks = rank(value=value, label=label, example_id=ids, direction=direction)
+    return Standing(ids=ids, percentile=ranks.percentile)
+
+
+def scores_of(ids, label, predicted, ranks) -> Scores:
+    return Scores.of(
+        pa.table(
+            {
+                "example_id": pa.array(ids, pa.int64()),
+                "label": pa.array(label, pa.int32()),
+                "predicted": pa.array(predicted, pa.int32()),
+                "rank": pa.array(ranks, pa.int64()),
+                "percentile": pa.array([float(i) for i in ids]),
+            }
+        )
+    )
+
+
+def test_correlations_are_scipys_whatever_the_ties():
+    random = np.random.default_rng(0)
+    base = random.normal(size=500)
+    values = [base, np.round(base + random.normal(size=500)), random.integers(0, 3, 500) * 1.0]
+    got = spearman([standing_of(v) for v in values])
+    want = spearmanr(np.stack(values, axis=1)).statistic
+    np.testing.assert_allclose(got, want, atol=1e-12)  # the same sums in another order
+
+
+def test_metrics_agree_whichever_way_they_run():
+    value = np.random.default_rng(1).normal(size=50)
+    distance, divergence = standing_of(value), standing_of(-value, direction="low")
+    np.testing.assert_allclose(spearman([distance, divergence]), 1.0)
+    assert spearman([distance, standing_of(value, direction="low")])[0, 1] == pytest.approx(-1)
+
+
+def test_only_examples_that_every_metric_ranks_are_compared():
+    first = Standing(ids=np.array([1, 2, 3, 4, 9]), percentile=np.array([0, 30, 70, np.nan, 100.0]))
+    second = Standing(ids=np.array([2, 3, 4, 9]), percentile=np.array([10.0, 90, 50, 20]))
+    want = spearmanr([30, 70, 100], [10, 90, 20]).statistic
+    assert spearman([first, second])[0, 1] == pytest.approx(want)
+
+
+def test_there_is_no_correlation_with_a_constant_or_among_two():
+    constant = Standing(ids=np.arange(5), percentile=np.full(5, 50.0))
+    varied = Standing(ids=np.arange(5), percentile=np.arange(5.0))
+    got = spearman([constant, varied])
+    assert np.isnan(got[0]).all()
+    assert np.isnan(got[:, 0]).all()
+    assert got[1, 1] == pytest.approx(1)
+    assert np.isnan(spearman([standing_of(np.array([1.0, 2.0]))])).all()
+
+
+def test_percentiles_are_found_by_id():
+    found = standing(scores_of([7, 3, 5], [0] * 3, [0] * 3, [0, 1, 2]))
+    np.testing.assert_array_equal(found.of(np.array([5, 7, 4, 99, 0])), [5, 7, *[np.nan] * 3])
+
+
+def test_errors_are_counted_by_tenths_of_the_ranking():
+    ranks = np.random.default_rng(2).permutation(200)
+    wrong = (ranks < 15) | (ranks == 100)
+    scores = scores_of(range(200), [0] * 200, wrong.astype(int), ranks)
+    errors = errors_by_decile(scores)
+    assert errors.rows == (20,) * 10
+    assert errors.wrong == (15, 0, 0, 0, 0, 1, 0, 0, 0, 0)
+    assert errors.rates[0] == 0.75
+    assert errors.rate == 16 / 200
+    assert errors.upper_half == 1 / 100
+
+
+def test_rows_without_rank_label_or_prediction_are_no_errors():
+    scores = scores_of(range(5), [0, None, 0, 0, 1], [1, 0, None, 0, 1], [0, 1, 2, None, 3])
+    errors = errors_by_decile(scores)
+    assert (sum(errors.rows), sum(errors.wrong)) == (2, 1)
+    assert None in errors.rates
+    assert errors_by_decile(scores_of([0], [None], [0], [0])) is None
