@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ray_jobs.console import default_store, run_job
+from ray_jobs.console import default_store, parse_flags, run_job
 from ray_jobs.formats import Format, show
 from scoring.errors import UnknownName
 from scoring.keys import Split
@@ -57,9 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show(end: Literal["outliers", "prototypes"], argv: Sequence[str] | None) -> int:
     what = "most outlying" if end == "outliers" else "most prototypical"
-    flags = tyro.cli(
-        ExtremesFlags, args=argv, prog=f"protoscore {end}", description=f"The {what} examples."
-    )
+    flags = parse_flags(ExtremesFlags, argv, f"protoscore {end}", f"The {what} examples.")
     store = Store(flags.store)
     rank = store.outliers if end == "outliers" else store.prototypes
     rows = rank(flags.metric, flags.split, flags.label, flags.n, flags.dataset)

@@ -244,6 +244,7 @@ def _settings(asked: Request, models: Models, spec: MetricSpec) -> dict[str, str
     """The flags that made a partition what it is, by the name the user knows them by."""
     config = asdict(asked.configs[spec.name])
     return {
+        "dataset": asked.source.name,
         **models.settings,
         **{f"limit-{split}": str(asked.flags.data.limit(split) or "none") for split in SPLITS},
         **{f"{spec.name}.{name}".replace("_", "-"): str(v) for name, v in config.items()},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from ray_jobs.console import default_store, run_job
+from ray_jobs.console import default_store, parse_flags, run_job
 from ray_jobs.formats import Format, show
 from scoring.tables import Store
 
@@ -30,7 +30,7 @@ class QueryFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer one query."""
-    flags = tyro.cli(QueryFlags, args=argv, prog="protoscore query")
+    flags = parse_flags(QueryFlags, argv, "protoscore query")
     show(Store(flags.store).sql(flags.query, at=flags.at), flags.format, flags.output)
     return 0
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
 from ray_jobs.cluster import total
+from ray_jobs.decode import ABOUT, decode
 from ray_jobs.progress import Progress
 from scoring.data.images import ImageShape
-from scoring.data.shards import Shard, ShardRecord, read_shard
+from scoring.data.shards import Shard, ShardRecord
 from scoring.errors import IncompleteError
 from scoring.keys import jsonable
 from scoring.scorer import Assignment, Scorer, Task
@@ -30,7 +30,6 @@ from scoring.storage import Storage
 _DECODE_CPUS = 0.25
 _SCORE_CPUS = 0.75
 _PROCESS_BYTES = 512 << 20  # a worker with torch imported, before it holds anything
-_ABOUT = "about"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +74,11 @@ def score_shards(
         return
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * job.shape.nbytes
-    rows = [{_ABOUT: json.dumps(jsonable(item))} for item in work]
+    rows = [{ABOUT: json.dumps(jsonable(item))} for item in work]
     receipts = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
-            partial(_decode, job=job),
+            partial(decode, storage=job.storage, dataset=job.dataset, shape=job.shape),
             batch_size=1,
             num_cpus=_DECODE_CPUS,
             memory=_PROCESS_BYTES + 3 * largest,
@@ -105,21 +104,6 @@ def score_shards(
         raise IncompleteError(f"expected {len(work)} shards scored, got {len(work) - len(lost)}")
 
 
-def _decode(batch: dict[str, Any], job: ScoringJob) -> dict[str, Any]:
-    """Read and decode one shard; what is to be done with it rides along in the first row."""
-    about = batch[_ABOUT][0]
-    shard = read_shard(
-        job.storage, job.dataset, ShardRecord(**json.loads(about)["record"]), job.shape
-    )
-    return {
-        "ids": shard.ids,
-        "labels": shard.labels,
-        "images": shard.images,
-        "decodable": shard.decodable,
-        _ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
-    }
-
-
 class _Score:
     """Holds weights between shards; scores one shard a call."""
 
@@ -129,7 +113,7 @@ class _Score:
         self._scorer = Scorer(job.storage, options)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        about = json.loads(batch.pop(_ABOUT)[0])
+        about = json.loads(batch.pop(ABOUT)[0])
         record = ShardRecord(**about["record"])
         shard = Shard(**batch)
         if len(shard.ids) != record.rows:

@@ -102,9 +102,10 @@ def publish_scores(
     """Publish every metric of both splits in one night, with its runs."""
     night_id = f"night-{night}"
     runs = [run_row(night_id, f"run{i}", seed=i) for i in range(3)]
+    named = [run["run_key"] for run in runs]  # a fine-tuned run's parent, say, is not named
     runs += [run_row(night_id, f"dp{e}", kind="private", epsilon_target=e) for e in (0.5, 8.0)]
     parts = [
-        (_manifest(dataset, version, text, night_id, runs), _scores(examples[s], version, text))
+        (_manifest(dataset, version, text, night_id, named), _scores(examples[s], version, text))
         for s, version in versions.items()
         for text in texts
         if text.name in examples[s].values
@@ -152,7 +153,7 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest(dataset, version, text, night_id, runs) -> Manifest:
+def _manifest(dataset, version, text, night_id, named) -> Manifest:
     return Manifest(
         partition=Partition(dataset, version.split, text.name),
         key=f"{text.name}{version.split}{night_id}".replace("_", "").replace("-", ""),
@@ -161,7 +162,7 @@ def _manifest(dataset, version, text, night_id, runs) -> Manifest:
         settings={},
         dataset_version=version.version,
         trained_on={},
-        runs=tuple(run["run_key"] for run in runs),
+        runs=tuple(named),
         rows=version.rows,
     )
 

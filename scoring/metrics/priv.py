@@ -14,7 +14,7 @@ of all private models that are right. A level is not a mean over runs: there is 
 
 Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning: Metrics,
 Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. We differ: the
-second key for ties. Cost: one forward pass of every private model an example; memory O(M N) bits.
+second key for ties. Cost: one forward pass of every private model an example; memory O(M N) bytes.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,6 @@ import numpy.typing as npt
 from scoring.spec import Batch, Columns, Floats, Ints, MetricSpec, Output, Passes, Signal
 
 Flags = npt.NDArray[np.bool_]
-_ROUNDING = 1e-9  # a share of a count is not exact in binary: 0.9 * 70 may exceed 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ def smallest_reliable(epsilons: Floats, right: Flags, config: Config) -> Floats:
 
 def _at_least(share: float, right: Flags) -> Flags:
     """[N]: whether that share of the models [M, N] is right; true of no models at all."""
-    enough: Flags = right.sum(axis=0) >= share * len(right) - _ROUNDING
+    enough: Flags = right.sum(axis=0) >= share * len(right)
     return enough
 
 

@@ -40,6 +40,11 @@ class MetricReport:
     ends: Sequence[ClassEnds]
     errors: Errors | None
 
+    @property
+    def rows(self) -> list[Row]:
+        """Every row that is shown."""
+        return [row for ends in self.ends for row in ends.rows]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SplitReport:
@@ -117,7 +122,7 @@ def _split(
             ends=class_ends(scores, ends),
             errors=errors_by_decile(scores),
         )
-    shown = np.unique([i for report in reports.values() for i in _shown(report)]).astype(np.int64)
+    shown = _ids(row for report in reports.values() for row in report.rows)
     return SplitReport(
         split=split,
         version=snapshot.current(split),
@@ -133,15 +138,15 @@ def _split(
     )
 
 
-def _shown(report: MetricReport) -> list[int]:
-    """Ids of the examples that a partition's grid shows."""
-    return [row["example_id"] for e in report.ends for row in (*e.outlying, *e.prototypical)]
+def _ids(rows: Iterable[Row]) -> Ints:
+    """The ids of some rows, each once, ascending."""
+    return np.array(sorted({row["example_id"] for row in rows}), dtype=np.int64)
 
 
 def _wanted(splits: Sequence[SplitReport]) -> dict[Source, Ints]:
     """Ids of the images to show, from each dataset version."""
-    wanted: dict[Source, set[int]] = {}
+    wanted: dict[Source, list[Row]] = {}
     for split in splits:
         for report in split.metrics.values():
-            wanted.setdefault((split.split, report.version), set()).update(_shown(report))
-    return {source: np.array(sorted(ids), dtype=np.int64) for source, ids in wanted.items()}
+            wanted.setdefault((split.split, report.version), []).extend(report.rows)
+    return {source: _ids(rows) for source, rows in wanted.items()}

@@ -24,6 +24,11 @@ class ClassEnds:
     prototypical: Sequence[Row]
     """The most prototypical last; none of them in `outlying`."""
 
+    @property
+    def rows(self) -> list[Row]:
+        """Both ends."""
+        return [*self.outlying, *self.prototypical]
+
 
 def ends_to_show(classes: int, partitions: int) -> int:
     """Images at each end of a class: ten, fewer where there are hundreds of classes."""

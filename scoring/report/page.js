@@ -198,8 +198,9 @@
 
   function place(box, anchor) {
     const margin = 10;
+    const width = document.documentElement.clientWidth;
     const at = anchor.getBoundingClientRect();
-    const left = Math.min(Math.max(at.left + at.width / 2 - box.offsetWidth / 2, margin), innerWidth - box.offsetWidth - margin);
+    const left = Math.min(Math.max(at.left + at.width / 2 - box.offsetWidth / 2, margin), width - box.offsetWidth - margin);
     const below = at.bottom + margin;
     const above = at.top - box.offsetHeight - margin;
     box.style.left = `${left}px`;

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scoring.report.build import MetricReport, Report, SplitReport
+from scoring.report.build import Report, SplitReport
 from scoring.report.extremes import ClassEnds
 from scoring.report.snapshot import Row
 from scoring.report.thumbnails import MEDIA_TYPE, Source
 
 _SHOWN = ("predicted", "value", "spread", "status", "class_percentile")
-_ORDERED = ("outlying", "prototypical")
 
 
 class _Images:
@@ -43,9 +42,7 @@ def payload(report: Report) -> dict[str, Any]:
     shapes = [split.version.shape for split in report.splits]
     return {
         "classes": list(report.splits[-1].version.classes),
-        "metrics": [
-            {"name": m.name, "unit": m.unit, "prototypical": m.prototypical} for m in report.metrics
-        ],
+        "metrics": [{"name": metric.name, "unit": metric.unit} for metric in report.metrics],
         "splits": {split.split: _split(split, images) for split in report.splits},
         "longest_side": max(max(shape.height, shape.width) for shape in shapes),
         "media_type": MEDIA_TYPE,
@@ -60,27 +57,35 @@ def as_script(data: Mapping[str, Any]) -> str:
 
 
 def _split(split: SplitReport, images: _Images) -> dict[str, Any]:
-    numbers = {example_id: i for i, example_id in enumerate(split.percentiles)}
-    names: dict[int, str | None] = {}
-
-    def row(of: Row, report: MetricReport) -> dict[str, Any]:
-        names[of["example_id"]] = of["name"]
-        return {
-            "example": numbers[of["example_id"]],
-            "image": images.number((split.split, report.version), of["example_id"]),
-            **{name: _short(of[name]) for name in _SHOWN if of[name] is not None},
-        }
-
-    def ends(of: ClassEnds, report: MetricReport) -> dict[str, Any]:
-        rows = {end: [row(r, report) for r in getattr(of, end)] for end in _ORDERED}
-        return {"label": of.label, "ranked": of.ranked, **rows}
-
-    grids = {name: [ends(e, report) for e in report.ends] for name, report in split.metrics.items()}
+    names = {row["example_id"]: row["name"] for m in split.metrics.values() for row in m.rows}
+    numbers = {example_id: number for number, example_id in enumerate(split.percentiles)}
     examples = [
         {"id": i, "name": names[i], "percentiles": [_percentile(p) for p in percentiles]}
         for i, percentiles in split.percentiles.items()
     ]
+    grids = {
+        name: [_class(ends, numbers, images, (split.split, metric.version)) for ends in metric.ends]
+        for name, metric in split.metrics.items()
+    }
     return {"metrics": list(split.metrics), "examples": examples, "grids": grids}
+
+
+def _class(
+    ends: ClassEnds, numbers: Mapping[int, int], images: _Images, source: Source
+) -> dict[str, Any]:
+    def row(of: Row) -> dict[str, Any]:
+        return {
+            "example": numbers[of["example_id"]],
+            "image": images.number(source, of["example_id"]),
+            **{name: _short(of[name]) for name in _SHOWN if of[name] is not None},
+        }
+
+    return {
+        "label": ends.label,
+        "ranked": ends.ranked,
+        "outlying": [row(of) for of in ends.outlying],
+        "prototypical": [row(of) for of in ends.prototypical],
+    }
 
 
 def _short(value: float | int | str) -> float | int | str:

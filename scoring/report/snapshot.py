@@ -108,11 +108,13 @@ class Snapshot:
         )
 
     def runs(self) -> list[Row]:
-        """Rows of `runs` for every run that the scores were made with, as its last night saw it."""
-        keys = {key for manifest in self.manifests.values() for key in manifest.runs}
-        known = ", ".join(map(_quoted, sorted(keys))) or "''"
+        """Rows of `runs` for every run of the nights that published the scores, each run once.
+
+        A run that several nights used is as the last of them saw it.
+        """
+        nights = sorted({manifest.night_id for manifest in self.manifests.values()})
         return self._sql(
-            f"select * from runs where run_key in ({known}) "
+            f"select * from runs where night_id in ({', '.join(map(_quoted, nights))}) "
             "qualify row_number() over (partition by run_key order by night_id desc) = 1"
         )
 

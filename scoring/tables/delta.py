@@ -92,6 +92,8 @@ def ensure_table(
                 partition_by=list(partition_by),
                 configuration=RETENTION,
                 storage_options=delta_options(uri),
+                # With retries, who comes second would commit a second creation on top.
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         except DeltaError as error:
             if open_table(storage, name) is None:

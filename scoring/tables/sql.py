@@ -63,17 +63,21 @@ def reading(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[
 
     Args:
         uris: the files; may be empty.
-        schema: columns in the order wanted.
-        partition_columns: those of them that stand in the path as `column=value`.
+        schema: the columns, in the order wanted.
+        partition_columns: the first of them, which stand in the path as `column=value`.
     """
     if not uris:
         nulls = ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
         return f"select {nulls} where false"
-    files = ", ".join(quoted(uri) for uri in uris)
-    hive = ", ".join(f"{column}: varchar" for column in partition_columns)
-    options = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else ""
-    options = options or "hive_partitioning = false"
-    return f"select {', '.join(schema.names)} from read_parquet([{files}], {options})"
+    # Values from the end of the path: the store itself may lie under a folder like split=test.
+    folders = "".join(f"/{column}=([^/]*)" for column in partition_columns)
+    columns = [
+        f"url_decode(regexp_extract(filename, '{folders}/[^/]*$', {group})) as {column}"
+        for group, column in enumerate(partition_columns, start=1)
+    ]
+    columns += [name for name in schema.names if name not in partition_columns]
+    files = ", ".join(map(quoted, uris))
+    return f"select {', '.join(columns)} from read_parquet([{files}], hive_partitioning = false)"
 
 
 def quoted(text: str) -> str:

@@ -35,8 +35,8 @@ class Store:
     >>> store.sql("select metric, avg(value) from scores group by 1")   # doctest: +SKIP
 
     Credentials of an `s3://` store come from the environment. `at` is a version of `scores` or a
-    time, and shows the tables as they were. Everything raises `BadStore` where nothing is
-    published or the store cannot be read.
+    time, and shows the tables as they were. Everything raises `BadStore` where the store cannot be
+    read, and all but `nights` and `runs`, which are empty then, where nothing is published.
     """
 
     def __init__(self, uri: str) -> None:
@@ -151,7 +151,7 @@ class Store:
         name = _only_dataset(known, metric) if dataset is None else dataset
         partition = Partition(name, split, metric)
         _check_published(known, partition._asdict())
-        classes = self._classes(partition)
+        classes = self._classes(table, partition)
         query = _ENDS.format(
             classes=f"[{', '.join(map(sql.quoted, classes))}]::varchar[]",
             and_label="" if label is None else f"and label = {_class_index(label, classes):d}",
@@ -161,10 +161,12 @@ class Store:
         views = {"scores": lambda: self._reading_scores(table, partition._asdict())}
         return sql.run(self._storage, query, views)
 
-    def _classes(self, partition: Partition) -> list[str]:
+    def _classes(self, table: DeltaTable, partition: Partition) -> list[str]:
         """Class names in the order of labels; empty where the dataset has none."""
-        version = published(self._storage)[partition].dataset_version
-        path = f"datasets/{partition.dataset}/{partition.split}/{version}.json"
+        made = published(self._storage, table.version())[partition]
+        # Scores published under another name keep the dataset that they were made from.
+        dataset = made.settings.get("dataset", partition.dataset)
+        path = f"datasets/{dataset}/{partition.split}/{made.dataset_version}.json"
         try:
             return list(json.loads(self._storage.read(path))["classes"])
         except FileNotFoundError:

@@ -126,6 +126,11 @@ def test_errors_are_one_line_and_exit_code_2(local, tmp_path):
             run("ray_jobs.extremes", "outliers", "--metric", "x", store=local),
             "--metric: expected one of agr, conf, got 'x'",
         ),
+        (
+            run("ray_jobs.extremes", "outliers", "--metric", "x", "-n", "many", store=local),
+            "-n/--n: invalid literal",
+        ),
+        (run("ray_jobs.extremes", "middle", store=local), "command: expected one of outliers, "),
     ]
     for done, message in failures:
         assert done.returncode == 2

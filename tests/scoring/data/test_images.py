@@ -1,5 +1,6 @@
-import io
+import contextlib
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_sixteen_bits_keep_the_upper_eight(kind, shape):
 
 def test_numbers_of_no_known_range_are_refused():
     data = encode(Image.fromarray(pixels(0).astype(np.float32)), "tiff")
-    with pytest.raises(WrongShape, match="expected 8 or 16 bits a channel, got mode F"):
+    with pytest.raises(WrongShape, match=r"expected 8 or 16 bits a channel, got mode F"):
         decode(data, GREY)
 
 
@@ -73,43 +74,42 @@ def test_palette_and_transparency():
         assert np.array_equal(decode(data, COLOUR), np.asarray(palette.convert("RGB")))
 
 
-def broken():
-    whole = encode(pixels(5))
-    yield "null", None
-    yield "empty", b""
-    yield "text", b"this is not an image"
-    yield "text with a PNG's first bytes", whole[:8] + b"text"
-    yield "cut short", whole[: len(whole) // 2]
-    yield "cut in its header", whole[:20]
-    flipped = bytearray(whole)
-    flipped[45] ^= 0xFF
-    yield "a flipped byte", bytes(flipped)
-    yield "a JPEG cut short", encode(pixels(6, 64, 64), "jpeg")[:500]
-    yield "a size that no memory holds", whole[:16] + b"\x7f\xff\xff\xff" * 2 + whole[24:]
+WHOLE = encode(pixels(5))
+BROKEN = {
+    "null": None,
+    "empty": b"",
+    "text": b"this is not an image",
+    "text with a PNG's first bytes": WHOLE[:8] + b"text",
+    "cut short": WHOLE[: len(WHOLE) // 2],
+    "cut in its header": WHOLE[:20],
+    "a flipped byte": WHOLE[:45] + bytes([WHOLE[45] ^ 0xFF]) + WHOLE[46:],
+    "a JPEG cut short": encode(pixels(6, 64, 64), "jpeg")[:500],
+    "a size that no memory holds": WHOLE[:16] + b"\x7f\xff\xff\xff" * 2 + WHOLE[24:],
+}
 
 
-@pytest.mark.parametrize(("name", "data"), broken(), ids=[name for name, _ in broken()])
-def test_broken_files_decode_to_none(name, data):
-    assert decode(data, GREY) is None
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_decode_to_none(name):
+    assert decode(BROKEN[name], GREY) is None
 
 
 def test_noise_never_raises():
     """A flipped bit leads Pillow's readers anywhere; whatever they raise costs the row alone."""
     random = np.random.default_rng(0)
     seeds = [encode(pixels(7), kind) for kind in ("png", "tiff", "bmp", "jpeg", "webp", "gif")]
-    for data in seeds * 60:
+    for data in seeds * 30:
         damaged = bytearray(data)
         for position in random.integers(0, len(data), 4):
             damaged[position] = random.integers(256)
-        try:
+        with contextlib.suppress(WrongShape):
             decode(bytes(damaged), ImageShape(height=8, width=8, channels=3, resize=True))
-        except WrongShape:
-            pass
 
 
 def test_other_sizes_are_refused_or_resized():
     data = encode(pixels(8, 9, 12))
-    with pytest.raises(WrongShape, match="expected images of 8x8 .* got one of 9x12; .*image-size"):
+    with pytest.raises(
+        WrongShape, match=r"expected images of 8x8 .* got one of 9x12; .*image-size"
+    ):
         decode(data, GREY)
     resized = decode(data, ImageShape(height=8, width=8, channels=1, resize=True))
     assert resized.shape == (8, 8, 1)
@@ -135,7 +135,9 @@ def test_resizing_keeps_the_centre_and_the_aspect(height, width):
 
 def test_colour_in_a_grey_dataset_is_refused_unless_asked_for():
     data = encode(np.full((8, 8, 3), (255, 0, 0), dtype=np.uint8))
-    with pytest.raises(WrongShape, match="expected grey images .* got mode RGB; pass --channels 1"):
+    with pytest.raises(
+        WrongShape, match=r"expected grey images .* got mode RGB; pass --channels 1"
+    ):
         decode(data, GREY)
     grey = decode(data, ImageShape(height=8, width=8, channels=1, to_grey=True))
     assert np.unique(grey).tolist() == [76]  # ITU-R 601 luma of red
@@ -148,31 +150,33 @@ def test_probe_finds_size_and_channels():
     assert probe([colour], size="auto", channels="1").to_grey
     wide = probe([grey], size="5x7", channels="3")
     assert (wide.dims, wide.resize, wide.nbytes) == ((5, 7, 3), True, 105)
-    deep = encode((pixels(1).astype(np.uint16) << 8))
+    deep = encode(pixels(1).astype(np.uint16) << 8)
     assert probe([deep], size="auto", channels="auto").channels == 1
 
 
 def test_probe_needs_one_readable_image():
-    with pytest.raises(BadData, match="expected images that Pillow can read, got none"):
+    with pytest.raises(BadData, match=r"expected images that Pillow can read, got none"):
         probe([None, b"", b"text"], size="auto", channels="auto")
 
 
 def test_probe_holds_one_decoded_image_at_a_time(monkeypatch):
-    alive = []
+    opened, most = [], 0
+    really_open = Image.open
 
-    class Counted(io.BytesIO):
-        def __init__(self, data):
-            super().__init__(data)
-            alive.append(self)
+    def remember(file):
+        image = really_open(file)
+        opened.append(weakref.ref(image))
+        return image
 
-    import tracemalloc
+    def images():
+        nonlocal most
+        for seed in range(10):
+            yield encode(pixels(seed))
+            most = max(most, sum(image() is not None for image in opened))
 
-    data = encode(pixels(0, 600, 600, 3), "png", compress_level=0)
-    tracemalloc.start()
-    probe((data for _ in range(20)), size="auto", channels="auto")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 4 * len(data)
+    monkeypatch.setattr(Image, "open", remember)
+    assert probe(images(), size="auto", channels="auto").channels == 1
+    assert 1 <= most <= 2
 
 
 def test_sizes_are_read():
@@ -183,5 +187,5 @@ def test_sizes_are_read():
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-8", "8x", "8x8x8", "8.5", "big", "²", "8 x 8"])
 def test_other_sizes_are_no_sizes(text):
-    with pytest.raises(BadData, match="--image-size: expected HxW in pixels, got"):
+    with pytest.raises(BadData, match=r"--image-size: expected HxW in pixels, got"):
         parse_size(text)

@@ -46,7 +46,6 @@ def test_models_may_come_in_any_order():
 
 
 def test_a_share_of_exactly_nine_tenths_counts():
-    """0.9 * 70 exceeds 63 in some binary arithmetic; 63 of 70 is 90 % all the same."""
     for models in (10, 20, 30, 70, 110):
         right = np.ones((1 + models, 1), dtype=bool)
         right[1 : 1 + models // 10] = False

@@ -185,6 +185,25 @@ def test_undecodable_images_are_counted_and_not_shown(tmp_path):
     assert [ends["ranked"] for ends in of_test["grids"]["agr"]] == [11, 11]
 
 
+def test_each_metric_shows_the_images_it_was_made_of(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    old = {"train": shapes(12, 2, seed=1), "test": shapes(12, 2, seed=2)}
+    new = {**old, "test": shapes(14, 2, seed=3)}  # the same ids, other images
+    versions = write_dataset(storage, "shapes", old, ["round", "square"])
+    publish_scores(storage, "shapes", versions, old)
+    versions = write_dataset(storage, "shapes", new, ["round", "square"])
+    publish_scores(storage, "shapes", versions, new, TEXTS[:1], night=2)
+    report = build(take_snapshot(storage.uri), TEXTS)
+    of_test = payload(report)["splits"]["test"]
+    for metric, examples in (("adv_l2", new), ("agr", old)):
+        for row in (r for ends in of_test["grids"][metric] for r in ends["outlying"]):
+            example_id = of_test["examples"][row["example"]]["id"]
+            data = base64.b64decode(payload(report)["images"][row["image"]])
+            got = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+            np.testing.assert_array_equal(got, examples["test"].images[example_id - 12][..., 0])
+    assert np.isfinite(report.splits[1].correlations).all()  # over the twelve that both rank
+
+
 def test_what_users_call_their_classes_and_files_is_text(tmp_path):
     evil = "</script><script>alert(1)</script>"
     examples = {

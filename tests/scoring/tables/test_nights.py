@@ -58,7 +58,8 @@ def test_a_night_cut_short_between_its_tables_is_completed(storage, monkeypatch)
     assert (len(store.runs()), len(store.nights())) == (1, 1)
 
 
-def test_processes_recording_the_same_night_leave_it_once(storage):
+def test_processes_recording_the_same_night_leave_it_once(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
     barrier = SPAWN.Barrier(2)
     processes = [SPAWN.Process(target=append_at, args=(storage.uri, barrier)) for _ in range(2)]
     for process in processes:

@@ -1,8 +1,10 @@
 import gc
 import multiprocessing
 import signal
+import threading
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import duckdb
@@ -226,6 +228,17 @@ def test_history_is_kept_for_a_year(local):
     assert nights(local, version=1) == {"conf night-1": 30}
 
 
+def test_a_long_history_is_read_through_its_checkpoints(local):
+    """delta-rs writes one every 100 commits; paths with encoded names must survive it."""
+    for i in range(1, 121):
+        publish(local, [part(dataset="a b/100%", key=f"k{i}", n=1)])
+    assert "00000000000000000099.checkpoint.parquet" in local.names("tables/scores/_delta_log")
+    assert len(open_table(local, "scores").file_uris()) == 1
+    (now,), (then,) = published(local).values(), published(local, version=7).values()
+    assert (now.key, then.key) == ("k120", "k7")
+    assert len(open_table(local, "scores").history()) == 121
+
+
 def test_vacuum_takes_replaced_files_and_orphans_but_nothing_that_stands(local):
     publish(local, [part()])
     publish(local, [part(key="k2", night=2)])
@@ -276,6 +289,20 @@ def at_once(uri, jobs):
     for process in processes:
         process.join()
     return got
+
+
+def test_jobs_that_find_no_table_create_it_once(storage):
+    for table in ("one", "two", "three"):
+        barrier = threading.Barrier(6)
+
+        def create(name=table, barrier=barrier):
+            barrier.wait()
+            delta.ensure_table(storage, name, SCORES)
+
+        with ThreadPoolExecutor(6) as pool:
+            for done in [pool.submit(create) for _ in range(6)]:
+                done.result()
+        assert open_table(storage, table).version() == 0
 
 
 def test_processes_publishing_the_same_leave_it_once(storage):

@@ -53,6 +53,23 @@ def test_scores_come_by_partition_label_and_column(storage):
     assert got.equals(want)
 
 
+def check_reading(uri):
+    publish(Storage(uri), PARTS)
+    store = Store(uri)
+    got = store.sql("select split, metric, count(*) as n from scores group by all order by n")
+    want = [("train", "conf", 12), ("test", "agr", 20), ("test", "conf", 30)]
+    assert [tuple(row.values()) for row in got.to_pylist()] == want
+    assert len(store.scores(metric="agr")) == 20
+
+
+def test_the_folders_above_a_store_mean_nothing(store_uri):
+    check_reading(f"{store_uri}/it's/metric=adv/split=train")
+
+
+def test_a_folder_may_look_like_a_pattern(tmp_path):
+    check_reading(str(tmp_path / "[1] *?{a,b}"))
+
+
 def test_only_the_partitions_asked_for_are_read(local, store):
     """With the files of all others gone, the rest can still be read."""
     for file in open_table(local, "scores").file_uris():

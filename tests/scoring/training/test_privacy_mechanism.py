@@ -78,4 +78,4 @@ def test_poisson_batches_hold_each_row_independently():
 
 def test_a_budget_out_of_reach_is_refused():
     with pytest.raises(UserError, match="--epsilon: expected a budget that 100 steps can keep"):
-        least_noise(Privacy(epsilon=1e-3, delta=1e-5, accountant="rdp"), 0.5, 100)
+        least_noise(Privacy(epsilon=1e-3, delta=1e-5, accountant="rdp"), 0.4, 100)

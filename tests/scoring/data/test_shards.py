@@ -1,0 +1,152 @@
+import hashlib
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from image_files import encode, grey_pngs, pixels, write_parquet
+from ingest_here import ingest, look, missing, parquet
+
+from scoring.data.images import ImageShape
+from scoring.data.shards import read_columns, read_images, read_shard, write_shard
+from scoring.data.sources import Layout, Piece, Rows
+from scoring.errors import BadData
+from scoring.storage import Storage
+
+LAYOUT = Layout(classes=("ant", "bee"), shape=ImageShape(height=8, width=8, channels=1))
+PIECE = Piece(file="a.parquet", start=40, rows=3, fingerprint="")
+ROWS = {"labels": [1, None, "ant"], "names": ["x", None, "z"]}
+
+
+@pytest.fixture
+def storage(store_uri):
+    return Storage(store_uri)
+
+
+@pytest.fixture
+def local(tmp_path):
+    return Storage(str(tmp_path / "store"))
+
+
+def write(storage, first_id=7, layout=LAYOUT, **rows):
+    rows = {**ROWS, "encoded": [*grey_pngs(2), b"text"], **rows}
+    return write_shard(storage, "mine", layout, PIECE, Rows(**rows), first_id)
+
+
+def test_a_shard_of_files_comes_back(storage):
+    record = write(storage)
+    assert (record.first_id, record.rows, record.undecodable, record.trainable) == (7, 3, 1, 1)
+    shard = read_shard(storage, "mine", record, LAYOUT.shape)
+    assert shard.ids.tolist() == [7, 8, 9]
+    assert shard.labels.tolist() == [1, -1, 0]
+    assert shard.decodable.tolist() == [True, True, False]
+    assert np.array_equal(shard.images[1, ..., 0], pixels(1))
+    assert not shard.images[2].any()
+    columns = read_columns(storage, "mine", record, ("name", "label"))
+    assert columns.to_pydict() == {"name": ["x", None, "z"], "label": [1, None, 0]}
+    assert list(read_images(storage, "mine", record, LAYOUT.shape, np.array([8, 9]))) == [8]
+
+
+def test_a_shard_of_pixels_comes_back(storage):
+    images = np.stack([pixels(i, 5, 7, 3) for i in range(3)])
+    layout = Layout(classes=("ant", "bee"), shape=ImageShape(height=5, width=7, channels=3))
+    record = write(storage, layout=layout, encoded=None, pixels=images)
+    assert (record.undecodable, record.trainable) == (0, 2)
+    shard = read_shard(storage, "mine", record, layout.shape)
+    assert np.array_equal(shard.images, images)
+    found = read_images(storage, "mine", record, layout.shape, np.array([9, 7, 100]))
+    assert sorted(found) == [7, 9]
+    assert np.array_equal(found[9], images[2])
+
+
+CHANGES = {
+    "an example id": {"first_id": 8},
+    "a label": {"labels": [0, None, "ant"]},
+    "a label that became unknown": {"labels": [None, None, "ant"]},
+    "a name": {"names": ["y", None, "z"]},
+    "a name that went": {"names": [None, None, "z"]},
+    "one byte": {"encoded": [*grey_pngs(2), b"texT"]},
+    "where one image ends": {"encoded": [grey_pngs(1)[0] + b"t", grey_pngs(2)[1], b"ext"]},
+    "the order": {"encoded": [*grey_pngs(2)[::-1], b"text"]},
+    "the shape": {
+        "layout": Layout(
+            classes=("ant", "bee"), shape=ImageShape(height=8, width=8, channels=1, resize=True)
+        )
+    },
+}
+
+
+def test_content_is_the_hash_of_what_a_shard_says(local):
+    contents = {name: write(local, **change).content for name, change in CHANGES.items()}
+    contents["nothing"] = write(local).content
+    assert len(set(contents.values())) == len(CHANGES) + 1
+    assert write(local).content == contents["nothing"]
+    by_name = write(local, labels=["bee", None, 0])
+    assert by_name.content == contents["nothing"]
+
+
+def test_content_never_changes_from_version_to_version(local):
+    """Written down once: another hash would make every published table new."""
+    record = write(local, encoded=[b"a", None, b""])
+    empty = hashlib.sha256(b"\1" + b"\0" * 7 + b"a" + b"\0" * 16).hexdigest()
+    shape = {"channels": 1, "height": 8, "resize": False, "to_grey": False, "width": 8}
+    said = [7, [1, -1, 0], ["x", None, "z"], "file", shape, empty]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    assert record.content == hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def test_a_shard_that_is_there_is_not_written_again(local, monkeypatch):
+    record = write(local)
+    monkeypatch.setattr(Storage, "write", lambda *_: pytest.fail("wrote again"))
+    assert write(local) == record
+
+
+@pytest.mark.parametrize("label", [2, -1, "cat", "1"])
+def test_labels_out_of_range_name_their_row(local, label):
+    with pytest.raises(
+        BadData, match=r"a.parquet row 42: expected a label among .* 2 classes, got"
+    ):
+        write(local, labels=[0, 1, label])
+    assert local.names("") == set()
+
+
+def test_an_image_of_another_size_names_its_row(local):
+    files = [*grey_pngs(2), encode(pixels(0, 8, 9))]
+    with pytest.raises(BadData, match=r"a.parquet row 42: expected images of 8x8 .* --image-size"):
+        write(local, encoded=files)
+    assert local.names("") == set()
+
+
+WRITERS = {
+    "small groups": {"row_group_size": 2},
+    "zstd": {"compression": "zstd"},
+    "none": {"compression": "none"},
+    "no dictionaries": {"use_dictionary": False},
+    "version 1": {"version": "1.0", "data_page_version": "1.0"},
+    "other types": {"label_type": "int8", "image_type": "large_binary"},
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_another_writer_of_the_same_rows_is_the_same_version(tmp_path, local, writer):
+    def save(**options):
+        for split, rows in (("train", 9), ("test", 3)):
+            files, labels = grey_pngs(rows), [i % 2 for i in range(rows)]
+            write_parquet(tmp_path / f"{split}.parquet", files, labels, **options)
+
+    source = parquet(str(tmp_path / "train.parquet"), str(tmp_path / "test.parquet"))
+    save()
+    before = ingest(source, local)
+    files = local.names("datasets/mine/shards")
+    save(**WRITERS[writer])
+    assert len(missing(look(source, local))) == 4  # the bytes may have changed, so they are read
+    after = ingest(source, local)
+    assert {s: v.version for s, v in after.items()} == {s: v.version for s, v in before.items()}
+    assert local.names("datasets/mine/shards") == files
+
+
+def test_shards_are_plain_parquet(local):
+    record = write(local)
+    table = pq.read_table(f"{local.uri}/{record.path('mine')}")
+    assert table.column_names == ["example_id", "label", "name", "image"]
+    assert table["image"].to_pylist() == [*grey_pngs(2), b"text"]
