@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from itertools import dropwhile, takewhile
 from typing import TypeVar
 
 import tyro
@@ -69,11 +70,14 @@ def parse_flags(
 
 
 def _unboxed(box: str) -> str:
-    """The first paragraph inside a box of tyro's, and the flag it takes for the one meant."""
+    """The first paragraph below a box's title, and the flag that tyro takes for the one meant."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    rows = [line.strip("│| ") for line in plain.splitlines()[1:]]
-    ends = (i for i, row in enumerate(rows) if not row.strip("─-+╰╯"))
-    said = " ".join(rows[: next(ends, len(rows))])
-    hint = "Perhaps you meant:"
+    rows = [line.strip("│ ") for line in plain.splitlines()[1:]]
+    said = " ".join(takewhile(lambda row: not _is_rule(row), dropwhile(_is_rule, rows)))
     said = said.removeprefix("Error parsing ").rstrip(".")
+    hint = "Perhaps you meant:"
     return f"{said}; perhaps you meant {rows[rows.index(hint) + 1]}" if hint in rows else said
+
+
+def _is_rule(row: str) -> bool:
+    return not row.strip("─-╰╯")

@@ -13,7 +13,7 @@ from scoring.errors import BadData
 from scoring.fleet import Fleet, Hardware, build_fleet, preset
 from scoring.imports import Imported, read_manifest, with_imports
 from scoring.keys import SPLITS, Split, digest
-from scoring.nets import check_net, has_batch_norm
+from scoring.nets import build, check_net, has_batch_norm
 from scoring.runs import Run, identify
 from scoring.spec import NetSpec, RunSpec, Signal
 from scoring.storage import Storage
@@ -98,6 +98,7 @@ def choose_models(
         _check_layout(seen, layout)
         rows = seen.rows
     net = NetSpec(name=net_name)
+    build(net, shape=layout.shape.dims, classes=len(layout.classes))  # refuses what cannot fit
     hardware = _hardware(flags, net, before)
     group_norm = has_batch_norm(net, shape=layout.shape.dims, classes=len(layout.classes))
     fleet = build_fleet(

@@ -59,7 +59,9 @@ def find(package: ModuleType) -> dict[str, MetricSpec]:
 
 def markdown_table() -> str:
     """The published metrics as the README shows them."""
-    head = "| metric | what it is | unit | prototypical | folds | passes an example and run | source |"
+    head = (
+        "| metric | what it is | unit | prototypical | folds | passes an example and run | source |"
+    )
     lines = [head, "|---|---|---|---|---|---|---|"]
     for name, spec in metrics().items():
         cost = spec.passes(spec.config())

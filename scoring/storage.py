@@ -88,7 +88,9 @@ class Storage:
             BadStore: in one line, without credentials.
         """
         if not self._local and not self.uri.startswith("s3://"):
-            raise BadStore(f"--store: expected a local path or s3://bucket/prefix, got {self.uri!r}")
+            raise BadStore(
+                f"--store: expected a local path or s3://bucket/prefix, got {self.uri!r}"
+            )
         try:
             if self._local:
                 _check_folder(Path(self._root), writable=writable)
@@ -128,6 +130,10 @@ class Storage:
         """Several artefacts, read in parallel, in the order asked."""
         with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
             return list(pool.map(self.read, paths))
+
+    def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
+        """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
+        return self._fs.open(self._full(path), "rb", cache_type="none")
 
     def write(self, path: str, data: bytes) -> None:
         """Write the artefact so that it appears whole or not at all."""

@@ -15,7 +15,8 @@ from scoring.data.files import SourceFile
 from scoring.errors import BadData
 from scoring.storage import filesystem
 
-_BATCH_ROWS = 256
+_BATCH_ROWS = 1024
+_BATCH_BYTES = 4 << 20
 _READ_BYTES = 8 << 20  # of a column at a time, however large its row group
 
 
@@ -99,7 +100,7 @@ class RowReader:
         if not first <= self._at <= start:
             groups = range(group, self._file.metadata.num_row_groups)
             self._batches = self._file.iter_batches(
-                _BATCH_ROWS, row_groups=groups, columns=self._columns
+                _batch_rows(self._file.metadata), row_groups=groups, columns=self._columns
             )
             self._rest, self._at = None, first
         for _ in self._advance(start - self._at):
@@ -125,6 +126,14 @@ class RowReader:
             self._at += len(part)
             rows -= len(part)
             yield part
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """As many rows as make a batch of a few megabytes."""
+    groups = range(metadata.num_row_groups)
+    size: int = sum(metadata.row_group(group).total_byte_size for group in groups)
+    rows: int = metadata.num_rows
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))
 
 
 @lru_cache(maxsize=1)

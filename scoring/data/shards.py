@@ -25,6 +25,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _ENCODING = b"encoding"
+_GROUP_ROWS = 250  # what a reader of one image has to read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,10 @@ def write_shard(
         schema=_SCHEMA.with_metadata({_ENCODING: encoding.encode()}),
     )
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
+    # No image comes twice, so a dictionary of them is work for nothing.
+    pq.write_table(
+        table, buffer, compression="zstd", row_group_size=_GROUP_ROWS, use_dictionary=["label"]
+    )
     storage.write(record.path(dataset), buffer.getvalue())
     return record
 
@@ -134,9 +138,9 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Image
 def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
-    """Some of `example_id`, `label`, `name` and `image` (as stored) of a shard."""
-    data = pa.BufferReader(storage.read(record.path(dataset)))
-    return pq.read_table(data, columns=list(columns))
+    """Some of `example_id`, `label` and `name` of a shard; its images stay where they are."""
+    with storage.open(record.path(dataset)) as file:
+        return pq.ParquetFile(file).read(list(columns))
 
 
 def read_images(
@@ -147,7 +151,12 @@ def read_images(
     ids: npt.NDArray[np.int64],
 ) -> dict[int, Pixels]:
     """Decode some images of a shard: id to [H, W, D] uint8, without those that do not decode."""
-    table = read_columns(storage, dataset, record, ("example_id", "image"))
+    with storage.open(record.path(dataset)) as file:
+        parquet = pq.ParquetFile(file)
+        groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+        holding = np.searchsorted(np.cumsum(groups), ids - record.first_id, side="right")
+        wanted = sorted({int(group) for group in holding if group < len(groups)})
+        table = parquet.read_row_groups(wanted, columns=["example_id", "image"])
     table = table.filter(np.isin(table["example_id"].to_numpy(), ids))
     found = zip(table["example_id"].to_pylist(), _decoded(table, shape), strict=True)
     return {example_id: image for example_id, image in found if image is not None}

@@ -98,21 +98,21 @@ def _pair_terms(v: Reals, space: Floats) -> Floats:
     spare = groups * _GROUP - models
     scale = np.maximum(v.max(axis=1), np.finfo(v.dtype).tiny)
     members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / (2 scale), filled up with zeros
-    members[:, :models] = np.maximum(v / scale[:, None], v.dtype.type(_FLOOR)) / 2
+    np.maximum(v / (2 * scale[:, None]), v.dtype.type(_FLOOR / 2), out=members[:, :models])
     products = space.view(v.dtype)
     products = products[: products.size // (groups * models) * groups * models]
     products = products.reshape(-1, groups, models)
     terms = np.empty(len(v))
     for first in range(0, len(v), len(products)):
         block = members[first : first + len(products)]
-        half = block[:, :models]
+        half, full = block[:, :models], 2 * block[:, :models]
         factors = _coefficients(block.reshape(-1, groups, _GROUP)), _powers(half)
         logs = np.matmul(*factors, out=products[: len(block)])  # [b, G, M]
         np.log(logs, out=logs)
-        inner = np.vecmat(np.ones(groups, v.dtype), logs)  # [b, M]: sum over groups
-        # Every spare member is 0: it multiplied a product by v_i / 2.
-        own = models * np.log(2 * half) + spare * np.log(half)
-        terms[first : first + len(block)] = np.vecdot(2 * half, own - inner)
+        difference = models * np.log(full) - np.vecmat(np.ones(groups, v.dtype), logs)  # [b, M]
+        if spare:  # every spare member is 0: it multiplied a product by v_i / 2
+            difference += spare * np.log(half)
+        terms[first : first + len(block)] = np.vecdot(full, difference)
     terms *= scale / models**2
     return terms
 

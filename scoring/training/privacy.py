@@ -22,7 +22,15 @@ from scoring.spec import Privacy, Recipe
 
 _SHARPNESS = 0.01  # of epsilon: accuracy of the accountant and of the search for the least noise
 _SHARPEST = 1e-3  # absolute: PRV's memory grows as its inverse
-_RDP_ORDERS = (*(1 + tenths / 10 for tenths in range(1, 110)), *range(12, 64), 64, 96, 128, 256, 512)
+_RDP_ORDERS = (
+    *(1 + tenths / 10 for tenths in range(1, 110)),
+    *range(12, 64),
+    64,
+    96,
+    128,
+    256,
+    512,
+)
 """Opacus' own, and larger ones: without them no noise reaches epsilon 0.1."""
 
 

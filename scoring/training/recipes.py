@@ -51,7 +51,7 @@ def finetuned(base: Recipe) -> Recipe:
         learning_rate=base.learning_rate / 10,
         learning_rate_decay=0.0,
         milestones=(),
-        until_flat=0.01,
+        until_flat=0.02,
     )
 
 
@@ -63,7 +63,7 @@ def private(base: Recipe) -> Recipe:
     return replace(
         base,
         optimizer="sgd",
-        learning_rate=0.25,
+        learning_rate=0.15,
         momentum=0.9,
         weight_decay=0.0,
         learning_rate_decay=0.0,

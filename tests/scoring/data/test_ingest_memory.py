@@ -56,7 +56,9 @@ def test_a_few_shards_are_in_memory_at_once(tmp_path):
     noise = [random.integers(0, 256, (SIDE, SIDE), dtype=np.uint8) for _ in range(50)]
     files = [encode(image, "bmp") for image in noise]
     schema = pa.schema([("image", pa.binary()), ("label", pa.int64())])
-    with pq.ParquetWriter(tmp_path / "train.parquet", schema, use_dictionary=False) as writer:
+    # Arrow looks at a page's size every so many rows only; a page cannot be read in part.
+    options = {"use_dictionary": False, "write_batch_size": 16}
+    with pq.ParquetWriter(tmp_path / "train.parquet", schema, **options) as writer:
         columns = {"image": [files[i % 50] for i in range(ROWS)], "label": [0, 1] * (ROWS // 2)}
         writer.write_table(pa.table(columns, schema), row_group_size=ROWS)
     test = write_parquet(tmp_path / "test.parquet", files[:2], [0, 1])
@@ -70,7 +72,7 @@ def test_a_few_shards_are_in_memory_at_once(tmp_path):
     assert done.returncode == 0, done.stderr
     shards, ingested, loaded, mapped = json.loads(done.stdout)
     assert (shards, mapped) == (ROWS // SHARD, PIXELS)
-    # A shard as images, as a table and as a file, and columns read 8 MB ahead: about 50 MB.
-    assert ingested < 90 * MB, f"{ingested / MB:.0f} MB to ingest"
+    # A shard as images, as a table and as a file, and columns read 8 MB ahead: about 60 MB.
+    assert ingested < 110 * MB, f"{ingested / MB:.0f} MB to ingest"
     # The map's own pages are the result; beside them one shard, as a file and decoded.
     assert loaded - mapped < 40 * MB, f"{(loaded - mapped) / MB:.0f} MB beside the result"

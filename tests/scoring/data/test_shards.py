@@ -59,6 +59,43 @@ def test_a_shard_of_pixels_comes_back(storage):
     assert np.array_equal(found[9], images[2])
 
 
+def test_a_few_images_or_columns_cost_little(local, monkeypatch):
+    """Names and labels of ImageNet must not cost reading ImageNet."""
+    rows, side = 1000, 64
+    images = np.stack([pixels(i, side, side) for i in range(rows)])[..., None]
+    layout = Layout(classes=("ant",), shape=ImageShape(height=side, width=side, channels=1))
+    piece = Piece(file="a", start=0, rows=rows, fingerprint="")
+    labels, names = [0] * rows, [str(i) for i in range(rows)]
+    given = Rows(labels=labels, names=names, pixels=images)
+    record = write_shard(local, "mine", layout, piece, given, 5000)
+
+    read = 0
+    really_open = Storage.open
+
+    def count(self, path):
+        file = really_open(self, path)
+        really_read = file.read
+
+        def counted(*size):
+            nonlocal read
+            data = really_read(*size)
+            read += len(data)
+            return data
+
+        file.read = counted
+        return file
+
+    monkeypatch.setattr(Storage, "open", count)
+    found = read_images(local, "mine", record, layout.shape, np.array([5003, 5999, 6000, 4999]))
+    assert sorted(found) == [5003, 5999]
+    assert np.array_equal(found[5999], images[999])
+    assert images.nbytes / 4 < read < images.nbytes * 0.6  # two of four row groups
+    read = 0
+    table = read_columns(local, "mine", record, ("example_id", "label", "name"))
+    assert table["name"].to_pylist() == names
+    assert 0 < read < images.nbytes / 50
+
+
 CHANGES = {
     "an example id": {"first_id": 8},
     "a label": {"labels": [0, None, "ant"]},
