@@ -29,7 +29,7 @@ class DataFlags:
     name: str = ""
     """What to call the dataset in the store; default: --dataset, or the file's or folder's name."""
     train: str = ""
-    """parquet: file, folder or glob of the training split, local or s3://."""
+    """parquet: file, folder (not those below it) or glob of the training split, local or s3://."""
     test: str = ""
     """parquet: file, folder or glob of the test split."""
     image_column: str = "image"
@@ -72,7 +72,7 @@ class DataFlags:
             raise UserError("--class-names: expected every name once, got one twice")
         if self.name and not re.fullmatch(r"\w[\w .-]*", self.name):
             raise UserError(
-                f"--name: expected letters, digits, spaces, '.', '_' and '-', got {self.name!r}"
+                f"--name: expected letters, digits and any of ' ._-', got {self.name!r}"
             )
 
     def limit(self, split: Split) -> int | None:
@@ -85,14 +85,15 @@ class DataFlags:
         Raises:
             UserError: unknown dataset, what it needs is missing, or a flag that it does not heed.
         """
-        source = self._open()
-        for name, datasets in _HEEDED_BY.items():
-            if self.dataset not in datasets and getattr(self, name) != getattr(DataFlags, name):
+        opened = self._open()
+        for datasets, names in _HEEDED_BY.items():
+            given = [name for name in names if getattr(self, name) != getattr(DataFlags, name)]
+            if given and self.dataset not in datasets:
                 raise UserError(
-                    f"--{name.replace('_', '-')}: expected with --dataset "
+                    f"--{given[0].replace('_', '-')}: expected with --dataset "
                     f"{' or '.join(datasets)}, got --dataset {self.dataset}"
                 )
-        return source
+        return opened
 
     def _open(self) -> Source:
         if self.dataset == "parquet":
@@ -130,14 +131,8 @@ class DataFlags:
 
 
 _HEEDED_BY = {
-    "train": ("parquet",),
-    "test": ("parquet",),
-    "image_column": ("parquet",),
-    "label_column": ("parquet",),
-    "id_column": ("parquet",),
-    "class_names": ("parquet",),
-    "image_size": ("image_folder", "parquet"),
-    "channels": ("image_folder", "parquet"),
+    ("parquet",): ("train", "test", "image_column", "label_column", "id_column", "class_names"),
+    ("image_folder", "parquet"): ("image_size", "channels"),
 }
 
 
@@ -167,11 +162,7 @@ class FleetFlags:
     """CPU threads a run, default 1; part of a run's identity, since sums round differently."""
 
     def check(self) -> None:
-        """Refuse what no training can be given.
-
-        Raises:
-            UserError: naming the flag.
-        """
+        """Raise a `UserError` that names the flag where no training can be given its value."""
         if self.threads is not None and self.threads <= 0:
             raise UserError(f"--threads: expected a number above 0, got {self.threads}")
 
@@ -205,8 +196,7 @@ class MachineFlags:
         """
         for name, value in vars(self).items():
             if isinstance(value, int | float) and not 0 < value < math.inf:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag}: expected a number above 0, got {value}")
+                raise UserError(f"--{name.replace('_', '-')}: expected a number > 0, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +243,7 @@ def _stem(uri: str) -> str:
     """The last part of a URI that says something."""
     for part in reversed(uri.partition("://")[2].split("/") if "://" in uri else uri.split("/")):
         fixed = re.split(r"[*?\[]", part)[0].removesuffix(".parquet")
-        if name := re.sub(r"[^\w.-]+", "-", fixed).strip("._-"):
+        name = re.sub(r"[^\w.-]+", "-", fixed).strip("._-")
+        if name and name not in {"train", "test", "data"}:
             return name
     return "dataset"

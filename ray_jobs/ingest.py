@@ -5,12 +5,13 @@ protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/p
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import tyro
 
 from ray_jobs.cluster import cluster
-from ray_jobs.console import default_store, run_job
+from ray_jobs.console import default_store, parse_flags, run_job
 from ray_jobs.flags import DataFlags, MachineFlags, NightFlags
 from ray_jobs.make_shards import ingest
 from ray_jobs.request import check, survey_splits
@@ -28,16 +29,12 @@ class IngestFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Bring a dataset into the store; returns the exit code."""
-    flags = tyro.cli(
-        IngestFlags,
-        args=list(sys.argv[1:] if argv is None else argv),
-        prog="protoscore ingest",
-        description=__doc__,
-    )
+    flags = parse_flags(IngestFlags, argv, "protoscore ingest", __doc__)
     night = NightFlags(store=flags.store, data=flags.data, machine=flags.machine)
     asked = check(night, {}, writable=True)
     surveys = survey_splits(asked)
-    with cluster(flags.machine.address, flags.machine.cpus):
+    missing = any(found.missing for found in surveys.values())
+    with cluster(flags.machine.address, flags.machine.cpus) if missing else nullcontext():
         versions = ingest(asked.source, asked.storage, surveys, flags.data.max_corrupt)
     for split, version in versions.items():
         print(

@@ -11,7 +11,7 @@ from ray_jobs.models import Models, choose_models
 from ray_jobs.request import Request, survey_splits
 from scoring.data.ingest import PlannedShard, Survey, assemble
 from scoring.data.versions import DatasetVersion
-from scoring.errors import IncompleteError, PublishedDiffers
+from scoring.errors import BadData, IncompleteError, PublishedDiffers
 from scoring.keys import SPLITS, Split, digest
 from scoring.prediction import PREDICTED
 from scoring.runs import Run, finished
@@ -125,6 +125,7 @@ def plan_night(asked: Request) -> Plan:
     )
     work = _shard_work(asked, surveys, models)
     runs = models.named_runs(_signals(asked))
+    _refuse_untrainable(versions, runs)
     done = finished(asked.storage, [run.key for run in runs if run.key])
     return Plan(
         asked=asked,
@@ -137,6 +138,15 @@ def plan_night(asked: Request) -> Plan:
         work=work,
         partitions=_partitions(asked, models, versions, work, seen),
     )
+
+
+def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:
+    for split, version in versions.items():
+        if not version.trainable and any(split in run.spec.splits() for run in runs):
+            raise BadData(
+                f"{version.name}: expected {split} rows with a label and a readable image to train "
+                "on, got none"
+            )
 
 
 def without(night: Plan, failed: Sequence[Run]) -> Request:

@@ -49,6 +49,10 @@ class Progress:
         elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
             self._print()
 
+    def note(self, line: str) -> None:
+        """Say something without breaking the bar."""
+        tqdm.write(f"{self._stage}: {line}", file=sys.stderr)
+
     def _print(self) -> None:
         self._printed = time.monotonic()
         seconds = self._printed - self._started

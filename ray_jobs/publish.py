@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from ray_jobs.plan import PartitionPlan, Plan, ShardWork
+from scoring.data.files import in_parallel
 from scoring.data.shards import ShardRecord, read_columns
 from scoring.errors import IncompleteError
+from scoring.keys import SPLITS, Split
 from scoring.prediction import PREDICTED
 from scoring.ranking import Floats, Ints, rank
 from scoring.runs import load_records
@@ -72,65 +74,89 @@ def record_nights(storage: Storage, dataset: str) -> None:
         append_night(storage, _times(record["night"]), [_times(row) for row in record["runs"]])
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Examples:
+    """What all partitions of a split share: N rows in shard order."""
+
+    work: Sequence[ShardWork]
+    ids: Ints
+    names: pa.Array
+    labels: Ints
+    predicted: Ints
+
+
 def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifest, pa.Table]]:
     """Manifest and rows of each changed partition, one in memory at a time."""
-    for partition in plan.to_publish:
-        work = [w for w in plan.work if w.split == partition.split]
-        version = plan.versions[partition.split]
-        manifest = Manifest(
-            partition=partition.partition,
-            key=partition.key,
-            night_id=night.night_id,
-            planned_at=night.started.isoformat(),
-            settings={**partition.settings, **plan.models.hardware_settings()},
-            dataset_version=version.version,
-            trained_on={str(s): version for s, version in plan.models.trained_on.items()},
-            runs=tuple(run.key for run in partition.runs),
-            rows=version.rows,
-        )
-        yield manifest, _rows(plan, storage, partition, work)
+    for split in SPLITS:
+        changed = [partition for partition in plan.to_publish if partition.split == split]
+        examples = _examples(plan, storage, split) if changed else None
+        for partition in changed:
+            assert examples is not None
+            manifest = _manifest(plan, night, partition)
+            yield manifest, _rows(storage, partition, examples, manifest.dataset_version)
+
+
+def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
+    version = plan.versions[partition.split]
+    return Manifest(
+        partition=partition.partition,
+        key=partition.key,
+        night_id=night.night_id,
+        planned_at=night.started.isoformat(),
+        settings={**partition.settings, **plan.models.hardware_settings()},
+        dataset_version=version.version,
+        trained_on={str(split): key for split, key in plan.models.trained_on.items()},
+        runs=tuple(run.key for run in partition.runs),
+        rows=version.rows,
+    )
+
+
+def _examples(plan: Plan, storage: Storage, split: Split) -> _Examples:
+    work = [item for item in plan.work if item.split == split]
+    dataset = plan.asked.source.name
+    table = pa.concat_tables(
+        in_parallel(lambda item: read_columns(storage, dataset, _record(item), _COLUMNS), work)
+    )
+    predicted = _staged(storage, work, PREDICTED.name, table["example_id"].to_numpy())
+    return _Examples(
+        work=work,
+        ids=table["example_id"].to_numpy(),
+        names=table["name"].combine_chunks(),
+        labels=table["label"].fill_null(-1).to_numpy().astype(np.int64),
+        predicted=np.nan_to_num(_floats(predicted["value"]), nan=-1).astype(np.int64),
+    )
 
 
 def _rows(
-    plan: Plan, storage: Storage, partition: PartitionPlan, work: Sequence[ShardWork]
+    storage: Storage, partition: PartitionPlan, examples: _Examples, dataset_version: str
 ) -> pa.Table:
     """The ranked rows of one partition."""
-    metric = partition.spec
-    examples = pa.concat_tables(
-        read_columns(storage, plan.asked.source.name, _record(item), _COLUMNS) for item in work
-    )
-    scores = _staged(storage, work, metric.name)
-    predicted = _staged(storage, work, PREDICTED.name)
-    ids: Ints = examples["example_id"].to_numpy()
-    for table in (scores, predicted):
-        if not np.array_equal(table["example_id"].to_numpy(), ids):
-            raise IncompleteError(f"{partition.partition}: expected the dataset's ids in staging")
-    label = examples["label"].fill_null(-1).to_numpy().astype(np.int64)
+    metric, work = partition.spec, examples.work
+    scores = _staged(storage, work, metric.name, examples.ids)
     value = _floats(scores["value"])
     status = np.asarray(scores["status"].fill_null("").to_pylist(), dtype=np.str_)
     tiebreak = scores["tiebreak"]
     ranks = rank(
         value=value,
-        label=label,
-        example_id=ids,
+        label=examples.labels,
+        example_id=examples.ids,
         direction=metric.prototypical,
         status=status,
         tiebreak=None if tiebreak.null_count == len(tiebreak) else _floats(tiebreak, 0.0),
     )
-    keys = {w.shard.first_id: w.key(metric.name) for w in work}
     return score_rows(
-        example_id=ids,
-        name=examples["name"].combine_chunks(),
-        label=label,
-        predicted=np.nan_to_num(_floats(predicted["value"]), nan=-1).astype(np.int64),
+        example_id=examples.ids,
+        name=examples.names,
+        label=examples.labels,
+        predicted=examples.predicted,
         value=value,
         spread=_floats(scores["spread"]),
         status=status,
         ranks=ranks,
         scored_at=scores["scored_at"].combine_chunks(),
-        dataset_version=plan.versions[partition.split].version,
+        dataset_version=dataset_version,
         score_key=pa.concat_arrays(
-            pa.repeat(pa.scalar(keys[w.shard.first_id]), _record(w).rows) for w in work
+            pa.repeat(pa.scalar(item.key(metric.name)), _record(item).rows) for item in work
         ),
     )
 
@@ -140,8 +166,16 @@ def _record(work: ShardWork) -> ShardRecord:
     return work.shard.record
 
 
-def _staged(storage: Storage, work: Sequence[ShardWork], metric: str) -> pa.Table:
-    return read_scores(storage, [staged_path(metric, w.key(metric)) for w in work])
+def _staged(storage: Storage, work: Sequence[ShardWork], metric: str, ids: Ints) -> pa.Table:
+    """What is staged of a metric, row for row as the dataset has it.
+
+    Raises:
+        IncompleteError: the ids are not the dataset's.
+    """
+    table = read_scores(storage, [staged_path(metric, item.key(metric)) for item in work])
+    if not np.array_equal(table["example_id"].to_numpy(), ids):
+        raise IncompleteError(f"{metric}: expected the dataset's ids in staging, got others")
+    return table
 
 
 def _floats(column: pa.ChunkedArray, missing: float = np.nan) -> Floats:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
-
-from ray_jobs.console import default_store, run_job
+from ray_jobs.console import default_store, parse_flags, run_job
 from scoring.errors import UserError
 from scoring.report import MetricText, build, render, take_snapshot
 
@@ -29,7 +27,7 @@ class ReportFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the page; returns the exit code."""
-    flags = tyro.cli(ReportFlags, args=argv, prog="protoscore report")
+    flags = parse_flags(ReportFlags, argv, "protoscore report")
     output = Path(flags.output).expanduser().absolute()
     if output.is_dir() or not output.parent.is_dir():
         raise UserError(f"--output: expected a file in a folder that exists, got {flags.output!r}")

@@ -18,6 +18,7 @@ from ray_jobs.cluster import total
 from ray_jobs.progress import Progress
 from ray_jobs.training_data import TrainingData, share_training_data
 from scoring.data.versions import DatasetVersion
+from scoring.errors import ProtoscoreError
 from scoring.keys import Split
 from scoring.runs import Run, finished, train_run
 from scoring.spec import RunSpec
@@ -105,19 +106,26 @@ class FleetTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train the next run of the pack; a failing one does not stop the others."""
-        count, self._already = self._already, 0
+        """Train the next run of the pack; a failing one does not stop the others.
+
+        What went wrong by chance is raised at the end, and Tune tries the pack again. A net that
+        cannot be trained so, or a loss that diverges, would fail again and is only reported.
+        """
+        trained, self._already = self._already, 0
+        hopeless = ""
         if self._left:
             run = self._left.pop(0)
             try:
                 train_run(self._job.storage, run, self._job.versions, self._job.data.sets())
-                count += 1
+                trained += 1
+            except ProtoscoreError as error:
+                hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
                 _log.exception("run failed: %s", run.spec.label)
                 self._failed.append(f"{run.spec.label}: {error}")
         if not self._left and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": count, "done": not self._left}
+        return {"trained": trained, "hopeless": hopeless, "done": not self._left}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: finished runs are in the store."""
@@ -138,8 +146,10 @@ class _Report(Callback):
         result: dict[str, Any],
         **info: object,
     ) -> None:
-        """Count what the trial has just trained."""
+        """Count what the trial has just trained, or say what it could not."""
         self._progress.advance(int(result.get("trained", 0)))
+        if result.get("hopeless"):
+            self._progress.note(f"run failed: {result['hopeless']}")
 
 
 def pack(runs: Sequence[Run], rows: Mapping[Split, int], slots: int) -> list[tuple[Run, ...]]:

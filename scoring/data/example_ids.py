@@ -9,6 +9,7 @@ from bisect import bisect, insort
 from collections.abc import Mapping, Sequence
 
 from scoring.data.sources import Piece
+from scoring.errors import BadData
 
 Ranges = Mapping[str, tuple[int, int]]
 """Source piece (`file@start`) to its (first example id, rows)."""
@@ -46,6 +47,22 @@ def allot(pieces: Sequence[Piece], seen: Sequence[Ranges]) -> dict[str, tuple[in
         allotted[name] = (first, piece.rows)
     vanished = {name: max(found) for name, found in known.items() if name not in allotted}
     return {**vanished, **allotted}
+
+
+def check_cut(shard_rows: int, seen: Sequence[Ranges]) -> None:
+    """Refuse to cut files otherwise than before, which would give their rows other ids.
+
+    Raises:
+        BadData: naming the shard size that moves no id.
+    """
+    known = [(name, rows) for ranges in seen for name, (_, rows) in ranges.items()]
+    for name, rows in known:
+        if int(name.rpartition("@")[2]) % shard_rows or rows > shard_rows:
+            before = max(rows for _, rows in known)
+            raise BadData(
+                f"--shard-rows: expected {before}, as this dataset was cut before, got "
+                f"{shard_rows}; another cut moves ids, so it wants another --name"
+            )
 
 
 def _is_free(taken: Sequence[tuple[int, int]], first: int, stop: int) -> bool:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from scoring.data.example_ids import Ranges, allot, piece_id
+from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
 from scoring.data.images import ImageShape
 from scoring.data.shards import ShardRecord, write_shard
 from scoring.data.sources import Layout, Piece, Source
@@ -69,7 +69,9 @@ def survey(
     receipts = storage.names(f"datasets/{source.name}/receipts")
 
     def compare(split: Split) -> Survey:
-        ranges = allot(pieces[split], [v.ranges for v in all_versions(storage, source.name, split)])
+        seen = [version.ranges for version in all_versions(storage, source.name, split)]
+        check_cut(source.shard_rows, seen)
+        ranges = allot(pieces[split], seen)
         wanted = [
             (piece, _receipt(source, split, piece, ranges, layout))
             for piece in _first(pieces[split], limit(split))

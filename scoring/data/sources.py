@@ -60,6 +60,10 @@ class Source(Protocol):
     def local(self) -> bool:
         """Its files are on the driver's own disk, so its pieces are read there."""
 
+    @property
+    def shard_rows(self) -> int:
+        """Rows a piece, the last one of a file aside."""
+
     def pieces(self, split: Split) -> list[Piece]:
         """All pieces of a split, in row order.
 

@@ -114,7 +114,7 @@ def _hooked(model: nn.Module, max_grad_norm: float) -> Any:  # noqa: ANN401
 
 def _convolution_norms(
     layer: nn.Conv2d, activations: list[Tensor], backprops: Tensor
-) -> dict[nn.Parameter, Tensor]:
+) -> dict[Tensor, Tensor]:
     """Norms [N] of the examples' gradients of a convolution's weight and bias.
 
     From the gradients themselves or, where positions are few and channels many, from two Gram
@@ -142,7 +142,7 @@ def _convolution_norms(
     inputs, positions = patches.shape[1:]
     if positions * (inputs + layer.out_channels) < inputs * layer.out_channels:
         squares = (patches.mT @ patches).mul_(back.mT @ back).sum((1, 2)).clamp_(min=0)
-        norms = {layer.weight: squares.sqrt()}
+        norms: dict[Tensor, Tensor] = {layer.weight: squares.sqrt()}
     else:
         norms = {layer.weight: (back @ patches.mT).flatten(1).norm(dim=1)}
     if layer.bias is not None:

@@ -59,6 +59,7 @@ def private(base: Recipe) -> Recipe:
     """`base` for DP-SGD: SGD with momentum on larger batches, for as many epochs.
 
     No stopping rule that looks at the data, and no regularisation: noise and clipping do that.
+    More steps on small sets would cost the low epsilons more than they give the high ones.
     """
     return replace(
         base,
@@ -69,7 +70,7 @@ def private(base: Recipe) -> Recipe:
         learning_rate_decay=0.0,
         milestones=(),
         until_flat=0.0,
-        min_steps=0,
+        min_steps=120,
         batch_rows=256,
         dropout=0.0,
     )

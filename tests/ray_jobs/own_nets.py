@@ -1,5 +1,6 @@
 """Nets as a user would bring them, by `module:factory`."""
 
+import torch
 from torch import nn
 
 
@@ -13,3 +14,21 @@ def with_batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(128, classes),
     )
+
+
+class Scale(nn.Module):
+    """A layer that DP-SGD has no per-example gradients for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images * self.scale
+
+
+def not_private(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A net that trains, but not with DP-SGD."""
+    height, width, channels = shape
+    pixels = height * width * channels
+    return nn.Sequential(nn.Flatten(), Scale(), nn.Linear(pixels, classes))

@@ -86,9 +86,9 @@ FLAGS = {
     "max corrupt": ("--max-corrupt 5", "--max-corrupt: expected a share in [0, 1], got 5.0"),
     "image size": ("--image-size 8by8", "--image-size: expected HxW in pixels, got '8by8'"),
     "threads": ("--threads 0", "--threads: expected a number above 0, got 0"),
-    "cpus": ("--cpus -2", "--cpus: expected a number above 0, got -2"),
-    "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number above 0, got inf"),
-    "name": ("--name ../mine", "--name: expected letters, digits, spaces, '.', '_' and '-', got"),
+    "cpus": ("--cpus -2", "--cpus: expected a number > 0, got -2"),
+    "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number > 0, got inf"),
+    "name": ("--name ../mine", "--name: expected letters, digits and any of ' ._-', got '../m"),
     "choice": (
         "--models nosuch",
         "invalid choice 'nosuch' for argument '--models'. Expected one of",

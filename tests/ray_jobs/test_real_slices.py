@@ -123,3 +123,16 @@ def test_carlini_wagner_as_the_attack(rescore: Rescore, tmp_path: Path) -> None:
     assert table["value"].null_count == 0
     made = json.loads(next((tmp_path / "store" / "tables" / "manifests").iterdir()).read_text())
     assert made["settings"]["adv-l2.attack"] == "carlini_wagner"
+
+
+def test_runs_that_cannot_be_trained_cost_their_own_metrics(
+    rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--limit-train", "50", "--limit-test", "20", "--net", "own_nets:not_private")
+    assert rescore(*flags, "--metrics", "adv_linf", "priv") == 3
+    printed = capsys.readouterr()
+    assert "8 failed after retries (private train own_nets:not_private" in printed.err
+    assert "priv were not published" in printed.err
+    assert "Traceback" not in printed.err
+    published = Store(str(tmp_path / "store")).sql("select distinct metric from scores")
+    assert published["metric"].to_pylist() == ["adv_linf"]

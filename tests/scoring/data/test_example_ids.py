@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from scoring.data.example_ids import allot, piece_id
+from scoring.data.example_ids import allot, check_cut, piece_id
 from scoring.data.sources import cut
+from scoring.errors import BadData
 
 SHARD = 10
 
@@ -22,9 +23,13 @@ def nights(*states):
 
 def ids(ranges, files):
     """Row of a file -> example id, of what is there."""
+    return ids_of(pieces(files), ranges)
+
+
+def ids_of(cut_pieces, ranges):
     return {
         (piece.file, piece.start + row): ranges[piece_id(piece)][0] + row
-        for piece in pieces(files)
+        for piece in cut_pieces
         for row in range(piece.rows)
     }
 
@@ -88,6 +93,28 @@ def test_two_jobs_at_once_never_leave_two_rows_with_one_id():
     merged = allot(pieces(both), [base, one, other])
     assert merged == {"a@0": (0, 10), "b@0": (10, 10), "c@0": (20, 5)}
     assert allot(pieces(both), [other, merged, one, base]) == merged
+
+
+@pytest.mark.parametrize(
+    ("files", "fine", "refused"),
+    [
+        ({"a": 25}, [10], [5, 9, 11, 20, 25, 1000]),
+        ({"a": 20}, [10], [5, 20]),
+        ({"a": 7, "b": 4}, [7, 10, 1000], [1, 6]),
+    ],
+)
+def test_another_cut_is_refused_where_it_would_move_ids(files, fine, refused):
+    seen = nights(files)
+    before = ids(seen[0], files)
+    for size in fine:
+        check_cut(size, seen)
+        recut = [p for name, rows in files.items() for p in cut(name, rows, size, "")]
+        assert ids_of(recut, allot(recut, seen)) == before
+    for size in refused:
+        with pytest.raises(BadData, match=rf"--shard-rows: expected \d+, .* got {size}; .* --name"):
+            check_cut(size, seen)
+        recut = [p for name, rows in files.items() for p in cut(name, rows, size, "")]
+        assert ids_of(recut, allot(recut, seen)) != before
 
 
 def edit(random, files, names):

@@ -261,6 +261,16 @@ def test_the_same_command_with_other_columns_reads_anew(storage, save, source, t
     assert load_training_set(storage, second).labels.tolist() == [1, 1, 0, 0]
 
 
+def test_other_shards_of_a_dataset_that_is_there_are_refused(storage, source, save):
+    save({"a": 9})
+    ingest(source, storage)
+    other = parquet(source.train, source.test, shard_rows=5)
+    with pytest.raises(BadData, match=r"--shard-rows: expected 4, as this dataset was cut before"):
+        look(other, storage)
+    beside = parquet(source.train, source.test, shard_rows=5, name="beside")
+    assert [shard.rows for shard in ingest(beside, storage)["train"].shards] == [5, 4]
+
+
 def test_many_footers_are_read_side_by_side_and_once(storage, source, save, monkeypatch):
     save({name: 1 for name in "abcdefgh"})
     parquet_rows.footer.cache_clear()

@@ -94,8 +94,8 @@ def test_a_failed_read_leaves_no_wrong_place(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetFile, "iter_batches", fail_half_way)
         with pytest.raises(BadData, match=r"the disk is gone"):
-            rows.rows(0, 1000)
-    assert read(rows, 300, 3) == [300, 301, 302]
+            rows.rows(0, ROWS)
+    assert read(rows, 1100, 3) == [1100, 1101, 1102]
 
 
 def test_a_changed_file_gets_a_new_reader(path):

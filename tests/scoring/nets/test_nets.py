@@ -71,7 +71,8 @@ def test_checkpoints_hold_the_inner_net_alone():
     assert set(net.state_dict()) == {f"net.{name}" for name in net.net.state_dict()}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "googlenet"])
+@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
+@pytest.mark.parametrize("name", ["resnet18", "googlenet"])  # the second has auxiliary heads
 @pytest.mark.parametrize("depth", [1, 3])
 def test_torchvision_classifiers_by_name(name, depth):
     net = build(NetSpec(name=name), shape=(32, 32, depth), classes=5)

@@ -101,7 +101,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, capsys):
     with pytest.raises(UserError, match=r"evil\.pt: expected a checkpoint of tensors only"):
         load_user_weights(path, path.name)
     bare = tmp_path / "bare.pt"
-    bare.write_bytes(pickle.dumps(RunsCode()))
+    bare.write_bytes(pickle.dumps(RunsCode(), protocol=2))
     with pytest.raises(UserError, match=r"bare\.pt: expected"):
         load_user_weights(bare, bare.name)
     assert "never" not in capsys.readouterr().out

@@ -17,7 +17,7 @@ def with_bf16(monkeypatch):
     ("name", "width", "pays"),
     [
         ("paper_cnn", 1.0, True),
-        ("paper_cnn", 0.25, False),
+        ("paper_cnn", 0.125, False),
         ("small_cnn", 1.0, False),
         ("resnet18", 1.0, True),
         ("package.module:factory", 1.0, False),

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,6 +53,9 @@ def test_the_mechanism_of_a_recipe():
     assert (found.sample_rate, found.expected_rows, found.epoch_steps) == (0.256, 256.0, 4)
     assert found.spent(epochs=3) <= 1.0
     assert found.spent(epochs=1) < found.spent(epochs=3)
+    longer = mechanism(found.privacy, replace(recipe, min_steps=40), rows=1000)
+    assert longer.spent(epochs=10) <= 1.0
+    assert longer.noise_multiplier > found.noise_multiplier
     small = mechanism(Privacy(epsilon=1.0, delta=1e-5), recipe, rows=100)
     assert (small.sample_rate, small.expected_rows, small.epoch_steps) == (1.0, 100.0, 1)
 
