@@ -1,5 +1,6 @@
 """`protoscore <job>`: imports a job only when it is chosen, so that help and queries are quick."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ JOBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job that the first argument names; returns the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where `--net module:factory` looks, as under `python -m`
     if not args or args[0] in {"-h", "--help"}:
         print(_help())
         return 0

@@ -41,8 +41,8 @@ Probabilities = npt.NDArray[np.float32]
 Reals = npt.NDArray[np.floating[Any]]
 _GROUP = 4  # models whose logarithms are taken at once
 _FLOOR = 1e-9  # of a class's largest probability: its fourth power is a normal float32
-_ROWS_BYTES = 1 << 20  # of the probabilities that are reordered at once
-_PRODUCTS_BYTES = 2 << 20  # of products at once: hides the cost of NumPy's calls, spares the caches
+_ROWS_BYTES = 256 << 10  # of the probabilities that are reordered at once
+_PRODUCTS_BYTES = 1 << 20  # of products at once: hides the cost of NumPy's calls, spares the caches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +74,20 @@ def mean_jensen_shannon(probabilities: Sequence[Probabilities] | Probabilities) 
     space = np.empty(max(_PRODUCTS_BYTES // 8, models * _groups(models)))
     for first in range(0, rows, step):
         block = np.stack([p[first : first + step] for p in probabilities])  # [M, R, C]
-        by_class = np.ascontiguousarray(block.transpose(2, 1, 0))  # [C, R, M]
+        by_class = np.ascontiguousarray(block.transpose(1, 2, 0))  # [R, C, M]
         divergence[first : first + step] = _mean_of_block(by_class, space)
     return divergence
 
 
 def _mean_of_block(v: npt.NDArray[np.float32], space: Floats) -> Floats:
-    """[R] nats for v [C, R, M], which is overwritten."""
-    classes, rows, models = v.shape
-    largest = v.sum(axis=2).argmax(axis=0)
-    v[largest, np.arange(rows)] = v[0]  # the largest class leaves, the first takes its place
-    others = v[1:]
-    by_class = _pair_terms(others.reshape(-1, models), space).reshape(classes - 1, rows)
-    terms: Floats = by_class.sum(axis=0)
-    terms += _pair_terms(1 - others.sum(axis=0, dtype=np.float64), space)
+    """[R] nats for v [R, C, M], which is overwritten."""
+    largest = v.sum(axis=2).argmax(axis=1)
+    v[np.arange(len(v)), largest] = v[:, 0]  # the largest class leaves, the first takes its place
+    others = v[:, 1:]  # [R, C - 1, M]
+    rows, classes, models = others.shape
+    by_class = _pair_terms(others.reshape(-1, models), space).reshape(rows, classes)
+    terms: Floats = by_class.sum(axis=1)
+    terms += _pair_terms(1 - others.sum(axis=1, dtype=np.float64), space)
     return np.maximum(terms, 0.0)
 
 
@@ -99,22 +99,31 @@ def _pair_terms(v: Reals, space: Floats) -> Floats:
     scale = np.maximum(v.max(axis=1), np.finfo(v.dtype).tiny)
     members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / (2 scale), filled up with zeros
     np.maximum(v / (2 * scale[:, None]), v.dtype.type(_FLOOR / 2), out=members[:, :models])
-    products = space.view(v.dtype)
+    half = members[:, :models]
+    full = 2 * half
+    difference = models * np.log(full)
+    if spare:  # every spare member is 0: it multiplied a product by v_i / 2
+        difference += spare * np.log(half)
+    coefficients = _coefficients(members.reshape(-1, groups, _GROUP))
+    difference -= _log_products(coefficients, _powers(half), space)
+    terms: Floats = np.vecdot(full, difference).astype(np.float64) * scale / models**2
+    return terms
+
+
+def _log_products(left: Reals, right: Reals, space: Floats) -> Reals:
+    """[B, M]: sum over groups of the logarithms of left [B, G, 5] @ right [B, 5, M]."""
+    groups, models = left.shape[1], right.shape[2]
+    products = space.view(left.dtype)
     products = products[: products.size // (groups * models) * groups * models]
     products = products.reshape(-1, groups, models)
-    terms = np.empty(len(v))
-    for first in range(0, len(v), len(products)):
-        block = members[first : first + len(products)]
-        half, full = block[:, :models], 2 * block[:, :models]
-        factors = _coefficients(block.reshape(-1, groups, _GROUP)), _powers(half)
-        logs = np.matmul(*factors, out=products[: len(block)])  # [b, G, M]
+    ones = np.ones(groups, left.dtype)
+    total = np.empty((len(left), models), left.dtype)
+    for first in range(0, len(left), len(products)):
+        rows = slice(first, min(first + len(products), len(left)))
+        logs = np.matmul(left[rows], right[rows], out=products[: rows.stop - first])
         np.log(logs, out=logs)
-        difference = models * np.log(full) - np.vecmat(np.ones(groups, v.dtype), logs)  # [b, M]
-        if spare:  # every spare member is 0: it multiplied a product by v_i / 2
-            difference += spare * np.log(half)
-        terms[first : first + len(block)] = np.vecdot(full, difference)
-    terms *= scale / models**2
-    return terms
+        np.vecmat(ones, logs, out=total[rows])
+    return total
 
 
 def _groups(models: int) -> int:
