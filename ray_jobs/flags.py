@@ -145,7 +145,7 @@ class FleetFlags:
     net: str = ""
     """paper_cnn, small_cnn, mlp, resnetv2, a torchvision classifier, or package.module:factory."""
     recipe: str = ""
-    """quick, paper_mnist, paper_cifar or vog_cifar; default: what suits the fleet and images."""
+    """smoke, quick, paper_mnist, paper_cifar or vog_cifar; default: what suits fleet and images."""
     ensemble: Literal["subsets", "seeds"] = "subsets"
     """Members differ in capacity, training subset and seed, or in seed alone."""
     seed: int = 0

@@ -27,6 +27,8 @@ RECIPES: dict[str, Recipe] = {
         flip=True,
     ),
     "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
+    # To try the path, not the scores.
+    "smoke": Recipe(learning_rate=2e-3, batch_rows=64, epochs=1),
 }
 
 
@@ -70,7 +72,7 @@ def private(base: Recipe) -> Recipe:
         learning_rate_decay=0.0,
         milestones=(),
         until_flat=0.0,
-        min_steps=120,
+        min_steps=min(base.min_steps, 120),
         batch_rows=256,
         dropout=0.0,
     )

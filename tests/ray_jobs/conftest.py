@@ -18,9 +18,10 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def rescore(local_ray: None, tmp_path: Path) -> Callable[..., int]:
-    """Run `protoscore rescore`, by default on a fresh store; returns the exit code."""
+    """Run `protoscore rescore`, by default on a fresh store and with runs of one epoch."""
 
     def run(*flags: str, store: str | Path = tmp_path / "store") -> int:
-        return main(["rescore", "--store", str(store), *flags])
+        recipe = () if "--recipe" in flags else ("--recipe", "smoke")
+        return main(["rescore", "--store", str(store), *flags, *recipe])
 
     return run

