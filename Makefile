@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO_STORE ?= build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test bench lock clean
+.PHONY: help install demo check test slowtest bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ check: install ## Format, lint, types and import contracts
 
 test: install ## Run the tests
 	$(BIN)/pytest
+
+slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of source
+	$(BIN)/pytest -m slow
 
 bench: install ## Measure ratios against floors and peers; ONLY=name for one
 	$(BIN)/python -m benchmarks $(ONLY)

@@ -15,7 +15,7 @@ import pytest
 
 from scoring.tables import Store
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
 FLAGS = ("--limit-train", "400", "--limit-test", "200", "--shard-rows", "50")
 FLAGS += ("--recipe", "smoke", "--cpus", "2")
 COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"

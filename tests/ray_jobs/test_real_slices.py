@@ -14,7 +14,7 @@ from scoring.nets import build
 from scoring.spec import NetSpec
 from scoring.tables import Store
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 Rescore = Callable[..., int]
 
 

@@ -11,7 +11,7 @@ import pytest
 from scoring.registry import metrics
 from scoring.storage import delta_options
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(600)]
 
 
 def protoscore(*arguments: str) -> str:
