@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,11 +40,18 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
     if address:
         ray.init(address=address, **options)
     else:
+        os.environ["PYTHONPATH"] = _import_path()
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _import_path() -> str:
+    """Where this process finds a user's own nets, for workers to find them too."""
+    installed = (sys.prefix, sys.base_prefix)
+    return os.pathsep.join(p for p in sys.path if p and not p.startswith(installed))
 
 
 def _quiet() -> None:

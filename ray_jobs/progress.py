@@ -57,10 +57,10 @@ class Progress:
         self._printed = time.monotonic()
         seconds = self._printed - self._started
         rate = self._done / max(seconds, 1e-9)
-        left = (self._total - self._done) / max(rate, 1e-9)
+        left = _clock((self._total - self._done) / rate) if self._done else "?"
         print(
             f"{self._stage}: {self._done}/{self._total} {self._unit}s, {rate:.2f}/s, "
-            f"elapsed {_clock(seconds)}, ETA {_clock(left)}",
+            f"elapsed {_clock(seconds)}, ETA {left}",
             file=sys.stderr,
             flush=True,
         )
