@@ -17,11 +17,12 @@ def with_batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 
 class Scale(nn.Module):
-    """A layer that DP-SGD has no per-example gradients for."""
+    """A trainable layer with a buffer, which DP-SGD cannot keep apart by example."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1))
+        self.register_buffer("seen", torch.zeros(1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images * self.scale
@@ -30,5 +31,4 @@ class Scale(nn.Module):
 def not_private(shape: tuple[int, int, int], classes: int) -> nn.Module:
     """A net that trains, but not with DP-SGD."""
     height, width, channels = shape
-    pixels = height * width * channels
-    return nn.Sequential(nn.Flatten(), Scale(), nn.Linear(pixels, classes))
+    return nn.Sequential(nn.Flatten(), Scale(), nn.Linear(height * width * channels, classes))

@@ -74,7 +74,10 @@ FLAGS = {
     "metric": ("--metrics nosuch", "--metrics: expected one of adv_l2, adv_linf, adv_steps, agr"),
     "net": ("--net nosuch", "--net: expected one of a torchvision classifier, mlp"),
     "factory": ("--net no.such:net", "--net: expected an importable package.module:factory, got"),
-    "recipe": ("--recipe nosuch", "--recipe: expected one of paper_cifar, paper_mnist, quick, smoke, vog"),
+    "recipe": (
+        "--recipe nosuch",
+        "--recipe: expected one of paper_cifar, paper_mnist, quick, smoke, vog",
+    ),
     "fleet": ("--fleet nosuch", "--fleet: expected one of demo, paper, standard, got 'nosuch'"),
     "negative limit": (
         "--limit-train -1",
