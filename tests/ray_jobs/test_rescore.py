@@ -85,7 +85,7 @@ def test_an_appended_shard_costs_one_shard(
     assert rescore(*flags) == 0
     printed = capsys.readouterr().out
     assert "ingest   1 of 4 shards (3 reused)" in printed
-    assert "train    0 of 7 runs (7 reused)" in printed
+    assert "train    0 of 6 runs (6 reused)" in printed
     assert len(staged(tmp_path / "store") - files) == 2  # conf and the predicted class
     second = store.scores(metric="conf", split="train").to_pandas().set_index("example_id")
     assert sorted(second.index) == list(range(300))
