@@ -120,7 +120,10 @@ def test_carlini_wagner_as_the_attack(rescore: Rescore, tmp_path: Path) -> None:
     flags = ("--limit-train", "40", "--limit-test", "20", "--metrics", "adv_l2")
     assert rescore(*flags, "--adv-l2.attack", "carlini_wagner", "--adv-l2.steps", "50") == 0
     table = Store(str(tmp_path / "store")).scores(split="test")
-    assert table["value"].null_count == 0
+    # Fifty steps a round are few: what it misses must say so, and it must find most.
+    missed = [value is None for value in table["value"].to_pylist()]
+    assert [reason == "no_adversarial_found" for reason in table["status"].to_pylist()] == missed
+    assert sum(missed) <= 5
     made = json.loads(next((tmp_path / "store" / "tables" / "manifests").iterdir()).read_text())
     assert made["settings"]["adv-l2.attack"] == "carlini_wagner"
 
