@@ -80,16 +80,8 @@ def choose_models(
     Raises:
         UserError: unknown fleet, net or recipe; a fleet made for other classes or images.
     """
-    net_name, recipe_name = _names(flags, layout)
     imported = read_manifest(flags.import_runs, layout) if flags.import_runs else ()
-    settings = {
-        "fleet": flags.fleet,
-        "net": net_name,
-        "recipe": recipe_name,
-        "ensemble": flags.ensemble,
-        "seed": str(flags.seed),
-        "import-runs": digest([[run.spec, run.role] for run in imported]) if imported else "none",
-    }
+    settings = _settings(flags, layout, imported)
     before = _published_with(settings, published) if flags.models == "reuse" else None
     trained_on: dict[Split, str] = {split: v.version for split, v in versions.items()}
     if before:
@@ -97,14 +89,15 @@ def choose_models(
         seen = load_version(storage, name, "train", trained_on["train"])
         _check_layout(seen, layout)
         rows = seen.rows
-    net = NetSpec(name=net_name)
-    build(net, shape=layout.shape.dims, classes=len(layout.classes))  # refuses what cannot fit
+    net = NetSpec(name=settings["net"])
+    shape, classes = layout.shape.dims, len(layout.classes)
+    build(net, shape=shape, classes=classes)  # refuses what cannot fit
     hardware = _hardware(flags, net, before)
-    group_norm = has_batch_norm(net, shape=layout.shape.dims, classes=len(layout.classes))
+    group_norm = has_batch_norm(net, shape=shape, classes=classes)
     fleet = build_fleet(
         preset(flags.fleet),
         net=net,
-        recipe=recipe(recipe_name),
+        recipe=recipe(settings["recipe"]),
         hardware=hardware,
         seed=flags.seed,
         train_rows=rows,
@@ -120,6 +113,19 @@ def choose_models(
         imported=imported,
         group_norm=group_norm,
     )
+
+
+def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...]) -> dict[str, str]:
+    """What makes a fleet another one, with the defaults filled in."""
+    net_name, recipe_name = _names(flags, layout)
+    return {
+        "fleet": flags.fleet,
+        "net": net_name,
+        "recipe": recipe_name,
+        "ensemble": flags.ensemble,
+        "seed": str(flags.seed),
+        "import-runs": digest([[run.spec, run.role] for run in imported]) if imported else "none",
+    }
 
 
 def _names(flags: FleetFlags, layout: Layout) -> tuple[str, str]:

@@ -6,7 +6,7 @@ least that shows every measure.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from scoring.errors import UnknownName
@@ -123,58 +123,58 @@ def build_fleet(
             `seeds`: in seed alone (appendix B).
         group_norm: private runs need the net's GroupNorm form.
     """
-
-    def plain(split: Split, index: int) -> RunSpec:
-        return RunSpec(
-            kind="plain",
-            split=split,
-            net=net,
-            recipe=recipe,
-            seed=seed + index,
-            threads=hardware.threads,
-            dtype=hardware.dtype,
-            device=hardware.device,
-            keep_epochs=split == "train" and index == 0,
-        )
-
-    def member(index: int) -> RunSpec:
-        # Seeds of their own: member 0 must not be the base run again.
-        run = replace(plain("train", 1000 + index), keep_epochs=False)
-        if ensemble == "seeds":
-            return run
-        width = net.width * _WIDTHS[index % len(_WIDTHS)]
-        return replace(run, net=replace(net, width=width), subset=_SUBSET)
-
-    def pair(scored: Split, index: int) -> RunSpec:
-        holdout: Split = "test" if scored == "train" else "train"
-        parent = plain(scored, index)
-        return replace(
-            parent,
-            kind="finetuned",
-            split=holdout,
-            recipe=finetuned(recipe),
-            parent=parent,
-            keep_epochs=False,
-        )
-
-    def private_run(epsilon: float, index: int) -> RunSpec:
-        return replace(
-            plain("train", 2000 + index),
-            kind="private",
-            net=replace(net, group_norm=group_norm),
-            recipe=private(recipe),
-            privacy=Privacy(epsilon=epsilon, delta=delta_for(train_rows)),
-            dtype="float32",
-            keep_epochs=False,
-        )
-
+    base = RunSpec(
+        kind="plain", split="train", net=net, recipe=recipe, seed=seed, **asdict(hardware)
+    )
+    secret = replace(base, net=replace(net, group_norm=group_norm))
+    delta = delta_for(train_rows)
     return Fleet(
-        base=plain("train", 0),
-        ensemble=tuple(member(i) for i in range(size.ensemble)),
-        pairs={split: tuple(pair(split, i) for i in range(size.pairs)) for split in SPLITS},
+        base=_with_epochs(base),
+        ensemble=tuple(_member(base, i, ensemble) for i in range(size.ensemble)),
+        pairs={split: tuple(_pair(base, split, i) for i in range(size.pairs)) for split in SPLITS},
         private=tuple(
-            private_run(epsilon, i) for epsilon in size.epsilons for i in range(size.private_seeds)
+            _private(secret, i, Privacy(epsilon=epsilon, delta=delta))
+            for epsilon in size.epsilons
+            for i in range(size.private_seeds)
         ),
+    )
+
+
+def _with_epochs(base: RunSpec) -> RunSpec:
+    """The base run keeps its epochs' weights, for the metrics that watch it learn."""
+    return replace(base, keep_epochs=True)
+
+
+def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:
+    # Seeds of their own: member 0 must not be the base run again.
+    run = replace(base, seed=base.seed + 1000 + index)
+    if ensemble == "seeds":
+        return run
+    width = base.net.width * _WIDTHS[index % len(_WIDTHS)]
+    return replace(run, net=replace(base.net, width=width), subset=_SUBSET)
+
+
+def _pair(base: RunSpec, scored: Split, index: int) -> RunSpec:
+    """A run trained with the `scored` split, then on the other one; its parent is the first half.
+
+    The first training pair's parent is the base run itself.
+    """
+    holdout: Split = "test" if scored == "train" else "train"
+    run = replace(base, split=scored, seed=base.seed + index)
+    parent = _with_epochs(run) if run == base else run
+    return replace(
+        run, kind="finetuned", split=holdout, recipe=finetuned(base.recipe), parent=parent
+    )
+
+
+def _private(base: RunSpec, index: int, privacy: Privacy) -> RunSpec:
+    return replace(
+        base,
+        kind="private",
+        seed=base.seed + 2000 + index,
+        recipe=private(base.recipe),
+        privacy=privacy,
+        dtype="float32",
     )
 
 
