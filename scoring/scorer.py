@@ -14,6 +14,7 @@ from scoring.storage import Storage
 from scoring.tables.staging import staged_path, write_scores
 
 UNDECODABLE = "undecodable_image"
+NOT_FINITE = "not_finite"  # the models' outputs on this row are not numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +113,14 @@ class Scorer:
         def readable(column: Floats | None) -> Floats | None:
             return None if column is None else np.where(shard.decodable, column, np.nan)
 
-        status = "" if columns.status is None else columns.status
+        status = np.full(len(shard.ids), "") if columns.status is None else columns.status
+        finite = np.isfinite(columns.value)
+        status = np.where(~finite & (status == ""), NOT_FINITE, status)
         write_scores(
             self._storage,
             staged_path(task.assignment.metric, task.key),
             ids=shard.ids,
-            value=np.where(shard.decodable, columns.value, np.nan),
+            value=np.where(shard.decodable & finite, columns.value, np.nan),
             spread=readable(columns.spread),
             tiebreak=readable(columns.tiebreak),
             status=np.where(shard.decodable, status, UNDECODABLE),
