@@ -56,7 +56,7 @@ def test_colour_images_with_resnetv2(rescore: Rescore, tmp_path: Path, data_root
     flags += ("--train", str(data_root / "cifar10_train.parquet"))
     flags += ("--test", str(data_root / "cifar10_test.parquet"))
     flags += ("--limit-train", "64", "--limit-test", "32", "--net", "resnetv2")
-    assert rescore(*flags, "--metrics", "adv_linf") == 0
+    assert rescore(*flags, "--metrics", "adv_linf", "--batch-rows", "32") == 0
     store = Store(str(tmp_path / "store"))
     table = store.scores(split="train").to_pandas()
     assert sorted(table["example_id"]) == list(range(64))
@@ -80,7 +80,7 @@ def test_a_private_fleet_for_a_users_net_with_batchnorm(
 
 def test_a_torchvision_net_by_name(rescore: Rescore, tmp_path: Path) -> None:
     flags = ("--limit-train", "20", "--limit-test", "10", "--net", "mobilenet_v3_small")
-    assert rescore(*flags, "--metrics", "adv_linf") == 0
+    assert rescore(*flags, "--metrics", "adv_linf", "--batch-rows", "10") == 0
     store = Store(str(tmp_path / "store"))
     assert set(store.runs()["net"].to_pylist()) == {"mobilenet_v3_small"}
 
