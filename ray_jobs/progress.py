@@ -1,13 +1,44 @@
-"""Progress of a stage: one live bar in a terminal, plain lines with rate and ETA in a log."""
+"""Progress of a stage: one live bar in a terminal, plain lines with rate and ETA in a log.
+
+Whoever else wants to know (the job's record in the store, its metrics) observes.
+"""
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """How far a stage has come."""
+
+    name: str
+    unit: str
+    done: int
+    total: int
+    eta_s: float | None
+    """Seconds it still needs at the rate so far; None while nothing is done."""
+
+
+_observers: list[Callable[[Stage], None]] = []
+
+
+@contextmanager
+def observing(observer: Callable[[Stage], None]) -> Iterator[None]:
+    """Tell `observer` of every stage that starts or advances."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
 
 
 class Progress:
@@ -27,6 +58,7 @@ class Progress:
             self._bar = tqdm(total=self._total, desc=self._stage, unit=self._unit, leave=True)
         else:
             print(f"{self._stage}: {self._total} {self._unit}s", file=sys.stderr, flush=True)
+        self._tell()
         return self
 
     def __exit__(
@@ -44,6 +76,7 @@ class Progress:
     def advance(self, units: int = 1) -> None:
         """Count `units` as done."""
         self._done += units
+        self._tell()
         if self._bar is not None:
             self._bar.update(units)
         elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
@@ -56,17 +89,33 @@ class Progress:
     def _print(self) -> None:
         self._printed = time.monotonic()
         seconds = self._printed - self._started
-        rate = self._done / max(seconds, 1e-9)
-        left = _clock((self._total - self._done) / rate) if self._done else "?"
+        eta_s = self._eta_s()
         print(
-            f"{self._stage}: {self._done}/{self._total} {self._unit}s, {rate:.2f}/s, "
-            f"elapsed {_clock(seconds)}, ETA {left}",
+            f"{self._stage}: {self._done}/{self._total} {self._unit}s, "
+            f"{self._done / max(seconds, 1e-9):.2f}/s, "
+            f"elapsed {clock(seconds)}, ETA {'?' if eta_s is None else clock(eta_s)}",
             file=sys.stderr,
             flush=True,
         )
 
+    def _tell(self) -> None:
+        stage = Stage(
+            name=self._stage,
+            unit=self._unit,
+            done=self._done,
+            total=self._total,
+            eta_s=self._eta_s(),
+        )
+        for observer in _observers:
+            observer(stage)
 
-def _clock(seconds: float) -> str:
+    def _eta_s(self) -> float | None:
+        seconds = time.monotonic() - self._started
+        return seconds / self._done * (self._total - self._done) if self._done else None
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -8,7 +8,8 @@
     │   └── PublishedDiffers     would replace a published partition made with other settings
     ├── PartlyPublished          exit code 3: some metrics were published, others lack their runs
     ├── IncompleteError          exit code 4: runs or rows are missing; nothing was published
-    └── TrainingDiverged         a run's loss is no longer a number
+    ├── TrainingDiverged         a run's loss is no longer a number
+    └── OutOfTime                the hours that the job was given are over; what is made stays
 
 Every message is one line that says "expected X, got Y" and names the flag, file or column.
 """
@@ -61,3 +62,7 @@ class IncompleteError(ProtoscoreError):
 
 class TrainingDiverged(ProtoscoreError):
     """A run's training loss became infinite or NaN; the message names the run."""
+
+
+class OutOfTime(ProtoscoreError):
+    """The job's hours are over; all that was made is kept for the next one."""

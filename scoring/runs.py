@@ -4,7 +4,9 @@
 """
 
 import json
+import math
 import platform
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,14 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from scoring.data.training_set import TrainingSet
+from scoring.errors import OutOfTime
 from scoring.keys import Split, digest, jsonable
 from scoring.nets import Fitted, build, net_source
 from scoring.spec import NetSpec, RunSpec
 from scoring.storage import Storage
-from scoring.training.checkpoints import from_bytes, to_bytes
-from scoring.training.loop import LOOP_VERSION, Trained, train
+from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
+from scoring.training.loop import LOOP_VERSION, Trained, Training, train
 
 _EVALUATION_ROWS = 1000
+_KEEP_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,11 @@ def record_path(key: str) -> str:
     return f"runs/{key}/run.json"
 
 
+def _unfinished_path(key: str) -> str:
+    """Where a run that is not finished keeps how far it got."""
+    return f"runs/{key}/training.safetensors"
+
+
 def finished(storage: Storage, keys: Iterable[str]) -> set[str]:
     """Those of `keys` whose run is finished."""
     there = storage.existing(record_path(key) for key in keys)
@@ -104,32 +113,58 @@ def train_run(
     run: Run,
     versions: Mapping[Split, str],
     data: Mapping[Split, TrainingSet],
+    *,
+    until: float = math.inf,
 ) -> RunRecord:
-    """Train one run from its spec, and write it.
+    """Train one run from its spec, and write it; go on where an earlier process was cut short.
 
     Args:
         storage: the store; a fine-tuned run's parent is read from it.
         run: what to train.
         versions: dataset version of each split, as `identify` was given.
         data: both splits, decoded; the one it does not train on measures its accuracy.
+        until: time (seconds since the epoch) after which no further training epoch is begun.
+
+    Raises:
+        OutOfTime: that time has come; how far training got is kept.
     """
     spec = run.spec
-
-    def keep(epoch: int, weights: Mapping[str, Tensor], loss: float) -> None:
-        if spec.keep_epochs:
-            path = f"runs/{run.key}/checkpoints/epoch-{epoch:04d}.safetensors"
-            storage.write(path, to_bytes(weights))
-
     if spec.kind == "imported":
         weights = from_bytes(storage.read(f"imports/{spec.weights}.safetensors"))
         trained = None
     else:
-        start = _weights(storage, run.parent) if run.parent else None
-        trained = train(spec, data[spec.split], start=start, on_epoch=keep)
+        trained = _train(storage, run, data[spec.split], until)
         weights = trained.weights
     record = _record(run, versions, data, weights, trained)
     write_run(storage, record, weights)
+    storage.delete(_unfinished_path(run.key))
     return record
+
+
+def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
+    """Train, keeping how far it got once a minute: a lost machine costs little more."""
+    unfinished = _unfinished_path(run.key)
+    kept_at = time.monotonic()
+
+    def after_epoch(training: Training) -> None:
+        nonlocal kept_at
+        if run.spec.keep_epochs:
+            name = f"epoch-{len(training.losses):04d}.safetensors"
+            storage.write(f"runs/{run.key}/checkpoints/{name}", to_bytes(training.weights))
+        out_of_time = time.time() >= until
+        if out_of_time or time.monotonic() - kept_at > _KEEP_S:
+            storage.write(unfinished, exact_bytes(training.save()))
+            kept_at = time.monotonic()
+        if out_of_time:
+            raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
+
+    return train(
+        run.spec,
+        data,
+        start=_weights(storage, run.parent) if run.parent else None,
+        on_epoch=after_epoch,
+        resume=from_bytes(storage.read(unfinished)) if storage.exists(unfinished) else None,
+    )
 
 
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:

@@ -131,6 +131,18 @@ class Storage:
         with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
             return list(pool.map(self.read, paths))
 
+    def read_existing(self, paths: Iterable[str]) -> list[bytes]:
+        """Those of several artefacts that are there, in the order asked."""
+
+        def read(path: str) -> bytes | None:
+            try:
+                return self.read(path)
+            except FileNotFoundError:
+                return None
+
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+            return [data for data in pool.map(read, paths) if data is not None]
+
     def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
         """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
         return self._fs.open(self._full(path), "rb", cache_type="none")

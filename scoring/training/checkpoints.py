@@ -34,8 +34,13 @@ def to_bytes(weights: Mapping[str, Tensor]) -> bytes:
     return safetensors.save({name: _plain(value) for name, value in weights.items()})
 
 
+def exact_bytes(state: Mapping[str, Tensor]) -> bytes:
+    """Serialise contiguous tensors as they are, whatever their type."""
+    return safetensors.save(dict(state))
+
+
 def from_bytes(data: bytes) -> dict[str, Tensor]:
-    """Weights that `to_bytes` wrote."""
+    """Tensors that `to_bytes` or `exact_bytes` wrote."""
     return safetensors.load(data)
 
 

@@ -7,7 +7,7 @@ generators stay as they were. (Another processor model may round differently.)
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
-from scoring.nets import Fitted, build
-from scoring.spec import RunSpec
+from scoring.nets import build
+from scoring.spec import Recipe, RunSpec
 from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
 from scoring.training.checkpoints import snapshot
 from scoring.training.precision import pays_bfloat16
@@ -28,15 +28,16 @@ from scoring.training.reproducible import (
     reproducible,
     seed_default_generators,
 )
+from scoring.training.standing import State, Training
 from scoring.training.steps import Seen, Step, learning_rate, optimizer_for, plain_step
 
-__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "pays_bfloat16", "train"]
+__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "pays_bfloat16", "train"]
 
 LOOP_VERSION = 1
 """Raise it whenever the weights that a spec gives change: it is part of every run's key."""
 
-OnEpoch = Callable[[int, Mapping[str, Tensor], float], None]
-"""(epoch from 1, weights after it, its mean training loss)."""
+OnEpoch = Callable[[Training], None]
+"""Called with the training as an epoch has left it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,9 @@ def train(
     spec: RunSpec,
     data: TrainingSet,
     *,
-    start: Mapping[str, Tensor] | None = None,
+    start: State | None = None,
     on_epoch: OnEpoch | None = None,
+    resume: State | None = None,
 ) -> Trained:
     """Train the run that `spec` describes.
 
@@ -74,7 +76,9 @@ def train(
         spec: a plain, fine-tuned or private run.
         data: the rows of `spec.split`; never copied as a whole, may be read-only.
         start: weights of the inner net to continue from; a fine-tuned run needs them.
-        on_epoch: called after every epoch with a copy of the weights.
+        on_epoch: called after every epoch; what it raises ends the training.
+        resume: what `Training.save` gave in an earlier process; the weights come out as
+            if there had been no break.
 
     Raises:
         UserError: the net or the privacy does not suit the data.
@@ -86,17 +90,27 @@ def train(
     rows = subset_rows(len(data), spec.subset, spec.seed)
     private = _mechanism(spec, len(rows))
     with reproducible(spec.threads, spec.device):
-        model = _model(spec, data, start)
-        losses, accuracy = _epochs(spec, data, rows, model, private, on_epoch)
+        training = _training(spec, data, start)
+        if resume is not None:
+            training.load(resume)
+        before = training.seconds
+
+        def after_epoch(training: Training) -> None:
+            training.seconds = before + time.perf_counter() - began
+            if on_epoch is not None:
+                on_epoch(training)
+
+        _epochs(spec, data, rows, training, private, after_epoch)
+    epochs = len(training.losses)
     return Trained(
-        weights=snapshot(model.net),
-        losses=losses,
-        accuracy=accuracy,
-        epsilon=private.spent(len(losses)) if private else None,
+        weights=snapshot(training.model.net),
+        losses=tuple(training.losses),
+        accuracy=training.accuracy,
+        epsilon=private.spent(epochs) if private else None,
         noise_multiplier=private.noise_multiplier if private else None,
         rows=len(rows),
-        epochs=len(losses),
-        seconds=time.perf_counter() - began,
+        epochs=epochs,
+        seconds=before + time.perf_counter() - began,
     )
 
 
@@ -108,53 +122,59 @@ def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:
     return mechanism(spec.privacy, spec.recipe, rows)
 
 
-def _model(spec: RunSpec, data: TrainingSet, start: Mapping[str, Tensor] | None) -> Fitted:
-    """The net as training starts from it, in channels-last layout, ready for dropout."""
+def _training(spec: RunSpec, data: TrainingSet, start: State | None) -> Training:
+    """The training before its first epoch, the net in channels-last layout."""
     seed_default_generators(derived_seed(spec.seed, "initialisation"), spec.device)
     model = build(spec.net, shape=data.shape, classes=data.classes, dropout=spec.recipe.dropout)
     if start is not None:
         model.net.load_state_dict(dict(start))
     model.to(device=spec.device).to(memory_format=torch.channels_last)
     seed_default_generators(derived_seed(spec.seed, "dropout"), spec.device)
-    return model
+    streams = {purpose: generator(spec.seed, purpose) for purpose in ("order", "augmentation")}
+    if spec.kind == "private":
+        streams["noise"] = generator(spec.seed, "noise", spec.device)
+    return Training(
+        model=model,
+        optimizer=optimizer_for(model, spec.recipe),
+        streams=streams,
+        device=spec.device,
+    )
 
 
 def _epochs(
     spec: RunSpec,
     data: TrainingSet,
     rows: Tensor,
-    model: Fitted,
+    training: Training,
     private: Mechanism | None,
-    on_epoch: OnEpoch | None,
-) -> tuple[tuple[float, ...], float]:
-    """Train `model` in place; the mean loss of every epoch and the accuracy of the last."""
-    recipe = spec.recipe
+    after_epoch: Callable[[Training], None],
+) -> None:
+    """Train in place, from where `training` stands until the recipe is done."""
+    recipe, streams = spec.recipe, training.streams
     gather = gatherer(data, torch.device(spec.device))
-    order, changes = generator(spec.seed, "order"), generator(spec.seed, "augmentation")
-    optimizer = optimizer_for(model, recipe)
-    step = _step(spec, model, optimizer, private)
-    losses: list[float] = []
-    accuracy, steps = math.nan, 0
-    for epoch in range(1, recipe.epochs_for(len(rows)) + 1):
+    step = _step(spec, training, private)
+    while not _done(training.losses, recipe, len(rows)):
+        epoch = len(training.losses) + 1
         seen: list[Seen] = []
         count = 0
-        for batch in _draw(spec, rows, private, order):
-            optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch, steps)
+        for batch in _draw(spec, rows, private, streams["order"]):
+            rate = learning_rate(recipe, epoch, training.steps)
+            training.optimizer.param_groups[0]["lr"] = rate
             images, labels = gather(batch)
-            seen.append(step(pixels(augmented(images, recipe, changes)), labels))
+            seen.append(step(pixels(augmented(images, recipe, streams["augmentation"])), labels))
             count += len(batch)
-            steps += 1
-        loss, accuracy = _means(seen, count)
+            training.steps += 1
+        loss, training.accuracy = _means(seen, count)
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"{spec.label}: expected a finite training loss, got {loss} in epoch {epoch}"
             )
-        losses.append(loss)
-        if on_epoch is not None:
-            on_epoch(epoch, snapshot(model.net), loss)
-        if _flat(losses, recipe.until_flat):
-            break
-    return tuple(losses), accuracy
+        training.losses.append(loss)
+        after_epoch(training)
+
+
+def _done(losses: Sequence[float], recipe: Recipe, rows: int) -> bool:
+    return len(losses) >= recipe.epochs_for(rows) or _flat(losses, recipe.until_flat)
 
 
 def _draw(
@@ -166,9 +186,8 @@ def _draw(
     return shuffled(rows, spec.recipe.batch_rows, stream)
 
 
-def _step(
-    spec: RunSpec, model: Fitted, optimizer: torch.optim.Optimizer, private: Mechanism | None
-) -> Step:
+def _step(spec: RunSpec, training: Training, private: Mechanism | None) -> Step:
+    model, optimizer = training.model, training.optimizer
     if private is None:
         return plain_step(model, optimizer, bfloat16=spec.dtype == "bfloat16")
     return private_step(
@@ -177,7 +196,7 @@ def _step(
         noise_multiplier=private.noise_multiplier,
         max_grad_norm=private.privacy.max_grad_norm,
         expected_rows=private.expected_rows,
-        stream=generator(spec.seed, "noise", spec.device),
+        stream=training.streams["noise"],
     )
 
 
