@@ -10,6 +10,8 @@ from scoring.runs import Run
 from scoring.spec import Signal
 from scoring.tables.publish import Outcome
 
+OUT_OF_TIME = "--max-hours: the time was over"
+
 
 def plan(night: Plan) -> str:
     """The plan as a table: what there is to do, and what it will cost."""
@@ -80,15 +82,20 @@ def outcome(night: Plan, result: Outcome) -> str:
     return "\n".join(lines)
 
 
-def failure(night: Plan, made: Plan, failed: Sequence[Run]) -> str:
-    """What was left out and why."""
+def missing_runs(night: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
+    """Why runs are missing after training."""
+    if out_of_time:
+        trained = len(night.runs) - len(missing)
+        return f"{OUT_OF_TIME} with {trained} of {len(night.runs)} runs trained"
+    names = "; ".join(run.spec.label for run in missing)
+    return f"expected {len(night.runs)} runs, {len(missing)} failed after retries ({names})"
+
+
+def left_out(planned: Plan, made: Plan, why: str) -> str:
+    """What was not published and why."""
     published = {partition.spec.name for partition in made.partitions}
-    left_out = sorted({p.spec.name for p in night.partitions} - published)
-    names = "; ".join(run.spec.label for run in failed)
-    return (
-        f"expected {len(night.runs)} runs, {len(failed)} failed after retries ({names}), so "
-        f"{', '.join(left_out)} were not published; the same command tries again"
-    )
+    lost = sorted({p.spec.name for p in planned.partitions} - published)
+    return f"{why}, so {', '.join(lost)} were not published; the same command goes on"
 
 
 def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:

@@ -3,6 +3,8 @@
 import math
 import re
 from dataclasses import dataclass, field, make_dataclass
+from datetime import UTC, datetime
+from datetime import date as Day
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -136,6 +138,9 @@ _HEEDED_BY = {
 }
 
 
+_RETRAIN_BEYOND = {"reuse": math.inf, "retrain": -1.0}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FleetFlags:
     """Which models to score with."""
@@ -150,8 +155,9 @@ class FleetFlags:
     """Members differ in capacity, training subset and seed, or in seed alone."""
     seed: int = 0
     """First seed of the fleet."""
-    models: Literal["reuse", "retrain"] = "reuse"
-    """reuse the fleet that the published scores were made with, or retrain on today's data."""
+    models: str = "reuse"
+    """reuse the fleet that the published scores were made with; retrain on today's data; or
+    retrain-if-changed=FRACTION: once that share of the rows it was trained on has changed."""
     import_runs: str = ""
     """A manifest (JSON) of your own checkpoints, used as base model and ensemble."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -165,6 +171,23 @@ class FleetFlags:
         """Raise a `UserError` that names the flag where no training can be given its value."""
         if self.threads is not None and self.threads <= 0:
             raise UserError(f"--threads: expected a number above 0, got {self.threads}")
+        self.retrain_beyond()
+
+    def retrain_beyond(self) -> float:
+        """Share of changed rows beyond which the fleet is trained anew; infinite: never.
+
+        Raises:
+            UserError: --models is none of its forms.
+        """
+        if self.models in _RETRAIN_BEYOND:
+            return _RETRAIN_BEYOND[self.models]
+        share = re.fullmatch(r"retrain-if-changed=(\d*\.?\d+)", self.models)
+        if not share or not 0 < float(share[1]) <= 1:
+            raise UserError(
+                "--models: expected reuse, retrain or retrain-if-changed=FRACTION with a fraction "
+                f"in (0, 1], got {self.models!r}"
+            )
+        return float(share[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,9 +234,42 @@ class NightFlags:
     """Publish under this dataset name, beside what is there."""
     replace: bool = False
     """Publish over partitions that were made with other settings."""
+    date: str = "auto"
+    """The day that the night counts for, YYYY-MM-DD; auto: today, in UTC."""
+    max_hours: float | None = None
+    """Stop after so many hours, at the end of an epoch or a shard; what is complete is published
+    and the same command goes on."""
+    summary: str = ""
+    """Write what came of the night to this file, as JSON."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
     fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(default_factory=FleetFlags)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
+
+    def night_date(self) -> Day:
+        """The day that the night counts for.
+
+        Raises:
+            UserError: --date is no date.
+        """
+        if self.date == "auto":
+            return datetime.now(UTC).date()
+        try:
+            return Day.fromisoformat(self.date)
+        except ValueError:
+            raise UserError(f"--date: expected auto or YYYY-MM-DD, got {self.date!r}") from None
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        self.night_date()
+        if self.max_hours is not None and not 0 < self.max_hours < math.inf:
+            raise UserError(f"--max-hours: expected a number > 0, got {self.max_hours}")
+        self.data.check()
+        self.fleet.check()
+        self.machine.check()
 
 
 def parse(argv: list[str], prog: str, description: str) -> tuple[NightFlags, dict[str, Any]]:

@@ -3,16 +3,19 @@
 protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import tyro
 
 from ray_jobs.cluster import cluster
 from ray_jobs.console import default_store, parse_flags, run_job
 from ray_jobs.flags import DataFlags, MachineFlags, NightFlags
+from ray_jobs.job_record import Lease, new_job_id
 from ray_jobs.make_shards import ingest
 from ray_jobs.request import check, survey_splits
 
@@ -29,13 +32,26 @@ class IngestFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Bring a dataset into the store; returns the exit code."""
-    flags = parse_flags(IngestFlags, argv, "protoscore ingest", __doc__)
+    args = list(sys.argv[1:] if argv is None else argv)
+    started = datetime.now(UTC)
+    flags = parse_flags(IngestFlags, args, "protoscore ingest", __doc__)
     night = NightFlags(store=flags.store, data=flags.data, machine=flags.machine)
     asked = check(night, {}, writable=True)
     surveys = survey_splits(asked)
     missing = any(found.missing for found in surveys.values())
-    with cluster(flags.machine.address, flags.machine.cpus) if missing else nullcontext():
+    lease = Lease(
+        asked.storage,
+        "ingest",
+        job_id=new_job_id(started),
+        started=started,
+        command=shlex.join(["protoscore", "ingest", *args]),
+        dataset=asked.source.name,
+    )
+    with lease, cluster(flags.machine.address, flags.machine.cpus) if missing else nullcontext():
+        if lease.waited:
+            surveys = survey_splits(asked)
         versions = ingest(asked.source, asked.storage, surveys, flags.data.max_corrupt)
+        lease.end("ingested")
     for split, version in versions.items():
         print(
             f"{version.name} {split}: {version.rows:,} rows in {len(version.shards)} shards "

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Literal
 
 from ray_jobs.progress import Stage, observing
-from scoring.errors import ProtoscoreError
+from scoring.errors import PartlyPublished, ProtoscoreError
 from scoring.storage import Storage
 
 RENEW_S = 20.0
@@ -30,7 +30,9 @@ _FOLDER = "jobs"
 _POLL_S = 1.0
 _log = logging.getLogger(__name__)
 
-State = Literal["running", "published", "nothing to do", "partly published", "stopped", "failed"]
+State = Literal[
+    "running", "published", "nothing to do", "partly published", "ingested", "cleaned", "failed"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class JobRecord:
     eta_s: float | None = None
     """Seconds that the stage still needs; None while unknown."""
     said: str = ""
-    """Why it failed or stopped, in one line."""
+    """Why it failed, or what it left out, in one line."""
 
     def lives(self, now: datetime) -> bool:
         """Whether it may still be at work."""
@@ -83,8 +85,16 @@ def live_jobs(storage: Storage) -> list[JobRecord]:
 class Lease:
     """Keeps the record of this job; use it as a context manager around all that writes."""
 
-    def __init__(self, storage: Storage, job_id: str, job: str, dataset: str, command: str) -> None:
-        now = _now()
+    def __init__(
+        self,
+        storage: Storage,
+        job: str,
+        *,
+        job_id: str,
+        started: datetime,
+        command: str,
+        dataset: str = "",
+    ) -> None:
         self._storage = storage
         self._record = JobRecord(
             job_id=job_id,
@@ -93,20 +103,21 @@ class Lease:
             command=command,
             host=platform.node(),
             pid=os.getpid(),
-            started_at=now,
-            seen_at=now,
+            started_at=_text(started),
+            seen_at=_text(started),
         )
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._observing = observing(self._observe)
+        self.waited = False
+        """Whether a vacuum was at work since the job began: what was planned may be gone."""
 
     def __enter__(self) -> "Lease":
         """Leave the record, then wait while a vacuum is under way."""
         self._write()
         self._thread.start()
         self._observing.__enter__()
-        if self._record.job != VACUUM:
-            self._wait_for_vacuum()
+        self._wait_for_vacuum()
         return self
 
     def __exit__(
@@ -119,7 +130,9 @@ class Lease:
         self._observing.__exit__(kind, error, traceback)
         self._ended.set()
         self._thread.join()
-        if error is not None:
+        if isinstance(error, PartlyPublished):
+            self.end("partly published", str(error))
+        elif error is not None:
             self.end("failed", _reason(error))
         self._write()
 
@@ -145,16 +158,19 @@ class Lease:
                 _log.warning("the job's record could not be renewed", exc_info=True)
 
     def _write(self) -> None:
-        record = replace(self._record, seen_at=_now())
+        record = replace(self._record, seen_at=_text(datetime.now(UTC)))
         data = json.dumps(asdict(record), indent=1).encode()
         self._storage.write(f"{_FOLDER}/{record.job_id}.json", data)
 
     def _wait_for_vacuum(self) -> None:
-        said = False
+        if self._record.job == VACUUM:
+            return
+        vacuums = [job for job in load_jobs(self._storage) if job.job == VACUUM]
+        self.waited = any(job.seen_at >= self._record.started_at for job in vacuums)
         while any(job.job == VACUUM for job in live_jobs(self._storage)):
-            if not said:
+            if not self.waited:
                 print("waiting for a vacuum of this store to end", file=sys.stderr, flush=True)
-            said = True
+            self.waited = True
             time.sleep(_POLL_S)
 
 
@@ -163,5 +179,5 @@ def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, ProtoscoreError) else type(error).__name__
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

@@ -7,6 +7,7 @@ from typing import Literal, cast
 import torch
 
 from ray_jobs.flags import FleetFlags
+from scoring.data.ingest import Survey
 from scoring.data.sources import Layout
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadData
@@ -59,9 +60,7 @@ class Models:
 def choose_models(
     flags: FleetFlags,
     *,
-    name: str,
-    layout: Layout,
-    rows: int,
+    surveys: Mapping[Split, Survey],
     versions: Mapping[Split, DatasetVersion],
     storage: Storage,
     published: Iterable[Manifest],
@@ -70,9 +69,7 @@ def choose_models(
 
     Args:
         flags: what the user asked for.
-        name: the dataset's name in the store.
-        layout: today's classes and image shape.
-        rows: rows of today's training split.
+        surveys: what there is of each split today.
         versions: today's dataset versions; empty while pieces are missing.
         storage: the store.
         published: manifests of the partitions that the night may replace.
@@ -80,15 +77,17 @@ def choose_models(
     Raises:
         UserError: unknown fleet, net or recipe; a fleet made for other classes or images.
     """
+    layout, rows = surveys["train"].layout, surveys["train"].rows
     imported = read_manifest(flags.import_runs, layout) if flags.import_runs else ()
     settings = _settings(flags, layout, imported)
-    before = _published_with(settings, published) if flags.models == "reuse" else None
-    trained_on: dict[Split, str] = {split: v.version for split, v in versions.items()}
-    if before:
-        trained_on = {split: before.trained_on[split] for split in SPLITS}
-        seen = load_version(storage, name, "train", trained_on["train"])
-        _check_layout(seen, layout)
-        rows = seen.rows
+    before = _published_with(settings, published)
+    seen = _trained_on(storage, surveys, before) if before else {}
+    if changed_share(surveys, seen) > flags.retrain_beyond():
+        before, seen = None, {}
+    trained_on = {split: version.version for split, version in (seen or versions).items()}
+    if seen:
+        _check_layout(seen["train"], layout)
+        rows = seen["train"].rows
     net = NetSpec(name=settings["net"])
     shape, classes = layout.shape.dims, len(layout.classes)
     build(net, shape=shape, classes=classes)  # refuses what cannot fit
@@ -145,6 +144,31 @@ def _published_with(settings: Mapping[str, str], published: Iterable[Manifest]) 
         if all(manifest.settings.get(name) == value for name, value in settings.items()):
             return manifest
     return None
+
+
+def _trained_on(
+    storage: Storage, surveys: Mapping[Split, Survey], before: Manifest
+) -> dict[Split, DatasetVersion]:
+    """The versions that a published fleet was trained on."""
+    return {
+        split: load_version(storage, surveys[split].name, split, before.trained_on[split])
+        for split in SPLITS
+    }
+
+
+def changed_share(surveys: Mapping[Split, Survey], seen: Mapping[Split, DatasetVersion]) -> float:
+    """Rows that are new or gone since `seen`, whichever are more, over the rows of `seen`; >= 0."""
+    if not seen:
+        return 0.0
+    new = gone = 0
+    for split, version in seen.items():
+        before = {shard.content: shard.rows for shard in version.shards}
+        today = {
+            s.record.content if s.record else s.receipt: s.piece.rows for s in surveys[split].shards
+        }
+        new += sum(today[content] for content in today.keys() - before.keys())
+        gone += sum(before[content] for content in before.keys() - today.keys())
+    return max(new, gone) / sum(version.rows for version in seen.values())
 
 
 def _check_layout(seen: DatasetVersion, layout: Layout) -> None:

@@ -5,13 +5,13 @@ line asks for, compared with the names that the store holds. Planning makes noth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from ray_jobs.models import Models, choose_models
 from ray_jobs.request import Request, survey_splits
 from scoring.data.ingest import PlannedShard, Survey, assemble
 from scoring.data.versions import DatasetVersion
-from scoring.errors import BadData, IncompleteError, PublishedDiffers
+from scoring.errors import BadData, PublishedDiffers
 from scoring.keys import SPLITS, Split, digest
 from scoring.prediction import PREDICTED
 from scoring.runs import Run, finished
@@ -116,9 +116,7 @@ def plan_night(asked: Request) -> Plan:
     seen = published(asked.storage)
     models = choose_models(
         asked.flags.fleet,
-        name=asked.source.name,
-        layout=surveys["train"].layout,
-        rows=surveys["train"].rows,
+        surveys=surveys,
         versions=versions,
         storage=asked.storage,
         published=[m for p, m in seen.items() if p.dataset == asked.publish_as],
@@ -149,34 +147,12 @@ def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:
             )
 
 
-def without(night: Plan, failed: Sequence[Run]) -> Request:
-    """The same request for the metrics that read none of the failed runs.
-
-    Raises:
-        IncompleteError: no metric is left, or the predictions lack their run.
-    """
-    lost = {run.key for run in failed}
-    spoilt = {
-        partition.spec.name
-        for partition in night.partitions
-        if any({run.key, run.parent} & lost for run in partition.runs)
-    }
-    left = tuple(spec for spec in night.asked.metrics if spec.name not in spoilt)
-    asked = replace(night.asked, metrics=left)
-    names = "; ".join(run.spec.label for run in failed)
-    if not left:
-        raise IncompleteError(f"expected {len(night.runs)} runs, these failed: {names}")
-    if any(run.key in lost for run in night.models.runs(_prediction_signal(asked), "train")):
-        raise IncompleteError(f"expected runs to predict with, these failed: {names}")
-    return asked
-
-
 def _signals(asked: Request) -> set[Signal]:
     """Signals whose runs must exist: those of the metrics and of the predictions."""
-    return {spec.signal for spec in asked.metrics} | {_prediction_signal(asked)}
+    return {spec.signal for spec in asked.metrics} | {prediction_signal(asked)}
 
 
-def _prediction_signal(asked: Request) -> Signal:
+def prediction_signal(asked: Request) -> Signal:
     """Predictions come from the ensemble, from the base run where there is none."""
     ensemble = any(spec.signal is Signal.ENSEMBLE for spec in asked.metrics)
     return Signal.ENSEMBLE if ensemble else Signal.BASE
@@ -202,7 +178,7 @@ def _shard_work(asked: Request, surveys: Surveys, models: Models) -> tuple[Shard
 
 
 def _assignment(spec: MetricSpec, asked: Request, models: Models, split: Split) -> Assignment:
-    signal = _prediction_signal(asked) if spec is PREDICTED else spec.signal
+    signal = prediction_signal(asked) if spec is PREDICTED else spec.signal
     refs = tuple(
         RunRef(key=run.key, parent=run.parent if signal is Signal.PAIRS else "")
         for run in models.runs(signal, split)

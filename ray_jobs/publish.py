@@ -1,16 +1,17 @@
 """From staged shards to one commit: rank each partition, publish all, record the night."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from datetime import date as Day
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ray_jobs.plan import PartitionPlan, Plan, ShardWork
+from ray_jobs.job_record import new_job_id
+from ray_jobs.plan import PartitionPlan, Plan, ShardWork, prediction_signal
 from scoring.data.files import in_parallel
 from scoring.data.shards import ShardRecord, read_columns
 from scoring.errors import IncompleteError
@@ -34,34 +35,48 @@ class Night:
     """A night as it began."""
 
     night_id: str
+    date: Day
+    """The day it counts for."""
     started: datetime
     command: str
 
     @classmethod
-    def begin(cls, command: str) -> "Night":
+    def begin(cls, command: str, date: Day) -> "Night":
         """A night that starts now."""
         now = datetime.now(UTC)
-        return cls(
-            night_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}", started=now, command=command
-        )
+        return cls(night_id=new_job_id(now), date=date, started=now, command=command)
 
 
-def publish_night(plan: Plan, night: Night) -> Outcome:
+def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
     """Rank what is staged, replace the partitions that changed in one commit, record the night.
 
     The record is an artefact first: should the job die between the commit and the tables of
     nights and runs, `record_nights` of the next job completes them.
 
+    Args:
+        planned: the night before anything was trained or scored.
+        plan: what of it can be published.
+        night: which night it is.
+
     Raises:
         IncompleteError: rows are missing; nothing was published.
     """
     storage = plan.asked.storage
-    record = {"night": _night_row(plan, night), "runs": _run_rows(plan, storage, night)}
+    record = {
+        "night": _night_row(planned, plan, night),
+        "runs": _run_rows(planned, plan, storage, night),
+    }
     storage.write(_record_path(night.night_id), json.dumps(record).encode())
     outcome = publish(storage, _parts(plan, storage, night))
     if outcome.committed:
         record_nights(storage, plan.asked.publish_as)
     return outcome
+
+
+def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
+    """A night's row of `nights`, as `publish_night` wrote it down before the commit."""
+    row: dict[str, Any] = json.loads(storage.read(_record_path(night_id)))["night"]
+    return row
 
 
 def record_nights(storage: Storage, dataset: str) -> None:
@@ -98,6 +113,8 @@ def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifes
 
 def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
     version = plan.versions[partition.split]
+    work = [item for item in plan.work if item.split == partition.split]
+    metrics = (partition.spec.name, PREDICTED.name)
     return Manifest(
         partition=partition.partition,
         key=partition.key,
@@ -106,9 +123,17 @@ def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
         settings={**partition.settings, **plan.models.hardware_settings()},
         dataset_version=version.version,
         trained_on={str(split): key for split, key in plan.models.trained_on.items()},
-        runs=tuple(run.key for run in partition.runs),
+        runs=_run_keys(plan, partition),
         rows=version.rows,
+        staged=tuple(staged_path(name, item.key(name)) for name in metrics for item in work),
     )
+
+
+def _run_keys(plan: Plan, partition: PartitionPlan) -> tuple[str, ...]:
+    """The runs behind the scores and the predictions, and those that they were fine-tuned from."""
+    runs = (*partition.runs, *plan.models.runs(prediction_signal(plan.asked), "train"))
+    keys = (key for run in runs for key in (run.key, run.parent) if key)
+    return tuple(dict.fromkeys(keys))
 
 
 def _examples(plan: Plan, storage: Storage, split: Split) -> _Examples:
@@ -183,12 +208,17 @@ def _floats(column: pa.ChunkedArray, missing: float = np.nan) -> Floats:
     return np.where(np.isnan(values), missing, values)
 
 
-def _night_row(plan: Plan, night: Night) -> dict[str, object]:
+def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
+    """The night's row of `nights`, times as JSON has them."""
     finished = datetime.now(UTC)
-    tasks = [len(work.tasks) for work in plan.work]
-    scored = sum(len(work.missing) for work in plan.work)
+    to_train = {run.key for run in planned.missing_runs}
+    trained = sum(run.key in to_train for run in plan.runs)
+    to_score = {task.key for work in planned.work for task in work.missing}
+    tasks = [task.key for work in plan.work for task in work.tasks]
+    scored = sum(key in to_score for key in tasks)
     return {
         "night_id": night.night_id,
+        "date": night.date.isoformat(),
         "dataset": plan.asked.publish_as,
         "started_at": night.started.isoformat(),
         "finished_at": finished.isoformat(),
@@ -196,18 +226,18 @@ def _night_row(plan: Plan, night: Night) -> dict[str, object]:
         "train_version": plan.versions["train"].version,
         "test_version": plan.versions["test"].version,
         "metrics": sorted({p.spec.name for p in plan.to_publish}),
-        "runs_trained": len(plan.missing_runs),
-        "runs_reused": len(plan.runs) - len(plan.missing_runs),
+        "runs_trained": trained,
+        "runs_reused": len(plan.runs) - trained,
         "shards_scored": scored,
-        "shards_reused": sum(tasks) - scored,
+        "shards_reused": len(tasks) - scored,
         "rows": sum(plan.versions[p.split].rows for p in plan.to_publish),
         "commit_version": None,
         "seconds": (finished - night.started).total_seconds(),
     }
 
 
-def _run_rows(plan: Plan, storage: Storage, night: Night) -> list[dict[str, object]]:
-    trained = {run.key for run in plan.missing_runs}
+def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list[dict[str, object]]:
+    trained = {run.key for run in planned.missing_runs}
     rows = []
     for run, record in zip(
         plan.runs, load_records(storage, [run.key for run in plan.runs]), strict=True
@@ -242,11 +272,14 @@ def _run_rows(plan: Plan, storage: Storage, night: Night) -> list[dict[str, obje
 
 
 def _times(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON texts back to times."""
-    return {
-        name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
-        for name, value in row.items()
-    }
+    """JSON texts back to dates and times."""
+
+    def parsed(name: str, value: Any) -> Any:  # noqa: ANN401
+        if name == "date":
+            return Day.fromisoformat(value)
+        return datetime.fromisoformat(value) if name.endswith("_at") and value else value
+
+    return {name: parsed(name, value) for name, value in row.items()}
 
 
 def _record_path(night_id: str) -> str:

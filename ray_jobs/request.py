@@ -36,9 +36,7 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
     Raises:
         UserError: in one line, naming the flag.
     """
-    flags.data.check()
-    flags.fleet.check()
-    flags.machine.check()
+    flags.check()
     chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
     source = flags.data.source()
     storage = Storage(flags.store)

@@ -3,18 +3,26 @@
     protoscore rescore --dataset fashion_mnist --data-root DIR --store s3://bucket/prefix
 
 The same command again, whatever happened to the first one, makes what is still missing.
+
+Exit codes: 0 published, or nothing to do; 2 bad input; 3 partly published, the rest is named;
+4 nothing published.
 """
 
+import math
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 
 from ray_jobs import describe
 from ray_jobs.console import run_job
 from ray_jobs.flags import parse
-from ray_jobs.plan import Plan, plan_night, without
+from ray_jobs.job_record import Lease
+from ray_jobs.partial import only_staged, without_runs
+from ray_jobs.plan import Plan, plan_night
 from ray_jobs.publish import Night, publish_night, record_nights
 from ray_jobs.request import check
+from ray_jobs.summary import write_summary
 from scoring.data.versions import load_version
 from scoring.errors import PartlyPublished
 from scoring.imports import store_weights
@@ -22,23 +30,42 @@ from scoring.runs import Run
 from scoring.signals import SignalOptions
 
 _GB = 1 << 30
+_HOUR_S = 3600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a night; returns the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    night = Night.begin(shlex.join(["protoscore", "rescore", *args]))
+    started = time.time()
     flags, configs = parse(args, "protoscore rescore", __doc__ or "")
-    tonight = plan_night(check(flags, configs, writable=True))
+    night = Night.begin(shlex.join(["protoscore", "rescore", *args]), flags.night_date())
+    asked = check(flags, configs, writable=True)
+    tonight = plan_night(asked)
     print(describe.plan(tonight), flush=True)
-    if tonight.nothing_to_do:
-        record_nights(tonight.asked.storage, tonight.asked.publish_as)
-        print(describe.nothing_to_do(tonight), flush=True)
-        return 0
-    made, failed = _make(tonight)
-    print(describe.outcome(made, publish_night(made, night)), flush=True)
-    if failed:
-        raise PartlyPublished(describe.failure(tonight, made, failed))
+    until = math.inf if flags.max_hours is None else started + flags.max_hours * _HOUR_S
+    lease = Lease(
+        asked.storage,
+        "rescore",
+        job_id=night.night_id,
+        started=night.started,
+        command=night.command,
+        dataset=asked.publish_as,
+    )
+    with write_summary(flags.summary, night) as summary, lease:
+        if lease.waited:
+            tonight = plan_night(asked)
+        if tonight.nothing_to_do:
+            record_nights(asked.storage, asked.publish_as)
+            print(describe.nothing_to_do(tonight), flush=True)
+            lease.end("nothing to do")
+            return 0
+        planned, made, why = _make(tonight, until)
+        outcome = publish_night(planned, made, night)
+        summary.published(made, outcome)
+        print(describe.outcome(made, outcome), flush=True)
+        if why:
+            raise PartlyPublished(describe.left_out(planned, made, why))
+        lease.end("published")
     return 0
 
 
@@ -50,26 +77,33 @@ def plan(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _make(night: Plan) -> tuple[Plan, tuple[Run, ...]]:
-    """Make all that is missing; returns what can be published now, and the runs that failed."""
+def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
+    """Make all that is missing, as far as the time goes.
+
+    Returns:
+        The plan once all data was there, the plan of what can be published, and why that is less.
+    """
     # Ray takes seconds to import: a night without work never needs it.
     from ray_jobs.cluster import cluster
     from ray_jobs.make_shards import ingest
 
-    machine = night.asked.flags.machine
+    why, asked, machine = "", night.asked, night.asked.flags.machine
     with cluster(machine.address, machine.cpus):
         if night.to_ingest:
-            asked = night.asked
             ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt)
             night = plan_night(asked)
-        failed = _train(night)
-        if failed:
-            night = plan_night(without(night, failed))
-        _score(night)
-    return night, failed
+        planned = night
+        if missing := _train(night, until):
+            why = describe.missing_runs(night, missing, out_of_time=time.time() >= until)
+            night = plan_night(without_runs(night, missing, why))
+        _score(night, until)
+    if time.time() >= until and (now := plan_night(night.asked)).to_score:
+        why = why or describe.OUT_OF_TIME
+        night = plan_night(only_staged(now, why))
+    return planned, night, why
 
 
-def _train(night: Plan) -> tuple[Run, ...]:
+def _train(night: Plan, until: float) -> tuple[Run, ...]:
     from ray_jobs.train_fleet import train_fleet
 
     if not night.missing_runs:
@@ -87,10 +121,11 @@ def _train(night: Plan) -> tuple[Run, ...]:
         },
         train_memory=int(machine.train_memory_gb * _GB),
         gpus_per_run=machine.gpus_per_run,
+        until=until,
     )
 
 
-def _score(night: Plan) -> None:
+def _score(night: Plan, until: float) -> None:
     from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
 
     machine, device = night.asked.flags.machine, night.models.hardware.device
@@ -119,7 +154,7 @@ def _score(night: Plan) -> None:
         keep_outputs=night.outputs_bytes <= machine.outputs_gb * _GB,
     )
     gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
-    score_shards(job, work, options, PoolOptions(gpus_per_scorer=gpus))
+    score_shards(job, work, options, PoolOptions(gpus_per_scorer=gpus), until)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ disk to actor. Actors stage every result themselves: receipts are all that comes
 """
 
 import json
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -63,9 +65,20 @@ class PoolOptions:
 
 
 def score_shards(
-    job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions, pool: PoolOptions
+    job: ScoringJob,
+    work: Sequence[ShardTasks],
+    options: SignalOptions,
+    pool: PoolOptions,
+    until: float = math.inf,
 ) -> None:
-    """Stage every task of `work`.
+    """Stage every task of `work`, or as many as there is time for.
+
+    Args:
+        job: what all shards share.
+        work: what is missing.
+        options: memory and device of an actor.
+        pool: resources of the pool.
+        until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
         IncompleteError: shards did not come through; what is staged stays.
@@ -85,7 +98,7 @@ def score_shards(
         )
         .map_batches(
             _Score,
-            fn_constructor_args=(job, options),
+            fn_constructor_args=(job, options, until),
             batch_size=None,
             num_cpus=_SCORE_CPUS,
             num_gpus=pool.gpus_per_scorer,
@@ -99,7 +112,7 @@ def score_shards(
     with Progress("score", len(work), "shard") as progress:
         for receipt in receipts.iter_rows():
             done.add(receipt["content"])
-            progress.advance()
+            progress.advance(int(receipt["scored"]))
     if lost := {item.record.content for item in work} - done:
         raise IncompleteError(f"expected {len(work)} shards scored, got {len(work) - len(lost)}")
 
@@ -107,14 +120,17 @@ def score_shards(
 class _Score:
     """Holds weights between shards; scores one shard a call."""
 
-    def __init__(self, job: ScoringJob, options: SignalOptions) -> None:
+    def __init__(self, job: ScoringJob, options: SignalOptions, until: float) -> None:
         torch.set_num_threads(1)  # a pool of one-thread actors: sums never depend on the machine
         self._job = job
+        self._until = until
         self._scorer = Scorer(job.storage, options)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         about = json.loads(batch.pop(ABOUT)[0])
         record = ShardRecord(**about["record"])
+        if time.time() >= self._until:
+            return {"content": [record.content], "scored": [False]}
         shard = Shard(**batch)
         if len(shard.ids) != record.rows:
             raise RuntimeError(
@@ -122,7 +138,7 @@ class _Score:
             )
         tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in about["tasks"]]
         self._scorer.score(record.content, shard, self._job.classes, tasks)
-        return {"content": [record.content]}
+        return {"content": [record.content], "scored": [True]}
 
 
 def _pool_size(pool: PoolOptions, shards: int) -> int:

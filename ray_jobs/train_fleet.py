@@ -5,7 +5,9 @@ what is missing. Actors are reused between trials, which saves seconds of start-
 """
 
 import logging
+import math
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +20,7 @@ from ray_jobs.cluster import total
 from ray_jobs.progress import Progress
 from ray_jobs.training_data import TrainingData, share_training_data
 from scoring.data.versions import DatasetVersion
-from scoring.errors import ProtoscoreError
+from scoring.errors import OutOfTime, ProtoscoreError
 from scoring.keys import Split
 from scoring.runs import Run, finished, train_run
 from scoring.spec import RunSpec
@@ -38,8 +40,9 @@ def train_fleet(
     *,
     train_memory: int,
     gpus_per_run: float,
+    until: float = math.inf,
 ) -> tuple[Run, ...]:
-    """Train `missing`, parents before children; returns the runs that failed.
+    """Train `missing`, parents before children; returns the runs that are still missing.
 
     Args:
         storage: the store that runs are written to.
@@ -47,9 +50,10 @@ def train_fleet(
         versions: the dataset versions they train on.
         train_memory: bytes of decoded data to hold in memory; more is mapped from disk.
         gpus_per_run: share of a GPU a run takes, for specs on cuda.
+        until: time (seconds since the epoch) after which no epoch is begun.
 
     Returns:
-        Runs that are not there after retries; empty where all went well.
+        Runs that failed after retries, or that there was no time for; empty where all went well.
     """
     if not missing:
         return ()
@@ -58,7 +62,7 @@ def train_fleet(
     packs = pack(missing, {split: v.rows for split, v in versions.items()}, _slots(resources))
     data = share_training_data(storage, versions, train_memory)
     keys = {split: version.version for split, version in versions.items()}
-    job = FleetJob(storage=storage, data=data, versions=keys, packs=packs)
+    job = FleetJob(storage=storage, data=data, versions=keys, packs=packs, until=until)
     trainable = tune.with_parameters(FleetTrainable, job=job)
     with Progress("train", len(missing), "run") as progress, tempfile.TemporaryDirectory() as tmp:
         tuner = tune.Tuner(
@@ -85,6 +89,7 @@ class FleetJob:
     data: TrainingData
     versions: Mapping[Split, str]
     packs: Sequence[Sequence[Run]]
+    until: float
 
 
 class FleetTrainable(tune.Trainable):
@@ -113,19 +118,26 @@ class FleetTrainable(tune.Trainable):
         """
         trained, self._already = self._already, 0
         hopeless = ""
-        if self._left:
+        if self._left and time.time() < self._job.until:
             run = self._left.pop(0)
             try:
-                train_run(self._job.storage, run, self._job.versions, self._job.data.sets())
+                self._train(run)
                 trained += 1
+            except OutOfTime:
+                pass  # how far it got is kept
             except ProtoscoreError as error:
                 hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
                 _log.exception("run failed: %s", run.spec.label)
                 self._failed.append(f"{run.spec.label}: {error}")
-        if not self._left and self._failed:
+        done = not self._left or time.time() >= self._job.until
+        if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": trained, "hopeless": hopeless, "done": not self._left}
+        return {"trained": trained, "hopeless": hopeless, "done": done}
+
+    def _train(self, run: Run) -> None:
+        job = self._job
+        train_run(job.storage, run, job.versions, job.data.sets(), until=job.until)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: finished runs are in the store."""

@@ -5,10 +5,13 @@ Artefacts are written whole or not at all: one PUT on object storage, write-then
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fsspec
 
@@ -66,6 +69,16 @@ def _s3_client_options() -> dict[str, str]:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         options["endpoint_url"] = endpoint
     return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of a store."""
+
+    path: str
+    size: int
+    """Bytes."""
+    modified: datetime
 
 
 class Storage:
@@ -147,6 +160,28 @@ class Storage:
         """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
         return self._fs.open(self._full(path), "rb", cache_type="none")
 
+    def walk(self, folder: str) -> list[StoredFile]:
+        """Every file below `folder`, partly written ones included; empty where there is none."""
+        found = self._fs.find(self._full(folder), detail=True)
+        return [
+            StoredFile(
+                path=str(full).removeprefix(f"{self._root}/"),
+                size=int(about["size"]),
+                modified=_modified(about),
+            )
+            for full, about in found.items()
+        ]
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files, in parallel; those that are not there any more do not matter."""
+
+        def remove(path: str) -> None:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._full(path))
+
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+            list(pool.map(remove, paths))
+
     def write(self, path: str, data: bytes) -> None:
         """Write the artefact so that it appears whole or not at all."""
         full = self._full(path)
@@ -174,6 +209,13 @@ class Storage:
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+def _modified(about: Mapping[str, Any]) -> datetime:
+    """When a file was written, by the clock of whoever stores it."""
+    if "LastModified" in about:
+        return cast(datetime, about["LastModified"])
+    return datetime.fromtimestamp(about["mtime"], UTC)
 
 
 def _check_folder(folder: Path, *, writable: bool) -> None:

@@ -117,7 +117,8 @@ def publish_scores(
 def night_row(night_id: str, dataset: str, versions: Mapping[str, DatasetVersion]) -> dict:
     """A row of `nights`."""
     return {
-        "night_id": night_id, "dataset": dataset, "started_at": STARTED, "finished_at": STARTED,
+        "night_id": night_id, "date": STARTED.date(), "dataset": dataset,
+        "started_at": STARTED, "finished_at": STARTED,
         "command": COMMAND, "train_version": versions["train"].version,
         "test_version": versions["test"].version, "metrics": [t.name for t in TEXTS],
         "runs_trained": 5, "runs_reused": 0, "shards_scored": 12, "shards_reused": 0, "rows": 240,

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
@@ -75,10 +75,13 @@ def part(
     return manifest, rows_of(n, seed=seed, night_id=night_id)
 
 
-def night_row(night_id: str, commit_version: int | None = 1) -> dict[str, object]:
+def night_row(
+    night_id: str, commit_version: int | None = 1, day: date = date(2026, 3, 1)
+) -> dict[str, object]:
     """A row of `nights`."""
     return {
         "night_id": night_id,
+        "date": day,
         "dataset": "digits",
         "started_at": datetime(2026, 3, 1, 1, tzinfo=UTC),
         "finished_at": datetime(2026, 3, 1, 2, tzinfo=UTC),

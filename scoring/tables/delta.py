@@ -125,6 +125,29 @@ def files(table: DeltaTable) -> list[dict[str, str]]:
     return [{**row, "path": unquote(row["path"])} for row in rows]
 
 
+def kept_files(storage: Storage, name: str) -> set[str]:
+    """Paths in the table of every data file that the newest or any version still kept holds."""
+    table = open_table(storage, name)
+    if table is None:
+        return set()
+    log = [f.path for f in storage.walk(f"tables/{name}/_delta_log") if f.path.endswith(".json")]
+    actions = [
+        json.loads(line) for data in storage.read_existing(log) for line in data.splitlines()
+    ]
+    # A removed file was there in the version before.
+    named = [a[kind]["path"] for a in actions for kind in ("add", "remove") if kind in a]
+    return {file["path"] for file in files(table)} | {unquote(path) for path in named}
+
+
+def expire(storage: Storage, name: str, *, dry_run: bool) -> list[str]:
+    """Remove data files of versions beyond the table's retention; returns their paths."""
+    table = open_table(storage, name)
+    expired = [] if table is None else table.vacuum(dry_run=True)
+    if table is not None and expired and not dry_run:
+        table.vacuum(dry_run=False)
+    return expired
+
+
 def removal(file: Mapping[str, str]) -> RemoveAction:
     """The action that takes one of `files` out of the table."""
     values: dict[str, str | None] = {

@@ -1,16 +1,19 @@
 """What the tables said at a version or a time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from scoring.errors import BadStore, UserError
 from scoring.storage import Storage
-from scoring.tables.delta import files, open_table
+from scoring.tables import sql
+from scoring.tables.delta import files, open_table, table_uri
+from scoring.tables.schemas import NIGHTS
 
 At = int | str | datetime | None
-"""A version of `scores`, a time (ISO 8601; UTC where it names no zone), or None for now."""
+"""A version of `scores`; a date, which is what its night left; a time (ISO 8601; UTC where it names
+no zone); or None for now."""
 
 HISTORY = pa.schema(
     {
@@ -36,7 +39,7 @@ def open_scores(storage: Storage, at: At = None) -> DeltaTable:
         )
     if at is None:
         return table
-    version = _version(table, at)
+    version = _version(storage, table, at)
     older = open_table(storage, "scores", version)
     if older is None:
         raise UserError(f"--at: expected a version that is kept, got {version}")
@@ -56,8 +59,17 @@ def history(table: DeltaTable) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=HISTORY)
 
 
-def _version(table: DeltaTable, at: int | str | datetime) -> int:
+def reading_log(storage: Storage, name: str, schema: pa.Schema) -> str:
+    """SQL over `nights` or `runs`."""
+    table = open_table(storage, name)
+    paths = [] if table is None else [file["path"] for file in files(table)]
+    return sql.reading([f"{table_uri(storage, name)}/{path}" for path in paths], schema)
+
+
+def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> int:
     newest = table.version()
+    if isinstance(at, str) and (day := _day(at)):
+        return _version_of_day(storage, day)
     if isinstance(at, str):
         at = _parse(at, newest)
     if isinstance(at, int):
@@ -74,13 +86,34 @@ def _version(table: DeltaTable, at: int | str | datetime) -> int:
     raise UserError(f"--at: expected a time from {first} on, got {moment.isoformat()}")
 
 
+def _version_of_day(storage: Storage, day: date) -> int:
+    """What the last night of that day, or of the days before it, left."""
+    query = f"""
+        select min(date)::varchar as first, max(commit_version) filter (date <= '{day}') as version
+        from nights
+    """
+    views = {"nights": lambda: reading_log(storage, "nights", NIGHTS)}
+    (found,) = sql.run(storage, query, views).to_pylist()
+    if found["version"] is None:
+        first = found["first"] or "the first night"
+        raise UserError(f"--at: expected a date from {first} on, got {day}")
+    return int(found["version"])
+
+
+def _day(at: str) -> date | None:
+    try:
+        return date.fromisoformat(at)
+    except ValueError:
+        return None
+
+
 def _parse(at: str, newest: int) -> int | datetime:
     try:
         return int(at) if at.isdecimal() else datetime.fromisoformat(at)
     except ValueError as error:
         raise UserError(
-            f"--at: expected a version from 0 to {newest} or a time like 2026-03-31T06:00, "
-            f"got {at!r}"
+            f"--at: expected a version from 0 to {newest}, a date like 2026-03-31 or a time like "
+            f"2026-03-31T06:00, got {at!r}"
         ) from error
 
 

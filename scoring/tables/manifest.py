@@ -44,8 +44,10 @@ class Manifest:
     trained_on: Mapping[str, str]
     """Split to the dataset version that its runs were trained on."""
     runs: tuple[str, ...]
-    """Keys of the runs that the scores were made with."""
+    """Keys of the runs behind the scores and the predictions, those they started from included."""
     rows: int
+    staged: tuple[str, ...] = ()
+    """Paths of the staged files that the rows were read from, those of the predictions too."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9A-Za-z]+", self.key):
@@ -66,7 +68,8 @@ class Manifest:
     def from_json(cls, data: bytes) -> "Manifest":
         """Read one back."""
         raw = json.loads(data)
-        return cls(**{**raw, "partition": Partition(*raw["partition"]), "runs": tuple(raw["runs"])})
+        texts = {name: tuple(raw.get(name, ())) for name in ("runs", "staged")}
+        return cls(**{**raw, **texts, "partition": Partition(*raw["partition"])})
 
     def new_data_path(self) -> str:
         """A path in the table that no other publication of the same key shares."""

@@ -44,6 +44,7 @@ SCORES_TABLE = pa.schema([*(pa.field(c, pa.string()) for c in PARTITION_COLUMNS)
 NIGHTS = pa.schema(
     {
         "night_id": pa.string(),
+        "date": pa.date32(),  # the day it counts for
         "dataset": pa.string(),
         "started_at": _TIME,
         "finished_at": _TIME,

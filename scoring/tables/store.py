@@ -9,9 +9,10 @@ from deltalake import DeltaTable
 from scoring.errors import UnknownName, UserError
 from scoring.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import files, open_table, table_uri
-from scoring.tables.history import At, history, open_scores
+from scoring.tables.delta import files, table_uri
+from scoring.tables.history import At, history, open_scores, reading_log
 from scoring.tables.manifest import Partition
+from scoring.tables.movement import BY_METRIC, MOVED
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS, PARTITION_COLUMNS, RUNS, SCORES_TABLE
 
@@ -34,9 +35,10 @@ class Store:
     >>> store.outliers("adv_l2", label="cat", n=5)                      # doctest: +SKIP
     >>> store.sql("select metric, avg(value) from scores group by 1")   # doctest: +SKIP
 
-    Credentials of an `s3://` store come from the environment. `at` is a version of `scores` or a
-    time, and shows the tables as they were. Everything raises `BadStore` where the store cannot be
-    read, and all but `nights` and `runs`, which are empty then, where nothing is published.
+    Credentials of an `s3://` store come from the environment. `at` is a version of `scores`, a
+    date or a time, and shows the tables as they were. Everything raises `BadStore` where the store
+    cannot be read, and all but `nights` and `runs`, which are empty then, where nothing is
+    published.
     """
 
     def __init__(self, uri: str) -> None:
@@ -121,6 +123,49 @@ class Store:
         """The n highest ranks of a metric, most prototypical first; else as `outliers`."""
         return self._end("desc", metric, split, label, n, dataset)
 
+    def moved(
+        self,
+        before: At,
+        after: At = None,
+        *,
+        dataset: str | None = None,
+        split: str | None = None,
+        metric: str | None = None,
+        n: int = 20,
+    ) -> pa.Table:
+        """The n examples whose percentile moved most between two versions, the most moved first.
+
+        Args:
+            before: a version of `scores`, a date or a time.
+            after: the same; None is now.
+            dataset: only this one, as split and metric.
+            split: train or test.
+            metric: a published metric.
+            n: at most this many rows.
+
+        Returns:
+            dataset, split, metric, example_id, name, label_before, label, percentile_before,
+            percentile, moved: the last in percentiles, positive towards prototypical.
+        """
+        return self._between(MOVED, before, after, dataset, split, metric, n)
+
+    def agreement(
+        self,
+        before: At,
+        after: At = None,
+        *,
+        dataset: str | None = None,
+        split: str | None = None,
+        metric: str | None = None,
+    ) -> pa.Table:
+        """How two versions agree, a row for each partition that either has; arguments as `moved`.
+
+        Returns:
+            dataset, split, metric, spearman, mean_moved (of the rows that both rank),
+            rows_before, rows_after, compared.
+        """
+        return self._between(BY_METRIC, before, after, dataset, split, metric)
+
     def nights(self) -> pa.Table:
         """One row per published night, oldest first."""
         query = "select * from nights order by started_at, night_id"
@@ -161,6 +206,28 @@ class Store:
         views = {"scores": lambda: self._reading_scores(table, partition._asdict())}
         return sql.run(self._storage, query, views)
 
+    def _between(
+        self,
+        query: str,
+        before: At,
+        after: At,
+        dataset: str | None,
+        split: str | None,
+        metric: str | None,
+        n: int = 0,
+    ) -> pa.Table:
+        if n < 0:
+            raise UserError(f"-n: expected 0 or more rows, got {n}")
+        asked = {"dataset": dataset, "split": split, "metric": metric}
+        given = {name: value for name, value in asked.items() if value is not None}
+        old, new = open_scores(self._storage, before), open_scores(self._storage, after)
+        _check_published([*_partitions(old), *_partitions(new)], given)
+        views = {
+            "before": lambda: self._reading_scores(old, given),
+            "after": lambda: self._reading_scores(new, given),
+        }
+        return sql.run(self._storage, query.format(n=n), views)
+
     def _classes(self, table: DeltaTable, partition: Partition) -> list[str]:
         """Class names in the order of labels; empty where the dataset has none."""
         made = published(self._storage, table.version())[partition]
@@ -184,22 +251,17 @@ class Store:
 
     def _reading_nights(self, version: int | None = None) -> str:
         """SQL over `nights`, or over those that a version of `scores` knows."""
-        nights = self._reading_log("nights", NIGHTS)
+        nights = reading_log(self._storage, "nights", NIGHTS)
         if version is None:
             return nights
         return f"select * from ({nights}) where commit_version <= {version:d}"
 
     def _reading_runs(self, version: int | None = None) -> str:
-        runs = self._reading_log("runs", RUNS)
+        runs = reading_log(self._storage, "runs", RUNS)
         if version is None:
             return runs
         nights = self._reading_nights(version)
         return f"select * from ({runs}) where night_id in (select night_id from ({nights}))"
-
-    def _reading_log(self, name: str, schema: pa.Schema) -> str:
-        table = open_table(self._storage, name)
-        paths = [] if table is None else [file["path"] for file in files(table)]
-        return sql.reading([f"{table_uri(self._storage, name)}/{p}" for p in paths], schema)
 
 
 def _partitions(table: DeltaTable) -> list[Partition]:

@@ -65,7 +65,7 @@ def test_an_old_page_is_replaced_only_by_a_whole_one(store, tmp_path, monkeypatc
         (["--dataset", "form"], "--dataset: expected one of shapes, got 'form'"),
         (["--at", "7"], "--at: expected a version from 0 to 1, got 7"),
         (["--at", "0"], "--at: expected a version with published scores, got 0"),
-        (["--at", "dawn"], "--at: expected a version from 0 to 1 or a time like"),
+        (["--at", "dawn"], "--at: expected a version from 0 to 1, a date like"),
         (["--output", "/no/such/folder/page.html"], "--output: expected a file in a folder that"),
         (["--output", "/"], "--output: expected a file in a folder that exists, got '/'"),
     ],

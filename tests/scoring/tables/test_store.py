@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -282,6 +282,17 @@ def test_at_a_time(three_nights):
         assert len(three_nights.scores(at=at)) == want
 
 
+def test_at_a_date_is_what_its_night_left(storage):
+    for day, night in ((5, 1), (6, 2), (6, 3), (9, 4)):
+        publish(storage, [part(key=f"k{night}", night=night, n=10 * night)])
+        append_night(storage, night_row(f"night-{night}", night, date(2026, 3, day)), [])
+    store = Store(storage.uri)
+    for day, want in ((5, 10), (6, 30), (8, 30), (9, 40), (10, 40)):
+        assert len(store.scores(at=f"2026-03-{day:02d}")) == want
+    with pytest.raises(UserError, match="--at: expected a date from 2026-03-05 on, got 2026-03-04"):
+        store.scores(at="2026-03-04")
+
+
 def test_nights_and_runs_as_they_were(three_nights):
     query = "select night_id from {} order by 1"
     for view in ("nights", "runs"):
@@ -297,9 +308,12 @@ def test_nights_and_runs_as_they_were(three_nights):
     [
         (7, "--at: expected a version from 0 to 1, got 7"),
         (-1, "--at: expected a version from 0 to 1, got -1"),
-        ("March", "--at: expected a version from 0 to 1 or a time like .*, got 'March'"),
-        ("-3", "--at: expected a version from 0 to 1 or a time like .*, got '-3'"),
-        ("2001-01-01", r"--at: expected a time from 20\d\d-.* on, got 2001-01-01T00:00:00\+00:00"),
+        ("March", "--at: expected a version from 0 to 1, a date like .*, got 'March'"),
+        ("-3", "--at: expected a version from 0 to 1, a date like .*, got '-3'"),
+        (
+            "2001-01-01T00:00",
+            r"--at: expected a time from 20\d\d-.* on, got 2001-01-01T00:00:00\+00:00",
+        ),
     ],
 )
 def test_a_version_or_time_that_never_was(store, at, message):

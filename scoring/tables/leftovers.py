@@ -1,0 +1,100 @@
+"""What lies in a store that no published scores need.
+
+A file is a leftover if it was written before a given time and is none of these:
+
+    staging/    read by a partition as it is published now
+    outputs/    logits of a run behind such a partition
+    runs/       a run behind any version of `scores` that is kept
+    datasets/   a shard of any dataset version, or one that a receipt names
+    tables/     a data file of any version that is kept, or its manifest
+    nights/     the record of a published night that the tables do not have yet
+
+Jobs' records, and the weights of imported runs once they are runs, are leftovers by their age.
+All of it can be made again, or was never finished.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+
+from scoring.storage import Storage, StoredFile
+from scoring.tables import sql
+from scoring.tables.delta import kept_files
+from scoring.tables.history import reading_log
+from scoring.tables.manifest import Manifest, manifest_path
+from scoring.tables.publish import published
+from scoring.tables.schemas import NIGHTS
+
+TABLES = ("scores", "nights", "runs")
+_UNFINISHED = "/training.safetensors"  # how far a run got that has been finished since
+_Needed = Callable[[str], bool]
+
+
+def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]:
+    """Files that were written before a time and that nothing needs, by what they are.
+
+    No other job may be at work on the store: what it has just made would look like a leftover.
+    """
+    needed = _needed(storage)
+    return {
+        folder: [
+            file
+            for file in storage.walk(folder)
+            if file.modified < before and (_is_partial(file) or not needed[folder](file.path))
+        ]
+        for folder in needed
+    }
+
+
+def _needed(storage: Storage) -> dict[str, _Needed]:
+    """For each folder, whether a path in it is needed."""
+    now = published(storage).values()
+    kept = _kept_manifests(storage)
+    staged = {path for manifest in now for path in manifest.staged}
+    current_runs = {run for manifest in now for run in manifest.runs}
+    kept_runs = {run for manifest in kept.values() for run in manifest.runs}
+    shards = _known_shards(storage)
+    data = {f"tables/{name}/{path}" for name in TABLES for path in kept_files(storage, name)}
+    unrecorded = {manifest.night_id for manifest in now} - _recorded_nights(storage)
+    return {
+        "staging": lambda path: path in staged,
+        "outputs": lambda path: path.split("/")[1] in current_runs,
+        "runs": lambda path: path.split("/")[1] in kept_runs and not path.endswith(_UNFINISHED),
+        "imports": lambda _: False,
+        "datasets": lambda path: "/shards/" not in path or path in shards,
+        "tables": lambda path: "/_delta_log/" in path or path in data or path in kept,
+        "nights": lambda path: _stem(path) in unrecorded,
+        "jobs": lambda _: False,
+    }
+
+
+def _is_partial(file: StoredFile) -> bool:
+    return file.path.endswith(".partial")
+
+
+def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
+    """Manifests by path, of the data files of every version that is kept."""
+    paths = [manifest_path(path) for path in kept_files(storage, "scores")]
+    return dict(zip(paths, map(Manifest.from_json, storage.read_all(paths)), strict=True))
+
+
+def _known_shards(storage: Storage) -> set[str]:
+    """Paths of the shards that a dataset version or a receipt names."""
+    found = set()
+    for file in storage.walk("datasets"):
+        _, dataset, folder, name = file.path.split("/", 3)
+        if folder in ("shards", "layouts") or not name.endswith(".json"):
+            continue
+        about = json.loads(storage.read(file.path))
+        records = [about] if folder == "receipts" else about["shards"]
+        found |= {f"datasets/{dataset}/shards/{shard['content']}.parquet" for shard in records}
+    return found
+
+
+def _recorded_nights(storage: Storage) -> set[str]:
+    views = {"nights": lambda: reading_log(storage, "nights", NIGHTS)}
+    return set(sql.run(storage, "select night_id from nights", views)["night_id"].to_pylist())
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".json")

@@ -1,0 +1,112 @@
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from score_tables import night_row, part, publish_and_die
+
+from scoring.storage import Storage
+from scoring.tables import Store
+from scoring.tables.leftovers import leftovers
+from scoring.tables.nights import append_night
+from scoring.tables.publish import publish
+
+SOON = timedelta(hours=1)
+
+
+def published_part(night, staged=(), runs=("run1",)):
+    from dataclasses import replace
+
+    manifest, rows = part(key=f"k{night}", night=night)
+    return replace(manifest, staged=tuple(staged), runs=tuple(runs)), rows
+
+
+@pytest.fixture
+def storage(store_uri):
+    """Two nights of one partition; each read a staged shard of its own, by a run of its own."""
+    storage = Storage(store_uri)
+    for night in (1, 2):
+        files = (f"staging/conf/s{night}.parquet", f"outputs/run{night}/c.parquet")
+        files += (f"runs/run{night}/run.json", f"nights/night-{night}.json")
+        for path in files:
+            storage.write(path, b"{}")
+        publish(storage, [published_part(night, files[:1], [f"run{night}"])])
+    append_night(storage, night_row("night-1"), [])
+    return storage
+
+
+def found(storage, before=None):
+    everything = leftovers(storage, before or datetime.now(UTC) + SOON)
+    return sorted(file.path for files in everything.values() for file in files)
+
+
+def test_what_only_an_earlier_version_read_can_be_made_again(storage):
+    # Its run stays: that version can still be asked for.
+    assert found(storage) == [
+        "nights/night-1.json",  # in the table of nights by now
+        "outputs/run1/c.parquet",
+        "staging/conf/s1.parquet",
+    ]
+
+
+def test_what_is_young_stays(storage):
+    assert found(storage, datetime.now(UTC) - SOON) == []
+
+
+def test_orphans_of_every_kind_are_found(storage):
+    orphans = [
+        "imports/abc.safetensors",
+        "jobs/j.json",
+        "nights/night-9.json",
+        "outputs/run9/c.parquet",
+        "runs/run2/training.safetensors",
+        "runs/run9/model.safetensors",
+        "staging/conf/s9.parquet",
+        "tables/manifests/k9.json",
+        "tables/scores/dataset=digits/split=test/metric=conf/k9-1.parquet",
+        "datasets/digits/shards/nobody.parquet",
+    ]
+    known = ["datasets/digits/shards/a.parquet", "datasets/digits/shards/b.parquet"]
+    for path in (*orphans, *known):
+        storage.write(path, b"")
+    storage.write("datasets/digits/receipts/r.json", json.dumps({"content": "a"}).encode())
+    version = {"shards": [{"content": "b"}], "classes": []}
+    storage.write("datasets/digits/train/v.json", json.dumps(version).encode())
+    assert set(orphans) <= set(found(storage))
+    assert not set(known) & set(found(storage))
+
+
+def test_removing_leftovers_changes_no_answer(storage):
+    store = Store(storage.uri)
+    before = [store.scores(at=version) for version in (1, 2)]
+    storage.remove(found(storage))
+    assert found(storage) == []
+    assert [store.scores(at=version) for version in (1, 2)] == before
+
+
+def test_a_file_that_was_never_finished_is_found(tmp_path):
+    storage = Storage(str(tmp_path))
+    publish(storage, [part()])
+    half = tmp_path / "staging" / "conf" / ".s.parquet.1234.partial"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    old = time.time() - 3 * 86400
+    os.utime(half, (old, old))
+    assert found(storage, datetime.now(UTC) - timedelta(days=2)) == [
+        "staging/conf/.s.parquet.1234.partial"
+    ]
+
+
+def test_what_a_job_killed_before_its_commit_left_is_found(storage):
+    import multiprocessing
+
+    job = multiprocessing.get_context("spawn").Process(
+        target=publish_and_die, args=(storage.uri, [part(key="killed", night=3)])
+    )
+    job.start()
+    job.join()
+    new = [path for path in found(storage) if "killed" in path]
+    assert len(new) == 2  # the data file and its manifest
+    storage.remove(new)
+    assert len(Store(storage.uri).scores()) == 30

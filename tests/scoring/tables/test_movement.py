@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from score_tables import part
+
+from scoring.errors import UnknownName, UserError
+from scoring.storage import Storage
+from scoring.tables import Store
+from scoring.tables.publish import publish
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Version 1 and 2 of `conf`; `agr` stays, `priv` comes with the second."""
+    storage = Storage(str(tmp_path))
+    publish(storage, [part("conf", n=400, seed=1), part("agr")])
+    publish(
+        storage, [part("conf", n=400, seed=2, key="k2", night=2), part("priv", night=2, key="p")]
+    )
+    return Store(storage.uri)
+
+
+def percentiles(store, metric, at):
+    table = store.scores(metric=metric, at=at).to_pandas().set_index("example_id")
+    return table["percentile"].dropna()
+
+
+def test_spearman_is_scipys_over_the_examples_that_both_rank(store):
+    rows = {row["metric"]: row for row in store.agreement(1, 2).to_pylist()}
+    one, two = percentiles(store, "conf", 1), percentiles(store, "conf", 2)
+    common = one.index.intersection(two.index)
+    assert rows["conf"]["compared"] == len(common) > 3
+    assert rows["conf"]["spearman"] == pytest.approx(spearmanr(one[common], two[common]).statistic)
+    assert rows["conf"]["mean_moved"] == pytest.approx(np.abs(one - two).mean())
+    assert rows["agr"]["spearman"] == pytest.approx(1)
+    assert rows["agr"]["mean_moved"] == 0
+    assert rows["priv"]["spearman"] is None
+    assert [rows["priv"][c] for c in ("rows_before", "rows_after", "compared")] == [0, 30, 0]
+
+
+def test_the_most_moved_come_first_and_those_that_stayed_not_at_all(store):
+    moved = store.moved(1, 2, n=1000).to_pandas()
+    one, two = percentiles(store, "conf", 1), percentiles(store, "conf", 2)
+    want = (two - one).dropna()
+    want = want[want != 0]
+    assert set(moved["metric"]) == {"conf"}
+    assert moved["moved"].abs().is_monotonic_decreasing
+    assert dict(zip(moved["example_id"], moved["moved"], strict=True)) == pytest.approx(dict(want))
+    assert len(store.moved(1, 2, n=2)) == 2
+    assert len(store.moved(1, 2, n=0)) == 0
+
+
+def test_from_then_to_now(store):
+    assert store.moved(1).equals(store.moved(1, 2))
+    assert len(store.moved(2)) == 0
+
+
+def test_only_what_is_asked_for(store):
+    assert store.agreement(1, 2, metric="agr")["metric"].to_pylist() == ["agr"]
+    with pytest.raises(UnknownName, match="--metric: expected one of agr, conf, priv, got 'vog'"):
+        store.agreement(1, 2, metric="vog")
+    with pytest.raises(UserError, match="-n: expected 0 or more rows, got -1"):
+        store.moved(1, 2, n=-1)
