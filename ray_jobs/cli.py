@@ -10,6 +10,7 @@ from ray_jobs.console import run_job
 
 JOBS = {
     "rescore": ("ray_jobs.rescore:main", "train, score and publish whatever is missing"),
+    "submit": ("ray_jobs.submit:main", "run a job on a cluster, follow it, end as it ends"),
     "plan": ("ray_jobs.rescore:plan", "print what rescore would do, and make nothing"),
     "ingest": ("ray_jobs.ingest:main", "bring a dataset into the store"),
     "query": ("ray_jobs.query:main", "SQL over the published tables"),
