@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from ray_jobs.plan import Plan
 from scoring.keys import SPLITS
-from scoring.registry import spec_of
 from scoring.runs import Run
-from scoring.spec import Signal
+from scoring.scorer import passes
 from scoring.tables.publish import Outcome
 
 OUT_OF_TIME = "--max-hours: the time was over"
@@ -128,18 +127,9 @@ def _train_cost(night: Plan) -> str:
 def _score_cost(night: Plan) -> str:
     forward = backward = 0.0
     for work in night.to_score:
-        rows = work.shard.piece.rows
-        folded = set()
-        for how in (task.assignment for task in work.missing):
-            spec = spec_of(how.metric)
-            if spec.signal is Signal.BASE:
-                cost = spec.passes(how.config)
-                forward += rows * cost.forward
-                backward += rows * cost.backward
-            else:
-                folded |= {key for run in how.runs for key in (run.key, run.parent) if key}
-                folded |= {f"{how.metric}-{i}" for i, run in enumerate(how.runs) if not run.key}
-        forward += rows * len(folded)
+        cost = passes(task.assignment for task in work.missing)
+        forward += work.shard.piece.rows * cost.forward
+        backward += work.shard.piece.rows * cost.backward
     return f"about {_count(forward)} forward and {_count(backward)} backward passes"
 
 

@@ -51,7 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if lease.waited:
             surveys = survey_splits(asked)
         versions = ingest(asked.source, asked.storage, surveys, flags.data.max_corrupt)
-        lease.end("ingested")
     for split, version in versions.items():
         print(
             f"{version.name} {split}: {version.rows:,} rows in {len(version.shards)} shards "

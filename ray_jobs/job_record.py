@@ -30,9 +30,7 @@ _FOLDER = "jobs"
 _POLL_S = 1.0
 _log = logging.getLogger(__name__)
 
-State = Literal[
-    "running", "published", "nothing to do", "partly published", "ingested", "cleaned", "failed"
-]
+State = Literal["running", "published", "nothing to do", "partly published", "done", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +132,8 @@ class Lease:
             self.end("partly published", str(error))
         elif error is not None:
             self.end("failed", _reason(error))
+        elif self._record.state == "running":
+            self.end("done")
         self._write()
 
     def end(self, state: State, said: str = "") -> None:
@@ -167,10 +167,11 @@ class Lease:
             return
         vacuums = [job for job in load_jobs(self._storage) if job.job == VACUUM]
         self.waited = any(job.seen_at >= self._record.started_at for job in vacuums)
-        while any(job.job == VACUUM for job in live_jobs(self._storage)):
-            if not self.waited:
-                print("waiting for a vacuum of this store to end", file=sys.stderr, flush=True)
+        now = datetime.now(UTC)
+        if any(job.lives(now) for job in vacuums):
+            print("waiting for a vacuum of this store to end", file=sys.stderr, flush=True)
             self.waited = True
+        while any(job.job == VACUUM for job in live_jobs(self._storage)):
             time.sleep(_POLL_S)
 
 

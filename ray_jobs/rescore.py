@@ -85,10 +85,11 @@ def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
     """
     # Ray takes seconds to import: a night without work never needs it.
     from ray_jobs.cluster import cluster
+    from ray_jobs.counters import counting_stages
     from ray_jobs.make_shards import ingest
 
     why, asked, machine = "", night.asked, night.asked.flags.machine
-    with cluster(machine.address, machine.cpus):
+    with cluster(machine.address, machine.cpus), counting_stages(asked.publish_as):
         if night.to_ingest:
             ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt)
             night = plan_night(asked)

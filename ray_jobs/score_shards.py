@@ -17,6 +17,7 @@ import torch
 from ray.data import ActorPoolStrategy, DataContext
 
 from ray_jobs.cluster import total
+from ray_jobs.counters import ScoringCounters
 from ray_jobs.decode import ABOUT, decode
 from ray_jobs.progress import Progress
 from scoring.data.images import ImageShape
@@ -125,6 +126,7 @@ class _Score:
         self._job = job
         self._until = until
         self._scorer = Scorer(job.storage, options)
+        self._counters = ScoringCounters(job.dataset)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         about = json.loads(batch.pop(ABOUT)[0])
@@ -138,6 +140,7 @@ class _Score:
             )
         tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in about["tasks"]]
         self._scorer.score(record.content, shard, self._job.classes, tasks)
+        self._counters.scored(record.rows, [task.assignment for task in tasks])
         return {"content": [record.content], "scored": [True]}
 
 

@@ -17,6 +17,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from ray_jobs.cluster import total
+from ray_jobs.counters import retry_counter
 from ray_jobs.progress import Progress
 from ray_jobs.training_data import TrainingData, share_training_data
 from scoring.data.versions import DatasetVersion
@@ -149,6 +150,13 @@ class FleetTrainable(tune.Trainable):
 class _Report(Callback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._retried = retry_counter()
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Count a trial that failed and is tried again."""
+        self._retried()
 
     def on_trial_result(
         self,

@@ -54,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = leftovers(storage, before)
         storage.remove(file.path for files in found.values() for file in files)
         expired = _expire(storage, dry_run=False)
-        lease.end("cleaned")
     print(_report("Removed", found, expired))
     return 0
 

@@ -1,7 +1,7 @@
 """Scores one shard for any set of metrics, and stages each result."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from scoring.data.shards import Shard
 from scoring.registry import spec_of
 from scoring.signals import SignalOptions, Signals
-from scoring.spec import Batch, Columns, Floats, Output, Signal
+from scoring.spec import Batch, Columns, Floats, Output, Passes, Signal
 from scoring.storage import Storage
 from scoring.tables.staging import staged_path, write_scores
 
@@ -41,6 +41,23 @@ class Task:
 
     assignment: Assignment
     key: str
+
+
+def passes(assignments: Iterable[Assignment]) -> Passes:
+    """What it costs an example to be scored by all of them at once: each run is asked once."""
+    total, outputs = Passes(forward=0.0), set()
+    for how in assignments:
+        spec = spec_of(how.metric)
+        if spec.signal is Signal.BASE:
+            cost = spec.passes(how.config)
+            total = Passes(
+                forward=total.forward + cost.forward, backward=total.backward + cost.backward
+            )
+        else:
+            # Runs of a fleet that is yet to be trained on unseen data have no name.
+            names = ((r.key or f"{how.metric}-{i}", r.parent) for i, r in enumerate(how.runs))
+            outputs |= {name for pair in names for name in pair if name}
+    return replace(total, forward=total.forward + len(outputs))
 
 
 class Scorer:

@@ -1,8 +1,9 @@
 """How ranks moved between two versions of `scores`.
 
 Only examples that both versions rank are compared. Spearman's correlation is taken over those, so
-that examples which came or went do not count as movement; `moved` is a difference of the published
-percentiles, positive towards prototypical.
+that examples which came or went do not count as movement. `moved` is a difference of the published
+percentiles, positive towards prototypical, `class_moved` one within the class; a new label can
+change the latter alone, so relabelled examples stand first.
 """
 
 _BOTH = """
@@ -10,7 +11,9 @@ _BOTH = """
     common as (
         select dataset, split, metric, example_id, two.name, two.label,
                one.label as label_before, one.percentile as percentile_before,
-               two.percentile as percentile, two.percentile - one.percentile as moved
+               two.percentile as percentile, two.percentile - one.percentile as moved,
+               two.class_percentile - one.class_percentile as class_moved,
+               one.label is distinct from two.label as relabelled
         from one join two using (dataset, split, metric, example_id)
         where one.rank is not null and two.rank is not null
     )
@@ -20,10 +23,10 @@ MOVED = (
     _BOTH
     + """
     select dataset, split, metric, example_id, name, label_before, label,
-           percentile_before, percentile, moved
+           percentile_before, percentile, moved, class_moved
     from common
-    where moved <> 0
-    order by abs(moved) desc, dataset, split, metric, example_id
+    where moved <> 0 or relabelled
+    order by relabelled desc, abs(moved) desc, dataset, split, metric, example_id
     limit {n:d}
 """
 )

@@ -133,7 +133,7 @@ class Store:
         metric: str | None = None,
         n: int = 20,
     ) -> pa.Table:
-        """The n examples whose percentile moved most between two versions, the most moved first.
+        """The n examples that were relabelled or moved most between two versions, in that order.
 
         Args:
             before: a version of `scores`, a date or a time.
@@ -145,7 +145,8 @@ class Store:
 
         Returns:
             dataset, split, metric, example_id, name, label_before, label, percentile_before,
-            percentile, moved: the last in percentiles, positive towards prototypical.
+            percentile, moved, class_moved: the last two in percentiles, positive towards
+            prototypical.
         """
         return self._between(MOVED, before, after, dataset, split, metric, n)
 
