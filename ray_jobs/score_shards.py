@@ -16,7 +16,6 @@ import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
-from ray_jobs.cluster import total
 from ray_jobs.counters import ScoringCounters
 from ray_jobs.decode import ABOUT, decode
 from ray_jobs.progress import Progress
@@ -62,7 +61,7 @@ class PoolOptions:
     gpus_per_scorer: float = 0.0
     """Share of a GPU an actor takes; 0: scoring on the CPU."""
     actors: int | None = None
-    """Largest pool; None: as many as the cluster holds."""
+    """Largest pool; None: as many as the cluster holds, and grows to hold."""
 
 
 def score_shards(
@@ -105,7 +104,10 @@ def score_shards(
             num_gpus=pool.gpus_per_scorer,
             memory=_PROCESS_BYTES + 3 * largest + options.cache_bytes,
             compute=ActorPoolStrategy(
-                min_size=1, max_size=_pool_size(pool, len(work)), max_tasks_in_flight_per_actor=2
+                # As many as there is work for: Ray Data starts what fits, and more as nodes join.
+                min_size=1,
+                max_size=pool.actors or len(work),
+                max_tasks_in_flight_per_actor=2,
             ),
         )
     )
@@ -142,10 +144,3 @@ class _Score:
         self._scorer.score(record.content, shard, self._job.classes, tasks)
         self._counters.scored(record.rows, [task.assignment for task in tasks])
         return {"content": [record.content], "scored": [True]}
-
-
-def _pool_size(pool: PoolOptions, shards: int) -> int:
-    fits = total("CPU") / (_SCORE_CPUS + _DECODE_CPUS)
-    if pool.gpus_per_scorer:
-        fits = min(fits, total("GPU") / pool.gpus_per_scorer)
-    return max(1, min(int(fits), shards, pool.actors or shards))

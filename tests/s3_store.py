@@ -30,7 +30,7 @@ PROGRAMS = (
     "monmaptool",
 )
 PACKAGES = "radosgw ceph-mon ceph-osd ceph-common"
-KEY, SECRET = "test", "testtest"
+KEY, SECRET = "AKIAPROTOSCORETESTS0", "a/secret+that-appears-nowhere-else"
 BUCKET = "protoscore-tests"
 START_TIMEOUT_S = 120
 

@@ -2,9 +2,11 @@
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from processes import kill_with_all_below
 
 START_TIMEOUT_S = 120
 
@@ -23,6 +27,8 @@ class Head:
     address: str
     """Of its job server."""
     environment: Mapping[str, str]
+    token: str
+    logs: Path
 
 
 @contextmanager
@@ -36,19 +42,26 @@ def running_head(folder: Path, cpus: int, environment: Mapping[str, str]) -> Ite
     command = [str(bin_folder / "ray"), "start", "--head", "--block", "--disable-usage-stats"]
     command += ["--port", ports[0], "--dashboard-host", "127.0.0.1", "--dashboard-port", ports[1]]
     command += ["--dashboard-agent-listen-port", ports[2], "--num-cpus", str(cpus)]
-    command += ["--temp-dir", f"/tmp/head{ports[0]}"]  # sockets below it: their paths must be short
+    root = Path(tempfile.mkdtemp(prefix="head"))  # sockets lie in it: their paths must be short
+    command += ["--temp-dir", str(root)]
     path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
     everything = {**os.environ, **environment, **user, "PATH": path}
     everything.pop("RAY_ADDRESS", None)
     with (folder / "head.log").open("wb") as log:
         process = subprocess.Popen(command, env=everything, stdout=log, stderr=log)
-    head = Head(address=f"http://127.0.0.1:{ports[1]}", environment={**user, "PATH": path})
+    head = Head(
+        address=f"http://127.0.0.1:{ports[1]}",
+        environment={**user, "PATH": path},
+        token=token.read_text(),
+        logs=root,
+    )
     try:
         _wait_until_up(head.address, process, folder / "head.log")
         yield head
     finally:
-        process.terminate()  # takes the processes that it started along
+        kill_with_all_below(process.pid)  # it would take half a minute to end by itself
         process.wait(timeout=60)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _wait_until_up(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -92,10 +92,11 @@ FLAGS = {
     "cpus": ("--cpus -2", "--cpus: expected a number > 0, got -2"),
     "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number > 0, got inf"),
     "name": ("--name ../mine", "--name: expected letters, digits and any of ' ._-', got '../m"),
-    "choice": (
-        "--models nosuch",
-        "invalid choice 'nosuch' for argument '--models'. Expected one of",
-    ),
+    "choice": ("--ensemble nosuch", "invalid choice 'nosuch' for argument '--ensemble'."),
+    "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
+    "share": ("--models retrain-if-changed=2", "--models: expected reuse, retrain or retrain-if"),
+    "date": ("--date yesterday", "--date: expected auto or YYYY-MM-DD, got 'yesterday'"),
+    "hours": ("--max-hours 0", "--max-hours: expected a number > 0, got 0.0"),
     "attack": ("--adv-l2.attack nosuch", "invalid choice 'nosuch' for argument '--adv-l2.attack'."),
     "steps": ("--adv-l2.steps -5", "adv-l2: steps: expected a number above 0, got -5"),
     "unknown flag": (
@@ -220,7 +221,7 @@ def test_data(refused: Refused, files: Files, name: str) -> None:
 def test_an_unknown_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nosuch"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("protoscore: error: expected one of rescore, plan, ingest, query")
+    assert said.startswith("protoscore: error: expected one of rescore, submit, plan, ingest")
     assert said.endswith("got 'nosuch'\n")
     assert len(said.splitlines()) == 1
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import below
 
 from scoring.tables import Store
 
@@ -49,30 +50,6 @@ def count(store: Path, pattern: str) -> int:
 def kill(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
-
-
-def workers_of(driver: int, title: str) -> list[int]:
-    """Processes below the driver whose title starts so."""
-    parents, titles = {}, {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text().rpartition(")")[2].split()
-                titles[int(folder.name)] = (
-                    (folder / "cmdline").read_bytes().decode(errors="replace")
-                )
-                parents[int(folder.name)] = int(stat[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-
-    def below(pid: int) -> bool:
-        while pid in parents:
-            if pid == driver:
-                return True
-            pid = parents[pid]
-        return False
-
-    return [pid for pid, text in titles.items() if text.startswith(title) and below(pid)]
 
 
 def published(store: Path) -> list[tuple[object, ...]]:
@@ -113,7 +90,8 @@ def test_a_worker_killed_while_scoring(undisturbed: Path, tmp_path: Path) -> Non
     store = tmp_path / "worker"
     process = night(store)
     wait_for(process, "a staged shard", lambda: count(store, "staging/*/*.parquet") >= 3)
-    workers = workers_of(process.pid, "ray::MapWorker(MapBatches(_Score))")
+    scorer = "ray::MapWorker(MapBatches(_Score))"
+    workers = [pid for pid, title in below(process.pid).items() if title.startswith(scorer)]
     assert workers
     os.kill(workers[0], signal.SIGKILL)
     finish(process, store)

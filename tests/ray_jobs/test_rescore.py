@@ -22,7 +22,9 @@ def staged(store: Path) -> set[Path]:
 
 
 def contents(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    """Files and when they were written, jobs' own records aside."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "jobs")
+    return {path: path.stat().st_mtime_ns for path in files}
 
 
 def test_every_metric_scores_every_example_once_and_only_once(

@@ -11,10 +11,11 @@ from pathlib import Path
 import polars
 import pytest
 from ray_head import Head, running_head
-from s3_store import Gateway
+from s3_store import KEY, SECRET, Gateway
 
 from scoring.registry import metrics
-from scoring.storage import delta_options
+from scoring.storage import Storage, delta_options
+from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(600)]
 CHECKOUT = Path(__file__).parents[2]
@@ -54,6 +55,23 @@ def here(*arguments: str) -> str:
     return done.stdout
 
 
+def no_secret_in(head: Head, store: str, printed: str) -> bool:
+    """Whether no credential is in what was printed, in Ray's logs, or in any file or key."""
+    storage = Storage(store)
+    files = [file.path for file in storage.walk("")]
+    assert len(files) > 100
+    assert any(path.endswith(".safetensors") for path in files)
+    texts = [printed.encode(), "\n".join(files).encode(), *storage.read_all(files)]
+    logs = [path for path in (head.logs / "session_latest" / "logs").rglob("*") if path.is_file()]
+    assert len(logs) > 10
+    texts += [path.read_bytes() for path in logs]
+    tables = Store(store).sql("select * from scores"), Store(store).nights(), Store(store).runs()
+    texts += [str(table.to_pydict()).encode() for table in tables]  # they are compressed on disk
+    return not any(
+        secret.encode() in text for secret in (KEY, SECRET, head.token) for text in texts
+    )
+
+
 def test_the_digits_job_end_to_end(head: Head, s3_store: str, tmp_path: Path) -> None:
     job = ("rescore", "--dataset", "digits", "--store", s3_store, "--recipe", "smoke")
     done = submit(head, "--working-dir", ".", *job)
@@ -71,6 +89,7 @@ def test_the_digits_job_end_to_end(head: Head, s3_store: str, tmp_path: Path) ->
         f"{s3_store}/tables/scores", storage_options=delta_options(s3_store)
     ).collect()
     assert frame.height == len(metrics()) * sum(SIZES.values())
+    assert no_secret_in(head, s3_store, done.stdout + done.stderr)
     status = here("status", "--store", s3_store, "--format", "json")
     assert '"published"' in status
 
