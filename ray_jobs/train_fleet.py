@@ -14,6 +14,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import Callback
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
 from ray_jobs.cluster import total
@@ -32,6 +33,10 @@ _RETRIES = 2
 _PACK_SECONDS = 20.0  # long enough to drown a trial's 0.7 s, short enough to lose in a crash
 _PASSES_PER_SECOND = 20_000.0  # a small net on one core; only decides how runs are packed
 _TRIALS_PER_SLOT = 4  # and no fewer, so that slots stay busy to the end
+
+# Tune would hand these to its actors in a runtime environment, which Ray writes to its logs. Nodes
+# have credentials of their own.
+class_cache.ENV_VARS_TO_PROPAGATE -= {n for n in class_cache.ENV_VARS_TO_PROPAGATE if "AWS" in n}
 
 
 def train_fleet(
