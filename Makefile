@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_STORE ?= build/demo
+ROUNDS ?= 50
+IN_PARALLEL := -n 2 --dist worksteal # more would only start more Rays and S3 stores
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test slowtest bench lock clean
+.PHONY: help install demo check test slowtest chaos bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,10 +34,13 @@ check: install ## Format, lint, types and import contracts
 	$(BIN)/lint-imports
 
 test: install ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(IN_PARALLEL)
 
 slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of source
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow $(IN_PARALLEL)
+
+chaos: install ## Disturb ROUNDS nights on a cluster at random; CHAOS_SEED=n repeats one
+	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/test_chaos.py
 
 bench: install ## Measure ratios against floors and peers; ONLY=name for one
 	$(BIN)/python -m benchmarks $(ONLY)

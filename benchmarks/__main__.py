@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import agreement, jobs, training
+from benchmarks import agreement, jobs, scale, training
 
 Result = dict[str, object]
 BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
@@ -16,6 +16,10 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("agr_vs_loop",): agreement.measure,
     ("ray_overhead",): jobs.ray_overhead,
     ("fleet_overhead_s",): jobs.fleet_overhead,
+    ("scaling_1_to_2",): scale.scaling,
+    ("ray_overhead_200_shards",): scale.many_shards,
+    ("driver_rss_growth_mb",): scale.driver_memory,
+    ("query_1e7_s",): scale.query,
 }
 """What measures which figures; figures of one function are taken side by side."""
 OUTPUT = Path("build/bench.json")
@@ -28,13 +32,13 @@ def main(names: list[str]) -> int:
         print(f"expected any of {', '.join(known)}, got {', '.join(unknown)}", file=sys.stderr)
         return 2
     results: list[Result] = []
-    print(f"{'name':<18} {'value':>8} {'unit':<5} {'want':<8} note")
+    print(f"{'name':<24} {'value':>8} {'unit':<5} {'want':<8} note")
     for group, measure in BENCHMARKS.items():
         if not names or set(group) & set(names):
             results += measure()
             for result in results[-len(group) :]:
                 print(
-                    f"{result['name']:<18} {result['value']:>8.3g} {result['unit']:<5} "
+                    f"{result['name']:<24} {result['value']:>8.3g} {result['unit']:<5} "
                     f"{result['want']:<8} {result['note']}",
                     flush=True,
                 )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import ray.util
 from ray.exceptions import RayTaskError
 
 from ray_jobs.progress import Progress
@@ -62,11 +61,9 @@ def ingest(
 def _make_shards(
     source: Source, storage: Storage, layout: Layout, missing: list[PlannedShard]
 ) -> dict[str, ShardRecord]:
-    # Ray names a resource after each node: local files are read on the node that has them.
-    node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    here = {f"node:{node}": 0.001} if source.local else None
     rows = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-        _Ingest(source=source, storage=storage, layout=layout), resources=here
+        _Ingest(source=source, storage=storage, layout=layout),
+        **(_where_the_files_are() if source.local else {}),
     )
     made: dict[str, ShardRecord] = {}
     try:
@@ -78,6 +75,16 @@ def _make_shards(
         cause = _user_error(error)
         raise cause from None if cause is not error else error
     return made
+
+
+def _where_the_files_are() -> dict[str, Any]:
+    """Options that keep tasks on the driver's node, be it a head that takes no other work."""
+    here = ray.get_runtime_context().get_node_id()
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    has = next(node["Resources"] for node in nodes if node["NodeID"] == here)
+    # Ray names a resource after each node.
+    name = next(n for n in has if n.startswith("node:") and n != "node:__internal_head__")
+    return {"resources": {name: 0.001}, "num_cpus": min(1.0, has.get("CPU", 0.0))}
 
 
 def _user_error(error: BaseException) -> BaseException:

@@ -64,7 +64,6 @@ class NamedSource:
     data_root: str = ""
     """Folder that holds the files; digits needs none."""
     shard_rows: int = 2000
-    local: bool = True
 
     def __post_init__(self) -> None:
         known = self.dataset or self.name
@@ -74,6 +73,11 @@ class NamedSource:
             raise BadData(f"--data-root: expected the folder that holds {known}, got none")
         if self.data_root and not Path(self.data_root).is_dir():
             raise BadData(f"--data-root: expected a folder, got {self.data_root!r}")
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine has the files; digits come with every installation."""
+        return (self.dataset or self.name) != "digits"
 
     def pieces(self, split: Split) -> list[Piece]:
         """Pieces of the split, in the library's order."""

@@ -29,6 +29,8 @@ class Head:
     environment: Mapping[str, str]
     token: str
     logs: Path
+    metrics: str
+    """Where Prometheus would look."""
 
 
 @contextmanager
@@ -37,11 +39,12 @@ def running_head(folder: Path, cpus: int, environment: Mapping[str, str]) -> Ite
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
     user = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    ports = [str(port) for port in _free_ports(3)]
+    ports = [str(port) for port in _free_ports(4)]
     bin_folder = Path(sys.executable).parent
     command = [str(bin_folder / "ray"), "start", "--head", "--block", "--disable-usage-stats"]
     command += ["--port", ports[0], "--dashboard-host", "127.0.0.1", "--dashboard-port", ports[1]]
     command += ["--dashboard-agent-listen-port", ports[2], "--num-cpus", str(cpus)]
+    command += ["--metrics-export-port", ports[3]]
     root = Path(tempfile.mkdtemp(prefix="head"))  # sockets lie in it: their paths must be short
     command += ["--temp-dir", str(root)]
     path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
@@ -54,6 +57,7 @@ def running_head(folder: Path, cpus: int, environment: Mapping[str, str]) -> Ite
         environment={**user, "PATH": path},
         token=token.read_text(),
         logs=root,
+        metrics=f"http://127.0.0.1:{ports[3]}/metrics",
     )
     try:
         _wait_until_up(head.address, process, folder / "head.log")

@@ -22,8 +22,8 @@ FLAGS += ("--recipe", "smoke", "--cpus", "2")
 COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"
 
 
-def night(store: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "ray_jobs.rescore", "--store", str(store), *FLAGS]
+def night(store: Path, *more: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "ray_jobs.rescore", "--store", str(store), *FLAGS, *more]
     log = (store.parent / f"{store.name}.log").open("ab")
     return subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -64,7 +64,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def test_killed_while_training_then_while_scoring(undisturbed: Path, tmp_path: Path) -> None:
+def test_the_driver_killed_in_training_and_in_scoring_then_a_worker(
+    undisturbed: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "killed"
     process = night(store)
     wait_for(process, "three runs", lambda: count(store, "runs/*/run.json") >= 3)
@@ -81,20 +83,13 @@ def test_killed_while_training_then_while_scoring(undisturbed: Path, tmp_path: P
     assert count(store, "runs/*/run.json") == 26
 
     process = night(store)
-    finish(process, store)
-    assert {p: p.stat().st_mtime_ns for p in staged} == staged  # what was done stayed done
-    assert published(store) == published(undisturbed)
-
-
-def test_a_worker_killed_while_scoring(undisturbed: Path, tmp_path: Path) -> None:
-    store = tmp_path / "worker"
-    process = night(store)
-    wait_for(process, "a staged shard", lambda: count(store, "staging/*/*.parquet") >= 3)
+    more = len(staged) + 3
+    wait_for(process, "another shard", lambda: count(store, "staging/*/*.parquet") >= more)
     scorer = "ray::MapWorker(MapBatches(_Score))"
     workers = [pid for pid, title in below(process.pid).items() if title.startswith(scorer)]
-    assert workers
     os.kill(workers[0], signal.SIGKILL)
     finish(process, store)
+    assert {p: p.stat().st_mtime_ns for p in staged} == staged  # what was done stayed done
     assert published(store) == published(undisturbed)
 
 
@@ -105,3 +100,13 @@ def test_two_nights_at_once(undisturbed: Path, tmp_path: Path) -> None:
     finish(second, store)
     assert published(store) == published(undisturbed)
     assert "error" not in (store.parent / "twice.log").read_text().lower()
+
+
+def test_two_nights_at_once_with_metrics_of_their_own(tmp_path: Path) -> None:
+    store = tmp_path / "beside"
+    first, second = night(store, "--metrics", "conf"), night(store, "--metrics", "adv_steps")
+    finish(first, store)
+    finish(second, store)
+    rows = Store(str(store)).sql("select metric, count(*) as n from scores group by 1 order by 1")
+    assert rows.to_pylist() == [{"metric": "adv_steps", "n": 600}, {"metric": "conf", "n": 600}]
+    assert len(Store(str(store)).nights()) == 2

@@ -93,15 +93,20 @@ def test_a_fleet_is_trained_anew_once_enough_has_changed(rescore: Rescore, tmp_p
     write_digits(tmp_path / "test" / "a.parquet", slice(1000, 1100))
     flags = ("--dataset", "parquet", "--name", "mine", "--train", str(train), "--shard-rows", "50")
     flags += ("--test", str(tmp_path / "test"), "--metrics", "adv_steps")
-    flags += ("--models", "retrain-if-changed=0.25")
     trained = []
-    for rows in (None, slice(300, 350), slice(350, 400), None):
+    for rows, models in (
+        (None, "reuse"),
+        (slice(300, 350), "retrain-if-changed=0.25"),  # 50 of 300 rows are new
+        (slice(350, 400), "retrain-if-changed=0.25"),  # 100 are
+        (slice(400, 450), "reuse"),  # of what is published now, not of the first night's
+        (None, "retrain"),
+        (None, "retrain"),
+    ):
         if rows:
             write_digits(train / f"{rows.start}.parquet", rows)
-        assert rescore(*flags) == 0
+        assert rescore(*flags, "--models", models) == 0
         trained.append(len(list((tmp_path / "store" / "runs").iterdir())))
-    # 50 of 300 rows are less than a quarter, 100 of 300 are more.
-    assert trained == [1, 1, 2, 2]
+    assert trained == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_night_stops_at_its_hour_and_the_next_goes_on(

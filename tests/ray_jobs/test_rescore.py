@@ -5,20 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digit_files import write_digits
 
 from ray_jobs.cli import main
 from scoring.registry import metrics
-from scoring.storage import Storage
 from scoring.tables import Store
 
 pytestmark = pytest.mark.ray
 Rescore = Callable[..., int]
 DIGITS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "100")
-
-
-def staged(store: Path) -> set[Path]:
-    return set((store / "staging").rglob("*.parquet"))
 
 
 def contents(folder: Path) -> dict[Path, int]:
@@ -69,32 +63,6 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_appended_shard_costs_one_shard(
-    rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_digits(tmp_path / "train" / "a.parquet", slice(0, 200))
-    write_digits(tmp_path / "test" / "a.parquet", slice(1000, 1100))
-    flags = ("--dataset", "parquet", "--name", "mine", "--train", str(tmp_path / "train"))
-    flags += ("--test", str(tmp_path / "test"), "--id-column", "file", "--shard-rows", "100")
-    flags += ("--metrics", "conf")
-    assert rescore(*flags) == 0
-    store = Store(str(tmp_path / "store"))
-    first = store.scores(metric="conf", split="train").to_pandas().set_index("example_id")
-    files = staged(tmp_path / "store")
-    capsys.readouterr()
-
-    write_digits(tmp_path / "train" / "b.parquet", slice(200, 300))
-    assert rescore(*flags) == 0
-    printed = capsys.readouterr().out
-    assert "ingest   1 of 4 shards (3 reused)" in printed
-    assert "train    0 of 6 runs (6 reused)" in printed
-    assert len(staged(tmp_path / "store") - files) == 2  # conf and the predicted class
-    second = store.scores(metric="conf", split="train").to_pandas().set_index("example_id")
-    assert sorted(second.index) == list(range(300))
-    assert second.loc[first.index, "value"].tolist() == first["value"].tolist()
-    assert second.loc[250, "name"] == "digit-250"
-
-
 def test_other_settings_never_replace_in_silence(
     rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,25 +89,6 @@ def test_other_settings_never_replace_in_silence(
     values = store.scores(dataset="digits")["value"].to_pylist()
     assert values != before["value"].to_pylist()
     assert values == store.scores(dataset="digits-mlp")["value"].to_pylist()
-
-
-def test_retrain_builds_the_fleet_for_todays_data(rescore: Rescore, tmp_path: Path) -> None:
-    write_digits(tmp_path / "train" / "a.parquet", slice(0, 100))
-    write_digits(tmp_path / "test" / "a.parquet", slice(1000, 1050))
-    flags = ("--dataset", "parquet", "--name", "mine", "--train", str(tmp_path / "train"))
-    flags += ("--test", str(tmp_path / "test"), "--metrics", "adv_steps")
-    assert rescore(*flags) == 0
-    write_digits(tmp_path / "train" / "b.parquet", slice(100, 150))
-    runs = Storage(str(tmp_path / "store")).names
-    reused = runs("runs")
-    assert rescore(*flags) == 0
-    assert runs("runs") == reused
-    assert rescore(*flags, "--models", "retrain") == 0
-    assert len(runs("runs") - reused) == 1
-    # The next ordinary night goes on with what is published now.
-    newest = runs("runs")
-    assert rescore(*flags) == 0
-    assert runs("runs") == newest
 
 
 def test_budgets_change_no_value(rescore: Rescore, tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars
@@ -41,6 +44,29 @@ def run(head: Head, *command: str, **environment: str) -> "subprocess.CompletedP
         check=False,
         timeout=500,
     )
+
+
+@contextmanager
+def watching(address: str) -> Iterator[set[str]]:
+    """Our counters that a node exports meanwhile, as name{tag="value"}, by their second tag."""
+    seen: set[str] = set()
+    ended = threading.Event()
+    line = re.compile(r"^ray_protoscore_(units|examples|passes)(?:_total)?{(.*)} ", re.MULTILINE)
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+                for name, tags in line.findall(answer.read().decode()):
+                    for tag in re.findall(r'(?:stage|metric|direction)="\w+"', tags):
+                        seen.add(f"{name}{{{tag}}}")
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 def submit(head: Head, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -79,12 +105,16 @@ def where_secrets_are(head: Head, store: str, printed: str) -> list[str]:
 
 def test_the_digits_job_end_to_end(head: Head, s3_store: str, tmp_path: Path) -> None:
     job = ("rescore", "--dataset", "digits", "--store", s3_store, "--recipe", "smoke")
-    done = submit(head, "--working-dir", ".", *job)
+    with watching(head.metrics) as counted:
+        done = submit(head, "--working-dir", ".", *job)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert re.search(r"submitted rescore-\w{12}-\d{4}-\d\d-\d\d-1\n", done.stdout)
     assert re.search(r"train: 26/26 runs, [\d.]+/s, elapsed \d+:\d\d, ETA 0:00", done.stdout)
     assert "Published 16 partitions of digits, 14,376 rows" in done.stdout
     assert "\r" not in done.stdout  # plain lines, no bars
+    assert {'units{stage="ingest"}', 'units{stage="train"}', 'units{stage="score"}'} <= counted
+    assert {f'examples{{metric="{name}"}}' for name in metrics()} <= counted
+    assert {'passes{direction="forward"}', 'passes{direction="backward"}'} <= counted
 
     counts = "select metric, split, count(distinct example_id) as n from scores group by all"
     rows = csv.reader(here("query", counts, "--store", s3_store, "--format", "csv").splitlines())
