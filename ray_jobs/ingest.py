@@ -14,7 +14,8 @@ import tyro
 
 from ray_jobs.cluster import cluster
 from ray_jobs.console import default_store, parse_flags, run_job
-from ray_jobs.flags import DataFlags, MachineFlags, NightFlags
+from ray_jobs.data_flags import DataFlags
+from ray_jobs.flags import MachineFlags, NightFlags
 from ray_jobs.job_record import Lease, new_job_id
 from ray_jobs.make_shards import ingest
 from ray_jobs.request import check, survey_splits

@@ -18,9 +18,10 @@ from ray_jobs import describe
 from ray_jobs.console import run_job
 from ray_jobs.flags import parse
 from ray_jobs.job_record import Lease
+from ray_jobs.night_record import Night, record_nights
 from ray_jobs.partial import only_staged, without_runs
 from ray_jobs.plan import Plan, plan_night
-from ray_jobs.publish import Night, publish_night, record_nights
+from ray_jobs.publish import publish_night
 from ray_jobs.request import check
 from ray_jobs.summary import write_summary
 from scoring.data.versions import load_version

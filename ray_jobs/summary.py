@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ray_jobs.night_record import Night, load_night
 from ray_jobs.plan import Plan
-from ray_jobs.publish import Night, load_night
 from scoring.errors import ProtoscoreError, UserError
 from scoring.tables.publish import Outcome
 
