@@ -3,7 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_STORE ?= build/demo
 ROUNDS ?= 50
-IN_PARALLEL := -n 2 --dist worksteal # more would only start more Rays and S3 stores
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo check test slowtest chaos bench lock clean
@@ -34,10 +33,10 @@ check: install ## Format, lint, types and import contracts
 	$(BIN)/lint-imports
 
 test: install ## Run the tests
-	$(BIN)/pytest $(IN_PARALLEL)
+	$(BIN)/pytest -n 2 --dist worksteal
 
 slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of source
-	$(BIN)/pytest -m slow $(IN_PARALLEL)
+	$(BIN)/pytest -m slow
 
 chaos: install ## Disturb ROUNDS nights on a cluster at random; CHAOS_SEED=n repeats one
 	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/test_chaos.py
