@@ -16,8 +16,6 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("agr_vs_loop",): agreement.measure,
     ("ray_overhead",): jobs.ray_overhead,
     ("fleet_overhead_s",): jobs.fleet_overhead,
-    ("scaling_1_to_2",): scale.scaling,
-    ("ray_overhead_200_shards",): scale.many_shards,
     ("driver_rss_growth_mb",): scale.driver_memory,
     ("query_1e7_s",): scale.query,
 }

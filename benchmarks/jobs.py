@@ -88,19 +88,17 @@ def timed(work: Callable[..., object], *args: object, **kwargs: object) -> float
     return time.perf_counter() - started
 
 
-def dataset(
-    storage: Storage, split: Split, shards: int = SHARDS, shard_rows: int = ROWS
-) -> DatasetVersion:
+def dataset(storage: Storage, split: Split, shards: int = SHARDS) -> DatasetVersion:
     """Random images."""
     noise = np.random.default_rng(0)
     records = []
-    for first in range(0, shards * shard_rows, shard_rows):
+    for first in range(0, shards * ROWS, ROWS):
         rows = Rows(
-            labels=noise.integers(0, 10, shard_rows).tolist(),
-            names=[None] * shard_rows,
-            pixels=noise.integers(0, 256, (shard_rows, *SHAPE.dims), dtype=np.uint8),
+            labels=noise.integers(0, 10, ROWS).tolist(),
+            names=[None] * ROWS,
+            pixels=noise.integers(0, 256, (ROWS, *SHAPE.dims), dtype=np.uint8),
         )
-        piece = Piece(file=split, start=first, rows=shard_rows, fingerprint="")
+        piece = Piece(file=split, start=first, rows=ROWS, fingerprint="")
         records.append(write_shard(storage, "noise", LAYOUT, piece, rows, first))
     version = DatasetVersion(
         name="noise",
@@ -139,9 +137,9 @@ def one_run(storage: Storage, versions: dict[Split, DatasetVersion]) -> Run:
 
 
 def scoring_job(
-    storage: Storage, version: DatasetVersion, run: Run, steps: int = 25
+    storage: Storage, version: DatasetVersion, run: Run
 ) -> tuple[ScoringJob, list[ShardTasks]]:
-    config = metric("adv_l2").config(steps=steps)
+    config = metric("adv_l2").config(steps=25)
     how = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
     job = ScoringJob(storage=storage, dataset="noise", shape=SHAPE, classes=10, assignments=(how,))
     return job, [ShardTasks(record=record, tasks=((0, ""),)) for record in version.shards]
@@ -152,11 +150,9 @@ def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
     return [replace(item, tasks=((0, f"{turn}-{i}"),)) for i, item in enumerate(work)]
 
 
-def score_in_a_loop(
-    job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions | None = None
-) -> None:
+def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks]) -> None:
     torch.set_num_threads(1)
-    scorer = Scorer(job.storage, options or SignalOptions())
+    scorer = Scorer(job.storage, SignalOptions())
     for item in work:
         shard = read_shard(job.storage, job.dataset, item.record, job.shape)
         tasks = [Task(assignment=job.assignments[i], key=key) for i, key in item.tasks]

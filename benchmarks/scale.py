@@ -1,8 +1,6 @@
-"""How protoscore grows: with workers, with shards, with rows.
+"""How publishing and queries grow with rows.
 
-python -m benchmarks scaling_1_to_2 ray_overhead_200_shards driver_rss_growth_mb query_1e7_s
-
-docs/scale.md says what follows from the figures for ImageNet and for a billion rows.
+python -m benchmarks driver_rss_growth_mb query_1e7_s
 """
 
 import resource
@@ -11,72 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from multiprocessing import get_context
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.jobs import (
-    dataset,
-    one_run,
-    renamed,
-    result,
-    score_in_a_loop,
-    scoring_job,
-    seconds_of_staging,
-    timed,
-)
-from ray_jobs.cluster import cluster
-from ray_jobs.score_shards import PoolOptions, score_shards
+from benchmarks.jobs import result, timed
 from scoring.ranking import rank
-from scoring.signals import SignalOptions
 from scoring.storage import Storage
 from scoring.tables import Store
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import publish
 from scoring.tables.schemas import score_rows
-
-ROUNDS = 5
-BATCH = SignalOptions(batch_rows=50)
-
-
-def scaling() -> list[dict[str, object]]:
-    """Scoring with two workers of one thread over scoring with one, medians of `ROUNDS`."""
-    shards = 24
-    with tempfile.TemporaryDirectory() as folder, cluster("", 2):
-        storage = Storage(folder)
-        versions = {s: dataset(storage, s, shards, 100) for s in ("train", "test")}
-        job, work = scoring_job(storage, versions["train"], one_run(storage, versions))
-        rates: dict[int, list[float]] = {1: [], 2: []}
-        for turn in range(ROUNDS):
-            for actors, found in rates.items():
-                name = f"{actors}actors{turn}"
-                score_shards(job, renamed(work, name), BATCH, PoolOptions(actors=actors))
-                # Every actor's first shard is its start.
-                found.append((shards - actors) / seconds_of_staging(folder, name))
-    one, two = (statistics.median(found) for found in rates.values())
-    note = f"{shards} shards of 100, {1 / one:.2f} s each, medians of {ROUNDS}"
-    return [result("scaling_1_to_2", two / one, "x", ">= 1.7", note)]
-
-
-def many_shards() -> list[dict[str, object]]:
-    """Two hundred small shards through Ray over the same in a bare loop, one process each."""
-    shards, rounds = 200, 2
-    with tempfile.TemporaryDirectory() as folder, cluster("", 2):
-        storage = Storage(folder)
-        versions = {s: dataset(storage, s, shards, 50) for s in ("train", "test")}
-        job, work = scoring_job(storage, versions["train"], one_run(storage, versions), steps=5)
-        ratios, bare = [], 0.0
-        for turn in range(rounds):
-            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-                alone.submit(score_in_a_loop, job, renamed(work, f"loop{turn}"), BATCH).result()
-            bare = seconds_of_staging(folder, f"loop{turn}")
-            score_shards(job, renamed(work, f"ray{turn}"), BATCH, PoolOptions(actors=1))
-            ratios.append(seconds_of_staging(folder, f"ray{turn}") / bare)
-    note = f"{shards} shards of 50, {bare:.0f} s of work, {rounds} rounds"
-    return [result("ray_overhead_200_shards", statistics.median(ratios), "x", "<= 1.1", note)]
 
 
 def driver_memory() -> list[dict[str, object]]:
