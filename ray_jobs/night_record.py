@@ -135,7 +135,7 @@ def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list
 def _times(row: Mapping[str, Any]) -> dict[str, Any]:
     """JSON texts back to dates and times."""
 
-    def parsed(name: str, value: Any) -> Any:  # noqa: ANN401
+    def parsed(name: str, value: str) -> object:
         if name == "date":
             return Day.fromisoformat(value)
         return datetime.fromisoformat(value) if name.endswith("_at") and value else value

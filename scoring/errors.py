@@ -6,7 +6,7 @@
     │   ├── BadData              a source file or column that cannot be used
     │   ├── BadStore             a store that cannot be read or written
     │   └── PublishedDiffers     would replace a published partition made with other settings
-    ├── PartlyPublished          exit code 3: some metrics were published, others lack their runs
+    ├── PartlyPublished          exit code 3: some metrics were published, the rest is named
     ├── IncompleteError          exit code 4: runs or rows are missing; nothing was published
     ├── TrainingDiverged         a run's loss is no longer a number
     └── OutOfTime                the hours that the job was given are over; what is made stays
@@ -49,7 +49,7 @@ class PublishedDiffers(UserError):
 
 
 class PartlyPublished(ProtoscoreError):
-    """Runs failed after retries: what does not need them was published, the rest is named."""
+    """Runs failed, or time was over: what was complete is published, the rest is named."""
 
     exit_code = 3
 

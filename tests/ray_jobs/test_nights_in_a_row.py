@@ -52,6 +52,11 @@ def test_each_night_costs_what_changed(
     want = list(range(400))
     write_digits(train / "d.parquet", slice(300, 400))
     night(2)
+    kept = first.to_pandas().set_index(["split", "metric", "example_id"])
+    second = store.scores().to_pandas().set_index(["split", "metric", "example_id"])
+    assert second.loc[kept.index, "value"].equals(kept["value"])  # what was there stayed as it was
+    assert second.loc[("train", "conf", 350), "name"] == "digit-350"
+    assert len(store.sql("select distinct run_key from runs")) == 26
     relabelled = correct_labels(train / "b.parquet", 100)
     night(3)
     night(4)
