@@ -1,26 +1,17 @@
 """From staged shards to one commit: rank each partition, publish all, record the night."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-import pyarrow as pa
+from collections.abc import Iterator
 
 from ray_jobs.night_record import Night, record_nights, write_record
-from ray_jobs.plan import PartitionPlan, Plan, ShardWork, prediction_signal
-from scoring.data.files import in_parallel
-from scoring.data.shards import ShardRecord, read_columns
-from scoring.errors import IncompleteError
-from scoring.keys import SPLITS, Split
+from ray_jobs.partition_rows import partition_rows, read_examples
+from ray_jobs.plan import PartitionPlan, Plan, prediction_signal
+from scoring.keys import SPLITS
 from scoring.prediction import PREDICTED
-from scoring.ranking import Floats, Ints, rank
 from scoring.storage import Storage
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import Outcome, publish
-from scoring.tables.schemas import score_rows
-from scoring.tables.staging import read_scores, staged_path
-
-_COLUMNS = ("example_id", "name", "label")
+from scoring.tables.rows import Rows
+from scoring.tables.staging import staged_path
 
 
 def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
@@ -42,26 +33,17 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
     return outcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Examples:
-    """What all partitions of a split share: N rows in shard order."""
-
-    work: Sequence[ShardWork]
-    ids: Ints
-    names: pa.Array
-    labels: Ints
-    predicted: Ints
-
-
-def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifest, pa.Table]]:
-    """Manifest and rows of each changed partition, one in memory at a time."""
+def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifest, Rows]]:
+    """Manifest and rows of each changed partition."""
     for split in SPLITS:
         changed = [partition for partition in plan.to_publish if partition.split == split]
-        examples = _examples(plan, storage, split) if changed else None
+        if changed:
+            work = [item for item in plan.work if item.split == split]
+            examples = read_examples(storage, plan.asked.source.name, work)
         for partition in changed:
-            assert examples is not None
             manifest = _manifest(plan, night, partition)
-            yield manifest, _rows(storage, partition, examples, manifest.dataset_version)
+            version = manifest.dataset_version
+            yield manifest, partition_rows(storage, partition.spec, examples, version)
 
 
 def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
@@ -87,75 +69,3 @@ def _run_keys(plan: Plan, partition: PartitionPlan) -> tuple[str, ...]:
     runs = (*partition.runs, *plan.models.runs(prediction_signal(plan.asked), "train"))
     keys = (key for run in runs for key in (run.key, run.parent) if key)
     return tuple(dict.fromkeys(keys))
-
-
-def _examples(plan: Plan, storage: Storage, split: Split) -> _Examples:
-    work = [item for item in plan.work if item.split == split]
-    dataset = plan.asked.source.name
-    table = pa.concat_tables(
-        in_parallel(lambda item: read_columns(storage, dataset, _record(item), _COLUMNS), work)
-    )
-    predicted = _staged(storage, work, PREDICTED.name, table["example_id"].to_numpy())
-    return _Examples(
-        work=work,
-        ids=table["example_id"].to_numpy(),
-        names=table["name"].combine_chunks(),
-        labels=table["label"].fill_null(-1).to_numpy().astype(np.int64),
-        predicted=np.nan_to_num(_floats(predicted["value"]), nan=-1).astype(np.int64),
-    )
-
-
-def _rows(
-    storage: Storage, partition: PartitionPlan, examples: _Examples, dataset_version: str
-) -> pa.Table:
-    """The ranked rows of one partition."""
-    metric, work = partition.spec, examples.work
-    scores = _staged(storage, work, metric.name, examples.ids)
-    value = _floats(scores["value"])
-    status = np.asarray(scores["status"].fill_null("").to_pylist(), dtype=np.str_)
-    tiebreak = scores["tiebreak"]
-    ranks = rank(
-        value=value,
-        label=examples.labels,
-        example_id=examples.ids,
-        direction=metric.prototypical,
-        status=status,
-        tiebreak=None if tiebreak.null_count == len(tiebreak) else _floats(tiebreak, 0.0),
-    )
-    return score_rows(
-        example_id=examples.ids,
-        name=examples.names,
-        label=examples.labels,
-        predicted=examples.predicted,
-        value=value,
-        spread=_floats(scores["spread"]),
-        status=status,
-        ranks=ranks,
-        scored_at=scores["scored_at"].combine_chunks(),
-        dataset_version=dataset_version,
-        score_key=pa.concat_arrays(
-            pa.repeat(pa.scalar(item.key(metric.name)), _record(item).rows) for item in work
-        ),
-    )
-
-
-def _record(work: ShardWork) -> ShardRecord:
-    assert work.shard.record is not None  # scores are staged, so the shard is there
-    return work.shard.record
-
-
-def _staged(storage: Storage, work: Sequence[ShardWork], metric: str, ids: Ints) -> pa.Table:
-    """What is staged of a metric, row for row as the dataset has it.
-
-    Raises:
-        IncompleteError: the ids are not the dataset's.
-    """
-    table = read_scores(storage, [staged_path(metric, item.key(metric)) for item in work])
-    if not np.array_equal(table["example_id"].to_numpy(), ids):
-        raise IncompleteError(f"{metric}: expected the dataset's ids in staging, got others")
-    return table
-
-
-def _floats(column: pa.ChunkedArray, missing: float = np.nan) -> Floats:
-    values = column.to_numpy().astype(np.float64)
-    return np.where(np.isnan(values), missing, values)

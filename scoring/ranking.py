@@ -10,17 +10,19 @@ Which end of a value is prototypical is the metric's to say. Rows are ordered by
 class-normalised ranking is asked for (Agarwal et al., "Estimating Example Difficulty using Variance
 of Gradients", CVPR 2022, section 2), by class_z; then by the metric's own second key; then by
 example id. A row without a value stands at the end that its status names, or is not ranked at all:
-then it does not count in N. Cost: a few sorts, O(N log N), and about a dozen columns of 8 bytes.
+then it does not count in N. Cost: a few sorts, O(N log N), and ten columns of 8 bytes at the peak.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]  # ids and ranks int64, classes mostly int32
+Texts = npt.NDArray[np.str_] | npt.NDArray[np.object_]
 
 MOST_PROTOTYPICAL = "no_adversarial_found"
 MOST_OUTLYING = "never_reliable"
@@ -47,7 +49,7 @@ def rank(
     label: Ints,
     example_id: Ints,
     direction: Literal["high", "low"],
-    status: npt.NDArray[np.str_] | None = None,
+    status: Texts | None = None,
     tiebreak: Floats | None = None,
     ranked_by: Literal["value", "class_z"] = "value",
 ) -> RankColumns:
@@ -55,7 +57,7 @@ def rank(
 
     Args:
         value: [N] float64 in the metric's unit, NaN where there is none.
-        label: [N] int64 class that values are normalised in, -1 where unknown.
+        label: [N] class that values are normalised in, -1 where unknown.
         example_id: [N] int64, each once.
         direction: the end of `value` that is prototypical.
         status: [N] "" or why there is no value; None: no row has a reason.
@@ -65,14 +67,14 @@ def rank(
     Raises:
         ValueError: columns differ in length, or a value is infinite.
     """
-    reason = np.full(len(value), "") if status is None else status
-    second = np.zeros(len(value)) if tiebreak is None else tiebreak
-    _check(value, label, example_id, reason, second)
+    columns = (value, label, example_id, status, tiebreak)
+    _check(value, example_id, [len(column) for column in columns if column is not None])
     class_z = _class_z(value, label, example_id)
-    key = _typicality(value if ranked_by == "value" else class_z, reason, direction)
+    key = _typicality(value if ranked_by == "value" else class_z, status, direction)
 
-    ranked = np.flatnonzero(~np.isnan(key))
-    order = ranked[np.lexsort((example_id[ranked], second[ranked], key[ranked]))]  # row of rank r
+    second = () if tiebreak is None else (tiebreak,)
+    order = np.lexsort((example_id, *second, key))  # the row of rank r; NaN comes last
+    order = order[: len(key) - np.count_nonzero(np.isnan(key))]
     ranks = np.full(len(value), UNRANKED, dtype=np.int64)
     ranks[order] = np.arange(len(order))
     percentile = np.full(len(value), np.nan)
@@ -85,14 +87,7 @@ def rank(
     )
 
 
-def _check(
-    value: Floats,
-    label: Ints,
-    example_id: Ints,
-    status: npt.NDArray[np.str_],
-    tiebreak: Floats,
-) -> None:
-    lengths = [len(column) for column in (value, label, example_id, status, tiebreak)]
+def _check(value: Floats, example_id: Ints, lengths: Sequence[int]) -> None:
     if len(set(lengths)) > 1:
         raise ValueError(f"expected columns of one length, got {lengths}")
     if np.isinf(value).any():
@@ -102,22 +97,21 @@ def _check(
         )
 
 
-def _typicality(
-    value: Floats, status: npt.NDArray[np.str_], direction: Literal["high", "low"]
-) -> Floats:
+def _typicality(value: Floats, status: Texts | None, direction: Literal["high", "low"]) -> Floats:
     """[N] float64, high = more prototypical, NaN = not ranked."""
     key = value.copy() if direction == "high" else -value
-    missing = np.flatnonzero(np.isnan(value))
-    key[missing[status[missing] == MOST_PROTOTYPICAL]] = np.inf
-    key[missing[status[missing] == MOST_OUTLYING]] = -np.inf
+    if status is not None:
+        missing = np.flatnonzero(np.isnan(value))
+        key[missing[status[missing] == MOST_PROTOTYPICAL]] = np.inf
+        key[missing[status[missing] == MOST_OUTLYING]] = -np.inf
     return key
 
 
 def _class_z(value: Floats, label: Ints, example_id: Ints) -> Floats:
     z = np.full(len(value), np.nan)
-    known = np.flatnonzero(~np.isnan(value) & (label >= 0))
     # Sums depend on the order of their terms: sorted by id, they no longer depend on the caller's.
-    rows = known[np.lexsort((example_id[known], label[known]))]
+    rows = np.lexsort((example_id, label))
+    rows = rows[(~np.isnan(value) & (label >= 0))[rows]]
     for members in _groups(rows, label[rows]):
         of_class = value[members]
         # The mean of equal numbers may differ from them in the last bit: that is no spread.

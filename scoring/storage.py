@@ -5,19 +5,20 @@ Artefacts are written whole or not at all: one PUT on object storage, write-then
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec
 
 from scoring.errors import BadStore
 
 _PARALLEL_REQUESTS = 16  # object stores answer in tens of milliseconds, one at a time is slow
+_UPLOAD_BLOCK = 16 << 20  # bytes of a file being written that are held in memory
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
@@ -184,15 +185,28 @@ class Storage:
 
     def write(self, path: str, data: bytes) -> None:
         """Write the artefact so that it appears whole or not at all."""
+        if self._local:
+            with self.writing(path) as file:
+                file.write(data)
+        else:
+            self._fs.pipe_file(self._full(path), data)
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[BinaryIO]:
+        """A file to write a large artefact to; it appears once the block has ended well."""
         full = self._full(path)
-        if not self._local:
-            self._fs.pipe_file(full, data)
+        if self._local:
+            with _written_aside(Path(full)) as aside:
+                yield aside
             return
-        target = Path(full)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-        partial.write_bytes(data)
-        partial.replace(target)
+        file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
+        try:
+            yield file
+            file.close()
+            file.commit()
+        except BaseException:
+            file.discard()
+            raise
 
     def delete(self, folder: str) -> None:
         """Remove a folder and all below it; quiet where there is none."""
@@ -209,6 +223,20 @@ class Storage:
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+@contextmanager
+def _written_aside(target: Path) -> Iterator[BinaryIO]:
+    """Write beside `target`, then take its place at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _modified(about: Mapping[str, Any]) -> datetime:

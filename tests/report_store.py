@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from scoring.data.images import ImageShape
@@ -20,7 +21,7 @@ from scoring.storage import Storage
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.schemas import score_rows
+from scoring.tables.rows import score_rows
 
 STARTED = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 COMMAND = "protoscore rescore --dataset shapes --fleet demo"
@@ -180,14 +181,14 @@ def _scores(examples: Examples, version: DatasetVersion, text: MetricText):
     )  # fmt: skip
     return score_rows(
         example_id=ids,
-        name=examples.names or [f"picture-{i}.png" for i in range(len(ids))],
+        name=pa.array(examples.names or [f"picture-{i}.png" for i in range(len(ids))]),
         label=examples.label,
         predicted=examples.predicted,
         value=value,
         spread=None,
         status=status,
         ranks=ranks,
-        scored_at=STARTED,
+        scored_at=pa.array([STARTED] * len(ids), pa.timestamp("us", "UTC")),
         dataset_version=version.version,
-        score_key=["shard"] * len(ids),
+        score_key=pa.array(["shard"] * len(ids)),
     )

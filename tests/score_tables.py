@@ -17,11 +17,12 @@ from scoring.tables import delta
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.schemas import score_rows
+from scoring.tables.rows import score_rows
+from scoring.tables.schemas import SCORES
 
 CLASSES = ("ankle boot", "bag", "coat")
 VERSION = "v1"
-Part = tuple[Manifest, pa.Table]
+Part = tuple[Manifest, list[pa.RecordBatch]]
 
 
 def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
@@ -34,19 +35,20 @@ def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
     if n > 3:
         label[-1] = -1
         value[-2], status[-2] = np.nan, "undecodable_image"
-    return score_rows(
+    batches = score_rows(
         example_id=ids,
-        name=[f"image-{i}.png" for i in ids],
+        name=pa.array([f"image-{i}.png" for i in ids], pa.string()),
         label=label,
         predicted=np.arange(n) % 2,
         value=value,
         spread=None,
         status=status,
         ranks=rank(value=value, label=label, status=status, example_id=ids, direction="high"),
-        scored_at=datetime(2026, 3, 1, tzinfo=UTC),
+        scored_at=pa.array([datetime(2026, 3, 1, tzinfo=UTC)] * n, pa.timestamp("us", "UTC")),
         dataset_version=VERSION,
-        score_key=[night_id] * n,
+        score_key=pa.array([night_id] * n, pa.string()),
     )
+    return pa.Table.from_batches(batches, SCORES)
 
 
 def part(
@@ -72,7 +74,7 @@ def part(
         runs=("run1", "run2"),
         rows=n,
     )
-    return manifest, rows_of(n, seed=seed, night_id=night_id)
+    return manifest, rows_of(n, seed=seed, night_id=night_id).to_batches()
 
 
 def night_row(

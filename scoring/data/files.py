@@ -1,8 +1,9 @@
 """Source files, local or on object storage: which there are, and whether they have changed."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,10 +35,16 @@ def is_local(uri: str) -> bool:
     return "://" not in uri or uri.startswith("file://")
 
 
-def in_parallel(function: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
-    """`function` of every item, in order, many requests at a time."""
+def in_parallel(function: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """`function` of every item, in order, many requests at a time and no more results held."""
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        return list(pool.map(function, items))
+        ahead: deque[Future[Made]] = deque()
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) == _PARALLEL_READS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def fingerprint(info: Mapping[str, Any]) -> str:

@@ -118,7 +118,7 @@ class ImageFolderSource:
 
     def _contents(self, paths: list[str]) -> list[bytes | None]:
         fs, _ = filesystem(self.data_root)
-        return in_parallel(fs.cat_file, paths)
+        return list(in_parallel(fs.cat_file, paths))
 
     def _fingerprint(self, files: list[SourceFile], piece: Piece) -> str:
         """Of the whole piece, however few of its rows are asked for."""

@@ -10,7 +10,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -104,15 +104,23 @@ def ensure_table(
 
 
 def write_file(
-    storage: Storage, name: str, path: str, rows: pa.Table, partition: Mapping[str, str]
+    storage: Storage,
+    name: str,
+    path: str,
+    groups: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    partition: Mapping[str, str],
 ) -> AddAction:
-    """Write a data file; nobody sees it until a commit adds it."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
-    data = sink.getvalue()
-    storage.write(f"tables/{name}/{path}", data.to_pybytes())
-    stats = json.dumps({"numRecords": len(rows)})
-    return AddAction(path, data.size, dict(partition), _now_ms(), True, stats)
+    """Write a data file, a row group at a time; nobody sees it until a commit adds it."""
+    rows = 0
+    with storage.writing(f"tables/{name}/{path}") as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for group in groups:
+                writer.write_batch(group)
+                rows += len(group)
+        size = file.tell()
+    stats = json.dumps({"numRecords": rows})
+    return AddAction(path, size, dict(partition), _now_ms(), True, stats)
 
 
 def files(table: DeltaTable) -> list[dict[str, str]]:

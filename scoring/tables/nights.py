@@ -53,7 +53,7 @@ def _append_once(storage: Storage, name: str, rows: pa.Table, night_id: str) -> 
         return
     path = f"{quote(night_id, safe='')}-{uuid.uuid4().hex[:8]}.parquet"
     change = Change(
-        adds=[write_file(storage, name, path, rows, {})],
+        adds=[write_file(storage, name, path, rows.to_batches(), rows.schema, {})],
         transactions={who: 1},
         metadata={"night_id": night_id},
     )

@@ -9,13 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from scoring.errors import BadStore, IncompleteError
+from scoring.errors import BadStore
 from scoring.storage import Storage
 from scoring.tables.delta import (
     TRIES,
@@ -28,6 +25,7 @@ from scoring.tables.delta import (
     write_file,
 )
 from scoring.tables.manifest import Manifest, Partition, manifest_path
+from scoring.tables.rows import Rows, checked
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
 
 Fate = Literal["committed", "already", "yielded"]
@@ -68,14 +66,15 @@ def published(storage: Storage, version: int | None = None) -> dict[Partition, M
 
 
 def publish(
-    storage: Storage, parts: Iterable[tuple[Manifest, pa.Table]], *, tries: int = TRIES
+    storage: Storage, parts: Iterable[tuple[Manifest, Rows]], *, tries: int = TRIES
 ) -> Outcome:
     """Replace partitions of `scores`, all in one commit.
 
     Args:
         storage: the store.
-        parts: manifest and rows (schema `SCORES`, sorted by label and rank, nulls last) of each
-            partition, all of one night. Taken one at a time: a generator holds one in memory.
+        parts: manifest and rows of each partition, all of one night. Taken one at a time, and so
+            are the batches of its rows: a generator holds one in memory. The rows of a partition
+            that need not be published are not asked for.
         tries: commits to attempt while other jobs are faster.
 
     Raises:
@@ -87,7 +86,6 @@ def publish(
     staged: list[_Staged] = []
     fates: dict[Partition, Fate] = {}
     for manifest, rows in parts:
-        check_rows(manifest, rows)
         if manifest.partition in fates:
             raise ValueError(f"{manifest.partition}: expected each partition once, got it twice")
         manifests.append(manifest)
@@ -117,35 +115,10 @@ def fate(ours: Manifest, theirs: Manifest | None) -> Fate:
     return "yielded" if theirs.planned > ours.planned else "committed"
 
 
-def check_rows(manifest: Manifest, rows: pa.Table) -> None:
-    """Refuse rows that are not the whole partition, each once, in order.
-
-    Raises:
-        IncompleteError: naming the partition.
-    """
-    where = str(manifest.partition)
-    if not rows.schema.equals(SCORES):
-        raise ValueError(f"{where}: expected the columns of SCORES, got {rows.schema}")
-    if len(rows) != manifest.rows:
-        raise IncompleteError(f"{where}: expected {manifest.rows} rows, got {len(rows)}")
-    distinct = len(np.unique(rows["example_id"].to_numpy()))
-    if distinct != len(rows):
-        raise IncompleteError(f"{where}: expected every example once, got {distinct} different ids")
-    label, rank = _nulls_last(rows["label"]), _nulls_last(rows["rank"])
-    rises = np.diff(label)
-    if np.any(rises < 0) or np.any(np.diff(rank)[rises == 0] < 0):
-        raise IncompleteError(f"{where}: expected rows sorted by label and rank, got another order")
-
-
-def _nulls_last(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    last = np.iinfo(np.int64).max
-    values: npt.NDArray[np.int64] = column.cast(pa.int64()).fill_null(last).to_numpy()
-    return values
-
-
-def _stage(storage: Storage, manifest: Manifest, rows: pa.Table) -> _Staged:
+def _stage(storage: Storage, manifest: Manifest, rows: Rows) -> _Staged:
     path = manifest.new_data_path()
-    file = write_file(storage, "scores", path, rows, manifest.partition._asdict())
+    whole, partition = checked(manifest, rows), manifest.partition._asdict()
+    file = write_file(storage, "scores", path, whole, SCORES, partition)
     storage.write(manifest_path(path), manifest.to_json())
     return _Staged(manifest, file)
 

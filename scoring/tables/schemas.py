@@ -4,15 +4,7 @@
 its data files. `nights` and `runs` only ever grow, a night at a time.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-
-from scoring.ranking import Floats, Ints, RankColumns
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -89,74 +81,3 @@ RUNS = pa.schema(
     }
 )
 """`runs`: every run that a night's scores were made with."""
-
-
-def score_rows(
-    *,
-    example_id: Ints,
-    name: Sequence[str | None],
-    label: Ints,
-    predicted: Ints,
-    value: Floats,
-    spread: Floats | None,
-    status: Sequence[str | None] | npt.NDArray[np.str_],
-    ranks: RankColumns,
-    scored_at: datetime | pa.Array,
-    dataset_version: str,
-    score_key: Sequence[str] | pa.Array,
-) -> pa.Table:
-    """A partition of `scores`, ready to publish: NaN, -1 and "" become null, rows are sorted.
-
-    Args:
-        example_id: [N] int64; every other column is [N] as well, or one value for all rows.
-        name: the user's own ids.
-        label: int64, -1 where unknown.
-        predicted: int64, -1 where unknown.
-        value: float64 in the metric's unit, NaN where there is none.
-        spread: float64, or None where the metric has none.
-        status: why there is no value.
-        ranks: as `scoring.ranking.rank` gives them for these rows.
-        scored_at: UTC.
-        dataset_version: the version the rows belong to.
-        score_key: the staged shard of each row.
-    """
-    n = len(example_id)
-    table = pa.table(
-        {
-            "example_id": example_id,
-            "name": pa.array(name, pa.string()),
-            "label": _known(label, pa.int32()),
-            "predicted": _known(predicted, pa.int32()),
-            "value": _numbers(value),
-            "spread": pa.nulls(n, pa.float64()) if spread is None else _numbers(spread),
-            "status": _texts(status),
-            "rank": _known(ranks.rank, pa.int64()),
-            "percentile": _numbers(ranks.percentile),
-            "class_percentile": _numbers(ranks.class_percentile),
-            "class_z": _numbers(ranks.class_z),
-            "scored_at": _repeated(scored_at, n) if isinstance(scored_at, datetime) else scored_at,
-            "dataset_version": pa.repeat(pa.scalar(dataset_version), n),
-            "score_key": pa.array(score_key, pa.string()),
-        },
-        schema=SCORES,
-    )
-    return table.sort_by(
-        [("label", "ascending"), ("rank", "ascending"), ("example_id", "ascending")]
-    )
-
-
-def _known(column: Ints, kind: pa.DataType) -> pa.Array:
-    return pa.array(column, kind, mask=np.asarray(column) < 0)
-
-
-def _numbers(column: Floats) -> pa.Array:
-    return pa.array(column, mask=np.isnan(column))
-
-
-def _texts(column: Sequence[str | None] | npt.NDArray[np.str_]) -> pa.Array:
-    texts = pa.array(column, pa.string())
-    return pc.if_else(pc.equal(texts, ""), None, texts)
-
-
-def _repeated(moment: datetime, n: int) -> pa.Array:
-    return pa.repeat(pa.scalar(moment, _TIME), n)

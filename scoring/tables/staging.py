@@ -1,7 +1,7 @@
 """Staged files: one metric's scores of one shard, and the logits of one run on one shard."""
 
 import io
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,6 +22,20 @@ STAGED = pa.schema(
 )
 _SCORED_AT = b"scored_at"
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedScores:
+    """One metric's scores of the N rows of a shard, in the shard's order."""
+
+    ids: npt.NDArray[np.int64]
+    value: Floats
+    """[N] float64, NaN where there is none; `spread` and `tiebreak` likewise."""
+    spread: Floats
+    tiebreak: Floats
+    status: npt.NDArray[np.object_]
+    """[N] texts, "" where there is a value."""
+    scored_at: datetime
 
 
 def staged_path(metric: str, key: str) -> str:
@@ -62,15 +76,17 @@ def write_scores(
     storage.write(path, _to_bytes(table))
 
 
-def read_scores(storage: Storage, paths: Sequence[str]) -> pa.Table:
-    """The staged shards of a metric one after the other, with a `scored_at` column."""
-    parts = []
-    for data in storage.read_all(paths):
-        table = pq.read_table(io.BytesIO(data))
-        scored_at = datetime.fromisoformat(table.schema.metadata[_SCORED_AT].decode())
-        column = pa.repeat(pa.scalar(scored_at, pa.timestamp("us", "UTC")), len(table))
-        parts.append(table.replace_schema_metadata(None).append_column("scored_at", column))
-    return pa.concat_tables(parts)
+def read_scores(storage: Storage, path: str) -> StagedScores:
+    """The scores of one shard as `write_scores` staged them."""
+    table = pq.read_table(io.BytesIO(storage.read(path)))
+    return StagedScores(
+        ids=table["example_id"].to_numpy(),
+        value=table["value"].to_numpy(),
+        spread=table["spread"].to_numpy(),
+        tiebreak=table["tiebreak"].to_numpy(),
+        status=table["status"].fill_null("").to_numpy(),
+        scored_at=datetime.fromisoformat(table.schema.metadata[_SCORED_AT].decode()),
+    )
 
 
 def write_logits(storage: Storage, path: str, logits: npt.NDArray[np.float32]) -> None:

@@ -47,20 +47,19 @@ def shard():
 
 
 def scores(storage, run, shard):
-    """Staged rows of `conf` on `shard`."""
+    """What is staged of `conf` on `shard`."""
     how = Assignment(metric="conf", config=metric("conf").config(), runs=(RunRef(key=run.key),))
     options = SignalOptions(batch_rows=8)
     Scorer(storage, options).score("content", shard, 3, [Task(assignment=how, key="key")])
-    return read_scores(storage, [staged_path("conf", "key")])
+    return read_scores(storage, staged_path("conf", "key"))
 
 
 def test_an_undecodable_row_has_a_reason_and_no_value(storage, run, shard):
-    table = scores(storage, run, shard)
-    assert table["example_id"].to_pylist() == list(range(100, 120))
-    assert [value is None for value in table["value"].to_pylist()] == (~shard.decodable).tolist()
-    reasons = table["status"].to_pylist()
-    assert reasons == [None] * 7 + ["undecodable_image"] + [None] * 12
-    assert table["spread"][7].as_py() is None
+    staged = scores(storage, run, shard)
+    assert staged.ids.tolist() == list(range(100, 120))
+    assert np.isnan(staged.value).tolist() == (~shard.decodable).tolist()
+    assert staged.status.tolist() == [""] * 7 + ["undecodable_image"] + [""] * 12
+    assert np.isnan(staged.spread[7])
 
 
 def test_outputs_that_are_not_numbers_give_a_reason_and_no_value(storage, run, shard):
@@ -69,6 +68,6 @@ def test_outputs_that_are_not_numbers_give_a_reason_and_no_value(storage, run, s
         name: torch.full_like(w, torch.nan) for name, w in from_bytes(storage.read(path)).items()
     }
     storage.write(path, to_bytes(broken))
-    table = scores(storage, run, shard)
-    assert table["value"].null_count == ROWS
-    assert set(table["status"].to_pylist()) == {"not_finite", "undecodable_image"}
+    staged = scores(storage, run, shard)
+    assert np.isnan(staged.value).all()
+    assert set(staged.status) == {"not_finite", "undecodable_image"}

@@ -6,6 +6,7 @@ import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -65,7 +66,7 @@ def test_what_is_published_can_be_read(storage):
     for metric, want in (("conf", one[1]), ("agr", two[1])):
         got = read(storage).filter(pc.field("metric") == metric)
         assert set(got["dataset"].to_pylist()) == {"digits"}
-        assert got.select(SCORES.names).equals(want)
+        assert got.select(SCORES.names).equals(pa.Table.from_batches(want))
 
 
 def test_data_files_leave_out_the_partition_columns(local):
@@ -134,7 +135,7 @@ def test_partitions_are_taken_one_at_a_time(local):
             gc.collect()
             assert not any(reference() for reference in alive)
             manifest, rows = part(metric)
-            alive.append(weakref.ref(rows))
+            alive.append(weakref.ref(rows[0]))
             yield manifest, rows
             del rows
 
@@ -154,19 +155,23 @@ def doubled(rows):
         (lambda rows: rows.sort_by([("label", "descending")]), "expected rows sorted"),
     ],
 )
-def test_incomplete_rows_are_refused_and_change_nothing(local, spoil, message):
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_incomplete_rows_are_refused_and_change_nothing(local, spoil, message, chunk):
     publish(local, [part("agr")])
-    manifest, rows = part("conf")
+    manifest, batches = part("conf")
+    rows = spoil(pa.Table.from_batches(batches))
     with pytest.raises(IncompleteError, match=message) as caught:
-        publish(local, [part("ret"), (manifest, spoil(rows))])
+        publish(local, [part("ret"), (manifest, rows.to_batches(max_chunksize=chunk))])
     assert caught.value.exit_code == 4
     assert nights(local) == {"agr night-1": 30}
+    folder = Path(local.uri, "tables", "scores", "dataset=digits", "split=test", "metric=conf")
+    assert list(folder.iterdir()) == []
 
 
 def test_other_columns_are_refused(local):
-    manifest, rows = part()
+    manifest, (rows,) = part()
     with pytest.raises(ValueError, match="expected the columns of SCORES"):
-        publish(local, [(manifest, rows.drop_columns("spread"))])
+        publish(local, [(manifest, [rows.drop_columns("spread")])])
 
 
 def test_a_partition_given_twice_is_refused(local):
@@ -373,7 +378,9 @@ def test_a_commit_holds_against_the_version_it_read_alone(storage):
     stale = open_table(storage, "scores")
     publish(storage, [part("agr")])
     rows, values = rows_of(5), dict(zip(PARTITION_COLUMNS, ("digits", "test", "ret"), strict=True))
-    file = delta.write_file(storage, "scores", "ret.parquet", rows, values)
+    file = delta.write_file(
+        storage, "scores", "ret.parquet", rows.to_batches(), rows.schema, values
+    )
     with pytest.raises(CommitFailedError):
         delta._commit_once(stale, delta.Change(adds=[file]))
     newest = partial(open_table, storage, "scores")
