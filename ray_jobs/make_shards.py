@@ -3,6 +3,8 @@
 protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
 """
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,7 @@ from scoring.data.ingest import PlannedShard, Survey, assemble, ingest_piece, re
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
 from scoring.data.versions import DatasetVersion
-from scoring.errors import UserError
+from scoring.errors import IncompleteError, UserError
 from scoring.keys import Split
 from scoring.storage import Storage
 
@@ -27,15 +29,22 @@ class _Ingest:
     source: Source
     storage: Storage
     layout: Layout
+    until: float
 
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
         planned = row["item"]
+        if time.time() >= self.until:
+            return {"receipt": planned.receipt, "record": None}
         record = ingest_piece(self.source, self.storage, self.layout, planned)
         return {"receipt": planned.receipt, "record": record}
 
 
 def ingest(
-    source: Source, storage: Storage, surveys: Mapping[Split, Survey], max_corrupt: float
+    source: Source,
+    storage: Storage,
+    surveys: Mapping[Split, Survey],
+    max_corrupt: float,
+    until: float = math.inf,
 ) -> dict[Split, DatasetVersion]:
     """Make the shards that are missing, then write each split's version.
 
@@ -44,13 +53,21 @@ def ingest(
         storage: the store.
         surveys: both splits, compared with the store.
         max_corrupt: largest share of undecodable images to accept, in [0, 1].
+        until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
         UserError: the data cannot be used; shards already made stay for the next try.
+        IncompleteError: the time was over; likewise.
     """
     layout = surveys["train"].layout
     missing = [shard for survey in surveys.values() for shard in survey.missing]
-    made = _make_shards(source, storage, layout, missing) if missing else {}
+    task = _Ingest(source=source, storage=storage, layout=layout, until=until)
+    made = _make_shards(task, missing) if missing else {}
+    if len(made) < len(missing):
+        raise IncompleteError(
+            f"--max-hours: the time was over with {len(made)} of {len(missing)} shards ingested; "
+            "the same command goes on"
+        )
     remember_layout(source, storage, layout)
     versions = {s: assemble(survey, made.items(), max_corrupt) for s, survey in surveys.items()}
     for version in versions.values():
@@ -58,19 +75,17 @@ def ingest(
     return versions
 
 
-def _make_shards(
-    source: Source, storage: Storage, layout: Layout, missing: list[PlannedShard]
-) -> dict[str, ShardRecord]:
+def _make_shards(task: _Ingest, missing: list[PlannedShard]) -> dict[str, ShardRecord]:
     rows = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-        _Ingest(source=source, storage=storage, layout=layout),
-        **(_where_the_files_are() if source.local else {}),
+        task, **(_where_the_files_are() if task.source.local else {})
     )
     made: dict[str, ShardRecord] = {}
     try:
         with Progress("ingest", len(missing), "shard") as progress:
             for row in rows.iter_rows():
-                made[row["receipt"]] = row["record"]
-                progress.advance()
+                if row["record"]:
+                    made[row["receipt"]] = row["record"]
+                    progress.advance()
     except RayTaskError as error:
         cause = _user_error(error)
         raise cause from None if cause is not error else error

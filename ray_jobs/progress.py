@@ -24,6 +24,8 @@ class Stage:
     unit: str
     done: int
     total: int
+    seconds: float
+    """Since it began."""
     eta_s: float | None
     """Seconds it still needs at the rate so far; None while nothing is done."""
 
@@ -48,7 +50,7 @@ class Progress:
         self._stage = stage
         self._total = total
         self._unit = unit
-        self._done = 0
+        self._done = self._said = 0
         self._started = self._printed = time.monotonic()
         self._bar: tqdm[Any] | None = None
 
@@ -68,9 +70,10 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         """Close the bar, or print the stage's last line."""
+        self._tell()
         if self._bar is not None:
             self._bar.close()
-        elif self._done:
+        elif self._done > self._said:
             self._print()
 
     def advance(self, units: int = 1) -> None:
@@ -87,31 +90,31 @@ class Progress:
         tqdm.write(f"{self._stage}: {line}", file=sys.stderr)
 
     def _print(self) -> None:
-        self._printed = time.monotonic()
-        seconds = self._printed - self._started
-        eta_s = self._eta_s()
+        self._printed, self._said = time.monotonic(), self._done
+        stage = self._standing()
+        eta = "?" if stage.eta_s is None else clock(stage.eta_s)
         print(
-            f"{self._stage}: {self._done}/{self._total} {self._unit}s, "
-            f"{self._done / max(seconds, 1e-9):.2f}/s, "
-            f"elapsed {clock(seconds)}, ETA {'?' if eta_s is None else clock(eta_s)}",
+            f"{stage.name}: {stage.done}/{stage.total} {stage.unit}s, "
+            f"{stage.done / max(stage.seconds, 1e-9):.2f}/s, "
+            f"elapsed {clock(stage.seconds)}, ETA {eta}",
             file=sys.stderr,
             flush=True,
         )
 
     def _tell(self) -> None:
-        stage = Stage(
+        for observer in _observers:
+            observer(self._standing())
+
+    def _standing(self) -> Stage:
+        seconds = time.monotonic() - self._started
+        return Stage(
             name=self._stage,
             unit=self._unit,
             done=self._done,
             total=self._total,
-            eta_s=self._eta_s(),
+            seconds=seconds,
+            eta_s=seconds / self._done * (self._total - self._done) if self._done else None,
         )
-        for observer in _observers:
-            observer(stage)
-
-    def _eta_s(self) -> float | None:
-        seconds = time.monotonic() - self._started
-        return seconds / self._done * (self._total - self._done) if self._done else None
 
 
 def clock(seconds: float) -> str:

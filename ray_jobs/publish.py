@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ray_jobs.night_record import Night, record_nights, write_record
 from ray_jobs.partition_rows import partition_rows, read_examples
 from ray_jobs.plan import PartitionPlan, Plan, prediction_signal
+from ray_jobs.progress import Progress
 from scoring.keys import SPLITS
 from scoring.prediction import PREDICTED
 from scoring.storage import Storage
@@ -27,13 +28,16 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
     """
     storage = plan.asked.storage
     write_record(planned, plan, night)
-    outcome = publish(storage, _parts(plan, storage, night))
+    with Progress("publish", len(plan.to_publish), "partition") as progress:
+        outcome = publish(storage, _parts(plan, storage, night, progress))
     if outcome.committed:
         record_nights(storage, plan.asked.publish_as)
     return outcome
 
 
-def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifest, Rows]]:
+def _parts(
+    plan: Plan, storage: Storage, night: Night, progress: Progress
+) -> Iterator[tuple[Manifest, Rows]]:
     """Manifest and rows of each changed partition."""
     for split in SPLITS:
         changed = [partition for partition in plan.to_publish if partition.split == split]
@@ -44,6 +48,7 @@ def _parts(plan: Plan, storage: Storage, night: Night) -> Iterator[tuple[Manifes
             manifest = _manifest(plan, night, partition)
             version = manifest.dataset_version
             yield manifest, partition_rows(storage, partition.spec, examples, version)
+            progress.advance()
 
 
 def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:

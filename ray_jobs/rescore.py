@@ -92,7 +92,8 @@ def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
     why, asked, machine = "", night.asked, night.asked.flags.machine
     with cluster(machine.address, machine.cpus), counting_stages(asked.publish_as):
         if night.to_ingest:
-            ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt)
+            corrupt = asked.flags.data.max_corrupt
+            ingest(asked.source, asked.storage, night.surveys, corrupt, until)
             night = plan_night(asked)
         planned = night
         if missing := _train(night, until):

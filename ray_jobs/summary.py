@@ -9,6 +9,7 @@ from typing import Any
 
 from ray_jobs.night_record import Night, load_night
 from ray_jobs.plan import Plan
+from ray_jobs.progress import Stage, observing
 from scoring.errors import ProtoscoreError, UserError
 from scoring.tables.publish import Outcome
 
@@ -18,6 +19,16 @@ class Summary:
     """Filled in while the night goes on."""
 
     content: dict[str, Any] = field(default_factory=dict)
+    _stages: dict[str, Stage] = field(default_factory=dict)
+
+    def observe(self, stage: Stage) -> None:
+        """Note how far a stage has come."""
+        self._stages[stage.name] = stage
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Each stage that had work: name, unit, done, total and seconds."""
+        kept = ("name", "unit", "done", "total", "seconds")
+        return [{name: getattr(stage, name) for name in kept} for stage in self._stages.values()]
 
     def published(self, made: Plan, outcome: Outcome) -> None:
         """Note the night's row of `nights`, and what became of each partition."""
@@ -44,7 +55,8 @@ def write_summary(target: str, night: Night) -> Iterator[Summary]:
     summary = Summary({"night_id": night.night_id, "date": night.date.isoformat()})
     code, said = 0, ""
     try:
-        yield summary
+        with observing(summary.observe):
+            yield summary
     except ProtoscoreError as error:
         code, said = error.exit_code, str(error)
         raise
@@ -53,5 +65,10 @@ def write_summary(target: str, night: Night) -> Iterator[Summary]:
         raise
     finally:
         if target:
-            content = {**summary.content, "exit_code": code, "said": said}
+            content = {
+                **summary.content,
+                "stages": summary.stages(),
+                "exit_code": code,
+                "said": said,
+            }
             Path(target).write_text(json.dumps(content, indent=1) + "\n")

@@ -122,8 +122,8 @@ def _class_z(value: Floats, label: Ints, example_id: Ints) -> Floats:
 
 def _class_percentiles(key: Floats, label: Ints, order: Ints) -> Floats:
     percentile = np.full(len(key), np.nan)
-    known = order[label[order] >= 0]
-    rows = known[np.argsort(label[known], kind="stable")]
+    rows = order[np.argsort(label[order], kind="stable")]
+    rows = rows[np.count_nonzero(label[order] < 0) :]
     for members in _groups(rows, label[rows]):
         percentile[members] = _percentiles(key[members])
     return percentile

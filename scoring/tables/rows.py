@@ -14,7 +14,7 @@ from scoring.ranking import Floats, Ints, RankColumns
 from scoring.tables.manifest import Manifest
 from scoring.tables.schemas import SCORES
 
-GROUP_ROWS = 1 << 17
+GROUP_ROWS = 1 << 15
 Rows = Iterable[pa.RecordBatch]
 """Rows of schema `SCORES`, sorted by label and rank, nulls last."""
 _LAST = np.iinfo(np.int64).max
@@ -117,7 +117,8 @@ def _in_order(where: str, batch: pa.RecordBatch, last: tuple[int, int]) -> tuple
 
 
 def _nulls_last(column: Ints) -> Ints:
-    return np.where(column < 0, _LAST, column) if (column < 0).any() else column
+    last = column.dtype.type(np.iinfo(column.dtype).max)
+    return np.where(column < 0, last, column) if (column < 0).any() else column
 
 
 def _known(column: Ints) -> pa.Array:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -120,22 +121,37 @@ def test_a_night_stops_at_its_hour_and_the_next_goes_on(
     flags = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "50")
     flags += ("--recipe", "quick", "--metrics", "adv_steps", "conf")
     summary = tmp_path / "summary.json"
-    assert rescore(*flags, "--max-hours", str(15 / 3600), "--summary", str(summary)) in (3, 4)
-    said = capsys.readouterr()
-    assert "--max-hours: the time was over" in said.err
-    assert "Traceback" not in said.err
-    account = json.loads(summary.read_text())
-    assert account["exit_code"] in (3, 4)
-    assert "the time was over" in account["said"]
-    done = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").glob("runs/*/run.json")}
-    assert len(done) < 7
-    assert rescore(*flags, "--summary", str(summary)) == 0
-    assert {p: p.stat().st_mtime_ns for p in done} == done
-    account = json.loads(summary.read_text())
-    assert account["exit_code"] == 0
-    assert account["night"]["commit_version"] == 1 or account["already"] == []
 
-    assert rescore(*flags, store=tmp_path / "undisturbed") == 0
+    def night(*more: str, store: str = "store") -> dict[str, Any]:
+        code = rescore(*flags, *more, "--summary", str(summary), store=tmp_path / store)
+        account: dict[str, Any] = json.loads(summary.read_text())
+        assert account["exit_code"] == code
+        return account
+
+    whole = night(store="undisturbed")
+    assert [(stage["name"], stage["done"], stage["total"]) for stage in whole["stages"]] == [
+        ("ingest", 6, 6),
+        ("train", 7, 7),
+        ("score", 6, 6),
+        ("publish", 4, 4),
+    ]
+    seconds = {stage["name"]: stage["seconds"] for stage in whole["stages"]}
+    ended = night("--max-hours", "1e-9")
+    assert ended["exit_code"] == 4
+    assert "the time was over with 0 of 6 shards ingested" in ended["said"]
+    # In the midst of training, or a little beside it where the machine's pace changes.
+    enough_s = whole["night"]["seconds"] - seconds["score"] - seconds["train"] / 2
+    capsys.readouterr()
+    ended = night("--max-hours", str(enough_s / 3600))
+    said = capsys.readouterr().err
+    assert ended["exit_code"] in (3, 4)
+    assert "the time was over" in ended["said"]
+    assert "--max-hours: the time was over" in said
+    assert "Traceback" not in said
+    done = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").glob("runs/*/run.json")}
+    assert night()["exit_code"] == 0
+    assert {p: p.stat().st_mtime_ns for p in done} == done
+
     columns = ["example_id", "metric", "split", "value", "rank", "predicted"]
     tables = [
         Store(str(tmp_path / name))

@@ -81,6 +81,36 @@ def test_a_write_that_fails_leaves_what_was_there(storage, monkeypatch):
     assert storage.read("x") == b"old"
 
 
+@pytest.mark.parametrize("size", [0, 3, 12 << 20])  # nothing, one PUT, three parts
+def test_a_large_artefact_appears_once_it_is_whole(store_uri, monkeypatch, size):
+    monkeypatch.setattr("scoring.storage._UPLOAD_BLOCK", 5 << 20)  # the least that S3 takes
+    storage, data = Storage(store_uri), os.urandom(size)
+    with storage.writing("a/x") as file:
+        for start in range(0, size, 1 << 20):
+            file.write(data[start : start + (1 << 20)])
+        assert file.tell() == size
+        assert not storage.exists("a/x")
+    assert storage.read("a/x") == data
+
+
+@pytest.mark.parametrize("size", [3, 12 << 20])
+def test_a_large_artefact_that_fails_leaves_nothing(store_uri, monkeypatch, size):
+    monkeypatch.setattr("scoring.storage._UPLOAD_BLOCK", 5 << 20)
+    storage = Storage(store_uri)
+    storage.write("a/old", b"old")
+
+    def fail(name):
+        with storage.writing(name) as file:
+            file.write(bytes(size))
+            raise KeyboardInterrupt
+
+    for name in ("a/new", "a/old"):
+        with pytest.raises(KeyboardInterrupt):
+            fail(name)
+    assert [file.path for file in storage.walk("a")] == ["a/old"]
+    assert storage.read("a/old") == b"old"
+
+
 def test_a_folder_that_is_not_there_yet_will_do(tmp_path):
     for uri in (str(tmp_path / "a" / "b"), f"file://{tmp_path}/c"):
         for writable in (True, False):
