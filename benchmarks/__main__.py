@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import agreement, jobs, scale, training
+from benchmarks import agreement, jobs, nights, publishing, scaling, training
 
 Result = dict[str, object]
 BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
@@ -16,8 +16,10 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("agr_vs_loop",): agreement.measure,
     ("ray_overhead",): jobs.ray_overhead,
     ("fleet_overhead_s",): jobs.fleet_overhead,
-    ("driver_rss_growth_mb",): scale.driver_memory,
-    ("query_1e7_s",): scale.query,
+    ("scaling_1_to_2",): scaling.scaling,
+    ("ray_overhead_200_shards",): scaling.many_shards,
+    ("driver_rss_growth_mb",): nights.driver_memory,
+    ("query_1e7_s",): publishing.query,
 }
 """What measures which figures; figures of one function are taken side by side."""
 OUTPUT = Path("build/bench.json")

@@ -45,12 +45,13 @@ def ray_overhead() -> list[dict[str, object]]:
         versions = {split: dataset(storage, split) for split in ("train", "test")}
         run = one_run(storage, versions)
         job, work = scoring_job(storage, versions["train"], run)
+        options = SignalOptions()
         bare, mapped = [], []
         for turn in range(ROUNDS):
             with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-                alone.submit(score_in_a_loop, job, renamed(work, f"loop{turn}")).result()
+                alone.submit(score_in_a_loop, job, renamed(work, f"loop{turn}"), options).result()
             bare.append(seconds_of_staging(folder, f"loop{turn}"))
-            score_shards(job, renamed(work, f"ray{turn}"), SignalOptions(), PoolOptions(actors=1))
+            score_shards(job, renamed(work, f"ray{turn}"), options, PoolOptions(actors=1))
             mapped.append(seconds_of_staging(folder, f"ray{turn}"))
     ratios = [ray / loop for ray, loop in zip(mapped, bare, strict=True)]
     note = f"{SHARDS - 1} shards of {ROWS}, {np.median(bare):.0f} s of work, {ROUNDS} rounds"
@@ -88,18 +89,20 @@ def timed(work: Callable[..., object], *args: object, **kwargs: object) -> float
     return time.perf_counter() - started
 
 
-def dataset(storage: Storage, split: Split, shards: int = SHARDS) -> DatasetVersion:
-    """Random images."""
+def dataset(
+    storage: Storage, split: Split, shards: int = SHARDS, rows: int = ROWS
+) -> DatasetVersion:
+    """Shards of random images."""
     noise = np.random.default_rng(0)
     records = []
-    for first in range(0, shards * ROWS, ROWS):
-        rows = Rows(
-            labels=noise.integers(0, 10, ROWS).tolist(),
-            names=[None] * ROWS,
-            pixels=noise.integers(0, 256, (ROWS, *SHAPE.dims), dtype=np.uint8),
+    for first in range(0, shards * rows, rows):
+        images = Rows(
+            labels=noise.integers(0, 10, rows).tolist(),
+            names=[None] * rows,
+            pixels=noise.integers(0, 256, (rows, *SHAPE.dims), dtype=np.uint8),
         )
-        piece = Piece(file=split, start=first, rows=ROWS, fingerprint="")
-        records.append(write_shard(storage, "noise", LAYOUT, piece, rows, first))
+        piece = Piece(file=split, start=first, rows=rows, fingerprint="")
+        records.append(write_shard(storage, "noise", LAYOUT, piece, images, first))
     version = DatasetVersion(
         name="noise",
         split=split,
@@ -137,9 +140,9 @@ def one_run(storage: Storage, versions: dict[Split, DatasetVersion]) -> Run:
 
 
 def scoring_job(
-    storage: Storage, version: DatasetVersion, run: Run
+    storage: Storage, version: DatasetVersion, run: Run, steps: int = 25
 ) -> tuple[ScoringJob, list[ShardTasks]]:
-    config = metric("adv_l2").config(steps=25)
+    config = metric("adv_l2").config(steps=steps)
     how = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
     job = ScoringJob(storage=storage, dataset="noise", shape=SHAPE, classes=10, assignments=(how,))
     return job, [ShardTasks(record=record, tasks=((0, ""),)) for record in version.shards]
@@ -150,9 +153,9 @@ def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
     return [replace(item, tasks=((0, f"{turn}-{i}"),)) for i, item in enumerate(work)]
 
 
-def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks]) -> None:
+def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions) -> None:
     torch.set_num_threads(1)
-    scorer = Scorer(job.storage, SignalOptions())
+    scorer = Scorer(job.storage, options)
     for item in work:
         shard = read_shard(job.storage, job.dataset, item.record, job.shape)
         tasks = [Task(assignment=job.assignments[i], key=key) for i, key in item.tasks]

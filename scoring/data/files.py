@@ -35,16 +35,18 @@ def is_local(uri: str) -> bool:
     return "://" not in uri or uri.startswith("file://")
 
 
-def in_parallel(function: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """`function` of every item, in order, many requests at a time and no more results held."""
-    with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        ahead: deque[Future[Made]] = deque()
+def in_parallel(
+    function: Callable[[Item], Made], items: Iterable[Item], at_once: int = _PARALLEL_READS
+) -> Iterator[Made]:
+    """`function` of every item, in order; `at_once` threads work and as many results are held."""
+    with ThreadPoolExecutor(at_once) as pool:
+        begun: deque[Future[Made]] = deque()
         for item in items:
-            ahead.append(pool.submit(function, item))
-            if len(ahead) == _PARALLEL_READS:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+            begun.append(pool.submit(function, item))
+            if len(begun) == at_once:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def fingerprint(info: Mapping[str, Any]) -> str:

@@ -3,14 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from scoring.data.files import in_parallel
 from scoring.data.images import ImageShape, Pixels
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.keys import Split, digest, jsonable
 from scoring.storage import Storage
+
+_DECODED_AHEAD = 4  # shards in memory at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +99,10 @@ def load_training_set(
     images = np.empty((version.rows, *version.shape.dims), np.uint8) if into is None else into
     labels = np.empty(version.rows, dtype=np.int64)
     filled = 0
-    for record in sorted(version.shards, key=lambda shard: shard.first_id):
-        shard = read_shard(storage, version.name, record, version.shape)
+    in_order = sorted(version.shards, key=lambda shard: shard.first_id)
+    # Pillow decodes outside the interpreter's lock, so threads share the work.
+    read = partial(read_shard, storage, version.name, shape=version.shape)
+    for shard in in_parallel(read, in_order, at_once=_DECODED_AHEAD):
         usable = shard.decodable & (shard.labels >= 0)
         rows = slice(filled, filled + int(usable.sum()))
         images[rows], labels[rows] = shard.images[usable], shard.labels[usable]

@@ -33,9 +33,16 @@ def user_net(name: str, shape: Shape, classes: int) -> nn.Module:
     """What `package.module:factory`, called as `factory(shape, classes)`, returns.
 
     Raises:
-        UserError: it cannot be imported, or does not return a module.
+        UserError: it cannot be imported, fails, or does not return a module.
     """
-    net = load_factory(name)(shape, classes)
+    factory = load_factory(name)
+    try:
+        net = factory(shape, classes)
+    except Exception as error:  # a user's code may fail in any way
+        raise UserError(
+            f"--net {name}: expected a net for {shape} images and {classes} classes, got "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(net, nn.Module):
         raise UserError(
             f"--net {name}: expected a factory that returns a torch.nn.Module, "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_nets import FAILED_ONCE
 
 from ray_jobs.cli import main
 from scoring.registry import metrics
@@ -89,6 +90,19 @@ def test_other_settings_never_replace_in_silence(
     values = store.scores(dataset="digits")["value"].to_pylist()
     assert values != before["value"].to_pylist()
     assert values == store.scores(dataset="digits-mlp")["value"].to_pylist()
+
+
+def test_a_run_that_fails_by_chance_is_tried_again(
+    rescore: Rescore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retried: list[int] = []
+    monkeypatch.setattr("ray_jobs.train_fleet.retry_counter", lambda: lambda: retried.append(1))
+    FAILED_ONCE.unlink(missing_ok=True)
+    flags = ("--limit-train", "60", "--limit-test", "30", "--metrics", "adv_steps")
+    assert rescore(*flags, "--net", "own_nets:fails_once") == 0
+    assert FAILED_ONCE.exists()
+    assert retried == [1]
+    assert len(Store(str(tmp_path / "store")).scores()) == 90
 
 
 def test_budgets_change_no_value(rescore: Rescore, tmp_path: Path) -> None:

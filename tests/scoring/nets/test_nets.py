@@ -23,6 +23,10 @@ def no_factory(shape, classes):
     return "a net"
 
 
+def failing_factory(shape, classes):
+    raise KeyError("no such layer")
+
+
 def images(shape, rows=3):
     height, width, depth = shape
     return torch.rand(rows, depth, height, width, generator=torch.Generator().manual_seed(0))
@@ -148,6 +152,7 @@ def test_factories_that_cannot_be_imported(name, message):
         (NetSpec(name="vgg11"), (8, 8, 3), "--net vgg11: expected a net that maps 8x8x3 images"),
         (NetSpec(name="mlp", mean=(0.1, 0.2)), (8, 8, 3), "expected 1 or 3 values of mean.*got 2"),
         (NetSpec(name=f"{__name__}:wrong_factory"), (8, 8, 1), "expected a net that maps"),
+        (NetSpec(name=f"{__name__}:failing_factory"), (8, 8, 1), "got KeyError: 'no such layer'"),
         (NetSpec(name=f"{__name__}:no_factory"), (8, 8, 1), "returns a torch.nn.Module, got str"),
     ],
     ids=lambda value: getattr(value, "name", None),

@@ -1,0 +1,88 @@
+"""Ranking, publishing and asking, at row counts that no night on one machine scores."""
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.jobs import result, timed
+from scoring.ranking import rank
+from scoring.storage import Storage
+from scoring.tables import Store
+from scoring.tables.manifest import Manifest, Partition
+from scoring.tables.publish import publish
+from scoring.tables.rows import score_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One metric over `rows` random scores."""
+
+    rows: int
+    rank_s: float
+    publish_s: float
+    table_mb: float
+    query_s: float
+    """The 20 most outlying of one class, warm: median of three."""
+
+
+def query() -> list[dict[str, object]]:
+    """The 20 most outlying rows of one class among 1e7, warm."""
+    found = measure(10_000_000)
+    note = f"1e7 rows: ranked in {found.rank_s:.0f} s, published in {found.publish_s:.0f} s"
+    return [result("query_1e7_s", found.query_s, "s", "< 1", note)]
+
+
+def measure(rows: int) -> Figures:
+    """Publish a partition of random scores and ask for its outliers."""
+    noise = np.random.default_rng(0)
+    ids, label = np.arange(rows), noise.integers(0, 10, rows)
+    value = noise.normal(size=rows)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        ranks = rank(value=value, label=label, example_id=ids, direction="high")
+        ranked = time.perf_counter()
+        one = np.zeros(rows, np.int32)
+        table = score_rows(
+            example_id=ids,
+            name=pa.array(np.char.add("test/", ids.astype("U8"))),
+            label=label,
+            predicted=label,
+            value=value,
+            spread=None,
+            status=np.full(rows, "", np.object_),
+            ranks=ranks,
+            scored_at=pa.DictionaryArray.from_arrays(one, pa.array([datetime.now(UTC)])),
+            dataset_version="0" * 32,
+            score_key=pa.DictionaryArray.from_arrays(one, pa.array(["0" * 32])),
+        )
+        publish(Storage(folder), [(_manifest(rows), table)])
+        published = time.perf_counter()
+        store = Store(folder)
+        size = sum(file.size for file in Storage(folder).walk("tables/scores"))
+        times = [timed(store.outliers, "conf", "test", 7, 20) for _ in range(4)]
+    return Figures(
+        rows=rows,
+        rank_s=ranked - started,
+        publish_s=published - ranked,
+        table_mb=size / 1e6,
+        query_s=statistics.median(times[1:]),
+    )
+
+
+def _manifest(rows: int) -> Manifest:
+    return Manifest(
+        partition=Partition("noise", "test", "conf"),
+        key="noise",
+        night_id="night",
+        planned_at=datetime.now(UTC).isoformat(),
+        settings={},
+        dataset_version="0" * 32,
+        trained_on={},
+        runs=(),
+        rows=rows,
+    )
