@@ -16,6 +16,7 @@ import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
+from ray_jobs.cluster import total
 from ray_jobs.counters import ScoringCounters
 from ray_jobs.decode import ABOUT, decode
 from ray_jobs.progress import Progress
@@ -87,6 +88,8 @@ def score_shards(
         return
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * job.shape.nbytes
+    memory = _PROCESS_BYTES + 3 * largest
+    limit = min(pool.actors or len(work), len(work))
     rows = [{ABOUT: json.dumps(jsonable(item))} for item in work]
     receipts = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -94,7 +97,7 @@ def score_shards(
             partial(decode, storage=job.storage, dataset=job.dataset, shape=job.shape),
             batch_size=1,
             num_cpus=_DECODE_CPUS,
-            memory=_PROCESS_BYTES + 3 * largest,
+            memory=memory,
         )
         .map_batches(
             _Score,
@@ -102,11 +105,13 @@ def score_shards(
             batch_size=None,
             num_cpus=_SCORE_CPUS,
             num_gpus=pool.gpus_per_scorer,
-            memory=_PROCESS_BYTES + 3 * largest + options.cache_bytes,
+            memory=memory + options.cache_bytes,
             compute=ActorPoolStrategy(
-                # As many as there is work for: Ray Data starts what fits, and more as nodes join.
+                # Ray Data grows a pool by a seventh at a time: begin with all that fits, and grow
+                # as nodes join.
                 min_size=1,
-                max_size=pool.actors or len(work),
+                initial_size=max(1, min(limit, _fitting(pool, memory + options.cache_bytes))),
+                max_size=limit,
                 max_tasks_in_flight_per_actor=2,
             ),
         )
@@ -118,6 +123,14 @@ def score_shards(
             progress.advance(int(receipt["scored"]))
     if lost := {item.record.content for item in work} - done:
         raise IncompleteError(f"expected {len(work)} shards scored, got {len(work) - len(lost)}")
+
+
+def _fitting(pool: PoolOptions, memory: int) -> int:
+    """How many actors the nodes at hand have room for."""
+    room = [total("CPU") / (_SCORE_CPUS + _DECODE_CPUS), total("memory") / memory]
+    if pool.gpus_per_scorer:
+        room.append(total("GPU") / pool.gpus_per_scorer)
+    return int(min(room))
 
 
 class _Score:
