@@ -5,7 +5,7 @@ DEMO_STORE ?= build/demo
 ROUNDS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test slowtest chaos bench lock clean
+.PHONY: help install demo check test slowtest chaos bench scale lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,13 +36,16 @@ test: install ## Run the tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of source
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --durations=10
 
 chaos: install ## Disturb ROUNDS nights on a cluster at random; CHAOS_SEED=n repeats one
 	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/test_chaos.py
 
 bench: install ## Measure ratios against floors and peers; ONLY=name for one
 	$(BIN)/python -m benchmarks $(ONLY)
+
+scale: install ## Measure nights of many examples and many shards, into build/scale.json
+	$(BIN)/python -m benchmarks.scale
 
 lock: ## Resolve requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

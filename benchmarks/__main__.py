@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import agreement, jobs, nights, publishing, scaling, training
+from benchmarks import agreement, jobs, publishing, scale, scaling, training
 
 Result = dict[str, object]
 BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
@@ -18,7 +18,7 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("fleet_overhead_s",): jobs.fleet_overhead,
     ("scaling_1_to_2",): scaling.scaling,
     ("ray_overhead_200_shards",): scaling.many_shards,
-    ("driver_rss_growth_mb",): nights.driver_memory,
+    ("driver_rss_growth_mb",): scale.driver_memory,
     ("query_1e7_s",): publishing.query,
 }
 """What measures which figures; figures of one function are taken side by side."""

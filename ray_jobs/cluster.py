@@ -39,6 +39,8 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         ray.init(address=address, **options)
+        if not total("CPU"):
+            print("waiting for nodes: the cluster has no CPU yet", file=sys.stderr, flush=True)
     else:
         os.environ["PYTHONPATH"] = _import_path()
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)

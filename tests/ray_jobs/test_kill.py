@@ -17,7 +17,7 @@ from processes import below
 from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
-FLAGS = ("--limit-train", "400", "--limit-test", "200", "--shard-rows", "50")
+FLAGS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "25")
 FLAGS += ("--recipe", "smoke", "--cpus", "2")
 COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"
 
@@ -108,5 +108,5 @@ def test_two_nights_at_once_with_metrics_of_their_own(tmp_path: Path) -> None:
     finish(first, store)
     finish(second, store)
     rows = Store(str(store)).sql("select metric, count(*) as n from scores group by 1 order by 1")
-    assert rows.to_pylist() == [{"metric": "adv_steps", "n": 600}, {"metric": "conf", "n": 600}]
+    assert rows.to_pylist() == [{"metric": "adv_steps", "n": 300}, {"metric": "conf", "n": 300}]
     assert len(Store(str(store)).nights()) == 2

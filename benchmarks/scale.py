@@ -1,6 +1,6 @@
-"""Whole nights over synthetic datasets of many examples: seconds a stage, memory of the driver.
+"""How a night grows with its examples and its shards: seconds by stage, memory of the driver.
 
-python -m benchmarks.nights      every dataset of the scale harness, into build/scale.json
+python -m benchmarks.scale      the whole harness, about 20 minutes, into build/scale.json
 """
 
 import io
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.jobs import result
+from benchmarks import publishing
+from benchmarks.jobs import result, timed
 
 OUTPUT = Path("build/scale.json")
 _IMAGES = 2000  # different ones; the rest repeats them, ids and labels apart
@@ -54,6 +55,8 @@ class Figures:
     """Peak resident memory of the driver."""
     object_store_mb: float
     """Shared memory that Ray's object store touched."""
+    again_s: float
+    """The same command again, which finds nothing to do."""
 
 
 HARNESS = (
@@ -91,11 +94,12 @@ def night(dataset: Dataset) -> Figures:
             shared = max(shared, (free - _shared_free()) / _MB)
             time.sleep(0.1)
         told = json.loads(summary.read_text())
-    if driver.returncode:
-        raise RuntimeError(f"expected a night that publishes, got {told['said']!r}")
+        if driver.returncode:
+            raise RuntimeError(f"expected a night that publishes, got {told['said']!r}")
+        again = timed(subprocess.run, command, stdout=subprocess.DEVNULL, check=True)
     seconds = {stage["name"]: stage["seconds"] for stage in told["stages"]}
     seconds["night"] = told["night"]["seconds"]
-    return Figures(seconds=seconds, driver_mb=peak, object_store_mb=shared)
+    return Figures(seconds=seconds, driver_mb=peak, object_store_mb=shared, again_s=again)
 
 
 def write(dataset: Dataset, folder: Path) -> None:
@@ -140,12 +144,17 @@ def _shared_free() -> int:
 def main() -> int:
     """Run the harness; what is measured so far is always in the file."""
     OUTPUT.parent.mkdir(exist_ok=True)
-    rows = []
+    found: list[dict[str, object]] = []
+
+    def note(figures: dict[str, object]) -> None:
+        found.append(figures)
+        print(json.dumps(figures), flush=True)
+        OUTPUT.write_text(json.dumps(found, indent=1) + "\n")
+
+    for rows in (1_000_000, 10_000_000):
+        note(asdict(publishing.measure(rows)))
     for dataset in HARNESS:
-        figures = night(dataset)
-        rows.append({**asdict(dataset), "shards": dataset.shards, **asdict(figures)})
-        print(json.dumps(rows[-1]), flush=True)
-        OUTPUT.write_text(json.dumps(rows, indent=1) + "\n")
+        note({**asdict(dataset), "shards": dataset.shards, **asdict(night(dataset))})
     return 0
 
 
