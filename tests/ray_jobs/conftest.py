@@ -18,10 +18,12 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def rescore(local_ray: None, tmp_path: Path) -> Callable[..., int]:
-    """Run `protoscore rescore`, by default on a fresh store and with runs of one epoch."""
+    """Run `protoscore rescore`, by default on a fresh store, with runs of one epoch, and in batches
+    that small shards need not be padded to."""
+    defaults = {"--recipe": "smoke", "--batch-rows": "50"}
 
     def run(*flags: str, store: str | Path = tmp_path / "store") -> int:
-        recipe = () if "--recipe" in flags else ("--recipe", "smoke")
-        return main(["rescore", "--store", str(store), *flags, *recipe])
+        more = [part for flag in defaults.items() if flag[0] not in flags for part in flag]
+        return main(["rescore", "--store", str(store), *flags, *more])
 
     return run

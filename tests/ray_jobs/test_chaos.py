@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 100_000)))
 WORKERS = 3
 FLAGS = ("--limit-train", "300", "--limit-test", "150", "--shard-rows", "25", "--recipe", "smoke")
-FLAGS += ("--metrics", "adv_steps", "conf", "ret")
+FLAGS += ("--batch-rows", "25", "--metrics", "adv_steps", "conf", "ret")
 COLUMNS = "split, metric, example_id, name, label, predicted, value, spread, status, rank"
 TRIES = 8
 

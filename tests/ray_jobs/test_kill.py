@@ -18,7 +18,7 @@ from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
 FLAGS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "25")
-FLAGS += ("--recipe", "smoke", "--cpus", "2")
+FLAGS += ("--batch-rows", "25", "--recipe", "smoke", "--cpus", "2")
 COLUMNS = "dataset, split, metric, example_id, name, label, predicted, value, spread, status, rank"
 
 
