@@ -18,8 +18,10 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def rescore(local_ray: None, tmp_path: Path) -> Callable[..., int]:
-    """Run `protoscore rescore`, by default on a fresh store, with runs of one epoch, and in batches
-    that small shards need not be padded to."""
+    """Run `protoscore rescore`, by default on a fresh store and with runs of one epoch.
+
+    Batches are small, for shards are, and would be padded to full ones.
+    """
     defaults = {"--recipe": "smoke", "--batch-rows": "50"}
 
     def run(*flags: str, store: str | Path = tmp_path / "store") -> int:
