@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ray_jobs.plan import ShardWork
-from scoring.data.files import in_parallel
 from scoring.data.shards import ShardRecord, read_columns
 from scoring.errors import IncompleteError
+from scoring.parallel import in_parallel
 from scoring.prediction import PREDICTED
 from scoring.ranking import Floats, Ints, rank
 from scoring.spec import MetricSpec

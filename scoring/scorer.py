@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from scoring.data.shards import Shard
+from scoring.parallel import do_in_parallel
 from scoring.registry import spec_of
 from scoring.signals import SignalOptions, Signals
 from scoring.spec import Batch, Columns, Floats, Output, Passes, Signal
@@ -81,8 +82,9 @@ class Scorer:
         folds = [t for t, signal in zip(tasks, by_signal, strict=True) if signal is not Signal.BASE]
         if folds:
             folded = self._fold(content, shard, classes, [task.assignment for task in folds])
-            for task, columns in zip(folds, folded, strict=True):
-                self._stage(task, shard, columns)
+            do_in_parallel(
+                lambda made: self._stage(made[0], shard, made[1]), zip(folds, folded, strict=True)
+            )
         for task in base:
             self._stage(task, shard, self._score(task.assignment, shard))
 

@@ -6,14 +6,16 @@ gives the same bits whoever scores it.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from scoring.data.shards import Shard
+from scoring.parallel import do_in_parallel, in_parallel
 from scoring.runs import RunRecord, load_model, load_record, to_pixels
 from scoring.spec import Ints
 from scoring.storage import Storage
@@ -102,21 +104,30 @@ class Signals:
         """
         keys = list(runs)
         if self._options.keep_outputs:
-            for key in keys:
-                self._keep(key, content, shard)
+            self._keep(keys, content, shard)
         for rows in self._blocks(len(shard.ids), classes * len(keys)):
-            yield rows, {key: self._logits(key, content, shard, rows) for key in keys}
+            if self._options.keep_outputs:
+                logits = in_parallel(partial(self._kept, content, rows), keys)
+            else:
+                logits = (self._forward(key, shard, rows) for key in keys)
+            yield rows, dict(zip(keys, logits, strict=True))
 
-    def _keep(self, key: str, content: str, shard: Shard) -> None:
-        path = outputs_path(key, content)
-        if not self._storage.exists(path):
-            logits = self._forward(key, shard, np.arange(len(shard.ids)))
-            write_logits(self._storage, path, logits.numpy())
+    def _keep(self, keys: Sequence[str], content: str, shard: Shard) -> None:
+        """Store the logits that are missing; models run on while earlier ones are written."""
+        paths = {key: outputs_path(key, content) for key in keys}
+        there = self._storage.existing(paths.values())
+        every = np.arange(len(shard.ids))
+        do_in_parallel(
+            lambda made: write_logits(self._storage, made[0], made[1].numpy()),
+            (
+                (path, self._forward(k, shard, every))
+                for k, path in paths.items()
+                if path not in there
+            ),
+        )
 
-    def _logits(self, key: str, content: str, shard: Shard, rows: Ints) -> Tensor:
-        if self._options.keep_outputs:
-            return torch.tensor(read_logits(self._storage, outputs_path(key, content))[rows])
-        return self._forward(key, shard, rows)
+    def _kept(self, content: str, rows: Ints, key: str) -> Tensor:
+        return torch.tensor(read_logits(self._storage, outputs_path(key, content))[rows])
 
     def _forward(self, key: str, shard: Shard, rows: Ints) -> Tensor:
         model, parts = self.model(key), []

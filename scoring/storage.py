@@ -6,7 +6,6 @@ Artefacts are written whole or not at all: one PUT on object storage, write-then
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +15,8 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from scoring.errors import BadStore
+from scoring.parallel import do_in_parallel, in_parallel
 
-_PARALLEL_REQUESTS = 16  # object stores answer in tens of milliseconds, one at a time is slow
 _UPLOAD_BLOCK = 16 << 20  # bytes of a file being written that are held in memory
 
 
@@ -123,10 +122,8 @@ class Storage:
     def existing(self, paths: Iterable[str]) -> set[str]:
         """The subset of `paths` that exist, asked in parallel."""
         wanted = list(paths)
-        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
-            return {
-                p for p, there in zip(wanted, pool.map(self.exists, wanted), strict=True) if there
-            }
+        there = in_parallel(self.exists, wanted)
+        return {path for path, is_there in zip(wanted, there, strict=True) if is_there}
 
     def names(self, folder: str) -> set[str]:
         """Names directly under `folder`, empty where it does not exist."""
@@ -142,8 +139,7 @@ class Storage:
 
     def read_all(self, paths: Iterable[str]) -> list[bytes]:
         """Several artefacts, read in parallel, in the order asked."""
-        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
-            return list(pool.map(self.read, paths))
+        return list(in_parallel(self.read, paths))
 
     def read_existing(self, paths: Iterable[str]) -> list[bytes]:
         """Those of several artefacts that are there, in the order asked."""
@@ -154,8 +150,7 @@ class Storage:
             except FileNotFoundError:
                 return None
 
-        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
-            return [data for data in pool.map(read, paths) if data is not None]
+        return [data for data in in_parallel(read, paths) if data is not None]
 
     def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
         """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
@@ -180,8 +175,7 @@ class Storage:
             with suppress(FileNotFoundError):
                 self._fs.rm_file(self._full(path))
 
-        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
-            list(pool.map(remove, paths))
+        do_in_parallel(remove, paths)
 
     def write(self, path: str, data: bytes) -> None:
         """Write the artefact so that it appears whole or not at all."""

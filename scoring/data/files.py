@@ -1,21 +1,15 @@
 """Source files, local or on object storage: which there are, and whether they have changed."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from scoring.errors import BadData
 from scoring.storage import filesystem
 
-_PARALLEL_READS = 16  # object stores answer in tens of milliseconds, one at a time is slow
 _MAGIC = "*?["
 _HIDDEN = (".", "_")  # how Hadoop's kin name markers, and files not yet complete
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, order=True)
@@ -33,20 +27,6 @@ class SourceFile:
 def is_local(uri: str) -> bool:
     """Whether only the machine at hand can read `uri`."""
     return "://" not in uri or uri.startswith("file://")
-
-
-def in_parallel(
-    function: Callable[[Item], Made], items: Iterable[Item], at_once: int = _PARALLEL_READS
-) -> Iterator[Made]:
-    """`function` of every item, in order; `at_once` threads work and as many results are held."""
-    with ThreadPoolExecutor(at_once) as pool:
-        begun: deque[Future[Made]] = deque()
-        for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) == at_once:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
 
 
 def fingerprint(info: Mapping[str, Any]) -> str:

@@ -9,11 +9,12 @@ from functools import partial
 
 from PIL import Image
 
-from scoring.data.files import SourceFile, fingerprint, in_parallel, is_local
+from scoring.data.files import SourceFile, fingerprint, is_local
 from scoring.data.images import probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
 from scoring.keys import Split, digest
+from scoring.parallel import in_parallel
 from scoring.storage import filesystem
 
 _PROBED = 100

@@ -7,12 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from scoring.data.files import SourceFile, in_parallel, is_local, list_files, locate
+from scoring.data.files import SourceFile, is_local, list_files, locate
 from scoring.data.images import probe
 from scoring.data.parquet_rows import Footer, distinct, footer, head, reader
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
 from scoring.keys import Split
+from scoring.parallel import in_parallel
 
 _PROBED = 100
 _MOST_CLASSES = 100_000  # beyond it, the column is no label but an id

@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from scoring.data.files import in_parallel
 from scoring.data.images import ImageShape, Pixels
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.keys import Split, digest, jsonable
+from scoring.parallel import in_parallel
 from scoring.storage import Storage
 
 _DECODED_AHEAD = 4  # shards in memory at once

@@ -1,10 +1,8 @@
 import os
-import threading
-import time
 
 import pytest
 
-from scoring.data.files import in_parallel, is_local, list_files, locate
+from scoring.data.files import is_local, list_files, locate
 from scoring.errors import BadData
 from scoring.storage import filesystem
 
@@ -17,27 +15,6 @@ def root(store_uri):
         fs.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
         fs.pipe_file(f"{path}/{name}", name.encode())
     return store_uri
-
-
-def test_results_come_in_order_and_few_are_held():
-    begun, lock = [], threading.Lock()
-
-    def late(item):
-        with lock:
-            begun.append(item)
-        time.sleep(0.01 if item % 2 else 0)
-        return item
-
-    for taken, item in enumerate(in_parallel(late, range(100))):
-        assert item == taken
-        assert len(begun) <= taken + 17  # those asked for at once, and the next
-
-
-def test_what_fails_is_raised_in_its_turn():
-    results = in_parallel(lambda item: 1 // item, [1, 0, 1])
-    assert next(results) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(results)
 
 
 def names(uri):
