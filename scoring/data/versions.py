@@ -14,7 +14,7 @@ from scoring.keys import Split, digest, jsonable
 from scoring.parallel import in_parallel
 from scoring.storage import Storage
 
-_DECODED_AHEAD = 4  # shards in memory at once
+_LARGE_IMAGE = 100_000  # bytes, decoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +100,10 @@ def load_training_set(
     labels = np.empty(version.rows, dtype=np.int64)
     filled = 0
     in_order = sorted(version.shards, key=lambda shard: shard.first_id)
-    # Pillow decodes outside the interpreter's lock, so threads share the work.
+    # Pillow decodes outside the interpreter's lock; small images are mostly work inside it.
+    at_once = 4 if version.shape.nbytes >= _LARGE_IMAGE else 1
     read = partial(read_shard, storage, version.name, shape=version.shape)
-    for shard in in_parallel(read, in_order, at_once=_DECODED_AHEAD):
+    for shard in in_parallel(read, in_order, at_once):
         usable = shard.decodable & (shard.labels >= 0)
         rows = slice(filled, filled + int(usable.sum()))
         images[rows], labels[rows] = shard.images[usable], shard.labels[usable]
