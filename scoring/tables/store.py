@@ -1,6 +1,5 @@
 """The store as people use it: tables by name, SQL, and the two ends of a ranking."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -11,9 +10,15 @@ from scoring.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, table_uri
 from scoring.tables.history import At, history, open_scores, reading_log
+from scoring.tables.lookup import (
+    check_published,
+    class_index,
+    class_names,
+    only_dataset,
+    partitions,
+)
 from scoring.tables.manifest import Partition
 from scoring.tables.movement import BY_METRIC, MOVED
-from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS, PARTITION_COLUMNS, RUNS, SCORES_TABLE
 
 _ENDS = """
@@ -66,7 +71,7 @@ class Store:
         table = open_scores(self._storage, at)
         asked = {"dataset": dataset, "split": split, "metric": metric}
         given = {name: value for name, value in asked.items() if value is not None}
-        _check_published(_partitions(table), given)
+        check_published(partitions(table), given)
         for column in columns or ():
             if column not in SCORES_TABLE.names:
                 raise UnknownName("columns", column, SCORES_TABLE.names)
@@ -193,14 +198,14 @@ class Store:
         if n < 0:
             raise UserError(f"-n: expected 0 or more rows, got {n}")
         table = open_scores(self._storage)
-        known = _partitions(table)
-        name = _only_dataset(known, metric) if dataset is None else dataset
+        known = partitions(table)
+        name = only_dataset(known, metric) if dataset is None else dataset
         partition = Partition(name, split, metric)
-        _check_published(known, partition._asdict())
-        classes = self._classes(table, partition)
+        check_published(known, partition._asdict())
+        classes = class_names(self._storage, table, partition)
         query = _ENDS.format(
             classes=f"[{', '.join(map(sql.quoted, classes))}]::varchar[]",
-            and_label="" if label is None else f"and label = {_class_index(label, classes):d}",
+            and_label="" if label is None else f"and label = {class_index(label, classes):d}",
             order=order,
             n=n,
         )
@@ -222,23 +227,12 @@ class Store:
         asked = {"dataset": dataset, "split": split, "metric": metric}
         given = {name: value for name, value in asked.items() if value is not None}
         old, new = open_scores(self._storage, before), open_scores(self._storage, after)
-        _check_published([*_partitions(old), *_partitions(new)], given)
+        check_published([*partitions(old), *partitions(new)], given)
         views = {
             "before": lambda: self._reading_scores(old, given),
             "after": lambda: self._reading_scores(new, given),
         }
         return sql.run(self._storage, query.format(n=n), views)
-
-    def _classes(self, table: DeltaTable, partition: Partition) -> list[str]:
-        """Class names in the order of labels; empty where the dataset has none."""
-        made = published(self._storage, table.version())[partition]
-        # Scores published under another name keep the dataset that they were made from.
-        dataset = made.settings.get("dataset", partition.dataset)
-        path = f"datasets/{dataset}/{partition.split}/{made.dataset_version}.json"
-        try:
-            return list(json.loads(self._storage.read(path))["classes"])
-        except FileNotFoundError:
-            return []
 
     def _reading_scores(self, table: DeltaTable, only: Mapping[str, str] | None = None) -> str:
         """SQL over an open version of `scores`, or over the partitions given."""
@@ -263,34 +257,3 @@ class Store:
             return runs
         nights = self._reading_nights(version)
         return f"select * from ({runs}) where night_id in (select night_id from ({nights}))"
-
-
-def _partitions(table: DeltaTable) -> list[Partition]:
-    return [Partition(**partition) for partition in table.partitions()]
-
-
-def _check_published(known: Sequence[Partition], given: Mapping[str, str]) -> None:
-    """Narrow down by one column after the other; name the first that leaves nothing."""
-    for column in PARTITION_COLUMNS:
-        if column in given:
-            there = {getattr(partition, column) for partition in known}
-            if given[column] not in there:
-                raise UnknownName(f"--{column}", given[column], there)
-            known = [p for p in known if getattr(p, column) == given[column]]
-
-
-def _only_dataset(known: Sequence[Partition], metric: str) -> str:
-    datasets = {p.dataset for p in known if p.metric == metric}
-    if not datasets:
-        raise UnknownName("--metric", metric, {p.metric for p in known})
-    if len(datasets) > 1:
-        raise UserError(f"--dataset: expected one of {', '.join(sorted(datasets))}, got none")
-    return datasets.pop()
-
-
-def _class_index(label: int | str, classes: Sequence[str]) -> int:
-    if label in classes:
-        return classes.index(str(label))
-    if str(label).isdecimal() and (not classes or int(label) < len(classes)):
-        return int(label)
-    raise UnknownName("--label", str(label), classes or ["a class index"])
