@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 MB = 1 << 20
-FEW, MANY = 20_000, 400_000
+FEW, MANY = 20_000, 800_000
 
 SCRIPT = """
 import json, sys
@@ -94,5 +94,6 @@ def test_a_driver_holds_columns_of_numbers_alone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     few, many = json.loads(done.stdout)
-    # 20 columns of 8 bytes, those that sorting borrows included, and buffers of a row group.
-    assert many < MANY * 160 + 50 * MB, f"{many / MB:.0f} MB ({few / MB:.0f} for {FEW})"
+    # 20 columns of 8 bytes, those that sorting borrows included; then files being read by several
+    # threads and a row group on its way, 80 MB for few rows and many.
+    assert many < MANY * 160 + 100 * MB, f"{many / MB:.0f} MB ({few / MB:.0f} for {FEW})"
