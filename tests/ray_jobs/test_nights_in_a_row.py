@@ -118,7 +118,7 @@ def test_a_fleet_is_trained_anew_once_enough_has_changed(rescore: Rescore, tmp_p
 def test_a_night_stops_at_its_hour_and_the_next_goes_on(
     rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "50")
+    flags = ("--limit-train", "150", "--limit-test", "50", "--shard-rows", "50")
     flags += ("--recipe", "quick", "--metrics", "adv_steps", "conf")
     summary = tmp_path / "summary.json"
 
@@ -130,15 +130,15 @@ def test_a_night_stops_at_its_hour_and_the_next_goes_on(
 
     whole = night(store="undisturbed")
     assert [(stage["name"], stage["done"], stage["total"]) for stage in whole["stages"]] == [
-        ("ingest", 6, 6),
+        ("ingest", 4, 4),
         ("train", 7, 7),
-        ("score", 6, 6),
+        ("score", 4, 4),
         ("publish", 4, 4),
     ]
     seconds = {stage["name"]: stage["seconds"] for stage in whole["stages"]}
     ended = night("--max-hours", "1e-9")
     assert ended["exit_code"] == 4
-    assert "the time was over with 0 of 6 shards ingested" in ended["said"]
+    assert "the time was over with 0 of 4 shards ingested" in ended["said"]
     # In the midst of training, or a little beside it where the machine's pace changes.
     enough_s = whole["night"]["seconds"] - seconds["score"] - seconds["train"] / 2
     capsys.readouterr()
