@@ -3,6 +3,7 @@
 Either way a run sees the same arrays, so where they lie never changes its weights.
 """
 
+import logging
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import ray
+from ray.exceptions import RayError
 
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion, load_training_set
 from scoring.keys import Split
 from scoring.storage import Storage
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +33,15 @@ class TrainingData:
 
     def sets(self) -> dict[Split, TrainingSet]:
         """Both splits, without a copy of their pixels."""
-        if self.refs:
-            return {split: ray.get(ref) for split, ref in self.refs.items()}
-        return {split: map_from_disk(self.storage, v) for split, v in self.versions.items()}
+        return {split: self._set(split) for split in self.versions}
+
+    def _set(self, split: Split) -> TrainingSet:
+        if split in self.refs:
+            try:
+                return ray.get(self.refs[split])
+            except RayError as error:  # it died with its node
+                _log.warning("reading the %s split anew: %s", split, type(error).__name__)
+        return map_from_disk(self.storage, self.versions[split])
 
 
 def share_training_data(
@@ -47,8 +57,11 @@ def share_training_data(
     pixels = sum(v.rows * v.shape.nbytes for v in versions.values())
     if pixels > budget:
         return TrainingData(storage=storage, versions=versions, refs={})
-    load = ray.remote(load_training_set)  # on a worker: the driver may be a small head node
+    # On a worker: the driver may be a small head node. Neither begun beside runs nor made again
+    # where it is lost: runs that hold every CPU would wait for it, and it for a CPU.
+    load = ray.remote(max_retries=0)(load_training_set)
     refs = {split: load.remote(storage, version) for split, version in versions.items()}
+    ray.wait(list(refs.values()), num_returns=len(refs), fetch_local=False)
     return TrainingData(storage=storage, versions=versions, refs=refs)
 
 

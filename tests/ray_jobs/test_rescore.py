@@ -1,5 +1,6 @@
 """Whole nights on a real Ray, small enough to take seconds."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_a_run_that_fails_by_chance_is_tried_again(
     assert rescore(*flags, "--net", "own_nets:fails_once") == 0
     assert FAILED_ONCE.exists()
     assert retried == [1]
+    assert len(Store(str(tmp_path / "store")).scores()) == 90
+
+
+def test_training_data_that_dies_with_its_node_is_read_anew(
+    rescore: Rescore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would make it again on a CPU, and the runs that wait for it hold them all."""
+    monkeypatch.setattr("ray_jobs.training_data.load_training_set", lambda *_: os._exit(1))
+    assert rescore("--limit-train", "60", "--limit-test", "30", "--metrics", "adv_steps") == 0
     assert len(Store(str(tmp_path / "store")).scores()) == 90
 
 
