@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,8 @@ from foolbox.attacks.ddn import DDNAttack
 from linear_nets import grey_batch, linear_net, two_classes
 from torch import nn
 
-from scoring.attacks import foolbox_distance
+from scoring.attacks.boundary_race import EffortName
+from scoring.attacks.by_foolbox import foolbox_distance
 from scoring.metrics.adv_l2 import METRIC, Config, score
 from scoring.spec import Batch
 
@@ -15,11 +18,12 @@ def exact(batch, w, b):
     return ((batch.images.flatten(1) @ w + b).abs() / w.norm()).double().numpy()
 
 
-# The last bisection leaves 0.1 % of the distance; Carlini-Wagner's Adam never quite settles.
+# Foolbox's last bisection leaves 0.1 % of the distance; Carlini-Wagner's Adam never quite settles.
 @pytest.mark.parametrize(
     ("config", "within"),
     [
-        (Config(), 0.002),
+        (Config(), 1e-5),
+        (Config(attack="ddn"), 0.002),
         (Config(attack="deepfool"), 0.002),
         (Config(attack="carlini_wagner", steps=200, cw_rate=0.002), 0.05),
     ],
@@ -87,17 +91,21 @@ def test_carlini_wagner_does_not_stop_for_the_batch():
         np.testing.assert_allclose(score(config, alone, net).value, whole.value[[row]], rtol=1e-4)
 
 
-def test_more_steps_are_never_much_worse_and_mostly_better():
+def test_more_effort_is_seldom_worse_and_mostly_better():
     net = small_net(0).eval()
     images = torch.rand(16, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     batch = Batch(ids=np.arange(16), labels=np.zeros(16, dtype=np.int64), images=images)
-    few, many = (score(Config(steps=steps), batch, net).value for steps in (10, 200))
-    assert many.mean() < few.mean()
+    fast, standard, thorough = (
+        score(Config(effort=effort), batch, net).value for effort in get_args(EffortName)
+    )
+    ddn = score(Config(attack="ddn"), batch, net).value
+    assert thorough.mean() < standard.mean() < fast.mean() < ddn.mean()
+    assert (thorough <= standard * 1.001).all()
 
 
 def test_a_constant_model_has_no_adversarial():
     net = linear_net(torch.zeros(2, 16), torch.tensor([1.0, 0.0]))
-    columns = score(Config(steps=5), grey_batch(rows=3), net)
+    columns = score(Config(), grey_batch(rows=3), net)
     assert np.isnan(columns.value).all()
     assert columns.status.tolist() == ["no_adversarial_found"] * 3
 
@@ -125,7 +133,12 @@ def test_reference_label_gives_zero_to_the_misclassified():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("attack", "fgsm", "attack: expected one of ddn, carlini_wagner, deepfool, got 'fgsm'"),
+        (
+            "attack",
+            "fgsm",
+            "attack: expected one of race, ddn, carlini_wagner, deepfool, got 'fgsm'",
+        ),
+        ("effort", "huge", "effort: expected one of fast, standard, thorough, got 'huge'"),
         ("reference", "truth", "reference: expected one of prediction, label, got 'truth'"),
         ("steps", 0, "steps: expected a number above 0, got 0"),
         ("cw_rounds", -1, "cw_rounds: expected a number above 0, got -1"),
@@ -138,5 +151,5 @@ def test_bad_settings_are_refused(field, value, message):
 
 
 def test_passes_count_every_step():
-    assert METRIC.passes(Config(steps=7)).backward == 7
+    assert METRIC.passes(Config(attack="ddn", steps=7)).backward == 7
     assert METRIC.passes(Config(attack="carlini_wagner", steps=7)).backward == 63

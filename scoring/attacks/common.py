@@ -1,10 +1,4 @@
-"""What the adversarial metrics share: the class to leave, a model held still, Foolbox's attacks.
-
-No example's result may depend on the examples beside it. Read in the source of Foolbox 3.3.4:
-- its fast minimum-norm and DeepFool attacks keep every quantity per example;
-- Carlini-Wagner gives up on a whole batch at once unless `abort_early` is off;
-- DDN draws noise for the whole batch where a gradient vanishes (see `adv_l2`).
-"""
+"""What the adversarial metrics share: the class to leave, a model held still."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +6,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from foolbox.attacks.base import MinimizationAttack
-from foolbox.criteria import Misclassification
-from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 
 from scoring.spec import Batch, Columns, Floats, Passes
@@ -22,7 +13,7 @@ from scoring.spec import Batch, Columns, Floats, Passes
 Reference = Literal["prediction", "label"]
 NO_ADVERSARIAL = "no_adversarial_found"
 UNLABELLED = "unlabelled"
-_BISECTIONS = 10  # leave 0.1 % of the distance found
+BISECTIONS = 10  # of the way to a point found by Foolbox: leave 0.1 % of the distance
 Measure = Callable[[nn.Module, Tensor, Tensor], Floats]
 """(model, images [n, D, H, W], classes [n]) -> [n] float64, NaN where no adversarial was found."""
 
@@ -71,63 +62,21 @@ def score_attack(batch: Batch, model: nn.Module, reference: Reference, measure: 
     return Columns(value=value, status=np.where(np.isnan(value), missing, ""))
 
 
-def foolbox_distance(
-    attack: MinimizationAttack,
-    order: float,
-    model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
-) -> Floats:
-    """Norm of the smallest perturbation that a Foolbox attack leads to.
-
-    Attacks stop a little beyond the boundary, so the way from each image to the point found for it
-    is bisected. Every point that counts lies in [0, 1] and has been classified by the model.
-
-    Args:
-        attack: finds small perturbations of any example it can.
-        order: of the norm: 2 or infinity.
-        model: returns logits [n, C]; its parameters take no gradient.
-        images: [n, D, H, W] float32 in [0, 1].
-        classes: [n] int64, the class that the model gives each image.
-
-    Returns:
-        [n] float64 in units of the pixels, NaN where no point of another class was found.
-    """
-    target = PyTorchModel(model, bounds=(0, 1), device=images.device)
-    devices = [images.device] if images.is_cuda else []
-    with torch.random.fork_rng(devices=devices), torch.enable_grad():
-        points = attack.run(target, images, Misclassification(classes)).detach()
-    points, changed = _nearest_on_the_way(model, images, points, classes)
-    norms = torch.linalg.vector_norm((points.double() - images.double()).flatten(1), order, dim=1)
+def norms_of(points: Tensor, images: Tensor, changed: Tensor, order: float) -> Floats:
+    """Norms of points - images [n, D, H, W], [n] float64; NaN where nothing has `changed`."""
+    moved = (points.double() - images.double()).flatten(1)
+    norms = torch.linalg.vector_norm(moved, order, dim=1)
     distances: Floats = torch.where(changed, norms, torch.nan).cpu().numpy()
     return distances
 
 
-def attack_passes(steps: int) -> Passes:
-    """Cost of an attack of so many gradient steps, with what is asked of the model around it."""
-    return Passes(forward=steps + 2 + _BISECTIONS, backward=steps)
-
-
-def _nearest_on_the_way(
-    model: nn.Module, images: Tensor, points: Tensor, classes: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Nearest points [n, D, H, W] of another class between images and points; [n] if any."""
-
-    def at(fraction: Tensor) -> Tensor:
-        return (images + fraction.view(-1, 1, 1, 1) * (points - images)).clamp(0, 1)
-
-    within, beyond = torch.zeros(2, len(images), device=images.device)
-    beyond += 1
-    changed = classify(model, at(beyond)) != classes
-    for _ in range(_BISECTIONS):
-        middle = (within + beyond) / 2
-        crossed = classify(model, at(middle)) != classes
-        within, beyond = torch.where(crossed, within, middle), torch.where(crossed, middle, beyond)
-    return at(beyond), changed
+def foolbox_passes(steps: int) -> Passes:
+    """Cost of a Foolbox attack of so many gradient steps, and of what is asked around it."""
+    return Passes(forward=steps + 2 + BISECTIONS, backward=steps)
 
 
 @torch.no_grad()
-def classify(model: nn.Module, images: Tensor) -> Tensor:
+def classify(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Predicted class of each image, [N] int64."""
     predicted: Tensor = model(images).argmax(dim=1)
     return predicted

@@ -1,0 +1,1 @@
+"""Adversarial attacks: what it takes to make a model leave a class."""

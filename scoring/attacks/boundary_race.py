@@ -1,0 +1,222 @@
+"""Boundary race: the smallest perturbation that changes a class, in few passes through the net.
+
+Which class and which bend of the boundary is nearest decides how small a perturbation gets, more
+than the last percent of convergence. So several classes race, and passes go to those that may win.
+For an image x of class y, f_t = z_y - z_t is the lead over class t, z = logits:
+
+1. Line up. One forward pass, and one backward pass for each of the K likeliest other classes.
+   d_t = the smallest step in the box to the plane where the linearised f_t is 0; a class whose
+   plane is much farther than the nearest does not start.
+2. Race. A step evaluates f and its gradient g at x + d, one forward and one backward pass:
+   - s = 1 - f / (g . d): Newton along the ray; s d is where the boundary should be, s |d| how far;
+   - a class whose s |d| is beyond the example's nearest drops out, by a slack that shrinks;
+   - u = the smallest step in the box to the plane g . u = g . d - f;
+   - d <- s d + a (u - s d) + b (d - d_before). Planes alone do not settle: a boundary of ReLUs is
+     rough, its planes turn by tens of degrees within a hundredth of d. The weight a falls like
+     2 / k, which averages planes, and the momentum b speeds up what is left.
+   A class that hardly moves any more has arrived.
+3. Cross. Forward passes find where the ray through d leaves y: false position in a bracket.
+4. Kick. Perturb the best point found by a fixed pattern of its own size, and race again from there
+   (iterated local search): another bend may be nearer.
+
+Whatever the model was seen to put in another class is a candidate; the smallest counts.
+
+Borrowed: nearest linearised classes from DeepFool (Moosavi-Dezfooli et al., CVPR 2016,
+arXiv:1511.04599); the projection onto a plane in the box, and going back along it, from FAB (Croce
+& Hein, ICML 2020, arXiv:1907.02044); steps that decay around a radius kept for each example from
+DDN (Rony et al., CVPR 2019, arXiv:1811.09600) and FMN (Pintor et al., NeurIPS 2021,
+arXiv:2102.12827). Ours: the race, its slack, Newton along the ray with momentum, the kicks.
+
+Every quantity belongs to one example, random patterns are fixed: no result depends on the examples
+beside it, but for rounding. Passes hold at most as many rows as the batch, or 32.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from scoring.attacks.common import norms_of
+from scoring.attacks.lanes import Best, Field, Lanes, Model, Rows, alive, pattern
+from scoring.attacks.norms import Norm, column, dot
+from scoring.spec import Floats, Passes
+
+_SLACK = 0.6
+_STRETCH = 1.5  # of the radius, at most, in one step
+_OVERSHOOT = 1 + 5e-4  # leaves about every other iterate across the boundary
+_ARRIVED = 1e-3  # of the radius: a step this short is the last
+_CROSSINGS = 4
+_NUDGE = 2e-6  # of the radius: beyond where the boundary should be, more with each miss
+_APART = 1e-4  # of the radius: nearer points differ by rounding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How hard to look."""
+
+    classes: int
+    """K, likeliest other classes that are looked at."""
+    gate: float
+    """A class starts if its plane is at most this many times as far as the nearest."""
+    steps: int
+    kicks: int = 0
+    usual: Passes
+    """Passes an example, measured on nets of ten classes."""
+
+
+EffortName = Literal["fast", "standard", "thorough"]
+EFFORTS: dict[EffortName, Effort] = {
+    "fast": Effort(classes=5, gate=1.6, steps=10, usual=Passes(forward=21, backward=20)),
+    "standard": Effort(classes=5, gate=1.6, steps=20, usual=Passes(forward=32, backward=31)),
+    "thorough": Effort(
+        classes=9, gate=2.0, steps=30, kicks=4, usual=Passes(forward=182, backward=170)
+    ),
+}
+
+
+def race_distance(
+    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: EffortName
+) -> Floats:
+    """Norm of the smallest change found, [n] float64, NaN where there is none.
+
+    Arguments are those of `smallest_change`. Examples that the effort finds nothing for get the
+    thorough one.
+    """
+    points, changed = smallest_change(model, images, classes, norm, EFFORTS[effort])
+    if not changed.all():
+        left = ~changed
+        again = smallest_change(model, images[left], classes[left], norm, EFFORTS["thorough"])
+        points[left], changed[left] = again
+    return norms_of(points, images, changed, norm.order)
+
+
+@torch.no_grad()
+def smallest_change(
+    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: Effort
+) -> tuple[Tensor, Tensor]:
+    """Race each image to the nearest point of another class.
+
+    Args:
+        model: returns logits [n, C]; in eval mode, its parameters take no gradient.
+        images: [n, D, H, W] float32 in [0, 1].
+        classes: [n] int64, the class that the model gives each image.
+        norm: what to make small.
+        effort: how hard to look.
+
+    Returns:
+        The nearest points found [n, D, H, W] in [0, 1], the image itself where there is none, and
+        whether there is one, [n] bool.
+    """
+    field = Field(model, images, classes)
+    best = Best(field, norm)
+    lanes = _line_up(field, norm, effort)
+    for kick in range(effort.kicks + 1):
+        if kick:
+            lanes = best.kicked(pattern(field.low, seed=kick))
+        if not len(lanes.row):
+            break
+        _cross(field, best, *_race(field, best, lanes, effort.steps))
+    return field.as_images(best.points), torch.isfinite(best.size)
+
+
+@dataclass
+class _Sight(Rows):
+    """What is seen of the boundary from each of L lanes."""
+
+    lead: Tensor
+    """[L] f."""
+    gradient: Tensor
+    """[L, P] g."""
+    slope: Tensor
+    """[L] g . d."""
+    stretch: Tensor
+    """[L] s: the boundary should be at s d."""
+    radius: Tensor
+    """[L] s |d|."""
+
+
+def _line_up(field: Field, norm: Norm, effort: Effort) -> Lanes:
+    """A lane for each class whose linearised boundary is near, standing on it."""
+    points = field.images.clone().requires_grad_()
+    with torch.enable_grad():
+        logits = field.logits(points)
+        others = logits.detach().scatter(1, column(field.classes), -torch.inf)
+        targets = others.topk(min(effort.classes, others.shape[1] - 1), dim=1).indices
+        leads = logits.gather(1, column(field.classes)) - logits.gather(1, targets)
+        starts = []
+        for target in range(targets.shape[1]):
+            (gradient,) = torch.autograd.grad(leads[:, target].sum(), points, retain_graph=True)
+            lead = -leads[:, target].detach()
+            starts.append(norm.nearest(alive(gradient), lead, field.low, field.high))
+    deltas = torch.stack(starts, dim=1)  # [n, K, P]
+    distance = torch.linalg.vector_norm(deltas, norm.order, dim=2)
+    near = distance <= effort.gate * distance.amin(dim=1, keepdim=True)
+    row, rank = near.nonzero(as_tuple=True)
+    delta = deltas[row, rank]
+    return Lanes(row, targets[row, rank], field.low[row], field.high[row], delta, delta)
+
+
+def _race(field: Field, best: Best, lanes: Lanes, steps: int) -> tuple[Lanes, Tensor]:
+    """Run; returns the lanes that arrived and the slope [L] of the lead along their rays."""
+    norm = best.norm
+    arrived: list[tuple[Lanes, Tensor]] = []
+    settled = torch.full_like(best.size, torch.inf)  # least radius of an example's arrived lanes
+    for step in range(1, steps + 1):
+        sight = _look(field, best, lanes)
+        nearest = settled.scatter_reduce(0, lanes.row, sight.radius, "amin")
+        racing = ~(sight.radius > (1 + _SLACK / (step + 1)) * nearest[lanes.row])
+        lanes, sight = lanes.at(racing), sight.at(racing)
+        lanes.before, lanes.delta = lanes.delta, _step(norm, lanes, sight, step, steps)
+        moved = norm.size(lanes.delta - lanes.before)
+        done = (moved <= _ARRIVED * sight.radius) | (step == steps)
+        if done.any():
+            arrived.append((lanes.at(done), sight.slope[done]))
+            settled = settled.scatter_reduce(0, lanes.row[done], sight.radius[done], "amin")
+            lanes = lanes.at(~done)
+        if not len(lanes.row):
+            break
+    ends, slopes = zip(*arrived, strict=True)
+    return Lanes.joined(ends), torch.cat(slopes)
+
+
+def _look(field: Field, best: Best, lanes: Lanes) -> _Sight:
+    """One forward and one backward pass for each lane."""
+    lead, gradient, logits = field.lead(lanes)
+    best.offer(lanes, lanes.delta, logits)
+    slope = dot(gradient, lanes.delta)
+    stretch = torch.where(slope < 0, 1 - lead / slope, _STRETCH).clamp(1 / _STRETCH, _STRETCH)
+    return _Sight(lead, gradient, slope, stretch, stretch * best.norm.size(lanes.delta))
+
+
+def _step(norm: Norm, lanes: Lanes, sight: _Sight, step: int, steps: int) -> Tensor:
+    """Perturbations [L, P] after a step."""
+    plane = sight.slope - sight.lead
+    u = norm.nearest(sight.gradient, plane, lanes.low, lanes.high)
+    u *= column((_STRETCH * sight.radius / norm.size(u)).clamp(max=1))
+    first, last = norm.momentum
+    momentum = first + (last - first) * (step - 1) / steps
+    moved = torch.lerp(column(sight.stretch) * lanes.delta, u, norm.pull / (step + norm.pull))
+    moved.add_(lanes.delta - lanes.before, alpha=momentum).mul_(_OVERSHOOT)
+    return torch.clamp(moved, lanes.low, lanes.high)
+
+
+def _cross(field: Field, best: Best, lanes: Lanes, slope: Tensor) -> None:
+    """Offer the points where rays leave their class: the secant method, kept in a bracket."""
+
+    def seen(times: Tensor) -> Tensor:
+        deltas = torch.clamp(column(times) * lanes.delta, lanes.low, lanes.high)
+        return best.offer(lanes, deltas, field.logits(deltas - lanes.low))
+
+    at = torch.ones_like(slope)  # times the lane's perturbation
+    inside, outside = torch.zeros_like(at), torch.full_like(at, torch.inf)
+    lead = seen(at)
+    for crossing in range(_CROSSINGS - 1):
+        inside, outside = torch.where(lead > 0, at, inside), torch.where(lead > 0, outside, at)
+        guess = (at - lead / slope) * (1 + _NUDGE * 3**crossing)
+        fallback = torch.where(outside.isinf(), 1.05 * at, (inside + outside) / 2)
+        then = torch.where((guess > inside) & (guess < outside), guess, fallback)
+        lead_then = seen(then)
+        apart = (then - at).abs() > _APART
+        slope = torch.where(apart, (lead_then - lead) / (then - at), slope)
+        at, lead = then, lead_then
