@@ -80,20 +80,15 @@ def race_distance(
 ) -> Floats:
     """Norm of the smallest change found, [n] float64, NaN where there is none.
 
-    Arguments are those of `smallest_change`. Examples that the effort finds nothing for get the
-    thorough one.
+    Arguments are those of `smallest_change`.
     """
-    points, changed = smallest_change(model, images, classes, norm, EFFORTS[effort])
-    if not changed.all():
-        left = ~changed
-        again = smallest_change(model, images[left], classes[left], norm, EFFORTS["thorough"])
-        points[left], changed[left] = again
+    points, changed = smallest_change(model, images, classes, norm, effort)
     return norms_of(points, images, changed, norm.order)
 
 
 @torch.no_grad()
 def smallest_change(
-    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: Effort
+    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: EffortName
 ) -> tuple[Tensor, Tensor]:
     """Race each image to the nearest point of another class.
 
@@ -102,12 +97,23 @@ def smallest_change(
         images: [n, D, H, W] float32 in [0, 1].
         classes: [n] int64, the class that the model gives each image.
         norm: what to make small.
-        effort: how hard to look.
+        effort: how hard to look; images that it finds nothing for get the thorough one.
 
     Returns:
         The nearest points found [n, D, H, W] in [0, 1], the image itself where there is none, and
         whether there is one, [n] bool.
     """
+    points, changed = _search(model, images, classes, norm, EFFORTS[effort])
+    left = ~changed
+    if effort != "thorough" and left.any():
+        again = _search(model, images[left], classes[left], norm, EFFORTS["thorough"])
+        points[left], changed[left] = again
+    return points, changed
+
+
+def _search(
+    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: Effort
+) -> tuple[Tensor, Tensor]:
     field = Field(model, images, classes)
     best = Best(field, norm)
     lanes = _line_up(field, norm, effort)

@@ -18,7 +18,7 @@ from foolbox.models.base import Model
 from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 
-from scoring.attacks.boundary_race import EFFORTS, EffortName, smallest_change
+from scoring.attacks.boundary_race import EffortName, smallest_change
 from scoring.attacks.common import BISECTIONS, classify, norms_of
 from scoring.attacks.norms import L2
 from scoring.spec import Floats
@@ -52,11 +52,11 @@ def foolbox_distance(
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices=devices), torch.enable_grad():
         points = attack.run(target, images, Misclassification(classes)).detach()
-    points, changed = _nearest_on_the_way(model, images, points, classes)
+    points, changed = nearest_on_the_way(model, images, points, classes)
     return norms_of(points, images, changed, order)
 
 
-def _nearest_on_the_way(
+def nearest_on_the_way(
     model: nn.Module, images: Tensor, points: Tensor, classes: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Nearest points [n, D, H, W] of another class between images and points; [n] if any."""
@@ -114,7 +114,7 @@ class BoundaryRace(MinimizationAttack):
 
     def __init__(self, *, effort: EffortName = "standard") -> None:
         """Race with this effort."""
-        self._effort = EFFORTS[effort]
+        self._effort: EffortName = effort
 
     def run(
         self,

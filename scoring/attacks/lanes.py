@@ -64,8 +64,9 @@ class Field:
         return flat.view(-1, self._height, self._width, self._depth).permute(0, 3, 1, 2)
 
     def logits(self, points: Tensor) -> Tensor:
-        """[L, C] at points [L, P]."""
-        return self._model(self.as_images(points))
+        """[L, C] at points [L, P]; no more of them at once than the batch has rows."""
+        parts = [self._model(self.as_images(part)) for part in torch.split(points, self._rows)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def lead(self, lanes: Lanes) -> tuple[Tensor, Tensor, Tensor]:
         """At each lane: lead over its target [L], the gradient of it [L, P], logits [L, C]."""

@@ -1,21 +1,26 @@
 """Adversarial robustness in steps: how long a basic iterative attack needs to change the class.
 
     x_0 = x,    x_t = clip(x_{t-1} + step * sign(grad L(f(x_{t-1}), argmax f(x))), 0, 1)
-    adv_steps(x) = the first t with argmax f(x_t) != argmax f(x)
+    t = the first with argmax f(x_t) != argmax f(x) = r,    m_t = z_r - max_{c != r} z_c at x_t
+    adv_steps(x) = t - 1 + m_{t-1} / (m_{t-1} - m_t)
 
-L = cross-entropy. Range 0, 1, ..., max_steps, in iterations; high = prototypical. Times `step`, it
-is an upper bound of the L-infinity distance. No change after `max_steps`, or a point that moves no
-more: NaN, "no_adversarial_found". Equal counts are common: a finer step tells more examples apart
-and costs more; examples that still tie are left to be ordered by id.
+L = cross-entropy, z = logits. Range [0, max_steps], in iterations; high = prototypical. Times
+`step`, it is about an upper bound of the L-infinity distance. No change after `max_steps`, or a
+point that moves no more: NaN, "no_adversarial_found".
 
-The gradient is taken of log sum_{c != r} e^{z_c} - z_r, r = argmax f(x), z = logits. Cross-entropy
-grows with it, so the signs are the same, but it does not vanish where the model is sure.
+The last iteration counts for the share of it that was needed, if the lead m falls evenly in it.
+Rounded up, the value is the count t; whole counts would leave one pair in forty of Fashion-MNIST
+tied at this step, and half of all pairs of CIFAR-10, whose nets give way within an iteration.
+
+The gradient is taken of log sum_{c != r} e^{z_c} - z_r. Cross-entropy grows with it, so the signs
+are the same, but it does not vanish where the model is sure.
 
 Source: Stock & Cisse, "ConvNets and ImageNet Beyond Accuracy: Understanding Mistakes and Uncovering
 Biases", ECCV 2018, arXiv:1711.11443, as taken up by Carlini, Erlingsson & Papernot, "Prototypical
 Examples in Deep Learning: Metrics, Characteristics, and Utility" (2019 submission;
-arXiv:1910.13427), section 2.1. We differ: the size of the step. Cost: one forward and one backward
-pass an iteration and example, only while its class has not changed.
+arXiv:1910.13427), section 2.1. We differ: the size of the step, the share of the last iteration.
+Cost: one forward and one backward pass an iteration and example, only while its class has not
+changed.
 """
 
 from dataclasses import dataclass
@@ -58,31 +63,34 @@ def steps_to_change(config: Config, model: nn.Module, images: Tensor, classes: T
         classes: [n] int64, the class that the model gives each image.
 
     Returns:
-        [n] float64 whole numbers, NaN where the class did not change.
+        [n] float64, NaN where the class did not change.
     """
     steps = np.full(len(images), np.nan)
     left = torch.arange(len(images), device=images.device)  # examples still under attack
+    before = torch.zeros(len(images), device=images.device)
     for taken in range(config.max_steps + 1):
-        logits, direction = _ascent(model, images, classes[left])
-        changed = logits.argmax(dim=1) != classes[left]
-        steps[left[changed].cpu().numpy()] = taken
+        lead, changed, direction = _ascent(model, images, classes[left])
+        share = torch.where(before > lead, before / (before - lead), 1).double()
+        steps[left[changed].cpu().numpy()] = taken - 1 + share[changed].cpu().numpy()
         moved = (images + config.step * direction).clamp(0, 1)
         going = ~changed & (moved != images).flatten(1).any(dim=1)
-        left, images = left[going], moved[going]
+        left, images, before = left[going], moved[going], lead[going]
         if not len(left):
             break
     return steps
 
 
 @torch.enable_grad()
-def _ascent(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits [n, C], and the sign of the loss's gradient [n, D, H, W]."""
+def _ascent(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lead [n] of the class, whether it has changed [n], sign of the gradient [n, D, H, W]."""
     images = images.detach().clone().requires_grad_()
     logits = model(images)
     own = classes.unsqueeze(1)
-    loss = logits.scatter(1, own, -torch.inf).logsumexp(dim=1) - logits.gather(1, own).squeeze(1)
-    (gradient,) = torch.autograd.grad(loss.sum(), images)
-    return logits.detach(), gradient.sign()
+    others = logits.scatter(1, own, -torch.inf)
+    held = logits.gather(1, own).squeeze(1)
+    (gradient,) = torch.autograd.grad((others.logsumexp(dim=1) - held).sum(), images)
+    lead = (held - others.amax(dim=1)).detach()
+    return lead, logits.argmax(dim=1) != classes, gradient.sign()
 
 
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
@@ -99,7 +107,7 @@ def passes(config: Config) -> Passes:
 METRIC = MetricSpec(
     name="adv_steps",
     summary="iterations of a basic attack until the class changes",
-    version=1,
+    version=2,
     signal=Signal.BASE,
     config=Config,
     unit="iterations",

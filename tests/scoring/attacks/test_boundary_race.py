@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+from foolbox.attacks.ddn import DDNAttack
+from foolbox.attacks.fast_minimum_norm import LInfFMNAttack
+from torch import nn
+
+from scoring.attacks.boundary_race import EFFORTS, race_distance, smallest_change
+from scoring.attacks.by_foolbox import foolbox_distance
+from scoring.attacks.norms import L2, LINF
+
+NORMS = pytest.mark.parametrize("norm", [L2, LINF], ids=["l2", "linf"])
+
+
+@NORMS
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_every_point_is_in_the_box_and_in_another_class_alone(trained, norm, effort):
+    net, images, classes = trained
+    points, changed = smallest_change(net, images, classes, norm, effort)
+    assert changed.all()
+    assert points.min() >= 0
+    assert points.max() <= 1
+    alone = torch.cat([net(point.unsqueeze(0)) for point in points]).argmax(dim=1)
+    assert (alone != classes).all()
+
+
+@NORMS
+def test_distances_are_those_of_the_points(trained, norm):
+    net, images, classes = trained
+    points, _ = smallest_change(net, images, classes, norm, "fast")
+    moved = (points.double() - images.double()).flatten(1).numpy()
+    want = np.linalg.norm(moved, norm.order, axis=1)
+    got = race_distance(net, images, classes, norm, "fast")
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_nearer_than_ddn_in_a_fraction_of_its_passes(trained, counted):
+    net, images, classes = trained
+    ddn = foolbox_distance(DDNAttack(steps=300), 2, net, images, classes)
+    counter = counted(net)
+    ours = race_distance(counter, images, classes, L2, "standard")
+    assert ours.mean() < ddn.mean()
+    assert np.quantile(ours / np.minimum(ours, ddn), 0.95) < 1.02
+    assert sum(counter.backwards) < 40 * len(images)
+    assert sum(counter.forwards) < 40 * len(images)
+
+
+def test_nearer_than_fmn_in_linf(trained, counted):
+    net, images, classes = trained
+    fmn = foolbox_distance(LInfFMNAttack(steps=50), np.inf, net, images, classes)
+    counter = counted(net)
+    ours = race_distance(counter, images, classes, LINF, "standard")
+    assert ours.mean() < np.nanmean(fmn)
+    assert sum(counter.backwards) < 40 * len(images)
+
+
+@NORMS
+def test_more_effort_gets_nearer(trained, norm):
+    fast, standard, thorough = (race_distance(*trained, norm, effort) for effort in EFFORTS)
+    assert thorough.mean() < standard.mean() < fast.mean()
+    assert (thorough <= standard * 1.01).mean() > 0.97
+
+
+@NORMS
+def test_no_example_depends_on_its_batch(trained, norm):
+    """But for rounding, which differs with the size of a batch."""
+    net, images, classes = trained
+    whole = race_distance(net, images, classes, norm, "standard")
+    alone = np.concatenate(
+        [
+            race_distance(net, images[i : i + 1], classes[i : i + 1], norm, "standard")
+            for i in range(100)
+        ]
+    )
+    apart = np.abs(alone / whole[:100] - 1)
+    assert (apart < 1e-3).mean() >= 0.99
+    assert apart.max() < 0.02
+    again = race_distance(net, images, classes, norm, "standard")
+    assert again.tobytes() == whole.tobytes()
+
+
+def test_passes_go_to_classes_that_may_win(trained, counted):
+    net, images, classes = trained
+    counter = counted(net)
+    smallest_change(counter, images, classes, L2, "standard")
+    assert max(counter.forwards) <= len(images)
+    assert max(counter.backwards) <= len(images)
+    lanes = counter.forwards[1:]  # after the one that lines up
+    assert sum(lanes) < 35 * len(images) < 20 * EFFORTS["standard"].classes * len(images)
+
+
+def test_a_thousand_classes_cost_no_more(counted):
+    torch.manual_seed(0)
+    net = counted(nn.Sequential(nn.Flatten(), nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 1000)))
+    net.eval().requires_grad_(False)
+    images = torch.rand(20, 3, 4, 4)
+    classes = net(images).argmax(dim=1)
+    _, changed = smallest_change(net, images, classes, L2, "standard")
+    assert changed.all()
+    assert sum(net.backwards) < 60 * len(images)
+
+
+def test_a_linear_net_arrives_at_once(counted):
+    torch.manual_seed(0)
+    net = counted(nn.Sequential(nn.Flatten(), nn.Linear(16, 2))).eval().requires_grad_(False)
+    images = 0.5 + 0.02 * torch.randn(10, 1, 4, 4)
+    smallest_change(net, images, net(images).argmax(dim=1), L2, "standard")
+    assert sum(net.backwards) <= 4 * len(images)
+
+
+def test_what_is_not_found_is_looked_for_thoroughly(trained, monkeypatch):
+    net, images, classes = trained
+    tried = []
+
+    def search(model, images, classes, norm, effort):
+        tried.append((len(images), effort))
+        found = torch.arange(len(images)) % 3 > 0
+        return images.clone(), found
+
+    monkeypatch.setattr("scoring.attacks.boundary_race._search", search)
+    _, changed = smallest_change(net, images[:9], classes[:9], L2, "fast")
+    assert tried == [(9, EFFORTS["fast"]), (3, EFFORTS["thorough"])]
+    assert changed.tolist() == [False, True, True] + 3 * [True] + [True, True, True]
+
+
+def test_a_net_that_says_nothing_finds_nothing():
+    images = torch.rand(3, 1, 4, 4)
+    for logits in (torch.tensor([[1.0, 0.0]]), torch.full((1, 2), torch.nan)):
+        net = lambda x, logits=logits: logits.expand(len(x), -1) + 0 * x.flatten(1)[:, :1]  # noqa: E731
+        points, changed = smallest_change(net, images, torch.zeros(3, dtype=int), L2, "fast")
+        assert not changed.any()
+        torch.testing.assert_close(points, images)
