@@ -12,10 +12,10 @@ For an image x of class y, f_t = z_y - z_t is the lead over class t, z = logits:
    - a class whose s |d| is beyond the example's nearest drops out, by a slack that shrinks;
    - u = the smallest step in the box to the plane g . u = g . d - f;
    - d <- s d + a (u - s d) + b (d - d_before). Planes alone do not settle: a boundary of ReLUs is
-     rough, its planes turn by tens of degrees within a hundredth of d. The weight a falls like
+     rough, its planes turn by some ten degrees within a fiftieth of d. The weight a falls like
      2 / k, which averages planes, and the momentum b speeds up what is left.
    A class that hardly moves any more has arrived.
-3. Cross. Forward passes find where the ray through d leaves y: false position in a bracket.
+3. Cross. Forward passes find where the ray through d leaves y: the secant method in a bracket.
 4. Kick. Perturb the best point found by a fixed pattern of its own size, and race again from there
    (iterated local search): another bend may be nearer.
 
@@ -44,7 +44,7 @@ from scoring.spec import Floats, Passes
 
 _SLACK = 0.6
 _STRETCH = 1.5  # of the radius, at most, in one step
-_OVERSHOOT = 1 + 5e-4  # leaves about every other iterate across the boundary
+_OVERSHOOT = 1 + 5e-4  # iterates are to lie just across the boundary
 _ARRIVED = 1e-3  # of the radius: a step this short is the last
 _CROSSINGS = 4
 _NUDGE = 2e-6  # of the radius: beyond where the boundary should be, more with each miss

@@ -8,8 +8,8 @@ prototypical. A perturbation that was found is an upper bound of the smallest: m
 lower the value. None found within the budget: NaN, "no_adversarial_found".
 
 Attacks:
-- `race`, the default: `scoring.attacks.boundary_race`, with `effort` as its dial. Closest to the
-  smallest, for about a tenth of the passes that the others take.
+- `race`, the default: `scoring.attacks.boundary_race`, with `effort` as its dial. As near as
+  `ddn` gets in 300 steps or nearer, in about a tenth of the passes.
 - `ddn`, through Foolbox as are those below: Rony et al., "Decoupling Direction and Norm for
   Efficient Gradient-Based L2 Adversarial Attacks and Defenses", CVPR 2019, arXiv:1811.09600.
 - `carlini_wagner`: Carlini & Wagner, "Towards Evaluating the Robustness of Neural Networks", IEEE
