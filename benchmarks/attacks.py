@@ -18,40 +18,47 @@ from scoring.attacks.boundary_race import EFFORTS, EffortName, smallest_change
 from scoring.attacks.by_foolbox import nearest_on_the_way
 from scoring.attacks.common import norms_of
 from scoring.attacks.norms import L2
+from scoring.spec import Floats
 
 BATCH = 250
+SHORT = 10  # seconds: what takes less is timed thrice
 CW = "carlini_wagner"
 Attack = Callable[["Counted", Tensor, Tensor], Tensor]
 
 
 class Counted(nn.Module):
-    """A net that counts the rows that pass forward and backward."""
+    """A net that counts the rows that pass through it."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.forwards = self.backwards = 0
+        self.passes = np.zeros((2, 2))
+        """Rows in float32 and in bfloat16, each forward and backward."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, C]."""
-        self.forwards += len(images)
+        seen = self.passes[int(torch.is_autocast_enabled(images.device.type))]
+        seen[0] += len(images)
         if images.requires_grad:
-            images.register_hook(self._count)  # type: ignore[no-untyped-call]
+
+            def count(gradient: Tensor) -> None:
+                seen[1] += len(gradient)
+
+            images.register_hook(count)  # type: ignore[no-untyped-call]
         logits: Tensor = self.net(images)
         return logits
-
-    def _count(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
 
 
 @dataclass
 class Run:
     """What an attack did."""
 
-    distances: "np.ndarray[Any, np.dtype[np.float64]]"
+    distances: Floats
     seconds: float
-    forwards: int
-    backwards: int
+    passes: "np.ndarray[Any, np.dtype[np.float64]]"
+    """[2, 2], as `Counted` has them."""
+    floor: float
+    """Seconds that so many passes take."""
 
 
 def attacks(many: int, few: int) -> dict[str, tuple[Attack, int]]:
@@ -92,33 +99,50 @@ def _foolbox(how: MinimizationAttack) -> Attack:
     return attack
 
 
-def run_attack(attack: Attack, net: Counted, images: Tensor, classes: Tensor) -> Run:
-    """Attack in batches; what brings points back to the boundary is not counted."""
-    run = Run(np.empty(0), 0.0, 0, 0)
-    for part, own in zip(images.split(BATCH), classes.split(BATCH), strict=True):
-        net.forwards = net.backwards = 0
+def run_attacks(
+    tried: dict[str, tuple[Attack, int]], net: Counted, images: Tensor, classes: Tensor
+) -> dict[str, Run]:
+    """Every attack on a batch, then on the next, so that they share what the machine does."""
+    runs = {name: Run(np.empty(0), 0.0, np.zeros((2, 2)), 0.0) for name in tried}
+    for start in range(0, len(images), BATCH):
+        for name, (attack, n) in tried.items():
+            part = slice(start, min(start + BATCH, n))
+            if start < n:
+                _run(runs[name], attack, net, images[part], classes[part])
+    return runs
+
+
+def _run(run: Run, attack: Attack, net: Counted, images: Tensor, classes: Tensor) -> None:
+    """Attack a batch; what brings points back to the boundary is not counted."""
+    a_pass = _seconds_a_pass(net.net, images)
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < 3 and seconds[0] < SHORT):
+        net.passes[:] = 0
         began = time.process_time()
-        points = attack(net, part, own)
-        run.seconds += time.process_time() - began
-        run.forwards, run.backwards = run.forwards + net.forwards, run.backwards + net.backwards
-        points, changed = nearest_on_the_way(net, part, points, own)
-        distances = norms_of(points, part, changed, L2.order)
-        run.distances = np.concatenate([run.distances, distances])
-    return run
+        points = attack(net, images, classes)
+        seconds.append(time.process_time() - began)
+    run.seconds += float(np.median(seconds))
+    run.passes += net.passes
+    run.floor += float((net.passes * a_pass).sum())
+    points, changed = nearest_on_the_way(net, images, points, classes)
+    distances = norms_of(points, images, changed, L2.order)
+    run.distances = np.concatenate([run.distances, distances])
 
 
-def seconds_a_pass(net: nn.Module, images: Tensor) -> tuple[float, float]:
-    """Of one row, forward and backward to the image: the least of several, processor time."""
+def _seconds_a_pass(net: nn.Module, images: Tensor) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Processor time of one row [2, 2], as `Counted` has passes: the median of three."""
     images = images.contiguous(memory_format=torch.channels_last)
-    forward, both = [], []
-    for _ in range(7):
-        began = time.process_time()
-        with torch.no_grad():
-            net(images)
-        forward.append(time.process_time() - began)
-        points = images.clone().requires_grad_()
-        began = time.process_time()
-        torch.autograd.grad(net(points)[:, 0].sum(), points)
-        both.append(time.process_time() - began)
-    ahead = float(np.median(forward)) / len(images)
-    return ahead, float(np.median(both)) / len(images) - ahead
+    seconds = np.zeros((3, 2, 2))
+    for coarse in (0, 1):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bool(coarse)):
+            for times in seconds[:, coarse]:
+                began = time.process_time()
+                with torch.no_grad():
+                    net(images)
+                forward = time.process_time() - began
+                points = images.clone().requires_grad_()
+                logits = net(points)
+                began = time.process_time()
+                torch.autograd.grad(logits[:, 0].sum(), points)
+                times[:] = forward, time.process_time() - began
+    return np.median(seconds, axis=0) / len(images)

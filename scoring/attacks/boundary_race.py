@@ -14,10 +14,14 @@ For an image x of class y, f_t = z_y - z_t is the lead over class t, z = logits:
    - d <- s d + a (u - s d) + b (d - d_before). Planes alone do not settle: a boundary of ReLUs is
      rough, its planes turn by some ten degrees within a fiftieth of d. The weight a falls like
      2 / k, which averages planes, and the momentum b speeds up what is left.
-   A class that hardly moves any more has arrived.
+   A class that hardly moves any more has arrived. All steps but the last may look in bfloat16,
+   which steers as well; what counts is decided in float32.
 3. Cross. Forward passes find where the ray through d leaves y: the secant method in a bracket.
-4. Kick. Perturb the best point found by a fixed pattern of its own size, and race again from there
-   (iterated local search): another bend may be nearer.
+4. Kick. Perturb the best point found by a fixed pattern of its own size, line up on the plane seen
+   from there, and race again towards the class found (iterated local search). A short race tells
+   which class is nearest if its slack is wide, since a class may gain a fifth on another between
+   its first plane and its boundary; a second, longer one often finds a nearer bend, and ends nearer
+   than one race as long as both.
 
 Whatever the model was seen to put in another class is a candidate; the smallest counts.
 
@@ -42,7 +46,7 @@ from scoring.attacks.lanes import Best, Field, Lanes, Model, Rows, alive, patter
 from scoring.attacks.norms import Norm, column, dot
 from scoring.spec import Floats, Passes
 
-_SLACK = 0.6
+_FINE = 1  # steps at the end of a race that are never in bfloat16
 _STRETCH = 1.5  # of the radius, at most, in one step
 _OVERSHOOT = 1 + 5e-4  # iterates are to lie just across the boundary
 _ARRIVED = 1e-3  # of the radius: a step this short is the last
@@ -59,18 +63,24 @@ class Effort:
     """K, likeliest other classes that are looked at."""
     gate: float
     """A class starts if its plane is at most this many times as far as the nearest."""
-    steps: int
-    kicks: int = 0
+    slack: float
+    """A class drops out in step k if it is more than 1 + slack / (k + 1) times as far."""
+    races: tuple[int, ...]
+    """Steps of each race; all but the first start from the best point so far, kicked."""
     usual: Passes
     """Passes an example, measured on nets of ten classes."""
 
 
 EffortName = Literal["fast", "standard", "thorough"]
 EFFORTS: dict[EffortName, Effort] = {
-    "fast": Effort(classes=5, gate=1.6, steps=10, usual=Passes(forward=21, backward=20)),
-    "standard": Effort(classes=5, gate=1.6, steps=20, usual=Passes(forward=32, backward=31)),
+    "fast": Effort(
+        classes=5, gate=1.3, slack=0.4, races=(15,), usual=Passes(forward=24, backward=23)
+    ),
+    "standard": Effort(
+        classes=5, gate=1.5, slack=1, races=(8, 23), usual=Passes(forward=50, backward=44)
+    ),
     "thorough": Effort(
-        classes=9, gate=2.0, steps=30, kicks=4, usual=Passes(forward=182, backward=170)
+        classes=9, gate=2, slack=2, races=5 * (30,), usual=Passes(forward=205, backward=190)
     ),
 }
 
@@ -116,13 +126,10 @@ def _search(
 ) -> tuple[Tensor, Tensor]:
     field = Field(model, images, classes)
     best = Best(field, norm)
-    lanes = _line_up(field, norm, effort)
-    for kick in range(effort.kicks + 1):
-        if kick:
-            lanes = best.kicked(pattern(field.low, seed=kick))
-        if not len(lanes.row):
-            break
-        _cross(field, best, *_race(field, best, lanes, effort.steps))
+    for race, steps in enumerate(effort.races):
+        lanes = _kick(field, best, seed=race) if race else _line_up(field, norm, effort)
+        if len(lanes.row):
+            _cross(field, best, *_race(field, best, lanes, effort.slack, steps))
     return field.as_images(best.points), torch.isfinite(best.size)
 
 
@@ -163,15 +170,24 @@ def _line_up(field: Field, norm: Norm, effort: Effort) -> Lanes:
     return Lanes(row, targets[row, rank], field.low[row], field.high[row], delta, delta)
 
 
-def _race(field: Field, best: Best, lanes: Lanes, steps: int) -> tuple[Lanes, Tensor]:
+def _kick(field: Field, best: Best, seed: int) -> Lanes:
+    """A lane for each example, standing on the boundary as seen from its kicked best point."""
+    lanes = best.kicked(pattern(field.low, seed))
+    if len(lanes.row):
+        sight = _look(field, best, lanes, coarse=field.pays_bfloat16)
+        lanes.delta = lanes.before = _onto_plane(best.norm, lanes, sight)
+    return lanes
+
+
+def _race(field: Field, best: Best, lanes: Lanes, slack: float, steps: int) -> tuple[Lanes, Tensor]:
     """Run; returns the lanes that arrived and the slope [L] of the lead along their rays."""
     norm = best.norm
     arrived: list[tuple[Lanes, Tensor]] = []
     settled = torch.full_like(best.size, torch.inf)  # least radius of an example's arrived lanes
     for step in range(1, steps + 1):
-        sight = _look(field, best, lanes)
+        sight = _look(field, best, lanes, coarse=field.pays_bfloat16 and step <= steps - _FINE)
         nearest = settled.scatter_reduce(0, lanes.row, sight.radius, "amin")
-        racing = ~(sight.radius > (1 + _SLACK / (step + 1)) * nearest[lanes.row])
+        racing = ~(sight.radius > (1 + slack / (step + 1)) * nearest[lanes.row])
         lanes, sight = lanes.at(racing), sight.at(racing)
         lanes.before, lanes.delta = lanes.delta, _step(norm, lanes, sight, step, steps)
         moved = norm.size(lanes.delta - lanes.before)
@@ -186,20 +202,27 @@ def _race(field: Field, best: Best, lanes: Lanes, steps: int) -> tuple[Lanes, Te
     return Lanes.joined(ends), torch.cat(slopes)
 
 
-def _look(field: Field, best: Best, lanes: Lanes) -> _Sight:
+def _look(field: Field, best: Best, lanes: Lanes, coarse: bool) -> _Sight:
     """One forward and one backward pass for each lane."""
-    lead, gradient, logits = field.lead(lanes)
-    best.offer(lanes, lanes.delta, logits)
+    lead, gradient, logits = field.lead(lanes, coarse)
+    if not coarse:
+        best.offer(lanes, lanes.delta, logits)
     slope = dot(gradient, lanes.delta)
     stretch = torch.where(slope < 0, 1 - lead / slope, _STRETCH).clamp(1 / _STRETCH, _STRETCH)
     return _Sight(lead, gradient, slope, stretch, stretch * best.norm.size(lanes.delta))
 
 
-def _step(norm: Norm, lanes: Lanes, sight: _Sight, step: int, steps: int) -> Tensor:
-    """Perturbations [L, P] after a step."""
+def _onto_plane(norm: Norm, lanes: Lanes, sight: _Sight) -> Tensor:
+    """Where to step [L, P]: u, not much farther than the boundary should be."""
     plane = sight.slope - sight.lead
     u = norm.nearest(sight.gradient, plane, lanes.low, lanes.high)
     u *= column((_STRETCH * sight.radius / norm.size(u)).clamp(max=1))
+    return u
+
+
+def _step(norm: Norm, lanes: Lanes, sight: _Sight, step: int, steps: int) -> Tensor:
+    """Perturbations [L, P] after a step."""
+    u = _onto_plane(norm, lanes, sight)
     first, last = norm.momentum
     momentum = first + (last - first) * (step - 1) / steps
     moved = torch.lerp(column(sight.stretch) * lanes.delta, u, norm.pull / (step + norm.pull))

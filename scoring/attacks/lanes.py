@@ -1,17 +1,20 @@
 """What a boundary race moves: perturbations under way, the model around them, the best so far."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scoring.attacks.norms import Norm, column, dot
+from scoring.training.precision import multiplies_bfloat16
 
 Model = Callable[[Tensor], Tensor]
 _ROUNDING = 1e-6  # of the largest logit: a lead this far below 0 crosses in any batch
 _FEW_ROWS = 32
+_WIDE = 32  # channels
 
 
 class Rows:
@@ -58,30 +61,40 @@ class Field:
         self.classes = classes
         self.low, self.high = -self.images, 1 - self.images
         self._rows = max(len(images), _FEW_ROWS)
+        self.pays_bfloat16 = _pays_bfloat16(model, images.device)
 
     def as_images(self, flat: Tensor) -> Tensor:
         """[L, P] as [L, D, H, W], channels last in memory."""
         return flat.view(-1, self._height, self._width, self._depth).permute(0, 3, 1, 2)
 
     def logits(self, points: Tensor) -> Tensor:
-        """[L, C] at points [L, P]; no more of them at once than the batch has rows."""
-        parts = [self._model(self.as_images(part)) for part in torch.split(points, self._rows)]
+        """[L, C] at points [L, P]."""
+        parts = [self._model(self.as_images(part)) for part in self._in_parts(points)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def lead(self, lanes: Lanes) -> tuple[Tensor, Tensor, Tensor]:
-        """At each lane: lead over its target [L], the gradient of it [L, P], logits [L, C]."""
-        own = self.classes[lanes.row]
+    def lead(self, lanes: Lanes, coarse: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """At each lane: lead over its target [L], the gradient of it [L, P], logits [L, C].
+
+        A coarse look is in bfloat16.
+        """
+        autocast = torch.autocast(lanes.delta.device.type, torch.bfloat16, enabled=coarse)
+        points, own = lanes.delta - lanes.low, self.classes[lanes.row]
         found = []
-        for start in range(0, len(own), self._rows):
-            part = slice(start, start + self._rows)
-            points = (lanes.delta[part] - lanes.low[part]).requires_grad_()
-            with torch.enable_grad():
-                logits = self.logits(points)
-                lead = _at(logits, own[part]) - _at(logits, lanes.target[part])
-                (gradient,) = torch.autograd.grad(lead.sum(), points)
+        for part, leaving, heading in zip(
+            *map(self._in_parts, (points, own, lanes.target)), strict=True
+        ):
+            part.requires_grad_()
+            with torch.enable_grad(), autocast:
+                logits = self._model(self.as_images(part)).float()
+                lead = _at(logits, leaving) - _at(logits, heading)
+                (gradient,) = torch.autograd.grad(lead.sum(), part)
             found.append((lead.detach(), alive(gradient), logits.detach()))
         lead, gradient, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
         return lead, gradient, logits
+
+    def _in_parts(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Even parts, none with more rows than the batch."""
+        return torch.chunk(rows, math.ceil(len(rows) / self._rows))
 
 
 class Best:
@@ -116,6 +129,13 @@ class Best:
         delta = self.points[row] - self._field.images[row] + column(self.size[row]) * unit
         delta = torch.clamp(delta, low, high)
         return Lanes(row, self._entered[row], low, high, delta, delta)
+
+
+def _pays_bfloat16(model: Model, device: torch.device) -> bool:
+    """Whether passes are faster in bfloat16: what narrow layers save, casting costs."""
+    layers = model.modules() if isinstance(model, nn.Module) else ()
+    wide = any(isinstance(m, nn.Conv2d) and m.out_channels >= _WIDE for m in layers)
+    return wide and multiplies_bfloat16(device.type)
 
 
 def _at(logits: Tensor, classes: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_NEWTON_STEPS = 2
-
 
 @dataclass(frozen=True, kw_only=True)
 class Norm:
@@ -30,8 +28,9 @@ class Norm:
     def nearest(self, normals: Tensor, offsets: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """Smallest u [L, P] with normal . u = offset and low <= u <= high.
 
-        u = clip(m along(normal)) for one multiplier m, which a few Newton steps find: normal . u
-        grows with m in straight pieces. A plane out of the box's reach gives a point on its way.
+        u = clip(m along(normal)) for one multiplier m: normal . u grows with m in straight pieces.
+        One Newton step from where no pixel is clipped leaves a point short of a plane that clips
+        many more, which the next plane makes up for; so does a plane out of the box's reach.
 
         Args:
             normals: [L, P].
@@ -41,10 +40,10 @@ class Norm:
         """
         along = self.along(normals)
         m = _ratio(offsets, dot(normals, along))
-        for _ in range(_NEWTON_STEPS):
-            u = torch.clamp(column(m) * along, low, high)
-            free = (u > low) & (u < high)
-            m = m + _ratio(offsets - dot(normals, u), dot(normals * free, along))
+        straight = column(m) * along
+        u = torch.clamp(straight, low, high)
+        free = torch.where(u == straight, along, 0)
+        m = m + _ratio(offsets - dot(normals, u), dot(normals, free))
         return torch.clamp(column(m) * along, low, high)
 
 

@@ -19,10 +19,15 @@ def pays_bfloat16(net: NetSpec, device: Literal["cpu", "cuda"]) -> bool:
     """
     if ":" in net.name:
         return False
+    if device == "cpu" and net.name in net_names() and net.width < _NARROWEST[net.name]:
+        return False
+    return multiplies_bfloat16(device)
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether this machine's kind of device, "cpu" or "cuda", is faster in bf16 than in float32."""
     if device == "cuda":
         # Planned where no GPU is in sight, the workers' are taken to be Ampere or later.
         return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(False)
     capabilities = torch.cpu.get_capabilities()
-    hardware = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
-    wide = net.name not in net_names() or net.width >= _NARROWEST[net.name]
-    return bool(hardware) and wide
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
