@@ -7,6 +7,7 @@ from torch import nn
 
 from scoring.attacks.boundary_race import EFFORTS, race_distance, smallest_change
 from scoring.attacks.by_foolbox import foolbox_distance
+from scoring.attacks.common import norms_of
 from scoring.attacks.norms import L2, LINF
 
 NORMS = pytest.mark.parametrize("norm", [L2, LINF], ids=["l2", "linf"])
@@ -121,6 +122,56 @@ def test_what_is_not_found_is_looked_for_thoroughly(trained, monkeypatch):
     _, changed = smallest_change(net, images[:9], classes[:9], L2, "fast")
     assert tried == [(9, EFFORTS["fast"]), (3, EFFORTS["thorough"])]
     assert changed.tolist() == [False, True, True] + 3 * [True] + [True, True, True]
+
+
+@pytest.fixture
+def wide():
+    """(net with 32 channels, images, classes, whether each look of the net was in bfloat16)."""
+    torch.manual_seed(0)
+    looks = []
+
+    class Wide(nn.Sequential):
+        def forward(self, images):
+            looks.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(images)
+
+    convolution = nn.Conv2d(1, 32, 3, padding=1)
+    net = Wide(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(2048, 10))
+    net.eval().requires_grad_(False)
+    images = torch.rand(40, 1, 8, 8)
+    classes = net(images).argmax(dim=1)
+    looks.clear()
+    return net, images, classes, looks
+
+
+@NORMS
+def test_bfloat16_steers_and_float32_decides(wide, monkeypatch, norm):
+    net, images, classes, looks = wide
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    want = race_distance(net, images, classes, norm, "standard")
+    assert not any(looks)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    looks.clear()
+    points, changed = smallest_change(net, images, classes, norm, "standard")
+    assert 0.5 < np.mean(looks) < 1
+    assert not looks[-1]
+    assert changed.all()
+    alone = torch.cat([net(point.unsqueeze(0)) for point in points]).argmax(dim=1)
+    assert (alone != classes).all()
+    got = norms_of(points, images, changed, norm.order)
+    assert got.mean() == pytest.approx(want.mean(), rel=5e-3)
+    assert np.quantile(got / want, 0.95) < 1.02
+
+
+def test_narrow_nets_stay_in_float32(trained, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    net, images, classes = trained
+    seen = []
+    hook = net.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    smallest_change(net, images[:10], classes[:10], L2, "fast")
+    hook.remove()
+    assert seen
+    assert not any(seen)
 
 
 def test_a_net_that_says_nothing_finds_nothing():
