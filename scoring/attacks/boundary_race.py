@@ -14,8 +14,8 @@ For an image x of class y, f_t = z_y - z_t is the lead over class t, z = logits:
    - d <- s d + a (u - s d) + b (d - d_before). Planes alone do not settle: a boundary of ReLUs is
      rough, its planes turn by some ten degrees within a fiftieth of d. The weight a falls like
      2 / k, which averages planes, and the momentum b speeds up what is left.
-   A class that hardly moves any more has arrived. All steps but the last may look in bfloat16,
-   which steers as well; what counts is decided in float32.
+   A class that hardly moves any more has arrived. All looks but the last may be in bfloat16,
+   which steers as well unless the lead at x is small; float32 decides.
 3. Cross. Forward passes find where the ray through d leaves y: the secant method in a bracket.
 4. Kick. Perturb the best point found by a fixed pattern of its own size, line up on the plane seen
    from there, and race again towards the class found (iterated local search). A short race tells
@@ -42,7 +42,17 @@ import torch
 from torch import Tensor
 
 from scoring.attacks.common import norms_of
-from scoring.attacks.lanes import Best, Field, Lanes, Model, Rows, alive, pattern
+from scoring.attacks.lanes import (
+    Best,
+    Field,
+    Lanes,
+    Model,
+    Rows,
+    alive,
+    clear_lead,
+    pattern,
+    steered_by_bfloat16,
+)
 from scoring.attacks.norms import Norm, column, dot
 from scoring.spec import Floats, Passes
 
@@ -74,13 +84,13 @@ class Effort:
 EffortName = Literal["fast", "standard", "thorough"]
 EFFORTS: dict[EffortName, Effort] = {
     "fast": Effort(
-        classes=5, gate=1.3, slack=0.4, races=(15,), usual=Passes(forward=24, backward=23)
+        classes=5, gate=1.3, slack=0.4, races=(16,), usual=Passes(forward=24, backward=24)
     ),
     "standard": Effort(
-        classes=5, gate=1.5, slack=1, races=(8, 23), usual=Passes(forward=50, backward=44)
+        classes=7, gate=1.5, slack=1, races=(7, 22), usual=Passes(forward=48, backward=44)
     ),
     "thorough": Effort(
-        classes=9, gate=2, slack=2, races=5 * (30,), usual=Passes(forward=205, backward=190)
+        classes=9, gate=2, slack=2, races=7 * (30,), usual=Passes(forward=275, backward=255)
     ),
 }
 
@@ -107,24 +117,26 @@ def smallest_change(
         images: [n, D, H, W] float32 in [0, 1].
         classes: [n] int64, the class that the model gives each image.
         norm: what to make small.
-        effort: how hard to look; images that it finds nothing for get the thorough one.
+        effort: how hard to look; what it finds nothing for gets the thorough one, in float32.
 
     Returns:
         The nearest points found [n, D, H, W] in [0, 1], the image itself where there is none, and
         whether there is one, [n] bool.
     """
-    points, changed = _search(model, images, classes, norm, EFFORTS[effort])
+    points, changed = images.clone(), torch.zeros_like(classes, dtype=torch.bool)
+    clear = steered_by_bfloat16(model, images, classes)
+    for rows, in_bfloat16 in ((clear, True), (~clear, False)):
+        if rows.any():
+            field = Field(model, images[rows], classes[rows], in_bfloat16=in_bfloat16)
+            points[rows], changed[rows] = _search(field, norm, EFFORTS[effort])
     left = ~changed
-    if effort != "thorough" and left.any():
-        again = _search(model, images[left], classes[left], norm, EFFORTS["thorough"])
-        points[left], changed[left] = again
+    if left.any():
+        field = Field(model, images[left], classes[left], in_bfloat16=False)
+        points[left], changed[left] = _search(field, norm, EFFORTS["thorough"])
     return points, changed
 
 
-def _search(
-    model: Model, images: Tensor, classes: Tensor, norm: Norm, effort: Effort
-) -> tuple[Tensor, Tensor]:
-    field = Field(model, images, classes)
+def _search(field: Field, norm: Norm, effort: Effort) -> tuple[Tensor, Tensor]:
     best = Best(field, norm)
     for race, steps in enumerate(effort.races):
         lanes = _kick(field, best, seed=race) if race else _line_up(field, norm, effort)
@@ -160,8 +172,8 @@ def _line_up(field: Field, norm: Norm, effort: Effort) -> Lanes:
         starts = []
         for target in range(targets.shape[1]):
             (gradient,) = torch.autograd.grad(leads[:, target].sum(), points, retain_graph=True)
-            lead = -leads[:, target].detach()
-            starts.append(norm.nearest(alive(gradient), lead, field.low, field.high))
+            beyond = -leads[:, target].detach() - clear_lead(logits.detach())
+            starts.append(norm.nearest(alive(gradient), beyond, field.low, field.high))
     deltas = torch.stack(starts, dim=1)  # [n, K, P]
     distance = torch.linalg.vector_norm(deltas, norm.order, dim=2)
     near = distance <= effort.gate * distance.amin(dim=1, keepdim=True)
@@ -174,7 +186,7 @@ def _kick(field: Field, best: Best, seed: int) -> Lanes:
     """A lane for each example, standing on the boundary as seen from its kicked best point."""
     lanes = best.kicked(pattern(field.low, seed))
     if len(lanes.row):
-        sight = _look(field, best, lanes, coarse=field.pays_bfloat16)
+        sight = _look(field, best, lanes, coarse=field.in_bfloat16)
         lanes.delta = lanes.before = _onto_plane(best.norm, lanes, sight)
     return lanes
 
@@ -185,7 +197,7 @@ def _race(field: Field, best: Best, lanes: Lanes, slack: float, steps: int) -> t
     arrived: list[tuple[Lanes, Tensor]] = []
     settled = torch.full_like(best.size, torch.inf)  # least radius of an example's arrived lanes
     for step in range(1, steps + 1):
-        sight = _look(field, best, lanes, coarse=field.pays_bfloat16 and step <= steps - _FINE)
+        sight = _look(field, best, lanes, coarse=field.in_bfloat16 and step <= steps - _FINE)
         nearest = settled.scatter_reduce(0, lanes.row, sight.radius, "amin")
         racing = ~(sight.radius > (1 + slack / (step + 1)) * nearest[lanes.row])
         lanes, sight = lanes.at(racing), sight.at(racing)
@@ -202,9 +214,9 @@ def _race(field: Field, best: Best, lanes: Lanes, slack: float, steps: int) -> t
     return Lanes.joined(ends), torch.cat(slopes)
 
 
-def _look(field: Field, best: Best, lanes: Lanes, coarse: bool) -> _Sight:
+def _look(field: Field, best: Best, lanes: Lanes, *, coarse: bool) -> _Sight:
     """One forward and one backward pass for each lane."""
-    lead, gradient, logits = field.lead(lanes, coarse)
+    lead, gradient, logits = field.lead(lanes, coarse=coarse)
     if not coarse:
         best.offer(lanes, lanes.delta, logits)
     slope = dot(gradient, lanes.delta)

@@ -15,6 +15,7 @@ Model = Callable[[Tensor], Tensor]
 _ROUNDING = 1e-6  # of the largest logit: a lead this far below 0 crosses in any batch
 _FEW_ROWS = 32
 _WIDE = 32  # channels
+_FAINT = 1 / 16  # of the largest logit: some ten times what bfloat16 errs by after a few layers
 
 
 class Rows:
@@ -54,14 +55,15 @@ class Lanes(Rows):
 class Field:
     """The model around a batch of images, flat: P = H x W x D values an image."""
 
-    def __init__(self, model: Model, images: Tensor, classes: Tensor) -> None:
+    def __init__(self, model: Model, images: Tensor, classes: Tensor, *, in_bfloat16: bool) -> None:
         self._model = model
         self._depth, self._height, self._width = images.shape[1:]
         self.images = images.permute(0, 2, 3, 1).reshape(len(images), -1)
         self.classes = classes
         self.low, self.high = -self.images, 1 - self.images
         self._rows = max(len(images), _FEW_ROWS)
-        self.pays_bfloat16 = _pays_bfloat16(model, images.device)
+        self.in_bfloat16 = in_bfloat16
+        """Whether looks may be in bfloat16 where they only steer."""
 
     def as_images(self, flat: Tensor) -> Tensor:
         """[L, P] as [L, D, H, W], channels last in memory."""
@@ -72,7 +74,7 @@ class Field:
         parts = [self._model(self.as_images(part)) for part in self._in_parts(points)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def lead(self, lanes: Lanes, coarse: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def lead(self, lanes: Lanes, *, coarse: bool) -> tuple[Tensor, Tensor, Tensor]:
         """At each lane: lead over its target [L], the gradient of it [L, P], logits [L, C].
 
         A coarse look is in bfloat16.
@@ -110,8 +112,8 @@ class Best:
     def offer(self, lanes: Lanes, deltas: Tensor, logits: Tensor) -> Tensor:
         """Take what is smaller; returns how far each lead [L] is above a clear crossing."""
         lead, rival = _lead_over_all(logits, self._field.classes[lanes.row])
-        rounding = _ROUNDING * logits.abs().amax(dim=1)
-        crossed = (lead <= -rounding).nonzero().squeeze(1)
+        clear = clear_lead(logits)
+        crossed = (lead <= -clear / 2).nonzero().squeeze(1)
         if len(crossed):
             rows, size = lanes.row[crossed], self.norm.size(deltas[crossed])
             least = self.size.scatter_reduce(0, rows, size, "amin")
@@ -119,7 +121,7 @@ class Best:
             lane, row = crossed[wins], rows[wins]
             self.points[row] = (deltas[lane] - lanes.low[lane]).clamp(0, 1)
             self.size[row], self._entered[row] = size[wins], rival[lane]
-        return lead + 2 * rounding
+        return lead + clear
 
     def kicked(self, along: Tensor) -> Lanes:
         """Lanes that start from what was found, moved by its own size `along` [P]."""
@@ -131,11 +133,18 @@ class Best:
         return Lanes(row, self._entered[row], low, high, delta, delta)
 
 
-def _pays_bfloat16(model: Model, device: torch.device) -> bool:
-    """Whether passes are faster in bfloat16: what narrow layers save, casting costs."""
+def steered_by_bfloat16(model: Model, images: Tensor, classes: Tensor) -> Tensor:
+    """Images [n] bool whose race bfloat16 can steer, and faster than float32.
+
+    What narrow layers save, casting costs; and a small lead is lost in its rounding.
+    """
     layers = model.modules() if isinstance(model, nn.Module) else ()
     wide = any(isinstance(m, nn.Conv2d) and m.out_channels >= _WIDE for m in layers)
-    return wide and multiplies_bfloat16(device.type)
+    if not (wide and multiplies_bfloat16(images.device.type)):
+        return torch.zeros_like(classes, dtype=torch.bool)
+    logits = model(images)
+    lead, _ = _lead_over_all(logits, classes)
+    return lead > _FAINT * logits.abs().amax(dim=1)
 
 
 def _at(logits: Tensor, classes: Tensor) -> Tensor:
@@ -147,6 +156,11 @@ def _lead_over_all(logits: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """Lead [L] of the own class over the best other, and which that is [L]."""
     others, rival = logits.scatter(1, column(own), -torch.inf).max(dim=1)
     return _at(logits, own) - others, rival
+
+
+def clear_lead(logits: Tensor) -> Tensor:
+    """How far beyond the boundary to aim, [L] of logits [L, C]: twice what rounding may undo."""
+    return 2 * _ROUNDING * logits.abs().amax(dim=1)
 
 
 def alive(gradient: Tensor) -> Tensor:
