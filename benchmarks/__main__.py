@@ -8,13 +8,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adversarial, agreement, jobs, publishing, scale, scaling, training
+from benchmarks import adversarial, agreement, dynamics, jobs, publishing, scale, scaling, training
 
 Result = dict[str, object]
 BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("train_vs_eager", "dp_vs_plain"): training.measure,
     ("agr_vs_loop",): agreement.measure,
     tuple(adversarial.WANTED): adversarial.measure,
+    (
+        "vog_vs_floor",
+        "vog_vs_per_example_loop",
+        "vog_memory_k30_vs_k3",
+        "dynamics_extra",
+    ): dynamics.measure,
     ("ray_overhead",): jobs.ray_overhead,
     ("fleet_overhead_s",): jobs.fleet_overhead,
     ("scaling_1_to_2",): scaling.scaling,

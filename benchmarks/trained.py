@@ -40,7 +40,7 @@ class Case:
 
 def trained(case: Case) -> nn.Module:
     """The net, trained afresh, in eval mode."""
-    images, labels = _arrays(case.dataset, "train", case.rows)
+    images, labels = arrays(case.dataset, "train", case.rows)
     spec = NetSpec(name=case.net)
     run = RunSpec(
         kind="plain",
@@ -58,11 +58,12 @@ def trained(case: Case) -> nn.Module:
 
 def images_of(dataset: str, split: Split, rows: int) -> Tensor:
     """The first [N, D, H, W] float32 in [0, 1]."""
-    images, _ = _arrays(dataset, split, rows)
+    images, _ = arrays(dataset, split, rows)
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
 
 
-def _arrays(dataset: str, split: Split, rows: int) -> tuple[Any, Any]:
+def arrays(dataset: str, split: Split, rows: int) -> tuple[Any, Any]:
+    """The first images [N, H, W, D] uint8 and labels [N] int64."""
     root = Path(os.environ.get("PROTOSCORE_TEST_DATA", "../shared/data"))
     if dataset in ("mnist", "fashion_mnist"):
         arrays = LOADERS[dataset](root, split)

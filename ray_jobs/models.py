@@ -33,6 +33,7 @@ class Models:
     """Dataset version of each split; empty while today's are unknown."""
     settings: Mapping[str, str]
     """What of it must not change in silence."""
+    train_rows: int
     reused: bool
     """Today's scores continue those that are published."""
     imported: tuple[Imported, ...] = ()
@@ -50,6 +51,13 @@ class Models:
     def named_runs(self, signals: Iterable[Signal]) -> tuple[Run, ...]:
         """Every run that `signals` read on either split, parents first."""
         return tuple(self._named(spec) for spec in self.fleet.needed(sorted(signals)))
+
+    def checkpoints(self) -> int:
+        """How many the watched runs are planned to keep: one of each epoch, or the imported."""
+        return sum(
+            spec.recipe.epochs_for(self.train_rows) if spec.keep_epochs else 1
+            for spec in self.fleet.watched
+        )
 
     def _named(self, spec: RunSpec) -> Run:
         if not self.trained_on and spec.splits():
@@ -108,6 +116,7 @@ def choose_models(
         hardware=hardware,
         trained_on=trained_on,
         settings=settings,
+        train_rows=rows,
         reused=before is not None,
         imported=imported,
         group_norm=group_norm,

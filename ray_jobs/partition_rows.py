@@ -93,9 +93,10 @@ def partition_rows(
     scores = _scores(storage, metric.name, examples)
     ranks = rank(
         value=scores.value,
-        label=examples.labels,
+        label=examples.labels if metric.normalised_in == "label" else examples.predicted,
         example_id=examples.ids,
         direction=metric.prototypical,
+        ranked_by=metric.ranked_by,
         status=scores.status,
         tiebreak=scores.tiebreak,
     )

@@ -184,7 +184,8 @@ def _assignment(spec: MetricSpec, asked: Request, models: Models, split: Split) 
         for run in models.runs(signal, split)
     )
     config = asked.configs.get(spec.name, spec.config())
-    return Assignment(metric=spec.name, config=config, runs=refs)
+    checkpoints = models.checkpoints() if signal is Signal.CHECKPOINTS else 0
+    return Assignment(metric=spec.name, config=config, runs=refs, checkpoints=checkpoints)
 
 
 def _score_key(spec: MetricSpec, how: Assignment, shard: PlannedShard) -> str:

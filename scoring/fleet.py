@@ -20,6 +20,8 @@ EnsembleKind = Literal["subsets", "seeds"]
 class FleetSize:
     """How many runs of each kind."""
 
+    bases: int
+    """Runs whose epochs are watched; the first is the base model."""
     ensemble: int
     pairs: int
     """Fine-tuned pairs for each split."""
@@ -29,14 +31,18 @@ class FleetSize:
 
 
 PRESETS: dict[str, FleetSize] = {
-    "demo": FleetSize(ensemble=6, pairs=3, epsilons=(0.5, 2.0, 8.0, 32.0), private_seeds=2),
+    "demo": FleetSize(
+        bases=1, ensemble=6, pairs=3, epsilons=(0.5, 2.0, 8.0, 32.0), private_seeds=2
+    ),
     "standard": FleetSize(
+        bases=3,
         ensemble=20,
         pairs=5,
         epsilons=(0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
         private_seeds=5,
     ),
     "paper": FleetSize(
+        bases=5,
         ensemble=100,
         pairs=100,
         epsilons=(0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
@@ -52,6 +58,8 @@ class Fleet:
     """The runs that each signal reads."""
 
     base: RunSpec
+    watched: tuple[RunSpec, ...]
+    """Runs whose epochs are kept, or imported checkpoints in the order of their epochs."""
     ensemble: tuple[RunSpec, ...]
     pairs: Mapping[Split, tuple[RunSpec, ...]]
     """Fine-tuned runs by the split whose examples they score; `parent` is the other half."""
@@ -68,6 +76,8 @@ class Fleet:
                 return self.pairs[split]
             case Signal.PRIVATE:
                 return self.private
+            case Signal.CHECKPOINTS:
+                return self.watched
 
     def needed(self, signals: Iterable[Signal]) -> tuple[RunSpec, ...]:
         """Every run that `signals` read on either split, parents before children, once each."""
@@ -130,6 +140,7 @@ def build_fleet(
     delta = delta_for(train_rows)
     return Fleet(
         base=_with_epochs(base),
+        watched=tuple(_with_epochs(_again(base, i)) for i in range(size.bases)),
         ensemble=tuple(_member(base, i, ensemble) for i in range(size.ensemble)),
         pairs={split: tuple(_pair(base, split, i) for i in range(size.pairs)) for split in SPLITS},
         private=tuple(
@@ -143,6 +154,11 @@ def build_fleet(
 def _with_epochs(base: RunSpec) -> RunSpec:
     """The base run keeps its epochs' weights, for the metrics that watch it learn."""
     return replace(base, keep_epochs=True)
+
+
+def _again(base: RunSpec, index: int) -> RunSpec:
+    """The base run with other seeds; the first is the base run itself."""
+    return replace(base, seed=base.seed + 3000 + index) if index else base
 
 
 def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:

@@ -4,8 +4,10 @@
                "mean": [0.5], "std": [0.25], "classes": ["cat", "dog"]}]}
 
 `weights` is a .safetensors file or .pt state dict, relative to the manifest. `role` is `base` (the
-model that attacks probe) or `ensemble`. `mean` and `std` are the net's own normalisation of pixels
-in [0, 1], `classes` its output order where that is not the dataset's.
+model that attacks probe), `ensemble`, or `checkpoint`: a place on the way of one training, in the
+order of the manifest, for the metrics that watch a net learn; the last is the trained net. `mean`
+and `std` are the net's own normalisation of pixels in [0, 1], `classes` its output order where that
+is not the dataset's.
 """
 
 import json
@@ -25,7 +27,7 @@ from scoring.storage import Storage, filesystem
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 
 _FLAG = "--import-runs"
-_ROLES = ("base", "ensemble")
+_ROLES = ("base", "ensemble", "checkpoint")
 _REASON_CHARACTERS = 200
 
 
@@ -69,10 +71,14 @@ def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
 
 
 def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
-    """Replace the base model and the ensemble by imported ones, where there are any."""
-    base = [run.spec for run in imported if run.role == "base"]
-    ensemble = tuple(run.spec for run in imported if run.role == "ensemble")
-    return replace(fleet, base=base[0] if base else fleet.base, ensemble=ensemble or fleet.ensemble)
+    """Replace base model, ensemble and watched runs by imported ones, where there are any."""
+    by_role = {role: tuple(run.spec for run in imported if run.role == role) for role in _ROLES}
+    return replace(
+        fleet,
+        base=(by_role["base"] or (fleet.base,))[0],
+        ensemble=by_role["ensemble"] or fleet.ensemble,
+        watched=by_role["checkpoint"] or fleet.watched,
+    )
 
 
 def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: ANN401
@@ -162,7 +168,7 @@ def _is_list(value: object, fits: Callable[[object], bool]) -> bool:
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "weights": ("a file name", _is_text),
     "net": ("the name of a net", _is_text),
-    "role": ("base or ensemble", lambda v: v in _ROLES),
+    "role": (f"one of {', '.join(_ROLES)}", lambda v: v in _ROLES),
     "width": ("a number above 0", lambda v: _is_number(v) and v > 0),
     "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
     "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),

@@ -81,6 +81,11 @@ def record_path(key: str) -> str:
     return f"runs/{key}/run.json"
 
 
+def _epoch_path(key: str, epoch: int) -> str:
+    """Weights after so many epochs, from 1."""
+    return f"runs/{key}/checkpoints/epoch-{epoch:04d}.safetensors"
+
+
 def _unfinished_path(key: str) -> str:
     """Where a run that is not finished keeps how far it got."""
     return f"runs/{key}/training.safetensors"
@@ -149,8 +154,8 @@ def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Train
     def after_epoch(training: Training) -> None:
         nonlocal kept_at
         if run.spec.keep_epochs:
-            name = f"epoch-{len(training.losses):04d}.safetensors"
-            storage.write(f"runs/{run.key}/checkpoints/{name}", to_bytes(training.weights))
+            path = _epoch_path(run.key, len(training.losses))
+            storage.write(path, to_bytes(training.weights))
         out_of_time = time.time() >= until
         if out_of_time or time.monotonic() - kept_at > _KEEP_S:
             storage.write(unfinished, exact_bytes(training.save()))
@@ -174,12 +179,23 @@ def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]
     storage.write(record_path(record.key), text.encode())
 
 
-def load_model(storage: Storage, record: RunRecord, device: str) -> Fitted:
-    """Build a finished run's net with its weights, frozen, in eval mode, on `device`."""
+def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0) -> Fitted:
+    """Build a finished run's net, frozen, in eval mode, on `device`.
+
+    Args:
+        storage: the store.
+        record: the run.
+        device: where to.
+        epoch: its weights after that many epochs, 1 or more; 0: the finished ones.
+    """
     fields: dict[str, Any] = dict(record.net)
     tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     net = NetSpec(**{**fields, **tuples})
-    return _frozen(net, record.shape, record.classes, _weights(storage, record.key), device)
+    if epoch:
+        weights = from_bytes(storage.read(_epoch_path(record.key, epoch)))
+    else:
+        weights = _weights(storage, record.key)
+    return _frozen(net, record.shape, record.classes, weights, device)
 
 
 def _weights(storage: Storage, key: str) -> dict[str, Tensor]:

@@ -1,11 +1,12 @@
 """Scores one shard for any set of metrics, and stages each result."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
+from scoring.columns import head, joined
 from scoring.data.shards import Shard
 from scoring.parallel import do_in_parallel
 from scoring.registry import spec_of
@@ -13,6 +14,7 @@ from scoring.signals import SignalOptions, Signals
 from scoring.spec import Batch, Columns, Floats, Output, Passes, Signal
 from scoring.storage import Storage
 from scoring.tables.staging import staged_path, write_scores
+from scoring.trajectories import Fold, Watch
 
 UNDECODABLE = "undecodable_image"
 NOT_FINITE = "not_finite"  # the models' outputs on this row are not numbers
@@ -34,6 +36,8 @@ class Assignment:
     metric: str
     config: object
     runs: tuple[RunRef, ...]
+    checkpoints: int = 0
+    """How many checkpoints all its runs are planned to keep, for what it will cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +51,13 @@ class Task:
 def passes(assignments: Iterable[Assignment]) -> Passes:
     """What it costs an example to be scored by all of them at once: each run is asked once."""
     total, outputs = Passes(forward=0.0), set()
+    looks: dict[str | None, int] = {}
     for how in assignments:
         spec = spec_of(how.metric)
-        if spec.signal is Signal.BASE:
+        if spec.signal is Signal.CHECKPOINTS:
+            gradient = spec.gradient(how.config) if spec.gradient else None
+            looks |= {None: how.checkpoints, gradient: how.checkpoints}
+        elif spec.signal is Signal.BASE:
             cost = spec.passes(how.config)
             total = Passes(
                 forward=total.forward + cost.forward, backward=total.backward + cost.backward
@@ -58,7 +66,10 @@ def passes(assignments: Iterable[Assignment]) -> Passes:
             # Runs of a fleet that is yet to be trained on unseen data have no name.
             names = ((r.key or f"{how.metric}-{i}", r.parent) for i, r in enumerate(how.runs))
             outputs |= {name for pair in names for name in pair if name}
-    return replace(total, forward=total.forward + len(outputs))
+    return Passes(
+        forward=total.forward + len(outputs) + looks.pop(None, 0),
+        backward=total.backward + sum(looks.values()),
+    )
 
 
 class Scorer:
@@ -77,14 +88,13 @@ class Scorer:
             classes: width of the models' heads.
             tasks: what is missing of this shard.
         """
-        by_signal = [spec_of(task.assignment.metric).signal for task in tasks]
-        base = [t for t, signal in zip(tasks, by_signal, strict=True) if signal is Signal.BASE]
-        folds = [t for t, signal in zip(tasks, by_signal, strict=True) if signal is not Signal.BASE]
+        base, watch, folds = _by_signal(tasks)
         if folds:
             folded = self._fold(content, shard, classes, [task.assignment for task in folds])
-            do_in_parallel(
-                lambda made: self._stage(made[0], shard, made[1]), zip(folds, folded, strict=True)
-            )
+            self._stage_all(folds, shard, folded)
+        if watch:
+            watched = self._watch(shard, classes, [task.assignment for task in watch])
+            self._stage_all(watch, shard, watched)
         for task in base:
             self._stage(task, shard, self._score(task.assignment, shard))
 
@@ -95,8 +105,8 @@ class Scorer:
         for real, rows in self._signals.batches(np.arange(len(shard.ids))):
             images = self._signals.pixels(shard, rows)
             batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], images=images)
-            parts.append(_head(spec.score(task.config, batch, model), real))
-        return _joined(parts)
+            parts.append(head(spec.score(task.config, batch, model), real))
+        return joined(parts)
 
     def _fold(
         self, content: str, shard: Shard, classes: int, tasks: Sequence[Assignment]
@@ -109,7 +119,7 @@ class Scorer:
             batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows])
             for task, done in zip(tasks, parts, strict=True):
                 done.append(self._fold_block(task, batch, classes, logits))
-        return [_joined(done) for done in parts]
+        return [joined(done) for done in parts]
 
     def _fold_block(
         self, task: Assignment, batch: Batch, classes: int, logits: Mapping[str, Tensor]
@@ -127,6 +137,22 @@ class Scorer:
             )
             state = spec.update(state, output)
         return spec.finish(state)
+
+    def _watch(self, shard: Shard, classes: int, tasks: Sequence[Assignment]) -> list[Columns]:
+        """Fold checkpoints: each is looked at once for all metrics."""
+        runs = dict.fromkeys(run.key for task in tasks for run in task.runs)
+        folds = [Fold(spec_of(task.metric), task.config) for task in tasks]
+        watch = Watch(self._signals, {run: self._signals.epochs(run) for run in runs}, folds)
+        parts: list[list[Columns]] = [[] for _ in tasks]
+        for rows in self._signals.blocks(len(shard.ids), watch.floats(shard)):
+            for done, columns in zip(parts, watch.columns(shard, rows, classes), strict=True):
+                done += columns
+        return [joined(done) for done in parts]
+
+    def _stage_all(self, tasks: Sequence[Task], shard: Shard, made: Sequence[Columns]) -> None:
+        do_in_parallel(
+            lambda pair: self._stage(pair[0], shard, pair[1]), zip(tasks, made, strict=True)
+        )
 
     def _stage(self, task: Task, shard: Shard, columns: Columns) -> None:
         def readable(column: Floats | None) -> Floats | None:
@@ -146,26 +172,12 @@ class Scorer:
         )
 
 
-def _head(columns: Columns, rows: int) -> Columns:
-    """The first rows, without the batch's padding."""
-    spread, tiebreak, status = columns.spread, columns.tiebreak, columns.status
-    return Columns(
-        value=columns.value[:rows],
-        spread=None if spread is None else spread[:rows],
-        tiebreak=None if tiebreak is None else tiebreak[:rows],
-        status=None if status is None else status[:rows],
-    )
-
-
-def _joined(parts: Sequence[Columns]) -> Columns:
-    spread = [part.spread for part in parts if part.spread is not None]
-    tiebreak = [part.tiebreak for part in parts if part.tiebreak is not None]
-    status = [
-        np.full(len(part.value), "") if part.status is None else part.status for part in parts
-    ]
-    return Columns(
-        value=np.concatenate([part.value for part in parts]),
-        spread=np.concatenate(spread) if spread else None,
-        tiebreak=np.concatenate(tiebreak) if tiebreak else None,
-        status=np.concatenate(status),
-    )
+def _by_signal(tasks: Sequence[Task]) -> tuple[list[Task], list[Task], list[Task]]:
+    """Those that need the base model itself, its checkpoints, and finished runs' outputs."""
+    base: list[Task] = []
+    watch: list[Task] = []
+    folds: list[Task] = []
+    of = {Signal.BASE: base, Signal.CHECKPOINTS: watch}
+    for task in tasks:
+        of.get(spec_of(task.assignment.metric).signal, folds).append(task)
+    return base, watch, folds

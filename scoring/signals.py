@@ -43,12 +43,14 @@ class ModelCache:
         self._storage = storage
         self._device = device
         self._budget = budget
-        self._models: OrderedDict[str, tuple[nn.Module, int]] = OrderedDict()
+        self._models: OrderedDict[tuple[str, int], tuple[nn.Module, int]] = OrderedDict()
 
-    def get(self, key: str) -> nn.Module:
-        """The run's net, frozen, in eval mode."""
+    def get(self, run: str, epoch: int = 0) -> nn.Module:
+        """The run's net, frozen, in eval mode; finished, or after so many epochs."""
+        key = run, epoch
         if key not in self._models:
-            model = load_model(self._storage, load_record(self._storage, key), self._device)
+            record = load_record(self._storage, run)
+            model = load_model(self._storage, record, self._device, epoch)
             size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
             held = sum(held for _, held in self._models.values())
             while self._models and held + size > self._budget:
@@ -73,9 +75,14 @@ class Signals:
             self._records[run] = load_record(self._storage, run)
         return self._records[run]
 
-    def model(self, run: str) -> nn.Module:
-        """The net of a finished run, frozen, in eval mode."""
-        return self._models.get(run)
+    def model(self, run: str, epoch: int = 0) -> nn.Module:
+        """The net of a run, finished or after so many epochs; frozen, in eval mode."""
+        return self._models.get(run, epoch)
+
+    def epochs(self, run: str) -> int:
+        """How many epochs' weights a finished run kept: all or, as imported ones, none."""
+        record = self.record(run)
+        return record.epochs if record.spec.get("keep_epochs") else 0
 
     def pixels(self, shard: Shard, rows: Ints) -> Tensor:
         """Rows of a shard as a net takes them: [N, D, H, W] float32 in [0, 1]."""
@@ -105,7 +112,7 @@ class Signals:
         keys = list(runs)
         if self._options.keep_outputs:
             self._keep(keys, content, shard)
-        for rows in self._blocks(len(shard.ids), classes * len(keys)):
+        for rows in self.blocks(len(shard.ids), classes * len(keys)):
             if self._options.keep_outputs:
                 logits = in_parallel(partial(self._kept, content, rows), keys)
             else:
@@ -136,8 +143,8 @@ class Signals:
                 parts.append(model(self.pixels(shard, padded))[:real].float().cpu())
         return torch.cat(parts)
 
-    def _blocks(self, rows: int, floats_per_row: int) -> Iterator[Ints]:
-        """Row blocks of whole batches."""
+    def blocks(self, rows: int, floats_per_row: int) -> Iterator[Ints]:
+        """Row blocks of whole batches, of which so much is held, that fit the byte budget."""
         batch = self._options.batch_rows
         size = max(1, self._options.block_bytes // max(4 * floats_per_row * batch, 1)) * batch
         for first in range(0, rows, size):

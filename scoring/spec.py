@@ -4,8 +4,8 @@ Glossary of shapes: N rows, C classes, M models, H x W x D image height, width, 
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -18,8 +18,10 @@ from scoring.keys import SPLITS, Split, digest, jsonable
 __all__ = [
     "SPLITS",
     "Batch",
+    "Checkpoint",
     "Columns",
     "Floats",
+    "InputGradient",
     "Ints",
     "MetricSpec",
     "NetSpec",
@@ -159,6 +161,13 @@ class Signal(StrEnum):
     """Logits before and after fine-tuning on the holdout."""
     PRIVATE = "private"
     """Logits of DP-SGD models, with the epsilon each spent."""
+    CHECKPOINTS = "checkpoints"
+    """Logits and input gradients at the epochs of base runs, in order, one run after the other."""
+
+
+InputGradient = Literal["label", "predicted", "log_label", "log_predicted"]
+"""What is derived by the image: the logit or the log-probability, of the label or of the class that
+the finished run predicts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +183,18 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A place on the way of a training run."""
+
+    run: int
+    """Which run of several, from 0."""
+    epoch: int
+    """1 for the first that was kept."""
+    epochs: int
+    """How many were kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """What one run says about a batch."""
 
@@ -183,6 +204,10 @@ class Output:
     """[N, C] float32: the parent's logits (PAIRS)."""
     epsilon: float | None = None
     """Epsilon actually spent (PRIVATE)."""
+    checkpoint: Checkpoint | None = None
+    """Where in training (CHECKPOINTS)."""
+    gradients: Mapping[InputGradient, Tensor] = field(default_factory=dict)
+    """[N, H x W] float32 each, means over colour channels (CHECKPOINTS)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +237,8 @@ class MetricSpec:
     """A metric: its declaration, and pure functions over one batch.
 
     A metric that folds outputs gives `start(config, batch, classes) -> state`,
-    `update(state, output) -> state` for each run in turn and `finish(state) -> Columns`.
+    `update(state, output) -> state` for each run (or checkpoint) in turn and `finish(state) ->
+    Columns`.
     A metric of the BASE signal gives `score(config, batch, model) -> Columns` instead.
     """
 
@@ -234,6 +260,13 @@ class MetricSpec:
     update: Callable[..., Any] | None = None
     finish: Callable[..., Columns] | None = None
     score: Callable[[Any, Batch, nn.Module], Columns] | None = None
+    gradient: Callable[[Any], InputGradient] | None = None
+    """Config to the input gradient it folds (CHECKPOINTS); None: logits alone."""
+    epochs: Callable[[Any, int], Collection[int]] | None = None
+    """(Config, K) to those of the epochs 1 ... K that it folds (CHECKPOINTS); None: all."""
+    ranked_by: Literal["value", "class_z"] = "value"
+    normalised_in: Literal["label", "predicted"] = "label"
+    """The class that class_percentile and class_z are of."""
     published: bool = True
     """False for what only helps to build rows (the predicted class)."""
 

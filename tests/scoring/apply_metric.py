@@ -1,15 +1,17 @@
 """Applies any metric to a small case: images, a model, and the outputs of several runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from scoring.spec import Batch, Columns, MetricSpec, Output, Signal
+from scoring.spec import Batch, Checkpoint, Columns, MetricSpec, Output, Signal
+from scoring.trajectories import Fold, look
 
 CLASSES = 3
+KINDS = ("label", "predicted", "log_label", "log_predicted")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Case:
 def output_rows(output: Output, rows) -> Output:
     index = torch.from_numpy(rows)
     before = None if output.before is None else output.before[index]
-    return Output(logits=output.logits[index], before=before, epsilon=output.epsilon)
+    gradients = {kind: gradient[index] for kind, gradient in output.gradients.items()}
+    return replace(output, logits=output.logits[index], before=before, gradients=gradients)
 
 
 def small_net(seed: int = 0, classes: int = CLASSES) -> nn.Module:
@@ -60,6 +63,9 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
     labels = firsts[0].argmax(dim=1).numpy().copy()
     labels[1::4] = (labels[1::4] + 1) % CLASSES
     labels[2::8] = -1
+    ids = np.arange(100, 100 + rows, dtype=np.int64)
+    batch = Batch(ids=ids, labels=labels, images=images)
+    predicted = firsts[0].argmax(dim=1)
     runs = {
         Signal.ENSEMBLE: [Output(logits=z) for z in firsts],
         Signal.PAIRS: [
@@ -69,9 +75,12 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
         Signal.PRIVATE: [
             Output(logits=z, epsilon=float(1 + run // 2)) for run, z in enumerate(firsts)
         ],
+        Signal.CHECKPOINTS: [
+            look(net, batch, Checkpoint(run=at // 3, epoch=1 + at % 3, epochs=3), KINDS, predicted)
+            for at, net in enumerate(nets[:6])
+        ],
     }
-    ids = np.arange(100, 100 + rows, dtype=np.int64)
-    return Case(Batch(ids=ids, labels=labels, images=images), small_net(0), runs)
+    return Case(batch, small_net(0), runs)
 
 
 def apply(spec: MetricSpec, case: Case, config=None) -> Columns:
@@ -87,9 +96,11 @@ def fold(spec: MetricSpec, outputs: Sequence[Output], labels=None, config=None) 
     rows, classes = outputs[0].logits.shape
     labels = np.zeros(rows, dtype=np.int64) if labels is None else np.asarray(labels)
     batch = Batch(ids=np.arange(rows), labels=labels)
-    state = spec.start(spec.config() if config is None else config, batch, classes)
+    config = spec.config() if config is None else config
+    state = spec.start(config, batch, classes)
     for output in outputs:
-        state = spec.update(state, output)
+        if output.checkpoint is None or Fold(spec, config).reads(output.checkpoint):
+            state = spec.update(state, output)
     return spec.finish(state)
 
 

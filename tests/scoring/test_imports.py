@@ -128,7 +128,10 @@ REFUSED = {
         [{**ENTRY, "lr": 1}],
         r"any of weights, net, role, .*, got weights, net, lr",
     ),
-    "an unknown role": ([{**ENTRY, "role": "x"}], r"expected role to be base or ensemble, got 'x'"),
+    "an unknown role": (
+        [{**ENTRY, "role": "x"}],
+        r"expected role to be one of base, ensemble, checkpoint, got 'x'",
+    ),
     "an unknown net": ([{**ENTRY, "net": "nosuch"}], r"--net: expected one of .*, got 'nosuch'"),
     "a number for a net": ([{**ENTRY, "net": 3}], r"expected net to be the name of a net, got 3"),
     "a number for a mean": ([{**ENTRY, "mean": 0.5}], r"expected mean to be a list of .*, got 0.5"),

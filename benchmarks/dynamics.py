@@ -1,0 +1,162 @@
+"""Variance of gradients and training dynamics: against the floor of their passes, and a plain loop.
+
+The paper's CNN on real Fashion-MNIST images. Times are processor time of one thread, each the least
+of several turns that all take part in; memory is the growth of a process's peak while it scores.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.trained import arrays
+from scoring.data.shards import Shard
+from scoring.data.training_set import TrainingSet
+from scoring.registry import metrics
+from scoring.runs import identify, train_run
+from scoring.signals import SignalOptions, Signals
+from scoring.spec import NetSpec, Recipe, RunSpec, Signal
+from scoring.storage import Storage
+from scoring.trajectories import Fold, Watch
+
+EPOCHS, ROWS, TURNS = 5, 1000, 3
+SLOW_ROWS = 100
+BATCH = 250
+_CACHE = 24 << 20  # weights of four checkpoints, so that memory shows what else is held
+
+
+def measure() -> list[dict[str, Any]]:
+    """Four figures of one store of checkpoints."""
+    ambient = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            times = _times(folder)
+            memory = [_growth(folder, epochs) for epochs in (3, 30)]
+    finally:
+        torch.set_num_threads(ambient)
+    note = f"{EPOCHS} checkpoints of the paper's CNN, {ROWS} images"
+    return [
+        _figure("vog_vs_floor", times["vog"] / times["floor"], "<= 1.1", note),
+        _figure("vog_vs_per_example_loop", times["loop"] / times["vog"], ">= 3", note),
+        _figure(
+            "vog_memory_k30_vs_k3",
+            memory[1] / memory[0],
+            "<= 1.05",
+            f"growth while scoring {ROWS} images: {memory[1] >> 20} and {memory[0] >> 20} MB",
+        ),
+        _figure("dynamics_extra", times["all"] / times["vog"], "<= 1.1", "all folds of logits"),
+    ]
+
+
+def _figure(name: str, value: float, want: str, note: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": "x", "want": want, "note": note}
+
+
+def _times(folder: str) -> dict[str, float]:
+    """Least seconds of each way, for all images."""
+    shard, run = _shard(), _train(folder, EPOCHS)
+    signals = Signals(Storage(folder), SignalOptions(batch_rows=BATCH))
+    nets = [signals.model(run, epoch) for epoch in range(1, EPOCHS + 1)]
+    logits = [s.name for s in metrics().values() if s.signal is Signal.CHECKPOINTS]
+    logits = [name for name in logits if metrics()[name].gradient is None]
+    ways: dict[str, Callable[[], object]] = {
+        "floor": lambda: _floor(signals, nets, shard),
+        "vog": lambda: _watch(signals, run, ["vog"], shard),
+        "all": lambda: _watch(signals, run, ["vog", *logits], shard),
+        "loop": lambda: _loop(signals, nets, shard),
+    }
+    seconds = dict.fromkeys(ways, np.inf)
+    for _ in range(TURNS):
+        for name, way in ways.items():
+            began = time.process_time()
+            way()
+            seconds[name] = min(seconds[name], time.process_time() - began)
+    return {**seconds, "loop": seconds["loop"] * ROWS / SLOW_ROWS}
+
+
+def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> None:
+    folds = [Fold(metrics()[name], metrics()[name].config()) for name in names]
+    watch = Watch(signals, {run: signals.epochs(run)}, folds)
+    for rows in signals.blocks(len(shard.ids), watch.floats(shard)):
+        watch.columns(shard, rows, classes=10)
+
+
+def _floor(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
+    """A forward and an input backward pass of each net on each batch, and nothing else."""
+    for _, rows in signals.batches(np.arange(len(shard.ids))):
+        images, labels = signals.pixels(shard, rows), torch.from_numpy(shard.labels[rows])
+        for net in nets:
+            points = images.detach().requires_grad_()
+            scores = net(points).gather(1, labels.unsqueeze(1))
+            torch.autograd.grad(scores.sum(), points)
+
+
+def _loop(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
+    """One example at a time, all gradients kept."""
+    for row in range(SLOW_ROWS):
+        gradients = []
+        for net in nets:
+            point = signals.pixels(shard, np.array([row])).requires_grad_()
+            score = net(point)[0, shard.labels[row]]
+            gradients.append(torch.autograd.grad(score, point)[0].mean(dim=1))
+        torch.stack(gradients).std(dim=0, correction=0).mean()
+
+
+def _growth(folder: str, epochs: int) -> int:
+    """Bytes by which the peak of a fresh process grows while it scores `epochs` checkpoints."""
+    run = _train(folder, epochs)
+    command = [sys.executable, "-m", "benchmarks.dynamics", folder, run]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(json.loads(done.stdout))
+
+
+def _train(folder: str, epochs: int) -> str:
+    """A run that kept so many epochs; a few rows are enough to make weights differ."""
+    images, labels = arrays("fashion_mnist", "train", 128)
+    data = TrainingSet(images=images, labels=labels, classes=10)
+    spec = RunSpec(
+        kind="plain",
+        split="train",
+        net=NetSpec(name="paper_cnn"),
+        recipe=Recipe(batch_rows=32, epochs=epochs),
+        keep_epochs=True,
+    )
+    run = identify(spec, {"train": "1", "test": "2"})
+    train_run(Storage(folder), run, {"train": "1", "test": "2"}, {"train": data, "test": data})
+    return run.key
+
+
+def _shard() -> Shard:
+    images, labels = arrays("fashion_mnist", "test", ROWS)
+    ids = np.arange(ROWS)
+    return Shard(ids=ids, labels=labels, images=images, decodable=np.full(ROWS, True))
+
+
+def _resident(field: str) -> int:
+    """Bytes of this process by /proc: VmRSS now, VmHWM at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
+
+
+def main(folder: str, run: str) -> None:
+    """Print by how many bytes the peak grows while all `vog` metrics are scored."""
+    torch.set_num_threads(1)
+    shard = _shard()
+    options = SignalOptions(batch_rows=BATCH, cache_bytes=_CACHE)
+    signals = Signals(Storage(folder), options)
+    before = _resident("VmRSS")
+    _watch(signals, run, [name for name in metrics() if name.startswith("vog")], shard)
+    print(_resident("VmHWM") - before)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

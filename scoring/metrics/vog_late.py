@@ -1,0 +1,56 @@
+"""Variance of gradients late in training: what is hard for a net that has learned.
+
+    S_k = d z_label / d x at epoch k of training, mean over colour channels;  mu = mean_k S_k
+    vog_late(x) = mean over pixels of sqrt( (1/K) sum_k (S_k - mu)^2 )
+
+The last K epochs; z = logits, eval mode. Range [0, inf), in logits per unit of a pixel in [0, 1];
+low = prototypical. Ranked by its z-score within the label's class. Over several base runs, the
+mean; `spread` is the deviation. No label: NaN, "unlabelled". One checkpoint: NaN,
+"too_few_checkpoints".
+
+Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR
+2022, arXiv:2008.11600, section 2. We differ: several runs are averaged. Cost: one forward and one
+backward pass an example and checkpoint; memory O(H W) an example of a batch, whatever the number of
+checkpoints.
+"""
+
+from dataclasses import dataclass
+
+from scoring.spec import MetricSpec, Signal
+from scoring.variance_of_gradients import finish, of_label, passes, start_of_label, update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which checkpoints."""
+
+    count: int = 3
+    """How many of them."""
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"count: expected 2 or more checkpoints, got {self.count}")
+
+
+def epochs(config: Config, kept: int) -> list[int]:
+    """Those that are folded."""
+    return list(range(max(kept - config.count, 0) + 1, kept + 1))
+
+
+METRIC = MetricSpec(
+    name="vog_late",
+    summary="variance over the last epochs of the gradient of the label's logit",
+    version=1,
+    signal=Signal.CHECKPOINTS,
+    config=Config,
+    unit="logit / pixel",
+    prototypical="low",
+    source="Agarwal et al. 2022, section 2",
+    passes=passes,
+    start=start_of_label,
+    update=update,
+    finish=finish,
+    gradient=of_label,
+    epochs=epochs,
+    ranked_by="class_z",
+)

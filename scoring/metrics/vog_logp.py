@@ -1,0 +1,67 @@
+"""Variance of gradients of the log-probability: VoG that sees how sure a net is.
+
+    S_k = d log f(x)_label / d x at epoch k of training, mean over colour channels
+    mu = mean_k S_k;   vog_logp(x) = mean over pixels of sqrt( (1/K) sum_k (S_k - mu)^2 )
+
+f = softmax, eval mode. Range [0, inf), in nats per unit of a pixel in [0, 1]; low = prototypical.
+Not normalised by class. Over several base runs, the mean; `spread` is the deviation. No label: NaN,
+"unlabelled". One checkpoint: NaN, "too_few_checkpoints".
+
+On some nets the logit's gradient hardly tells wrong labels from right ones; this one does, since it
+grows with 1 - f(x)_label. With `reference="prediction"` it sees no label, as `vog_predicted`.
+
+Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR
+2022, arXiv:2008.11600, section 2. We differ: the logarithm of the probability in place of the
+logit, no normalisation; several runs are averaged. Cost: one forward and one backward pass an
+example and checkpoint; memory O(H W) an example of a batch, whatever the number of checkpoints.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scoring.spec import Batch, InputGradient, MetricSpec, Signal
+from scoring.variance_of_gradients import State, finish, passes, update
+from scoring.variance_of_gradients import start as start_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which checkpoints, which class."""
+
+    epochs: tuple[int, ...] = ()
+    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
+    reference: Literal["label", "prediction"] = "label"
+    """Whose probability: of the label, or of the class that the finished run predicts."""
+
+
+def epochs(config: Config, kept: int) -> list[int]:
+    """Those that are folded."""
+    return [epoch for epoch in range(1, kept + 1) if not config.epochs or epoch in config.epochs]
+
+
+def gradient(config: Config) -> InputGradient:
+    """Of the log-probability that is asked for."""
+    return "log_label" if config.reference == "label" else "log_predicted"
+
+
+def begin(config: Config, batch: Batch, classes: int) -> State:
+    """Begin with no checkpoint seen."""
+    return start_of(batch, gradient(config))
+
+
+METRIC = MetricSpec(
+    name="vog_logp",
+    summary="variance over epochs of the gradient of the label's log-probability",
+    version=1,
+    signal=Signal.CHECKPOINTS,
+    config=Config,
+    unit="nats / pixel",
+    prototypical="low",
+    source="Agarwal et al. 2022, section 2",
+    passes=passes,
+    start=begin,
+    update=update,
+    finish=finish,
+    gradient=gradient,
+    epochs=epochs,
+)
