@@ -50,7 +50,8 @@ class ModelCache:
         key = run, epoch
         if key not in self._models:
             record = load_record(self._storage, run)
-            model = load_model(self._storage, record, self._device, epoch)
+            with torch.inference_mode(mode=False):  # or no gradient could ever pass through it
+                model = load_model(self._storage, record, self._device, epoch)
             size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
             held = sum(held for _, held in self._models.values())
             while self._models and held + size > self._budget:

@@ -168,6 +168,7 @@ class Watch:
         ]
 
     def _predicted(self, run: str, batch: Batch) -> Tensor:
-        with torch.inference_mode():
-            classes: Tensor = self._signals.model(run)(batch.images).argmax(dim=1)
-        return classes.clone()
+        model = self._signals.model(run)
+        with torch.no_grad():
+            classes: Tensor = model(batch.images).argmax(dim=1)
+        return classes

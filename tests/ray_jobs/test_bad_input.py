@@ -123,7 +123,7 @@ def test_flags(refused: Refused, name: str) -> None:
 
 def test_names_are_listed(refused: Refused) -> None:
     assert refused("--dataset", "nosuch").endswith("image_folder, mnist, parquet, got 'nosuch'")
-    assert refused("--metrics", "conf", "nosuch").endswith("priv, ret, got 'nosuch'")
+    assert refused("--metrics", "conf", "nosuch").endswith("vog_logp, vog_predicted, got 'nosuch'")
 
 
 @pytest.mark.parametrize("job", ["plan", "rescore", "ingest"])

@@ -129,6 +129,13 @@ def test_alone_and_in_small_blocks_it_is_the_same(store, shard, spec):
     assert (alone.spread[np.isfinite(alone.spread)] > 0).any()
 
 
+def test_models_that_were_watched_can_be_attacked(store, shard):
+    _, runs = store
+    both = scored(store, shard, ["vog_predicted", "adv_linf"], runs[:1], cache_bytes=2 << 20)
+    assert np.isfinite(both["vog_predicted"].value).all()
+    assert np.isfinite(both["adv_linf"].value).all()
+
+
 def test_imported_checkpoints_are_one_training():
     got = [(s.key, s.epoch, s.checkpoint, s.last) for s in steps({"a": 0, "b": 0})]
     assert got == [
