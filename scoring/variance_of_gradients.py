@@ -64,6 +64,11 @@ class State:
     """Checkpoints of the shortest run before it."""
 
 
+def chosen(epochs: tuple[int, ...], kept: int) -> list[int]:
+    """Those of `epochs` that are among 1 ... kept, in order; all that are where none are named."""
+    return [epoch for epoch in range(1, kept + 1) if not epochs or epoch in epochs]
+
+
 def of_label(config: object) -> InputGradient:
     """The gradient of the label's logit."""
     return "label"

@@ -16,7 +16,7 @@ checkpoints.
 from dataclasses import dataclass
 
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import finish, of_label, passes, start_of_label, update
+from scoring.variance_of_gradients import chosen, finish, of_label, passes, start_of_label, update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Config:
 
 def epochs(config: Config, kept: int) -> list[int]:
     """Those that are folded."""
-    return [epoch for epoch in range(1, kept + 1) if not config.epochs or epoch in config.epochs]
+    return chosen(config.epochs, kept)
 
 
 METRIC = MetricSpec(

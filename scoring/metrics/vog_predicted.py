@@ -18,7 +18,7 @@ batch, whatever the number of checkpoints.
 from dataclasses import dataclass
 
 from scoring.spec import Batch, InputGradient, MetricSpec, Signal
-from scoring.variance_of_gradients import State, finish, passes, update
+from scoring.variance_of_gradients import State, chosen, finish, passes, update
 from scoring.variance_of_gradients import start as start_of
 
 
@@ -32,7 +32,7 @@ class Config:
 
 def epochs(config: Config, kept: int) -> list[int]:
     """Those that are folded."""
-    return [epoch for epoch in range(1, kept + 1) if not config.epochs or epoch in config.epochs]
+    return chosen(config.epochs, kept)
 
 
 def gradient(config: Config) -> InputGradient:
