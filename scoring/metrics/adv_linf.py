@@ -9,7 +9,7 @@ None found within the budget: NaN, "no_adversarial_found".
 
 Attacks:
 - `race`, the default: `scoring.attacks.boundary_race`, with `effort` as its dial. Nearer on
-  average than `fmn` in 300 steps, in a sixth of the passes, as it looks at several classes.
+  average than `fmn` in 100 steps, in half of the passes, as it looks at several classes.
 - `fmn`, through Foolbox as is `deepfool`: Pintor et al., "Fast Minimum-norm Adversarial Attacks
   through Adaptive Norm Constraints", NeurIPS 2021, arXiv:2102.12827. Where a net is linear it can
   land on the boundary to the last bit and stay there: what it does not move across is left to

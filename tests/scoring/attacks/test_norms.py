@@ -12,11 +12,12 @@ def planes(rows=6, pixels=30, seed=0):
 
 
 @pytest.mark.parametrize("norm", [L2, LINF])
-@pytest.mark.parametrize("offset", [-1.0, 0.5, 4.0])
-def test_nearest_is_on_the_plane_and_in_the_box(norm, offset):
+@pytest.mark.parametrize(("offset", "short"), [(-1.0, 1e-3), (0.5, 1e-3), (4.0, 0.03)])
+def test_nearest_is_on_the_plane_and_in_the_box(norm, offset, short):
+    """The farthest plane clips half of the pixels: one Newton step ends a little short of it."""
     normals, low, high = planes()
     u = norm.nearest(normals, torch.full((6,), offset), low, high)
-    torch.testing.assert_close(dot(normals, u), torch.full((6,), offset), rtol=0.03, atol=1e-4)
+    torch.testing.assert_close(dot(normals, u), torch.full((6,), offset), rtol=short, atol=1e-4)
     assert (u >= low).all()
     assert (u <= high).all()
 

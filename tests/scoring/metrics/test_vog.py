@@ -127,7 +127,7 @@ def test_a_stage_of_one_epoch_is_refused(module):
         module.Config(count=1)
 
 
-def test_grey_and_training_mode_nets_work_too():
+def test_grey_images_work_too():
     net = small_net().eval()
     images = torch.rand(3, 1, 6, 6)
     got = fold(vog.METRIC, outputs([net, small_net(1).eval()], images, LABELS[:3]), LABELS[:3])
