@@ -15,7 +15,7 @@ For an image x of class y, f_t = z_y - z_t is the lead over class t, z = logits:
      rough, its planes turn by some ten degrees within a fiftieth of d. The weight a falls like
      2 / k, which averages planes, and the momentum b speeds up what is left.
    A class that hardly moves any more has arrived. All looks but the last may be in bfloat16,
-   which steers as well unless the lead at x is small; float32 decides.
+   which steers as well unless the lead at x is small; float32 decides, and goes on when thorough.
 3. Cross. Forward passes find where the ray through d leaves y: the secant method in a bracket.
 4. Kick. Perturb the best point found by a fixed pattern of its own size, line up on the plane seen
    from there, and race again towards the class found (iterated local search). A short race tells
@@ -36,12 +36,12 @@ beside it, but for rounding. Passes hold at most as many rows as the batch, or 3
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from scoring.attacks.common import norms_of
+from scoring.attacks.efforts import EFFORTS, Effort, EffortName, Heat
 from scoring.attacks.lanes import (
     Best,
     Field,
@@ -54,7 +54,7 @@ from scoring.attacks.lanes import (
     steered_by_bfloat16,
 )
 from scoring.attacks.norms import Norm, column, dot
-from scoring.spec import Floats, Passes
+from scoring.spec import Floats
 
 _FINE = 1  # steps at the end of a race that are never in bfloat16
 _STRETCH = 1.5  # of the radius, at most, in one step
@@ -63,36 +63,6 @@ _ARRIVED = 1e-3  # of the radius: a step this short is the last
 _CROSSINGS = 4
 _NUDGE = 2e-6  # of the radius: beyond where the boundary should be, more with each miss
 _APART = 1e-4  # of the radius: nearer points differ by rounding
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """How hard to look."""
-
-    classes: int
-    """K, likeliest other classes that are looked at."""
-    gate: float
-    """A class starts if its plane is at most this many times as far as the nearest."""
-    slack: float
-    """A class drops out in step k if it is more than 1 + slack / (k + 1) times as far."""
-    races: tuple[int, ...]
-    """Steps of each race; all but the first start from the best point so far, kicked."""
-    usual: Passes
-    """Passes an example, measured on nets of ten classes."""
-
-
-EffortName = Literal["fast", "standard", "thorough"]
-EFFORTS: dict[EffortName, Effort] = {
-    "fast": Effort(
-        classes=5, gate=1.3, slack=0.4, races=(16,), usual=Passes(forward=24, backward=24)
-    ),
-    "standard": Effort(
-        classes=7, gate=1.5, slack=1, races=(7, 22), usual=Passes(forward=48, backward=44)
-    ),
-    "thorough": Effort(
-        classes=9, gate=2, slack=2, races=7 * (30,), usual=Passes(forward=275, backward=255)
-    ),
-}
 
 
 def race_distance(
@@ -138,10 +108,14 @@ def smallest_change(
 
 def _search(field: Field, norm: Norm, effort: Effort) -> tuple[Tensor, Tensor]:
     best = Best(field, norm)
-    for race, steps in enumerate(effort.races):
-        lanes = _kick(field, best, seed=race) if race else _line_up(field, norm, effort)
-        if len(lanes.row):
-            _cross(field, best, *_race(field, best, lanes, effort.slack, steps))
+    for heat in effort.heats:
+        for race, steps in enumerate(heat.races):
+            if race:
+                lanes = _kick(field, best, seed=race, exact=heat.exact)
+            else:
+                lanes = _line_up(field, norm, heat)
+            if len(lanes.row):
+                _cross(field, best, *_race(field, best, lanes, heat, steps))
     return field.as_images(best.points), torch.isfinite(best.size)
 
 
@@ -161,13 +135,13 @@ class _Sight(Rows):
     """[L] s |d|."""
 
 
-def _line_up(field: Field, norm: Norm, effort: Effort) -> Lanes:
+def _line_up(field: Field, norm: Norm, heat: Heat) -> Lanes:
     """A lane for each class whose linearised boundary is near, standing on it."""
     points = field.images.clone().requires_grad_()
     with torch.enable_grad():
         logits = field.logits(points)
         others = logits.detach().scatter(1, column(field.classes), -torch.inf)
-        targets = others.topk(min(effort.classes, others.shape[1] - 1), dim=1).indices
+        targets = others.topk(min(heat.classes, others.shape[1] - 1), dim=1).indices
         leads = logits.gather(1, column(field.classes)) - logits.gather(1, targets)
         starts = []
         for target in range(targets.shape[1]):
@@ -176,30 +150,31 @@ def _line_up(field: Field, norm: Norm, effort: Effort) -> Lanes:
             starts.append(norm.nearest(alive(gradient), beyond, field.low, field.high))
     deltas = torch.stack(starts, dim=1)  # [n, K, P]
     distance = torch.linalg.vector_norm(deltas, norm.order, dim=2)
-    near = distance <= effort.gate * distance.amin(dim=1, keepdim=True)
+    near = distance <= heat.gate * distance.amin(dim=1, keepdim=True)
     row, rank = near.nonzero(as_tuple=True)
     delta = deltas[row, rank]
     return Lanes(row, targets[row, rank], field.low[row], field.high[row], delta, delta)
 
 
-def _kick(field: Field, best: Best, seed: int) -> Lanes:
+def _kick(field: Field, best: Best, *, seed: int, exact: bool) -> Lanes:
     """A lane for each example, standing on the boundary as seen from its kicked best point."""
     lanes = best.kicked(pattern(field.low, seed))
     if len(lanes.row):
-        sight = _look(field, best, lanes, coarse=field.in_bfloat16)
+        sight = _look(field, best, lanes, coarse=field.in_bfloat16 and not exact)
         lanes.delta = lanes.before = _onto_plane(best.norm, lanes, sight)
     return lanes
 
 
-def _race(field: Field, best: Best, lanes: Lanes, slack: float, steps: int) -> tuple[Lanes, Tensor]:
+def _race(field: Field, best: Best, lanes: Lanes, heat: Heat, steps: int) -> tuple[Lanes, Tensor]:
     """Run; returns the lanes that arrived and the slope [L] of the lead along their rays."""
     norm = best.norm
+    exact_from = 1 if heat.exact or not field.in_bfloat16 else steps - _FINE + 1
     arrived: list[tuple[Lanes, Tensor]] = []
     settled = torch.full_like(best.size, torch.inf)  # least radius of an example's arrived lanes
     for step in range(1, steps + 1):
-        sight = _look(field, best, lanes, coarse=field.in_bfloat16 and step <= steps - _FINE)
+        sight = _look(field, best, lanes, coarse=step < exact_from)
         nearest = settled.scatter_reduce(0, lanes.row, sight.radius, "amin")
-        racing = ~(sight.radius > (1 + slack / (step + 1)) * nearest[lanes.row])
+        racing = ~(sight.radius > (1 + heat.slack / (step + 1)) * nearest[lanes.row])
         lanes, sight = lanes.at(racing), sight.at(racing)
         lanes.before, lanes.delta = lanes.delta, _step(norm, lanes, sight, step, steps)
         moved = norm.size(lanes.delta - lanes.before)

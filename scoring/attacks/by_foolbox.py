@@ -18,8 +18,9 @@ from foolbox.models.base import Model
 from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 
-from scoring.attacks.boundary_race import EffortName, smallest_change
+from scoring.attacks.boundary_race import smallest_change
 from scoring.attacks.common import BISECTIONS, classify, norms_of
+from scoring.attacks.efforts import EffortName
 from scoring.attacks.norms import L2
 from scoring.spec import Floats
 

@@ -20,7 +20,7 @@ Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning:
 Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. We differ: our own
 attack by default; the way to a point that Foolbox found is bisected; Carlini-Wagner without early
 abort, which would tie an example to its batch; and DDN sees logits that do not saturate. Cost: some
-48 forward and 44 backward passes for `race` (24 each with effort "fast", 275 and 255 with
+48 forward and 44 backward passes for `race` (24 each with effort "fast", 250 and 230 with
 "thorough"), most of them in bfloat16 where that is faster; `steps` forward and backward passes and
 12 forward for `ddn`; nine times the `steps` for `carlini_wagner` and, at most, for `deepfool`.
 """
@@ -31,7 +31,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from scoring.attacks.boundary_race import EFFORTS, EffortName, race_distance
+from scoring.attacks.boundary_race import race_distance
 from scoring.attacks.common import (
     Reference,
     check_choice,
@@ -39,6 +39,7 @@ from scoring.attacks.common import (
     foolbox_passes,
     score_attack,
 )
+from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import L2
 from scoring.spec import Batch, Columns, Floats, MetricSpec, Passes, Signal
 

@@ -8,8 +8,8 @@ from foolbox.attacks.ddn import DDNAttack
 from linear_nets import grey_batch, linear_net, two_classes
 from torch import nn
 
-from scoring.attacks.boundary_race import EffortName
 from scoring.attacks.by_foolbox import foolbox_distance
+from scoring.attacks.efforts import EffortName
 from scoring.metrics.adv_l2 import METRIC, Config, score
 from scoring.spec import Batch
 
