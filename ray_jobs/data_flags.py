@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from scoring.data.altered import Corrupted, Relabelled
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.images import parse_size
 from scoring.data.named import NamedSource
@@ -47,6 +48,14 @@ class DataFlags:
     """Rows a shard: the unit of work, of resume and of what an appended row costs."""
     max_corrupt: float = 0.05
     """Refuse a split with a larger share of undecodable images."""
+    relabel: float = 0.0
+    """Draw the labels of this share of the training rows anew, to see whether a metric finds them;
+    they are published as a dataset NAME-relabelled-PERCENT."""
+    corrupted_copies: bool = False
+    """Add copies of the test images to the test split, one under each corruption of MNIST-C; they
+    are published as a dataset NAME-c, --limit-test counts images before that."""
+    alter_seed: int = 0
+    """What --relabel and --corrupted-copies draw follows from it."""
 
     def check(self) -> None:
         """Refuse what can be refused without looking at the data.
@@ -59,8 +68,11 @@ class DataFlags:
                 raise UserError(f"{flag}: expected a number of rows above 0, got {limit}")
         if self.shard_rows <= 0:
             raise UserError(f"--shard-rows: expected a number above 0, got {self.shard_rows}")
-        if not 0 <= self.max_corrupt <= 1:
-            raise UserError(f"--max-corrupt: expected a share in [0, 1], got {self.max_corrupt}")
+        for flag, share in (("--max-corrupt", self.max_corrupt), ("--relabel", self.relabel)):
+            if not 0 <= share <= 1:
+                raise UserError(f"{flag}: expected a share in [0, 1], got {share}")
+        if self.relabel and self.corrupted_copies:
+            raise UserError("--relabel: expected it without --corrupted-copies, got both")
         if self.image_size != "auto":
             parse_size(self.image_size)
         if len(set(self.class_names)) < len(self.class_names):
@@ -71,8 +83,12 @@ class DataFlags:
             )
 
     def limit(self, split: Split) -> int | None:
-        """The limit of one split."""
+        """The limit of one split, as the user gave it."""
         return self.limit_train if split == "train" else self.limit_test
+
+    def first(self, split: Split) -> int | None:
+        """How many of the opened source's first rows to take; None: all."""
+        return None if self.corrupted_copies and split == "test" else self.limit(split)
 
     def source(self) -> Source:
         """Open the source that the flags describe.
@@ -80,7 +96,7 @@ class DataFlags:
         Raises:
             UserError: unknown dataset, what it needs is missing, or a flag that it does not heed.
         """
-        opened = self._open()
+        opened = self._altered(self._open())
         for datasets, names in _HEEDED_BY.items():
             given = [name for name in names if getattr(self, name) != getattr(DataFlags, name)]
             if given and self.dataset not in datasets:
@@ -89,6 +105,13 @@ class DataFlags:
                     f"{' or '.join(datasets)}, got --dataset {self.dataset}"
                 )
         return opened
+
+    def _altered(self, source: Source) -> Source:
+        if self.relabel:
+            return Relabelled(source=source, share=self.relabel, seed=self.alter_seed)
+        if self.corrupted_copies:
+            return Corrupted(source=source, rows=self.limit_test, seed=self.alter_seed)
+        return source
 
     def _open(self) -> Source:
         if self.dataset == "parquet":

@@ -26,7 +26,12 @@ class FleetFlags:
     net: str = ""
     """paper_cnn, small_cnn, mlp, resnetv2, a torchvision classifier, or package.module:factory."""
     recipe: str = ""
-    """smoke, quick, paper_mnist, paper_cifar or vog_cifar; default: what suits fleet and images."""
+    """smoke, quick, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar; default: what
+    suits fleet and images."""
+    epochs: int | None = None
+    """Train for so many epochs, not the recipe's."""
+    train_batch_rows: int | None = None
+    """Train on batches of so many rows, not the recipe's."""
     ensemble: Literal["subsets", "seeds"] = "subsets"
     """Members differ in capacity, training subset and seed, or in seed alone."""
     seed: int = 0
@@ -45,8 +50,13 @@ class FleetFlags:
 
     def check(self) -> None:
         """Raise a `UserError` that names the flag where no training can be given its value."""
-        if self.threads is not None and self.threads <= 0:
-            raise UserError(f"--threads: expected a number above 0, got {self.threads}")
+        for flag, number in (
+            ("--threads", self.threads),
+            ("--epochs", self.epochs),
+            ("--train-batch-rows", self.train_batch_rows),
+        ):
+            if number is not None and number <= 0:
+                raise UserError(f"{flag}: expected a number above 0, got {number}")
         self.retrain_beyond()
 
     def retrain_beyond(self) -> float:

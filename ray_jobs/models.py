@@ -1,7 +1,7 @@
 """Which models a night uses: the fleet that was published, or one for today's data."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -16,7 +16,7 @@ from scoring.imports import Imported, read_manifest, with_imports
 from scoring.keys import SPLITS, Split, digest
 from scoring.nets import build, check_net, has_batch_norm
 from scoring.runs import Run, identify
-from scoring.spec import NetSpec, RunSpec, Signal
+from scoring.spec import NetSpec, Recipe, RunSpec, Signal
 from scoring.storage import Storage
 from scoring.tables.manifest import Manifest
 from scoring.training.loop import pays_bfloat16
@@ -104,7 +104,7 @@ def choose_models(
     fleet = build_fleet(
         preset(flags.fleet),
         net=net,
-        recipe=recipe(settings["recipe"]),
+        recipe=_recipe(flags, layout),
         hardware=hardware,
         seed=flags.seed,
         train_rows=rows,
@@ -125,11 +125,13 @@ def choose_models(
 
 def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...]) -> dict[str, str]:
     """What makes a fleet another one, with the defaults filled in."""
-    net_name, recipe_name = _names(flags, layout)
+    net, recipe_name = _names(flags, layout)
+    changes = {"epochs": flags.epochs, "batch-rows": flags.train_batch_rows}
+    changed = [f"{name}={number}" for name, number in changes.items() if number]
     return {
         "fleet": flags.fleet,
-        "net": net_name,
-        "recipe": recipe_name,
+        "net": net,
+        "recipe": " ".join([recipe_name, *changed]),
         "ensemble": flags.ensemble,
         "seed": str(flags.seed),
         "import-runs": digest([[run.spec, run.role] for run in imported]) if imported else "none",
@@ -146,6 +148,15 @@ def _names(flags: FleetFlags, layout: Layout) -> tuple[str, str]:
     check_net(net)
     recipe(by)
     return net, by
+
+
+def _recipe(flags: FleetFlags, layout: Layout) -> Recipe:
+    """The recipe by name, with what the flags say otherwise."""
+    _, name = _names(flags, layout)
+    chosen = recipe(name)
+    if flags.epochs:
+        chosen = replace(chosen, epochs=flags.epochs, min_steps=0)
+    return replace(chosen, batch_rows=flags.train_batch_rows or chosen.batch_rows)
 
 
 def _published_with(settings: Mapping[str, str], published: Iterable[Manifest]) -> Manifest | None:

@@ -50,4 +50,4 @@ def survey_splits(asked: Request) -> dict[Split, Survey]:
     Raises:
         UserError: the source cannot be used.
     """
-    return survey(asked.source, asked.storage, asked.flags.data.limit)
+    return survey(asked.source, asked.storage, asked.flags.data.first)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
 from scoring.data.images import ImageShape
 from scoring.data.shards import ShardRecord, write_shard
-from scoring.data.sources import Layout, Piece, Source
+from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
 from scoring.keys import SPLITS, Split, digest, jsonable
@@ -74,7 +74,7 @@ def survey(
         ranges = allot(pieces[split], seen)
         wanted = [
             (piece, _receipt(source, split, piece, ranges, layout))
-            for piece in _first(pieces[split], limit(split))
+            for piece in first_rows(pieces[split], limit(split))
         ]
         there = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
         records = dict(zip(there, map(_parse, storage.read_all(there)), strict=True))
@@ -150,19 +150,6 @@ def assemble(
             f"expected training rows with a label and a readable image, got none in {plan.name}"
         )
     return version
-
-
-def _first(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
-    """The pieces that hold the first `limit` rows, the last one shortened."""
-    if limit is None:
-        return list(pieces)
-    kept, left = [], limit
-    for piece in pieces:
-        if left <= 0:
-            break
-        kept.append(replace(piece, rows=min(piece.rows, left)))
-        left -= piece.rows
-    return kept
 
 
 def _receipt(source: Source, split: Split, piece: Piece, ranges: Ranges, layout: Layout) -> str:

@@ -4,8 +4,8 @@ A piece is a run of consecutive rows of one source file. Pieces are cut at fixed
 file that grows keeps its earlier pieces; surveying them reads metadata only.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scoring.data.images import ImageShape, Pixels
@@ -49,7 +49,7 @@ class Layout:
     """Names the state of the training files that it was read from."""
 
 
-class Source(Protocol):
+class Source(Hashable, Protocol):
     """A labelled dataset somewhere; sources pickle, so that workers can read pieces."""
 
     @property
@@ -92,3 +92,16 @@ def cut(file: str, rows: int, shard_rows: int, fingerprint: str) -> list[Piece]:
         Piece(file=file, start=start, rows=min(shard_rows, rows - start), fingerprint=fingerprint)
         for start in range(0, rows, shard_rows)
     ]
+
+
+def first_rows(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
+    """The pieces that hold the first `limit` rows, the last one shortened."""
+    if limit is None:
+        return list(pieces)
+    kept, left = [], limit
+    for piece in pieces:
+        if left <= 0:
+            break
+        kept.append(replace(piece, rows=min(piece.rows, left)))
+        left -= piece.rows
+    return kept

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.report.snapshot import Ints, Row, Scores
+from scoring.analysis.scores import Ints, Row, Scores
 
 ENDS = 10
 _FEWEST_ENDS, _MOST_IMAGES = 2, 40_000

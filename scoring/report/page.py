@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from scoring.analysis.statistics import Errors
 from scoring.report.build import Report
 from scoring.report.payload import as_script, payload
-from scoring.report.statistics import Errors
 
 _FOLDER = Path(__file__).parent
 _MISSING = "–"

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from scoring.analysis.scores import Row
 from scoring.report.build import Report, SplitReport
 from scoring.report.extremes import ClassEnds
-from scoring.report.snapshot import Row
 from scoring.report.thumbnails import MEDIA_TYPE, Source
 
 _SHOWN = ("predicted", "value", "spread", "status", "class_percentile")

@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from scoring.analysis.scores import Row, Scores, read_scores
 from scoring.data.versions import DatasetVersion, load_version, version_path
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.keys import SPLITS, Split
@@ -15,60 +12,6 @@ from scoring.tables import Store
 from scoring.tables.history import At, open_scores
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
-
-Row = Mapping[str, Any]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-_COLUMNS = (
-    "example_id",
-    "name",
-    "label",
-    "predicted",
-    "value",
-    "spread",
-    "status",
-    "rank",
-    "percentile",
-    "class_percentile",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """The N rows of a partition, in any order."""
-
-    ids: Ints
-    """[N] int64."""
-    label: Ints
-    """[N] int64 class index, -1 where unknown."""
-    predicted: Ints
-    """[N] int64 class index, -1 where unknown."""
-    rank: Ints
-    """[N] int64, 0 = most outlying, -1 where there is no rank."""
-    percentile: Floats
-    """[N] float64 in [0, 100], low = outlying; NaN where there is no rank."""
-    table: Any
-    """An Arrow table of these and all other columns, which become Python objects on demand."""
-
-    @classmethod
-    def of(cls, table: Any) -> "Scores":  # noqa: ANN401 - Arrow ships no types
-        """Split the columns to compute with from those to show."""
-        label, predicted, rank = (
-            table[name].fill_null(-1).to_numpy().astype(np.int64)
-            for name in ("label", "predicted", "rank")
-        )
-        return cls(
-            ids=table["example_id"].to_numpy(),
-            label=label,
-            predicted=predicted,
-            rank=rank,
-            percentile=table["percentile"].to_numpy(),
-            table=table,
-        )
-
-    def take(self, rows: Ints) -> list[Row]:
-        """Some rows, as dictionaries."""
-        return list(self.table.take(rows).to_pylist())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +45,7 @@ class Snapshot:
 
     def scores(self, split: Split, metric: str) -> Scores:
         """One partition."""
-        store = Store(self.storage.uri)
-        return Scores.of(
-            store.scores(self.dataset, split, metric, columns=_COLUMNS, at=self.version)
-        )
+        return read_scores(Store(self.storage.uri), self.dataset, split, metric, self.version)
 
     def runs(self) -> list[Row]:
         """Rows of `runs` for every run of the nights that published the scores, each run once.

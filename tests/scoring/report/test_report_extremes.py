@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from scoring.analysis.scores import Scores
 from scoring.report.extremes import ENDS, class_ends, ends_to_show
-from scoring.report.snapshot import Scores
 
 
 def scores_of(label: list[int | None], rank: list[int | None]) -> Scores:

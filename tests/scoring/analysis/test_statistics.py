@@ -3,9 +3,9 @@ import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
 
+from scoring.analysis.scores import Scores
+from scoring.analysis.statistics import Standing, errors_by_decile, spearman, standing
 from scoring.ranking import rank
-from scoring.report.snapshot import Scores
-from scoring.report.statistics import Standing, errors_by_decile, spearman, standing
 
 
 def standing_of(value, ids=None, direction="high"):

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 from scipy.stats import rankdata
 
-from scoring.report.snapshot import Floats, Ints, Scores
+from scoring.analysis.scores import Floats, Ints, Scores
 
 DECILES = 10
 _FEWEST_ROWS = 3

@@ -1,0 +1,1 @@
+"""What published scores say: pure functions from columns to findings."""

@@ -1,0 +1,107 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scoring.data.altered import CLEAN, Corrupted, Relabelled, corruption_of
+from scoring.data.corruptions import CORRUPTIONS
+from scoring.data.images import ImageShape, decode
+from scoring.data.named import NamedSource
+from scoring.data.sources import Layout, Piece, Rows
+
+DIGITS = NamedSource(name="digits", shard_rows=200)
+
+
+def labels_of(source, split="train"):
+    return [label for piece in source.pieces(split) for label in source.read(split, piece).labels]
+
+
+def test_so_many_labels_are_drawn_anew_and_we_know_which():
+    altered = Relabelled(source=DIGITS, share=0.2)
+    changed = np.concatenate([altered.changed(p, 10) for p in altered.pieces("train")])
+    before, after = np.array(labels_of(DIGITS)), np.array(labels_of(altered))
+    np.testing.assert_array_equal(changed, before != after)
+    # A label drawn anew is the old one in a tenth of the draws.
+    assert changed.mean() == pytest.approx(0.18, abs=0.03)
+    assert len(set(after[changed].tolist())) == 10
+    assert labels_of(altered, "test") == labels_of(DIGITS, "test")
+
+
+def test_the_name_says_what_was_done():
+    assert Relabelled(source=DIGITS, share=0.2).name == "digits-relabelled-20"
+    assert Relabelled(source=DIGITS, share=0.125, seed=3).name == "digits-relabelled-12.5-seed3"
+    assert Corrupted(source=DIGITS).name == "digits-c"
+
+
+def test_labels_follow_from_the_seed_alone():
+    altered = Relabelled(source=DIGITS, share=0.2)
+    piece = altered.pieces("train")[1]
+    whole = altered.read("train", piece).labels
+    assert altered.read("train", replace(piece, rows=50)).labels == whole[:50]
+    assert Relabelled(source=DIGITS, share=0.2, seed=1).read("train", piece).labels != whole
+
+
+class Named:
+    """Class names, one row unlabelled, files for images, one of them broken."""
+
+    name, local, shard_rows = "named", False, 3
+
+    def pieces(self, split):
+        return [Piece(file="s3://b/a.parquet", start=0, rows=3, fingerprint="1")]
+
+    def layout(self):
+        shape = ImageShape(height=12, width=10, channels=3)
+        return Layout(classes=("ant", "bee"), shape=shape)
+
+    def read(self, split, piece):
+        sink = io.BytesIO()
+        Image.new("RGB", (10, 12), (200, 30, 90)).save(sink, "png")
+        return Rows(
+            labels=["ant", None, "bee"],
+            names=["x", None, "y"],
+            encoded=[sink.getvalue(), b"broken", sink.getvalue()],
+        )
+
+
+def test_names_of_classes_and_unknown_labels():
+    altered = Relabelled(source=Named(), share=1.0)
+    piece = altered.pieces("train")[0]
+    labels, changed = altered.read("train", piece).labels, altered.changed(piece, 2)
+    assert labels[1] is None
+    assert [labels[0] != 0, labels[2] != 1] == changed[[0, 2]].tolist()
+
+
+def test_every_test_image_comes_clean_and_fifteen_times_corrupted():
+    altered = Corrupted(source=DIGITS, rows=30)
+    pieces = altered.pieces("test")
+    assert altered.pieces("train") == DIGITS.pieces("train")
+    assert [corruption_of(piece) for piece in pieces] == [CLEAN, *CORRUPTIONS]
+    assert {piece.rows for piece in pieces} == {30}
+    clean = altered.read("test", pieces[0])
+    behind = DIGITS.read("test", replace(DIGITS.pieces("test")[0], rows=30))
+    np.testing.assert_array_equal(clean.pixels, behind.pixels)
+    for piece in pieces[1:]:
+        rows = altered.read("test", piece)
+        assert rows.labels == clean.labels
+        assert rows.names[0] == f"{corruption_of(piece)}/test/0"
+        assert (rows.pixels != clean.pixels).any()
+
+
+def test_a_row_is_corrupted_alike_however_many_are_read():
+    few, more = (Corrupted(source=DIGITS, rows=rows) for rows in (10, 30))
+    for a, b in zip(few.pieces("test"), more.pieces("test"), strict=True):
+        np.testing.assert_array_equal(few.read("test", a).pixels, more.read("test", b).pixels[:10])
+    piece = more.pieces("test")[1]
+    other = Corrupted(source=DIGITS, rows=30, seed=1)
+    assert (other.read("test", piece).pixels != more.read("test", piece).pixels).any()
+
+
+def test_image_files_stay_files_and_broken_ones_stay_broken():
+    altered = Corrupted(source=Named())
+    shape = altered.layout().shape
+    for piece in altered.pieces("test")[1:]:
+        first, broken, _ = altered.read("test", piece).encoded
+        assert decode(first, shape).shape == (12, 10, 3)
+        assert broken == b"broken"
