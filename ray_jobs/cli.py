@@ -20,6 +20,7 @@ JOBS = {
     "history": ("ray_jobs.history:main", "the nights of a store"),
     "status": ("ray_jobs.status:main", "live and recent jobs: stage, progress, ETA"),
     "vacuum": ("ray_jobs.vacuum:main", "remove what nothing published needs any more"),
+    "evaluate": ("ray_jobs.evaluate:main", "what scores are good for: errors, noise, outliers"),
     "report": ("ray_jobs.report:main", "write one HTML page to look at"),
 }
 

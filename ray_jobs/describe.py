@@ -57,7 +57,7 @@ def nothing_to_do(night: Plan) -> str:
 
 
 def outcome(night: Plan, result: Outcome) -> str:
-    """What was published, and what to try next."""
+    """What was published."""
     store = night.asked.flags.store
     name = night.asked.publish_as
     lines = []
@@ -71,14 +71,21 @@ def outcome(night: Plan, result: Outcome) -> str:
         lines.append(f"{len(result.already)} partitions were already published by another job")
     if result.yielded:
         lines.append(f"{len(result.yielded)} partitions were left to a night planned later")
-    first = night.partitions[0].spec.name
-    lines += [
-        "Try next:",
-        f"  protoscore outliers --store {store} --metric {first}",
-        f'  protoscore query --store {store} "select * from scores limit 5"',
-        f"  protoscore report --store {store}",
-    ]
     return "\n".join(lines)
+
+
+def try_next(night: Plan) -> str:
+    """What to do with what was published."""
+    store = night.asked.flags.store
+    first = night.partitions[0].spec.name
+    return "\n".join(
+        [
+            "Try next:",
+            f"  protoscore outliers --store {store} --metric {first}",
+            f'  protoscore query --store {store} "select * from scores limit 5"',
+            f"  protoscore report --store {store}",
+        ]
+    )
 
 
 def missing_runs(night: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:

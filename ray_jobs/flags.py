@@ -2,10 +2,11 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, datetime
 from datetime import date as Day
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -14,6 +15,7 @@ from ray_jobs.data_flags import DataFlags
 from scoring.errors import UserError
 from scoring.registry import metrics
 
+Night = TypeVar("Night", bound="NightFlags")
 _RETRAIN_BEYOND = {"reuse": math.inf, "retrain": -1.0}
 
 
@@ -24,7 +26,8 @@ class FleetFlags:
     fleet: str = "demo"
     """demo (about 25 runs), standard (about 80) or paper (hundreds)."""
     net: str = ""
-    """paper_cnn, small_cnn, mlp, resnetv2, a torchvision classifier, or package.module:factory."""
+    """paper_cnn, small_cnn, lenet5, mlp, resnetv2, a torchvision classifier, or
+    package.module:factory."""
     recipe: str = ""
     """smoke, quick, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar; default: what
     suits fleet and images."""
@@ -158,16 +161,15 @@ class NightFlags:
         self.machine.check()
 
 
-def parse(argv: list[str], prog: str, description: str) -> tuple[NightFlags, dict[str, Any]]:
+def parse(
+    argv: Sequence[str], prog: str, description: str, kind: type[Night]
+) -> tuple[Night, dict[str, Any]]:
     """Parse a command line into the night's flags and each metric's Config.
 
     Every registered metric's Config becomes flags of its own: `--adv-l2.attack` and so on.
     """
-    night: tuple[str, Any, Any] = (
-        "night",
-        tyro.conf.OmitArgPrefixes[NightFlags],
-        field(default_factory=NightFlags),
-    )
+    annotation: Any = tyro.conf.OmitArgPrefixes
+    night: tuple[str, Any, Any] = ("night", annotation[kind], field(default_factory=kind))
     settings = [
         (
             name,

@@ -12,11 +12,12 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ray_jobs import describe
 from ray_jobs.console import run_job
-from ray_jobs.flags import parse
+from ray_jobs.flags import NightFlags, parse
 from ray_jobs.job_record import Lease
 from ray_jobs.night_record import Night, record_nights
 from ray_jobs.partial import only_staged, without_runs
@@ -37,13 +38,40 @@ _HOUR_S = 3600.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a night; returns the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    started = time.time()
-    flags, configs = parse(args, "protoscore rescore", __doc__ or "")
-    night = Night.begin(shlex.join(["protoscore", "rescore", *args]), flags.night_date())
+    flags, configs = parse(args, "protoscore rescore", __doc__ or "", NightFlags)
+    command = shlex.join(["protoscore", "rescore", *args])
+    if published := run_night(flags, configs, command, deadline(flags)):
+        print(describe.try_next(published), flush=True)
+    return 0
+
+
+def deadline(flags: NightFlags) -> float:
+    """When the hours that the job is given from now on are over, in seconds since the epoch."""
+    return math.inf if flags.max_hours is None else time.time() + flags.max_hours * _HOUR_S
+
+
+def run_night(
+    flags: NightFlags, configs: Mapping[str, Any], command: str, until: float
+) -> Plan | None:
+    """Make what is missing and publish it.
+
+    Args:
+        flags: the night.
+        configs: metric name to its Config.
+        command: what the user typed.
+        until: time (seconds since the epoch) after which no epoch and no shard is begun.
+
+    Returns:
+        What was published; None where there was nothing to do.
+
+    Raises:
+        PartlyPublished: runs failed or the time was over; what was complete is published.
+        ProtoscoreError: nothing was.
+    """
+    night = Night.begin(command, flags.night_date())
     asked = check(flags, configs, writable=True)
     tonight = plan_night(asked)
     print(describe.plan(tonight), flush=True)
-    until = math.inf if flags.max_hours is None else started + flags.max_hours * _HOUR_S
     lease = Lease(
         asked.storage,
         "rescore",
@@ -59,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             record_nights(asked.storage, asked.publish_as)
             print(describe.nothing_to_do(tonight), flush=True)
             lease.end("nothing to do")
-            return 0
+            return None
         planned, made, why = _make(tonight, until)
         outcome = publish_night(planned, made, night)
         summary.published(made, outcome)
@@ -67,13 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if why:
             raise PartlyPublished(describe.left_out(planned, made, why))
         lease.end("published")
-    return 0
+    return made
 
 
 def plan(argv: Sequence[str] | None = None) -> int:
     """Print what `main` would do with the same flags, and make nothing."""
     args = list(sys.argv[1:] if argv is None else argv)
-    flags, configs = parse(args, "protoscore plan", plan.__doc__ or "")
+    flags, configs = parse(args, "protoscore plan", plan.__doc__ or "", NightFlags)
     print(describe.plan(plan_night(check(flags, configs, writable=False))))
     return 0
 
@@ -87,16 +115,11 @@ def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
     # Ray takes seconds to import: a night without work never needs it.
     from ray_jobs.cluster import cluster
     from ray_jobs.counters import counting_stages
-    from ray_jobs.make_shards import ingest
 
     why, asked, machine = "", night.asked, night.asked.flags.machine
     with cluster(machine.address, machine.cpus), counting_stages(asked.publish_as):
-        if night.to_ingest:
-            corrupt = asked.flags.data.max_corrupt
-            ingest(asked.source, asked.storage, night.surveys, corrupt, until)
-            night = plan_night(asked)
-        planned = night
-        if missing := _train(night, until):
+        planned = night = ingested(night, until)
+        if missing := train(night, until):
             why = describe.missing_runs(night, missing, out_of_time=time.time() >= until)
             night = plan_night(without_runs(night, missing, why))
         _score(night, until)
@@ -106,7 +129,19 @@ def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
     return planned, night, why
 
 
-def _train(night: Plan, until: float) -> tuple[Run, ...]:
+def ingested(night: Plan, until: float) -> Plan:
+    """The plan once all data is in the store."""
+    from ray_jobs.make_shards import ingest
+
+    if not night.to_ingest:
+        return night
+    asked = night.asked
+    ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt, until)
+    return plan_night(asked)
+
+
+def train(night: Plan, until: float) -> tuple[Run, ...]:
+    """Train the runs that are missing; returns those that still are."""
     from ray_jobs.train_fleet import train_fleet
 
     if not night.missing_runs:

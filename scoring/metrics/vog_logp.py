@@ -8,7 +8,8 @@ Not normalised by class. Over several base runs, the mean; `spread` is the devia
 "unlabelled". One checkpoint: NaN, "too_few_checkpoints".
 
 On some nets the logit's gradient hardly tells wrong labels from right ones; this one does, since it
-grows with 1 - f(x)_label. With `reference="prediction"` it sees no label, as `vog_predicted`.
+grows with 1 - f(x)_label. On examples that no net was trained on it nearly is the loss: use
+`vog_logp_predicted` where the label must not be seen.
 
 Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR
 2022, arXiv:2008.11600, section 2. We differ: the logarithm of the probability in place of the
@@ -17,7 +18,6 @@ example and checkpoint; memory O(H W) an example of a batch, whatever the number
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from scoring.spec import Batch, InputGradient, MetricSpec, Signal
 from scoring.variance_of_gradients import State, chosen, finish, passes, update
@@ -26,12 +26,10 @@ from scoring.variance_of_gradients import start as start_of
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Which checkpoints, which class."""
+    """Which checkpoints."""
 
     epochs: tuple[int, ...] = ()
     """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
-    reference: Literal["label", "prediction"] = "label"
-    """Whose probability: of the label, or of the class that the finished run predicts."""
 
 
 def epochs(config: Config, kept: int) -> list[int]:
@@ -40,13 +38,13 @@ def epochs(config: Config, kept: int) -> list[int]:
 
 
 def gradient(config: Config) -> InputGradient:
-    """Of the log-probability that is asked for."""
-    return "log_label" if config.reference == "label" else "log_predicted"
+    """Of the label's log-probability."""
+    return "log_label"
 
 
 def begin(config: Config, batch: Batch, classes: int) -> State:
     """Begin with no checkpoint seen."""
-    return start_of(batch, gradient(config))
+    return start_of(batch, "log_label")
 
 
 METRIC = MetricSpec(

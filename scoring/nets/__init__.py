@@ -9,7 +9,7 @@ from torch import nn
 
 from scoring.errors import UnknownName, UserError
 from scoring.nets import factories
-from scoring.nets.cnn import paper_cnn, small_cnn
+from scoring.nets.cnn import lenet5, paper_cnn, small_cnn
 from scoring.nets.fitted import Fitted
 from scoring.nets.group_norm import holds_batch_norm, with_group_norm
 from scoring.nets.mlp import mlp
@@ -20,6 +20,7 @@ from scoring.spec import NetSpec
 __all__ = ["Fitted", "build", "check_net", "has_batch_norm", "net_names", "net_source"]
 
 _OWN: dict[str, OwnNet] = {
+    "lenet5": lenet5,
     "mlp": mlp,
     "paper_cnn": paper_cnn,
     "resnetv2": resnetv2,

@@ -4,8 +4,8 @@ It is made of published tables and stored images alone: no model is run, no file
 the page is opened.
 """
 
+from scoring.analysis.snapshot import take_snapshot
 from scoring.report.build import MetricText, Report, build
 from scoring.report.page import render
-from scoring.report.snapshot import take_snapshot
 
 __all__ = ["MetricText", "Report", "build", "render", "take_snapshot"]

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 
 from scoring.analysis.scores import Floats, Ints, Row
+from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Errors, Standing, errors_by_decile, spearman, standing
 from scoring.data.versions import DatasetVersion
 from scoring.keys import Split
 from scoring.report.extremes import ClassEnds, class_ends, ends_to_show
 from scoring.report.runs import RunGroup, group_runs
-from scoring.report.snapshot import Snapshot
 from scoring.report.thumbnails import Key, Source, read_thumbnails
 
 _NIGHTS = 7

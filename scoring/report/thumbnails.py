@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from scoring.analysis.scores import Ints
+from scoring.analysis.snapshot import Snapshot
 from scoring.data.images import ImageShape, Pixels
 from scoring.data.shards import read_images
 from scoring.keys import Split
-from scoring.report.snapshot import Snapshot
 
 Source = tuple[Split, str]
 """(split, dataset version): an id may show another image in another version."""

@@ -25,7 +25,7 @@ from scoring.tables.manifest import Manifest, manifest_path
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS
 
-TABLES = ("scores", "nights", "runs")
+TABLES = ("scores", "nights", "runs", "evaluations")
 _UNFINISHED = "/training.safetensors"  # how far a run got that has been finished since
 _Needed = Callable[[str], bool]
 

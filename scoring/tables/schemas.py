@@ -1,7 +1,8 @@
 """Columns of the published tables.
 
 `scores` is partitioned by dataset, split and metric: those three live in the table's log, not in
-its data files. `nights` and `runs` only ever grow, a night at a time.
+its data files. `nights` and `runs` only ever grow, a night at a time. `evaluations` is partitioned
+by dataset and evaluation.
 """
 
 import pyarrow as pa
@@ -81,3 +82,24 @@ RUNS = pa.schema(
     }
 )
 """`runs`: every run that a night's scores were made with."""
+
+EVALUATION_COLUMNS = ("dataset", "evaluation")
+
+EVALUATIONS = pa.schema(
+    {
+        "subject": pa.string(),  # a metric, or what it is compared with
+        "part": pa.string(),  # a tenth, a corruption, a pair of seeds; "" where there is but one
+        "measure": pa.string(),  # what `value` is
+        "value": pa.float64(),  # null where it does not exist
+        "spread": pa.float64(),  # standard deviation, where `value` is a mean
+        "rows": pa.int64(),  # examples, or whatever `value` is made of
+        "evaluated_at": _TIME,
+        "command": pa.string(),
+    }
+)
+"""A data file of `evaluations`; a partition holds the newest findings of one evaluation."""
+
+EVALUATIONS_TABLE = pa.schema(
+    [*(pa.field(c, pa.string()) for c in EVALUATION_COLUMNS), *EVALUATIONS]
+)
+"""`evaluations` as readers see it."""

@@ -9,6 +9,7 @@ from scoring.errors import UnknownName, UserError
 from scoring.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, table_uri
+from scoring.tables.evaluations import reading_evaluations
 from scoring.tables.history import At, history, open_scores, reading_log
 from scoring.tables.lookup import (
     check_published,
@@ -81,7 +82,9 @@ class Store:
         return sql.run(self._storage, f"select {names} from scores {where}", views)
 
     def sql(self, query: str, at: At = None) -> pa.Table:
-        """Answer a DuckDB query over the views `scores`, `runs` and `nights`.
+        """Answer a DuckDB query over the views `scores`, `runs`, `nights` and `evaluations`.
+
+        `evaluations` is always as it is now, whatever `at` says.
 
         Raises:
             UserError: DuckDB's complaint in one line.
@@ -92,6 +95,7 @@ class Store:
             "scores": lambda: self._reading_scores(table),
             "runs": lambda: self._reading_runs(version),
             "nights": lambda: self._reading_nights(version),
+            "evaluations": lambda: reading_evaluations(self._storage),
         }
         return sql.run(self._storage, query, views)
 
@@ -181,6 +185,14 @@ class Store:
         """Every run of every night, oldest first."""
         query = "select * from runs order by trained_at, run_key, night_id"
         return sql.run(self._storage, query, {"runs": self._reading_runs})
+
+    def evaluations(self, dataset: str | None = None, evaluation: str | None = None) -> pa.Table:
+        """What evaluations found, of one dataset or of one kind where these are given."""
+        asked = {"dataset": dataset, "evaluation": evaluation}
+        given = [f"{name} = {sql.quoted(value)}" for name, value in asked.items() if value]
+        query = f"select * from evaluations {'where' if given else ''} {' and '.join(given)}"
+        views = {"evaluations": lambda: reading_evaluations(self._storage)}
+        return sql.run(self._storage, query, views)
 
     def history(self) -> pa.Table:
         """Commits of `scores`, newest first: version, committed_at, night_id."""

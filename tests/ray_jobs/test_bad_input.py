@@ -72,11 +72,11 @@ FLAGS = {
         "--dataset: expected one of cifar10, cifar100, digits, fashion",
     ),
     "metric": ("--metrics nosuch", "--metrics: expected one of adv_l2, adv_linf, adv_steps, agr"),
-    "net": ("--net nosuch", "--net: expected one of a torchvision classifier, mlp"),
+    "net": ("--net nosuch", "--net: expected one of a torchvision classifier, lenet5"),
     "factory": ("--net no.such:net", "--net: expected an importable package.module:factory, got"),
     "recipe": (
         "--recipe nosuch",
-        "--recipe: expected one of paper_cifar, paper_mnist, quick, smoke, vog",
+        "--recipe: expected one of memorise, paper_cifar, paper_mnist, quick, sh",
     ),
     "fleet": ("--fleet nosuch", "--fleet: expected one of demo, paper, standard, got 'nosuch'"),
     "negative limit": (
@@ -88,6 +88,13 @@ FLAGS = {
     "shard rows": ("--shard-rows 0", "--shard-rows: expected a number above 0, got 0"),
     "max corrupt": ("--max-corrupt 5", "--max-corrupt: expected a share in [0, 1], got 5.0"),
     "image size": ("--image-size 8by8", "--image-size: expected HxW in pixels, got '8by8'"),
+    "relabel": ("--relabel 1.5", "--relabel: expected a share in [0, 1], got 1.5"),
+    "both alterations": (
+        "--relabel 0.2 --corrupted-copies",
+        "--relabel: expected it without --corrupted-copies, got both",
+    ),
+    "epochs": ("--epochs 0", "--epochs: expected a number above 0, got 0"),
+    "training batch": ("--train-batch-rows -1", "--train-batch-rows: expected a number above 0"),
     "threads": ("--threads 0", "--threads: expected a number above 0, got 0"),
     "cpus": ("--cpus -2", "--cpus: expected a number > 0, got -2"),
     "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number > 0, got inf"),
@@ -123,7 +130,9 @@ def test_flags(refused: Refused, name: str) -> None:
 
 def test_names_are_listed(refused: Refused) -> None:
     assert refused("--dataset", "nosuch").endswith("image_folder, mnist, parquet, got 'nosuch'")
-    assert refused("--metrics", "conf", "nosuch").endswith("vog_logp, vog_predicted, got 'nosuch'")
+    assert refused("--metrics", "conf", "nosuch").endswith(
+        "vog_logp_predicted, vog_predicted, got 'nosuch'"
+    )
 
 
 @pytest.mark.parametrize("job", ["plan", "rescore", "ingest"])

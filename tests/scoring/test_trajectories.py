@@ -114,7 +114,7 @@ def test_every_checkpoint_is_looked_at_once_for_all_metrics(store, shard, monkey
     scored(store, shard, [spec.name for spec in WATCHING], runs, batch_rows=64)
     looks = [at[:3] for at in seen]
     assert len(looks) == len(set(looks)) == 2 * EPOCHS * 4
-    assert {kinds for *_, kinds in seen} == {("label", "log_label", "predicted")}
+    assert {kinds for *_, kinds in seen} == {("label", "log_label", "log_predicted", "predicted")}
 
 
 @pytest.mark.parametrize("spec", WATCHING, ids=lambda spec: spec.name)

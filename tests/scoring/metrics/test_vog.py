@@ -6,7 +6,7 @@ import torch
 from apply_metric import fold, small_net
 from torch import nn
 
-from scoring.metrics import vog, vog_early, vog_late, vog_logp, vog_predicted
+from scoring.metrics import vog, vog_early, vog_late, vog_logp, vog_logp_predicted, vog_predicted
 from scoring.spec import Batch, Checkpoint
 from scoring.trajectories import look
 
@@ -80,7 +80,7 @@ def test_predicted_forms_see_no_label(nets, images):
     seen = outputs(nets, images, unlabelled)
     got = fold(vog_predicted.METRIC, seen, unlabelled)
     np.testing.assert_allclose(got.value, slow(nets, images, predicted), rtol=1e-5)
-    got = fold(vog_logp.METRIC, seen, unlabelled, vog_logp.Config(reference="prediction"))
+    got = fold(vog_logp_predicted.METRIC, seen, unlabelled)
     np.testing.assert_allclose(got.value, slow(nets, images, predicted, log=True), rtol=1e-5)
     assert not got.status.any()
 

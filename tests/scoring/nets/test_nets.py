@@ -48,6 +48,8 @@ def test_every_net_gives_one_logit_a_class(name, width, shape):
 def test_parameter_counts_are_the_published_ones():
     # 832 + 51,264 (convolutions), 803,072 + 2,570 (layers).
     assert parameters(build(NetSpec(name="paper_cnn"), shape=(28, 28, 1), classes=10)) == 857_738
+    # 156 + 2,416 (convolutions), 48,120 + 10,164 + 850 (layers).
+    assert parameters(build(NetSpec(name="lenet5"), shape=(28, 28, 1), classes=10)) == 61_706
     # ResNet20v2 of the Keras example: 570,602 trained, 3,488 running means and variances.
     resnet = build(NetSpec(name="resnetv2"), shape=CIFAR, classes=10).net
     assert parameters(resnet) == 570_602

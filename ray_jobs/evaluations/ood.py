@@ -1,0 +1,119 @@
+"""`protoscore evaluate ood`: do scores tell corrupted images from clean ones?
+
+Two nights: one of the dataset as it is, which trains, and one whose test split also holds each
+image under the fifteen corruptions of MNIST-C. Novelty detectors that know no classifier are
+fitted to the training images for comparison. High = out of distribution is fixed beforehand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tyro
+
+from ray_jobs.data_flags import DataFlags
+from ray_jobs.evaluations.nights import name_of, oriented, run_nights
+from ray_jobs.evaluations.novelty_scores import novelty_scores
+from ray_jobs.evaluations.output import tell
+from ray_jobs.flags import FleetFlags, NightFlags, parse
+from ray_jobs.plan import Plan
+from scoring.analysis import detection
+from scoring.analysis.novelty import DETECTORS
+from scoring.analysis.scores import Floats, Ints, read_scores
+from scoring.data.altered import CLEAN, corruption_of
+from scoring.errors import UnknownName, UserError
+from scoring.tables import Store
+from scoring.tables.evaluations import Finding
+
+_MOST_VALUES = 4096  # of an image: covariances of its pixels are held
+_MEASURES = ("auroc", "aupr_out", "aupr_in")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OodFlags(NightFlags):
+    """A night's flags, and what its metrics are compared with."""
+
+    metrics: tuple[str, ...] = ("vog_predicted", "vog_logp_predicted", "msp")
+    """Metrics to judge; those that need no label say most."""
+    detectors: tuple[str, ...] = tuple(DETECTORS)
+    """Novelty detectors to compare with; none: pass the flag without a name."""
+    fit_rows: int = 5000
+    """Training images that detectors are fitted to."""
+    data: tyro.conf.OmitArgPrefixes[DataFlags] = field(
+        default_factory=lambda: DataFlags(corrupted_copies=True)
+    )
+    fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(
+        default_factory=lambda: FleetFlags(net="lenet5", recipe="quick")
+    )
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        super().check()
+        for name in self.detectors:
+            if name not in DETECTORS:
+                raise UnknownName("--detectors", name, DETECTORS)
+        if self.fit_rows <= 0:
+            raise UserError(f"--fit-rows: expected a number above 0, got {self.fit_rows}")
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Run both nights and the detectors, and judge them."""
+    flags, configs = parse(argv, "protoscore evaluate ood", __doc__ or "", OodFlags)
+    flags.check()
+    name = name_of(flags)
+    clean = replace(flags.data, corrupted_copies=False)
+    corrupted = replace(flags.data, corrupted_copies=True)
+    nights = [
+        replace(flags, data=clean, publish_as=f"{name}-ood-clean"),
+        replace(flags, data=corrupted, publish_as=f"{name}-ood"),
+    ]
+    _, night = run_nights(nights, configs, command)
+    _refuse_large(night, flags)
+    kinds = _kinds(night)
+    found = []
+    for metric in flags.metrics:
+        ids, values = _of_metric(night, metric)
+        found += _judge(metric, ids, values, kinds)
+    for detector, (ids, values) in novelty_scores(night, flags.detectors, flags.fit_rows).items():
+        found += _judge(detector, ids, values, kinds)
+    columns = [(detection.MEAN, measure) for measure in _MEASURES]
+    columns += [(kind, "auroc") for kind in kinds if kind != CLEAN]
+    tell(night.asked.storage, name, "ood", found, columns, command)
+    return 0
+
+
+def _refuse_large(night: Plan, flags: OodFlags) -> None:
+    values = night.surveys["train"].layout.shape.nbytes
+    if flags.detectors and values > _MOST_VALUES:
+        raise UserError(
+            f"--detectors: expected images of at most {_MOST_VALUES} values for detectors on "
+            f"pixels, got {values}; pass --detectors without a name, or --image-size"
+        )
+
+
+def _kinds(night: Plan) -> dict[str, Ints]:
+    """Ids of the test rows under each corruption, and of the clean ones."""
+    ranges: dict[str, list[Ints]] = {}
+    for shard in night.surveys["test"].shards:
+        ids = np.arange(shard.first_id, shard.first_id + shard.piece.rows)
+        ranges.setdefault(corruption_of(shard.piece), []).append(ids)
+    return {kind: np.concatenate(ids) for kind, ids in ranges.items()}
+
+
+def _of_metric(night: Plan, metric: str) -> tuple[Ints, Floats]:
+    """Ids of the test rows and their values, turned so that high = outlying."""
+    store = Store(night.asked.storage.uri)
+    scores = read_scores(store, night.asked.publish_as, "test", metric)
+    return scores.ids, -oriented(metric, scores.table["value"].to_numpy())
+
+
+def _judge(name: str, ids: Ints, values: Floats, kinds: dict[str, Ints]) -> list[Finding]:
+    order = np.argsort(ids)
+    ids, values = ids[order], values[order]
+    of_kind = {kind: values[np.searchsorted(ids, rows)] for kind, rows in kinds.items()}
+    clean = of_kind.pop(CLEAN)
+    return detection.findings(name, clean, of_kind)

@@ -1,0 +1,41 @@
+"""Findings to the table `evaluations` and to the terminal."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from ray_jobs.formats import as_text
+from scoring.storage import Storage
+from scoring.tables.evaluations import Finding, publish_evaluation
+
+Column = tuple[str, str]
+"""(part, measure)."""
+
+
+def tell(
+    storage: Storage,
+    dataset: str,
+    evaluation: str,
+    findings: Sequence[Finding],
+    columns: Sequence[Column],
+    command: str,
+) -> None:
+    """Publish findings, and print those of some columns, a row a subject."""
+    version = publish_evaluation(storage, dataset, evaluation, findings, command)
+    print(as_text(pa.table(_pivot(findings, columns))), end="")
+    print(
+        f"Published {len(findings)} findings of {evaluation} on {dataset} as version {version} of "
+        f"{storage.uri}/tables/evaluations"
+    )
+
+
+def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, pa.Array]:
+    found = {(f.subject, f.part, f.measure): f.value for f in findings}
+    subjects = dict.fromkeys(f.subject for f in findings if (f.part, f.measure) in columns)
+    grid = {"subject": pa.array(list(subjects))}
+    for part, measure in columns:
+        values = [found.get((subject, part, measure)) for subject in subjects]
+        # More digits than these, none of the measures is worth.
+        rounded = [None if value is None else float(f"{value:.4g}") for value in values]
+        grid[f"{part} {measure}".strip()] = pa.array(rounded, pa.float64())
+    return grid

@@ -1,0 +1,70 @@
+"""`protoscore evaluate stability`: how trainings with other seeds and batch sizes agree.
+
+A night for each seed and batch size; each metric's rankings are compared example by example.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from ray_jobs.evaluations.nights import name_of, run_nights
+from ray_jobs.evaluations.output import tell
+from ray_jobs.flags import NightFlags, parse
+from scoring.analysis import stability
+from scoring.analysis.scores import read_scores
+from scoring.analysis.statistics import standing
+from scoring.errors import UserError
+from scoring.keys import Split
+from scoring.tables import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityFlags(NightFlags):
+    """A night's flags, and in what the nights differ."""
+
+    metrics: tuple[str, ...] = ("vog", "vog_predicted", "vog_logp", "vog_logp_predicted")
+    """Metrics to compare."""
+    seeds: tuple[int, ...] = (0, 1)
+    """First seeds of the fleets."""
+    batches: tuple[int, ...] = ()
+    """Training batches to compare, in rows; default: the recipe's alone."""
+    split: Split = "test"
+    """The split whose rankings are compared."""
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        super().check()
+        if len({*self.seeds}) * max(1, len({*self.batches})) < 2:
+            raise UserError("--seeds: expected two trainings or more to compare, got one")
+        if any(rows <= 0 for rows in self.batches):
+            raise UserError(f"--batches: expected numbers above 0, got {min(self.batches)}")
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Run the nights and compare them."""
+    flags, configs = parse(argv, "protoscore evaluate stability", __doc__ or "", StabilityFlags)
+    flags.check()
+    name = name_of(flags)
+    nights = {}
+    for seed, rows in product(dict.fromkeys(flags.seeds), dict.fromkeys(flags.batches) or [None]):
+        training = f"seed {seed}" if rows is None else f"seed {seed} batch {rows}"
+        fleet = replace(flags.fleet, seed=seed, train_batch_rows=rows)
+        publish_as = f"{name}-stability-{training.replace(' ', '-')}"
+        nights[training] = replace(flags, fleet=fleet, publish_as=publish_as)
+    plans = run_nights([*nights.values()], configs, command)
+    store, found = Store(plans[0].asked.storage.uri), []
+    for metric in plans[0].asked.metrics:
+        standings = {
+            training: standing(read_scores(store, night.publish_as, flags.split, metric.name))
+            for training, night in nights.items()
+        }
+        found += stability.findings(metric.name, standings)
+    columns = [("all", "spearman"), ("all", "instance_sd")]
+    pairs = dict.fromkeys(f.part for f in found if f.part != "all")
+    columns += [(pair, "spearman") for pair in pairs]
+    tell(plans[0].asked.storage, name, f"stability_{flags.split}", found, columns, command)
+    return 0

@@ -1,0 +1,69 @@
+"""Labels changed on purpose: does a metric tell them from the others, before and after learning?
+
+Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR 2022,
+arXiv:2008.11600, section 4.2: a share of the labels is shuffled, the net trained until it knows all
+by heart, and the scores of shuffled and clean examples compared by Welch's t-test.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import ttest_ind
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from scoring.analysis.scores import Floats
+from scoring.tables.evaluations import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a metric says of N rows, of which we know whose label was changed."""
+
+    value: Floats
+    """[N] in the metric's unit, NaN where there is none."""
+    percentile: Floats
+    """[N] in [0, 100], low = outlying; NaN where the row is not ranked."""
+    changed: npt.NDArray[np.bool_]
+    """[N]."""
+
+
+def findings(metric: str, stage: str, judged: Judged) -> list[Finding]:
+    """How well a metric finds the changed labels.
+
+    Args:
+        metric: its name.
+        stage: when in training: the findings' part.
+        judged: what it says.
+
+    Returns:
+        `auroc` and `average_precision` of the percentile, low = changed, in [0, 1] (chance: 0.5 and
+        the share of changed labels); `precision_at_changed`, the share of changed labels among the
+        most outlying, as many as there are; `welch_t` and `welch_p` of the values, t > 0 where
+        changed ones are larger. NaN where either group is empty.
+    """
+    ranked = ~np.isnan(judged.percentile)
+    changed, outlying = judged.changed[ranked], -judged.percentile[ranked]
+    both = 0 < changed.sum() < len(changed)
+    nan = float("nan")
+    most = np.argsort(-outlying, kind="stable")[: changed.sum()]
+    t, p = _welch(judged) if both else (nan, nan)
+    numbers = {
+        "auroc": roc_auc_score(changed, outlying) if both else nan,
+        "average_precision": average_precision_score(changed, outlying) if both else nan,
+        "precision_at_changed": changed[most].mean() if both else nan,
+        "welch_t": t,
+        "welch_p": p,
+    }
+    return [
+        Finding(subject=metric, part=stage, measure=name, value=float(number), rows=len(changed))
+        for name, number in numbers.items()
+    ]
+
+
+def _welch(judged: Judged) -> tuple[float, float]:
+    """Of changed against clean values, variances not assumed equal."""
+    known = ~np.isnan(judged.value)
+    changed, clean = judged.value[known & judged.changed], judged.value[known & ~judged.changed]
+    test = ttest_ind(changed, clean, equal_var=False)
+    return float(test.statistic), float(test.pvalue)

@@ -1,0 +1,52 @@
+"""Maximum softmax probability of the base model, the usual first measure of being out of place.
+
+    msp(x) = max_c f(x)_c                                                  f = softmax, eval mode
+
+Range [1/C, 1]; high = prototypical. Values that round to 1 are ordered by the largest logit's lead
+over the rest, log(p / (1 - p)). Needs no label.
+
+Source: Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples
+in Neural Networks", ICLR 2017, arXiv:1610.02136, section 3. Cost: one forward pass an example.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from scoring.attacks.common import held_still
+from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Nothing to choose."""
+
+
+def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
+    """Largest probability of each of N examples, [N] float64."""
+    with held_still(model), torch.inference_mode():
+        logits = model(batch.images).double()
+    largest, at = logits.max(dim=1)
+    rest = logits.scatter(1, at.unsqueeze(1), -torch.inf).logsumexp(dim=1)
+    lead = largest - rest
+    return Columns(value=lead.sigmoid().cpu().numpy(), tiebreak=lead.cpu().numpy())
+
+
+def passes(config: Config) -> Passes:
+    """One forward pass."""
+    return Passes(forward=1)
+
+
+METRIC = MetricSpec(
+    name="msp",
+    summary="largest softmax probability of the base model",
+    version=1,
+    signal=Signal.BASE,
+    config=Config,
+    unit="probability",
+    prototypical="high",
+    source="Hendrycks & Gimpel 2017, section 3",
+    passes=passes,
+    score=score,
+)

@@ -1,0 +1,90 @@
+"""The record of evaluations: what is known of a dataset's scores, the newest findings alone."""
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from scoring.keys import jsonable
+from scoring.storage import Storage
+from scoring.tables.delta import (
+    Change,
+    commit,
+    ensure_table,
+    files,
+    open_table,
+    removal,
+    table_uri,
+    write_file,
+)
+from scoring.tables.schemas import EVALUATION_COLUMNS, EVALUATIONS, EVALUATIONS_TABLE
+from scoring.tables.sql import reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One number that an evaluation found."""
+
+    subject: str
+    """What was evaluated: a metric, or what it is compared with."""
+    part: str
+    """On what: a tenth, a corruption, a pair of seeds; "" where there is but one."""
+    measure: str
+    """What the number is: error_rate, auroc, spearman, ..."""
+    value: float
+    """NaN where it does not exist."""
+    spread: float | None = None
+    """Standard deviation, where `value` is a mean."""
+    rows: int
+    """Examples, or whatever `value` is made of."""
+
+
+def publish_evaluation(
+    storage: Storage, dataset: str, evaluation: str, findings: Sequence[Finding], command: str
+) -> int:
+    """Replace what `evaluations` says of an evaluation of a dataset, in one commit.
+
+    Args:
+        storage: the store.
+        dataset: as `scores` calls it.
+        evaluation: its name.
+        findings: all of them.
+        command: what was run.
+
+    Returns:
+        The new version of the table.
+    """
+    about = {"evaluated_at": datetime.now(UTC), "command": command}
+    rows = [
+        {**jsonable(f), "value": None if math.isnan(f.value) else f.value, **about}
+        for f in findings
+    ]
+    data = pa.Table.from_pylist(rows, schema=EVALUATIONS)
+    partition = {"dataset": dataset, "evaluation": evaluation}
+    folder = "/".join(f"{name}={quote(value, safe='')}" for name, value in partition.items())
+    ensure_table(storage, "evaluations", EVALUATIONS_TABLE, EVALUATION_COLUMNS)
+    path = f"{folder}/{uuid.uuid4().hex}.parquet"
+    file = write_file(storage, "evaluations", path, data.to_batches(), EVALUATIONS, partition)
+    wanted = {f"partition.{name}": value for name, value in partition.items()}
+
+    def prepare(table: DeltaTable) -> Change:
+        old = [removal(f) for f in files(table) if wanted.items() <= f.items()]
+        return Change(adds=[file], removes=old)
+
+    version = commit(storage, "evaluations", prepare)
+    assert version is not None
+    return version
+
+
+def reading_evaluations(storage: Storage) -> str:
+    """SQL over `evaluations`, as it is now."""
+    table = open_table(storage, "evaluations")
+    uris = (
+        [f"{table_uri(storage, 'evaluations')}/{f['path']}" for f in files(table)] if table else []
+    )
+    return reading(uris, EVALUATIONS_TABLE, EVALUATION_COLUMNS)

@@ -1,0 +1,128 @@
+"""`protoscore evaluate`, from the command line to the table, on scikit-learn's digits."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ray_jobs.cli import main
+from scoring.data.altered import Relabelled
+from scoring.data.corruptions import CORRUPTIONS
+from scoring.data.named import NamedSource
+from scoring.tables import Store
+
+SMALL = ("--limit-train", "300", "--limit-test", "60", "--batch-rows", "60", "--shard-rows", "100")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return str(tmp_path / "store")
+
+
+def values(store, dataset, evaluation):
+    rows = Store(store).evaluations(dataset, evaluation).to_pylist()
+    return {(row["subject"], row["part"], row["measure"]): row["value"] for row in rows}
+
+
+@pytest.mark.ray
+def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(local_ray, store, capsys):
+    command = ["evaluate", "memorisation", "--store", store, *SMALL, "--metrics", "vog", "aum"]
+    command += ["--before", "smoke", "--after", "smoke", "--net", "mlp"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "base model, after: train_accuracy 0." in out
+    found = values(store, "digits", "memorisation")
+    assert 0.6 < found["aum", "after", "auroc"] <= 1
+    assert found["base model", "before", "train_accuracy"] > 0.1
+    # What the table says follows from the published scores and from who was relabelled.
+    scores = Store(store).scores("digits-memorisation-after", "train", "aum").to_pylist()
+    source = Relabelled(source=NamedSource(name="digits", shard_rows=100), share=0.2)
+    changed = np.concatenate([source.changed(p, 10) for p in source.pieces("train")[:3]])
+    ranks = np.array([row["rank"] for row in sorted(scores, key=lambda row: row["example_id"])])
+    lower = (ranks[changed][:, None] < ranks[~changed]).mean()
+    assert found["aum", "after", "auroc"] == pytest.approx(lower)
+
+    assert main(command) == 0
+    assert "train:" not in capsys.readouterr().err
+    assert values(store, "digits", "memorisation") == found
+    assert len(Store(store).nights()) == 2
+
+
+@pytest.mark.ray
+def test_ood_judges_every_corruption(local_ray, store, capsys):
+    command = ["evaluate", "ood", "--store", store, *SMALL, "--recipe", "smoke"]
+    command += ["--metrics", "msp", "--detectors", "pca_reconstruction", "--fit-rows", "200"]
+    assert main(command) == 0
+    found = values(store, "digits", "ood")
+    parts = {part for subject, part, _ in found if subject == "msp"}
+    assert parts == {"mean", *CORRUPTIONS}
+    for subject in ("msp", "pca_reconstruction"):
+        each = [found[subject, name, "auroc"] for name in CORRUPTIONS]
+        assert found[subject, "mean", "auroc"] == pytest.approx(np.mean(each))
+    assert found["pca_reconstruction", "impulse_noise", "auroc"] > 0.9
+    scores = Store(store).scores("digits-ood", "test", "msp")
+    assert len(scores) == 60 * (1 + len(CORRUPTIONS))
+
+    capsys.readouterr()
+    assert main(command) == 0
+    assert not capsys.readouterr().err
+    assert values(store, "digits", "ood") == found
+
+
+@pytest.mark.ray
+def test_stability_and_deciles(local_ray, store, capsys):
+    command = ["evaluate", "stability", "--store", store, *SMALL, "--recipe", "smoke"]
+    command += ["--metrics", "aum", "vog", "--batches", "32", "--seeds", "0", "3"]
+    assert main(command) == 0
+    assert "train: 2/2 runs" in capsys.readouterr().err
+    found = values(store, "digits", "stability_test")
+    assert len([key for key in found if key[0] == "aum" and key[1] != "all"]) == 1
+    assert 0 < found["aum", "all", "spearman"] <= 1
+    assert 0 < found["aum", "all", "instance_sd"] < 30
+    batches = {json.loads(row["recipe"])["batch_rows"] for row in Store(store).runs().to_pylist()}
+    assert batches == {32}
+
+    dataset = "digits-stability-seed-3-batch-32"
+    assert main(["evaluate", "deciles", "--store", store, "--dataset", dataset]) == 0
+    rates = values(store, dataset, "deciles_test")
+    scores = Store(store).scores(dataset, "test", "aum").to_pylist()
+    tenth = sorted(scores, key=lambda row: row["rank"])[:6]
+    wrong = np.mean([row["label"] != row["predicted"] for row in tenth])
+    assert rates["aum", "1", "error_rate"] == pytest.approx(wrong)
+    assert "upper half error_rate" in capsys.readouterr().out
+
+
+def test_toy(store, capsys):
+    assert main(["evaluate", "toy", "--store", store, "--seeds", "0"]) == 0
+    assert values(store, "toy", "toy")["vog", "all", "spearman"] < -0.5
+    assert "all spearman" in capsys.readouterr().out
+
+
+REFUSED = {
+    "no such evaluation": ("nosuch", "evaluate: expected one of deciles, memorisation, ood"),
+    "no scores": ("deciles --store {}", "--store: expected"),
+    "nothing relabelled": ("memorisation --relabel 0", "--relabel: expected a share above 0"),
+    "a recipe": ("memorisation --recipe quick --before smoke", "--recipe: expected --before and"),
+    "an unknown detector": ("ood --detectors nosuch", "--detectors: expected one of autoencoder"),
+    "no rows to fit": ("ood --fit-rows 0", "--fit-rows: expected a number above 0, got 0"),
+    "one training": ("stability --seeds 1", "--seeds: expected two trainings or more"),
+    "a batch of nothing": ("stability --batches 0", "--batches: expected numbers above 0, got 0"),
+    "no seeds": ("toy --seeds", "--seeds: expected numbers from 0 on, got none"),
+    "an unknown metric": ("ood --metrics nosuch", "--metrics: expected one of adv_l2"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input(tmp_path, capsys, name):
+    command, message = REFUSED[name]
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["evaluate", *command.format(tmp_path / "none").split()]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"protoscore: error: {message}")
+    assert said.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_help(capsys):
+    assert main(["evaluate", "--help"]) == 0
+    assert "memorisation  whether metrics find labels" in capsys.readouterr().out
