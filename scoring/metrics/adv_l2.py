@@ -135,7 +135,7 @@ def passes(config: Config) -> Passes:
 METRIC = MetricSpec(
     name="adv_l2",
     summary="smallest L2 perturbation that changes the class",
-    version=2,
+    version=3,
     signal=Signal.BASE,
     config=Config,
     unit="L2 norm, pixels in [0, 1]",

@@ -119,7 +119,7 @@ def passes(config: Config) -> Passes:
 METRIC = MetricSpec(
     name="adv_linf",
     summary="smallest L-infinity perturbation that changes the class",
-    version=2,
+    version=3,
     signal=Signal.BASE,
     config=Config,
     unit="L-infinity norm, pixels in [0, 1]",

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from ray_jobs.cli import main
 from scoring.data.altered import Relabelled
@@ -77,7 +78,15 @@ def test_stability_and_deciles(local_ray, store, capsys):
     assert "train: 2/2 runs" in capsys.readouterr().err
     found = values(store, "digits", "stability_test")
     assert len([key for key in found if key[0] == "aum" and key[1] != "all"]) == 1
-    assert 0 < found["aum", "all", "spearman"] <= 1
+    ranks = [
+        Store(store).sql(
+            f"select percentile from scores where metric = 'aum' and split = 'test' "
+            f"and dataset = 'digits-stability-seed-{seed}-batch-32' order by example_id"
+        )["percentile"]
+        for seed in (0, 3)
+    ]
+    want = spearmanr(*(column.to_numpy() for column in ranks)).statistic
+    assert found["aum", "all", "spearman"] == pytest.approx(want)
     assert 0 < found["aum", "all", "instance_sd"] < 30
     batches = {json.loads(row["recipe"])["batch_rows"] for row in Store(store).runs().to_pylist()}
     assert batches == {32}
