@@ -14,6 +14,7 @@ from scoring.keys import Split
 from scoring.report.extremes import ClassEnds, class_ends, ends_to_show
 from scoring.report.runs import RunGroup, group_runs
 from scoring.report.thumbnails import Key, Source, read_thumbnails
+from scoring.tables.evaluations import Finding
 
 _NIGHTS = 7
 
@@ -75,6 +76,8 @@ class Report:
     runs: Sequence[RunGroup]
     nights: Sequence[Row]
     """The last few rows of `nights`, newest first."""
+    evaluations: Mapping[str, Sequence[Finding]]
+    """What evaluations found, by evaluation."""
 
 
 def build(snapshot: Snapshot, texts: Iterable[MetricText]) -> Report:
@@ -99,6 +102,7 @@ def build(snapshot: Snapshot, texts: Iterable[MetricText]) -> Report:
         thumbnails=read_thumbnails(snapshot, _wanted(splits)),
         runs=group_runs(snapshot.runs()),
         nights=snapshot.nights(_NIGHTS),
+        evaluations=snapshot.evaluations(),
     )
 
 

@@ -1,4 +1,4 @@
-"""The two ends of every class (Carlini et al. 2019, Figure 2)."""
+"""The two ends of every class (Carlini et al. 2019, Figure 2; Agarwal et al. 2022, Figure 3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from scoring.analysis.scores import Ints, Row, Scores
 
-ENDS = 10
+ENDS = 25
 _FEWEST_ENDS, _MOST_IMAGES = 2, 40_000
 
 
@@ -31,7 +31,7 @@ class ClassEnds:
 
 
 def ends_to_show(classes: int, partitions: int) -> int:
-    """Images at each end of a class: ten, fewer where there are hundreds of classes."""
+    """Images at each end of a class: 25, fewer where there are hundreds of classes."""
     affordable = _MOST_IMAGES // (2 * classes * partitions)
     return max(_FEWEST_ENDS, min(ENDS, affordable))
 

@@ -113,7 +113,7 @@
     const size = element("small", { textContent: `${ends.ranked.toLocaleString("en")} ranked` });
     const strip = (rows, end, column) => {
       const thumbs = rows.map((row) => drawThumb(row, ends.label));
-      if (thumbs.length) thumbs[0].style.gridColumnStart = column; // the last stands at the very end
+      if (thumbs.length) thumbs[0].style.gridColumnStart = column;
       return element("div", { className: `strip ${end}` }, ...thumbs);
     };
     return element(
@@ -121,7 +121,8 @@
       { className: "row" },
       element("h3", {}, className(ends.label), size),
       strip(ends.outlying, "low", 1),
-      strip(ends.prototypical, "high", COLUMNS + 1 - ends.prototypical.length),
+      // A row that is not full comes first, so that the last one ends at the very end.
+      strip(ends.prototypical, "high", COLUMNS + 1 - (ends.prototypical.length % COLUMNS || COLUMNS)),
     );
   }
 

@@ -1,7 +1,7 @@
 """The page itself: one HTML file with styles, script, data and images inside."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -10,8 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scoring.analysis.statistics import Errors
+from scoring.report import figures
 from scoring.report.build import Report
 from scoring.report.payload import as_script, payload
+from scoring.tables.evaluations import Finding
 
 _FOLDER = Path(__file__).parent
 _MISSING = "–"
@@ -46,7 +48,8 @@ def render(report: Report) -> str:
         undecodable=sum(split.version.undecodable for split in report.splits),
         classes=report.splits[-1].version.classes,
         errors=errors,
-        highest_error=max((r or 0.0 for e in errors.values() for r in e.rates), default=0.0),
+        error_figures=_error_figures(errors),
+        evaluations=[_evaluation(*found) for found in report.evaluations.items()],
         written_by=f"protoscore {version('protoscore')}",
         # Read as text: templates would see their own marks in braces of CSS and JavaScript.
         style=Markup((_FOLDER / "page.css").read_text()),
@@ -72,6 +75,18 @@ def _errors_on_test(report: Report) -> dict[str, Errors]:
     }
 
 
+def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:
+    highest = max((rate or 0.0 for of in errors.values() for rate in of.rates), default=0.0)
+    return {name: Markup(figures.errors_by_tenths(of, highest)) for name, of in errors.items()}
+
+
+def _evaluation(name: str, findings: Sequence[Finding]) -> dict[str, object]:
+    """An evaluation for the template: name, findings and figure, None where none is drawn."""
+    draw = figures.FIGURES.get(name)
+    figure = Markup(draw(findings)) if draw else None
+    return {"name": name, "findings": findings, "figure": figure}
+
+
 def _count(value: int | None) -> str:
     return _MISSING if value is None else f"{value:,}"
 
@@ -81,7 +96,7 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 
 def _number(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.4g}"
+    return _MISSING if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def _extent(ascending: Sequence[float]) -> str:

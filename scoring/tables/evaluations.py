@@ -2,9 +2,10 @@
 
 import math
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -88,3 +89,9 @@ def reading_evaluations(storage: Storage) -> str:
         [f"{table_uri(storage, 'evaluations')}/{f['path']}" for f in files(table)] if table else []
     )
     return reading(uris, EVALUATIONS_TABLE, EVALUATION_COLUMNS)
+
+
+def finding_of(row: Mapping[str, Any]) -> Finding:
+    """A row of `evaluations` as what it says."""
+    found = {field.name: row[field.name] for field in fields(Finding)}
+    return Finding(**{**found, "value": math.nan if row["value"] is None else row["value"]})

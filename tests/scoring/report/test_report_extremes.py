@@ -54,5 +54,5 @@ def test_a_partition_without_ranks_has_no_ends():
 
 
 def test_only_hundreds_of_classes_cost_images():
-    assert ends_to_show(classes=100, partitions=16) == ENDS
+    assert ends_to_show(classes=10, partitions=48) == ENDS
     assert 2 <= ends_to_show(classes=1000, partitions=16) < ENDS

@@ -1,0 +1,149 @@
+"""Plots of what evaluations found, as SVG that stands in the page and follows its colours."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from scoring.analysis.statistics import DECILES, Errors
+from scoring.tables.evaluations import Finding
+
+P = ParamSpec("P")
+
+_INK, _SOFT = "#010203", "#040506"  # replaced by the page's own colours
+_OUTLYING, _PROTOTYPICAL = "#c8641a", "#3b78d8"  # on light and dark alike
+_STYLE: dict[Any, Any] = {
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
+    "font.size": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "protoscore",  # ids that follow from what they name
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+_PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
+
+
+def _styled(draw: Callable[P, Figure]) -> Callable[P, str]:
+    """A function that draws a figure, as one that gives its svg element.
+
+    Equal arguments give equal text, whoever draws what before.
+    """
+
+    @wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> str:
+        sink = io.StringIO()
+        with mpl.rc_context(_STYLE):
+            figure = draw(*args, **kwargs)
+            metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(sink, format="svg", transparent=True, metadata=metadata)
+        element = "<svg" + sink.getvalue().partition("<svg")[2]
+        plain = re.sub(
+            r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", element, flags=re.DOTALL
+        )
+        return plain.replace(_INK, "currentColor").replace(_SOFT, "var(--line)")
+
+    return styled
+
+
+@_styled
+def errors_by_tenths(errors: Errors, highest: float) -> Figure:
+    """Error rate by tenths of a ranking, the rate over all as a line.
+
+    Args:
+        errors: the most outlying tenth first.
+        highest: the highest rate that figures beside this one show.
+    """
+    figure = Figure(figsize=(2.6, 1.3), layout="constrained")
+    axes = figure.subplots()
+    shades = LinearSegmentedColormap.from_list("ends", [_OUTLYING, _PROTOTYPICAL])
+    rates = [100 * (rate or 0.0) for rate in errors.rates]
+    axes.bar(range(1, DECILES + 1), rates, color=shades(np.linspace(0, 1, DECILES)), width=0.85)
+    axes.axhline(100 * errors.rate, color=_INK, linewidth=0.7, linestyle="--")
+    axes.set_xticks([1, DECILES], ["1", "10"])
+    axes.set_ylim(0, 105 * highest or 1)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    return figure
+
+
+@_styled
+def memorisation(findings: Sequence[Finding]) -> Figure:
+    """AUROC of finding changed labels, before and after they were learnt by heart."""
+    found = {(f.subject, f.part): f.value for f in findings if f.measure == "auroc"}
+    order = sorted(
+        dict.fromkeys(subject for subject, _ in found), key=lambda name: found[name, "before"]
+    )
+    figure, axes = _rows(0.2, order)
+    for stage, colour in (("before", _PROTOTYPICAL), ("after", _OUTLYING)):
+        values = [found.get((name, stage), np.nan) for name in order]
+        axes.plot(values, range(len(order)), "o", color=colour, label=stage, markersize=5)
+    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
+    axes.set_xlabel("AUROC of finding changed labels; 0.5 is chance")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+@_styled
+def detection(findings: Sequence[Finding]) -> Figure:
+    """AUROC of telling corrupted from clean images: each corruption a point, the mean a mark."""
+    found = [f for f in findings if f.measure == "auroc"]
+    means = {f.subject: f.value for f in found if f.part == "mean"}
+    order = sorted(means, key=lambda name: means[name])
+    figure, axes = _rows(0.24, order)
+    for place, name in enumerate(order):
+        each = [f.value for f in found if f.subject == name and f.part != "mean"]
+        _spread(axes, place, each, means[name])
+    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
+    axes.axvline(_PAPER_VOG, color=_INK, linewidth=0.7, linestyle=":")
+    axes.set_xlabel("AUROC by corruption and their mean; dotted: VoG in the paper, 0.854")
+    return figure
+
+
+@_styled
+def stability(findings: Sequence[Finding]) -> Figure:
+    """Spearman's correlation between trainings: each pair a point, the mean a mark."""
+    found = [f for f in findings if f.measure == "spearman"]
+    means = {f.subject: f.value for f in found if f.part == "all"}
+    order = sorted(means, key=lambda name: means[name])
+    figure, axes = _rows(0.3, order)
+    for place, name in enumerate(order):
+        pairs = [f.value for f in found if f.subject == name and f.part != "all"]
+        _spread(axes, place, pairs, means[name])
+    axes.axvline(0, color=_SOFT, linewidth=0.8)
+    axes.set_xlabel("Spearman's correlation of two trainings' rankings")
+    return figure
+
+
+FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "memorisation": memorisation,
+    "ood": detection,
+    "stability_test": stability,
+    "stability_train": stability,
+}
+"""Evaluation to what draws it."""
+
+
+def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Axes with a row for each name, the first below, rows of `height` inches."""
+    figure = Figure(figsize=(7.5, height * len(names) + 0.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    return figure, axes
+
+
+def _spread(axes: Axes, place: int, each: Sequence[float], mean: float) -> None:
+    """A point for each and a mark for their mean."""
+    axes.plot(each, [place] * len(each), ".", color=_PROTOTYPICAL, alpha=0.55)
+    axes.plot(mean, place, "|", color=_OUTLYING, markersize=13, markeredgewidth=2.5)
