@@ -19,7 +19,7 @@ Attacks:
 Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning: Metrics,
 Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. We differ: our own
 attack by default; the way to a point that Foolbox found is bisected. Cost: about 48 forward and 44
-backward passes for `race` (22 each with effort "fast", 250 and 230 with "thorough"), most of them
+backward passes for `race` (21 each with effort "fast", 250 and 230 with "thorough"), most of them
 in bfloat16 where that is faster; `steps` forward and backward passes and 12 forward for `fmn`; at
 most nine times the `steps` for `deepfool`.
 """
