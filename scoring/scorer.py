@@ -55,8 +55,7 @@ def passes(assignments: Iterable[Assignment]) -> Passes:
     for how in assignments:
         spec = spec_of(how.metric)
         if spec.signal is Signal.CHECKPOINTS:
-            gradient = spec.gradient(how.config) if spec.gradient else None
-            looks |= {None: how.checkpoints, gradient: how.checkpoints}
+            looks |= {None: how.checkpoints, spec.gradient: how.checkpoints}
         elif spec.signal is Signal.BASE:
             cost = spec.passes(how.config)
             total = Passes(

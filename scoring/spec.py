@@ -260,8 +260,8 @@ class MetricSpec:
     update: Callable[..., Any] | None = None
     finish: Callable[..., Columns] | None = None
     score: Callable[[Any, Batch, nn.Module], Columns] | None = None
-    gradient: Callable[[Any], InputGradient] | None = None
-    """Config to the input gradient it folds (CHECKPOINTS); None: logits alone."""
+    gradient: InputGradient | None = None
+    """The input gradient that it folds (CHECKPOINTS); None: logits alone."""
     epochs: Callable[[Any, int], Collection[int]] | None = None
     """(Config, K) to those of the epochs 1 ... K that it folds (CHECKPOINTS); None: all."""
     ranked_by: Literal["value", "class_z"] = "value"

@@ -111,7 +111,7 @@ class Fold:
     @property
     def gradient(self) -> InputGradient | None:
         """The input gradient that it needs."""
-        return self._spec.gradient(self._config) if self._spec.gradient else None
+        return self._spec.gradient
 
     def reads(self, at: Checkpoint) -> bool:
         """Whether it folds this checkpoint."""

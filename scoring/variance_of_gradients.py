@@ -64,24 +64,28 @@ class State:
     """Checkpoints of the shortest run before it."""
 
 
-def chosen(epochs: tuple[int, ...], kept: int) -> list[int]:
-    """Those of `epochs` that are among 1 ... kept, in order; all that are where none are named."""
-    return [epoch for epoch in range(1, kept + 1) if not epochs or epoch in epochs]
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which checkpoints."""
+
+    epochs: tuple[int, ...] = ()
+    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
 
 
-def of_label(config: object) -> InputGradient:
-    """The gradient of the label's logit."""
-    return "label"
+def chosen(config: Config, kept: int) -> list[int]:
+    """Those of the epochs 1 ... kept that are folded."""
+    return [epoch for epoch in range(1, kept + 1) if not config.epochs or epoch in config.epochs]
 
 
-def start_of_label(config: object, batch: Batch, classes: int) -> State:
-    """Begin with no checkpoint seen."""
-    return start(batch, "label")
+@dataclass(frozen=True)
+class Begin:
+    """Begins with no checkpoint seen: a metric's `start`."""
 
+    gradient: InputGradient
 
-def start(batch: Batch, gradient: InputGradient) -> State:
-    """Begin with no checkpoint seen of N examples."""
-    return State(labels=batch.labels, gradient=gradient, runs=Moments.of(len(batch.ids)))
+    def __call__(self, config: object, batch: Batch, classes: int) -> State:
+        """The state of N examples."""
+        return State(labels=batch.labels, gradient=self.gradient, runs=Moments.of(len(batch.ids)))
 
 
 def update(state: State, output: Output) -> State:

@@ -16,7 +16,7 @@ from scoring.analysis.scores import Floats, Ints
 from scoring.spec import Batch, Checkpoint
 from scoring.tables.evaluations import Finding
 from scoring.trajectories import look
-from scoring.variance_of_gradients import finish, start, update
+from scoring.variance_of_gradients import Begin, finish, update
 
 _EPOCHS, _BATCH, _UNITS = 15, 16, 10
 _GRID = 1000  # points a side, of the plane on which the boundary is looked for
@@ -114,7 +114,8 @@ def _trained(
 ) -> Floats:
     """Train the net; VoG of the tested points over the epochs."""
     batch = Batch(ids=np.arange(len(tested)), labels=known, images=_images(tested))
-    state, images, classes = start(batch, "label"), _images(points), torch.from_numpy(labels)
+    state = Begin("label")(None, batch, classes=2)
+    images, classes = _images(points), torch.from_numpy(labels)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     for epoch in range(1, _EPOCHS + 1):
         for rows in torch.split(torch.randperm(len(points)), _BATCH):

@@ -13,24 +13,10 @@ backward pass an example and checkpoint; memory O(H W) an example of a batch, wh
 checkpoints.
 """
 
-from dataclasses import dataclass
-
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import chosen, finish, of_label, passes, start_of_label, update
+from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Which checkpoints."""
-
-    epochs: tuple[int, ...] = ()
-    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
-
-
-def epochs(config: Config, kept: int) -> list[int]:
-    """Those that are folded."""
-    return chosen(config.epochs, kept)
-
+__all__ = ["METRIC", "Config"]
 
 METRIC = MetricSpec(
     name="vog",
@@ -42,10 +28,10 @@ METRIC = MetricSpec(
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
     passes=passes,
-    start=start_of_label,
+    start=Begin("label"),
     update=update,
     finish=finish,
-    gradient=of_label,
-    epochs=epochs,
+    gradient="label",
+    epochs=chosen,
     ranked_by="class_z",
 )

@@ -17,7 +17,7 @@ checkpoints.
 from dataclasses import dataclass
 
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import finish, of_label, passes, start_of_label, update
+from scoring.variance_of_gradients import Begin, finish, passes, update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,10 @@ METRIC = MetricSpec(
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
     passes=passes,
-    start=start_of_label,
+    start=Begin("label"),
     update=update,
     finish=finish,
-    gradient=of_label,
+    gradient="label",
     epochs=epochs,
     ranked_by="class_z",
 )

@@ -17,35 +17,10 @@ logit, no normalisation; several runs are averaged. Cost: one forward and one ba
 example and checkpoint; memory O(H W) an example of a batch, whatever the number of checkpoints.
 """
 
-from dataclasses import dataclass
+from scoring.spec import MetricSpec, Signal
+from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
-from scoring.spec import Batch, InputGradient, MetricSpec, Signal
-from scoring.variance_of_gradients import State, chosen, finish, passes, update
-from scoring.variance_of_gradients import start as start_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Which checkpoints."""
-
-    epochs: tuple[int, ...] = ()
-    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
-
-
-def epochs(config: Config, kept: int) -> list[int]:
-    """Those that are folded."""
-    return chosen(config.epochs, kept)
-
-
-def gradient(config: Config) -> InputGradient:
-    """Of the label's log-probability."""
-    return "log_label"
-
-
-def begin(config: Config, batch: Batch, classes: int) -> State:
-    """Begin with no checkpoint seen."""
-    return start_of(batch, "log_label")
-
+__all__ = ["METRIC", "Config"]
 
 METRIC = MetricSpec(
     name="vog_logp",
@@ -57,9 +32,9 @@ METRIC = MetricSpec(
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
     passes=passes,
-    start=begin,
+    start=Begin("log_label"),
     update=update,
     finish=finish,
-    gradient=gradient,
-    epochs=epochs,
+    gradient="log_label",
+    epochs=chosen,
 )

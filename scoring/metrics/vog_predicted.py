@@ -15,35 +15,10 @@ backward pass an example and checkpoint, and one forward pass more; memory O(H W
 batch, whatever the number of checkpoints.
 """
 
-from dataclasses import dataclass
+from scoring.spec import MetricSpec, Signal
+from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
-from scoring.spec import Batch, InputGradient, MetricSpec, Signal
-from scoring.variance_of_gradients import State, chosen, finish, passes, update
-from scoring.variance_of_gradients import start as start_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Which checkpoints."""
-
-    epochs: tuple[int, ...] = ()
-    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
-
-
-def epochs(config: Config, kept: int) -> list[int]:
-    """Those that are folded."""
-    return chosen(config.epochs, kept)
-
-
-def gradient(config: Config) -> InputGradient:
-    """Of the predicted class's logit."""
-    return "predicted"
-
-
-def begin(config: Config, batch: Batch, classes: int) -> State:
-    """Begin with no checkpoint seen."""
-    return start_of(batch, "predicted")
-
+__all__ = ["METRIC", "Config"]
 
 METRIC = MetricSpec(
     name="vog_predicted",
@@ -55,11 +30,11 @@ METRIC = MetricSpec(
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
     passes=passes,
-    start=begin,
+    start=Begin("predicted"),
     update=update,
     finish=finish,
-    gradient=gradient,
-    epochs=epochs,
+    gradient="predicted",
+    epochs=chosen,
     ranked_by="class_z",
     normalised_in="predicted",
 )

@@ -97,13 +97,7 @@ def memorisation(findings: Sequence[Finding]) -> Figure:
 @_styled
 def detection(findings: Sequence[Finding]) -> Figure:
     """AUROC of telling corrupted from clean images: each corruption a point, the mean a mark."""
-    found = [f for f in findings if f.measure == "auroc"]
-    means = {f.subject: f.value for f in found if f.part == "mean"}
-    order = sorted(means, key=lambda name: means[name])
-    figure, axes = _rows(0.24, order)
-    for place, name in enumerate(order):
-        each = [f.value for f in found if f.subject == name and f.part != "mean"]
-        _spread(axes, place, each, means[name])
+    figure, axes = _means(findings, "auroc", "mean")
     axes.axvline(0.5, color=_SOFT, linewidth=0.8)
     axes.axvline(_PAPER_VOG, color=_INK, linewidth=0.7, linestyle=":")
     axes.set_xlabel("AUROC by corruption and their mean; dotted: VoG in the paper, 0.854")
@@ -113,13 +107,7 @@ def detection(findings: Sequence[Finding]) -> Figure:
 @_styled
 def stability(findings: Sequence[Finding]) -> Figure:
     """Spearman's correlation between trainings: each pair a point, the mean a mark."""
-    found = [f for f in findings if f.measure == "spearman"]
-    means = {f.subject: f.value for f in found if f.part == "all"}
-    order = sorted(means, key=lambda name: means[name])
-    figure, axes = _rows(0.3, order)
-    for place, name in enumerate(order):
-        pairs = [f.value for f in found if f.subject == name and f.part != "all"]
-        _spread(axes, place, pairs, means[name])
+    figure, axes = _means(findings, "spearman", "all")
     axes.axvline(0, color=_SOFT, linewidth=0.8)
     axes.set_xlabel("Spearman's correlation of two trainings' rankings")
     return figure
@@ -143,7 +131,14 @@ def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _spread(axes: Axes, place: int, each: Sequence[float], mean: float) -> None:
-    """A point for each and a mark for their mean."""
-    axes.plot(each, [place] * len(each), ".", color=_PROTOTYPICAL, alpha=0.55)
-    axes.plot(mean, place, "|", color=_OUTLYING, markersize=13, markeredgewidth=2.5)
+def _means(findings: Sequence[Finding], measure: str, mean: str) -> tuple[Figure, Axes]:
+    """A row for each subject, by rising mean: a point a part, a mark for the part called `mean`."""
+    found = {(f.subject, f.part): f.value for f in findings if f.measure == measure}
+    means = {subject: value for (subject, part), value in found.items() if part == mean}
+    order = sorted(means, key=lambda name: means[name])
+    figure, axes = _rows(0.26, order)
+    for place, name in enumerate(order):
+        each = [v for (subject, part), v in found.items() if subject == name and part != mean]
+        axes.plot(each, [place] * len(each), ".", color=_PROTOTYPICAL, alpha=0.55)
+        axes.plot(means[name], place, "|", color=_OUTLYING, markersize=13, markeredgewidth=2.5)
+    return figure, axes
