@@ -39,7 +39,7 @@ RECIPES: dict[str, Recipe] = {
         flip=True,
     ),
     # Until every label is learnt by heart, wrong ones too.
-    "memorise": Recipe(learning_rate=2e-3, batch_rows=64, epochs=60, milestones=(40, 50)),
+    "memorise": Recipe(learning_rate=2e-3, batch_rows=64, epochs=40, milestones=(28, 34)),
     "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
     # To try the path, not the scores; training dynamics need two epochs.
     "smoke": Recipe(learning_rate=2e-3, batch_rows=64, epochs=2),
