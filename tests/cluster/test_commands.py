@@ -54,7 +54,7 @@ def test_a_command_line_parses_with_our_own_cli(where, words):
     job, rest = job_of(words)
     assert job in JOBS
     if job == "rescore":
-        night, _ = flags.parse(rest, "protoscore rescore", "")
+        night, _ = flags.parse(rest, "protoscore rescore", "", flags.NightFlags)
         night.data.check()
         night.data.source()
         assert night.store.startswith("s3://")
