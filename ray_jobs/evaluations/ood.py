@@ -43,7 +43,7 @@ class OodFlags(NightFlags):
         default_factory=lambda: DataFlags(corrupted_copies=True)
     )
     fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(
-        default_factory=lambda: FleetFlags(net="lenet5", recipe="quick")
+        default_factory=lambda: FleetFlags(net="lenet5", recipe="paper_mnist")
     )
 
     def check(self) -> None:
