@@ -16,12 +16,13 @@ def plan(night: Plan) -> str:
     """The plan as a table: what there is to do, and what it will cost."""
     asked = night.asked
     rows = " + ".join(f"{night.surveys[s].rows:,} {s}" for s in SPLITS)
+    pieces = sum(len(survey.shards) for survey in night.surveys.values())
     layout = night.surveys["train"].layout
     height, width, channels = layout.shape.dims
     lines = [
         f"Plan for {asked.publish_as} in {asked.storage.uri}: {rows} examples, "
         f"{len(layout.classes)} classes, {height}x{width}x{channels}",
-        _line("ingest", len(night.to_ingest), len(night.work), "shards", _ingest_cost(night)),
+        _line("ingest", len(night.to_ingest), pieces, "shards", _ingest_cost(night)),
         _line("train", len(night.missing_runs), len(night.runs), "runs", _train_cost(night)),
         _line(
             "score",

@@ -13,6 +13,7 @@ import tyro
 from ray_jobs.console import default_store, parse_flags
 from ray_jobs.data_flags import DataFlags
 from scoring.errors import UserError
+from scoring.keys import SPLITS, Split
 from scoring.registry import metrics
 
 Night = TypeVar("Night", bound="NightFlags")
@@ -119,6 +120,8 @@ class NightFlags:
     """Where artefacts and tables go: a folder or s3://bucket/prefix."""
     metrics: tuple[str, ...] = ()
     """Metrics to compute; default: all."""
+    splits: tuple[Split, ...] = SPLITS
+    """Splits whose examples are scored; models are trained on what they need."""
     publish_as: Annotated[str, tyro.conf.arg(name="as")] = ""
     """Publish under this dataset name, beside what is there."""
     replace: bool = False
@@ -154,6 +157,8 @@ class NightFlags:
             UserError: naming the flag.
         """
         self.night_date()
+        if not self.splits:
+            raise UserError("--splits: expected train, test or both, got none")
         if self.max_hours is not None and not 0 < self.max_hours < math.inf:
             raise UserError(f"--max-hours: expected a number > 0, got {self.max_hours}")
         self.data.check()

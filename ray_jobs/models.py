@@ -48,9 +48,9 @@ class Models:
         """The runs that a metric of `signal` reads, named once their data is known."""
         return tuple(self._named(spec) for spec in self.fleet.runs(signal, split))
 
-    def named_runs(self, signals: Iterable[Signal]) -> tuple[Run, ...]:
-        """Every run that `signals` read on either split, parents first."""
-        return tuple(self._named(spec) for spec in self.fleet.needed(sorted(signals)))
+    def named_runs(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[Run, ...]:
+        """Every run that `signals` read on `splits`, parents first."""
+        return tuple(self._named(spec) for spec in self.fleet.needed(sorted(signals), splits))
 
     def checkpoints(self) -> int:
         """How many the watched runs are planned to keep: one of each epoch, or the imported."""

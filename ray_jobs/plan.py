@@ -122,7 +122,7 @@ def plan_night(asked: Request) -> Plan:
         published=[m for p, m in seen.items() if p.dataset == asked.publish_as],
     )
     work = _shard_work(asked, surveys, models)
-    runs = models.named_runs(_signals(asked))
+    runs = models.named_runs(_signals(asked), asked.splits)
     _refuse_untrainable(versions, runs)
     done = finished(asked.storage, [run.key for run in runs if run.key])
     return Plan(
@@ -162,7 +162,7 @@ def _shard_work(asked: Request, surveys: Surveys, models: Models) -> tuple[Shard
     specs = (*asked.metrics, PREDICTED)
     staged = {spec.name: asked.storage.names(f"staging/{spec.name}") for spec in specs}
     work = []
-    for split in SPLITS:
+    for split in asked.splits:
         assignments = [(spec, _assignment(spec, asked, models, split)) for spec in specs]
         for shard in surveys[split].shards:
             tasks = tuple(
@@ -203,7 +203,7 @@ def _partitions(
     seen: Published,
 ) -> tuple[PartitionPlan, ...]:
     plans = []
-    for split in SPLITS:
+    for split in asked.splits:
         shards = [item for item in work if item.split == split]
         for spec in asked.metrics:
             partition = Partition(asked.publish_as, split, spec.name)

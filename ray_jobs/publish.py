@@ -6,7 +6,6 @@ from ray_jobs.night_record import Night, record_nights, write_record
 from ray_jobs.partition_rows import partition_rows, read_examples
 from ray_jobs.plan import PartitionPlan, Plan, prediction_signal
 from ray_jobs.progress import Progress
-from scoring.keys import SPLITS
 from scoring.prediction import PREDICTED
 from scoring.storage import Storage
 from scoring.tables.manifest import Manifest
@@ -39,7 +38,7 @@ def _parts(
     plan: Plan, storage: Storage, night: Night, progress: Progress
 ) -> Iterator[tuple[Manifest, Rows]]:
     """Manifest and rows of each changed partition."""
-    for split in SPLITS:
+    for split in plan.asked.splits:
         changed = [partition for partition in plan.to_publish if partition.split == split]
         if changed:
             work = [item for item in plan.work if item.split == split]

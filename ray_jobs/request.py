@@ -7,7 +7,7 @@ from typing import Any
 from ray_jobs.flags import NightFlags
 from scoring.data.ingest import Survey, survey
 from scoring.data.sources import Source
-from scoring.keys import Split
+from scoring.keys import SPLITS, Split
 from scoring.registry import metric, metrics
 from scoring.spec import MetricSpec
 from scoring.storage import Storage
@@ -23,6 +23,11 @@ class Request:
     metrics: tuple[MetricSpec, ...]
     source: Source
     storage: Storage
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits to score, train first."""
+        return tuple(split for split in SPLITS if split in self.flags.splits)
 
     @property
     def publish_as(self) -> str:

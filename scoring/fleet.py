@@ -7,6 +7,7 @@ least that shows every measure.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Literal
 
 from scoring.errors import UnknownName
@@ -79,13 +80,12 @@ class Fleet:
             case Signal.CHECKPOINTS:
                 return self.watched
 
-    def needed(self, signals: Iterable[Signal]) -> tuple[RunSpec, ...]:
-        """Every run that `signals` read on either split, parents before children, once each."""
+    def needed(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[RunSpec, ...]:
+        """Every run that `signals` read on `splits`, parents before children, once each."""
         needed: dict[RunSpec, None] = {}
-        for signal in signals:
-            for split in SPLITS:
-                for run in self.runs(signal, split):
-                    needed |= dict.fromkeys([run.parent, run] if run.parent else [run])
+        for signal, split in product(signals, splits):
+            for run in self.runs(signal, split):
+                needed |= dict.fromkeys([run.parent, run] if run.parent else [run])
         return tuple(needed)
 
 

@@ -64,6 +64,7 @@ def main(argv: Sequence[str], command: str) -> int:
         replace(
             flags,
             publish_as=f"{name}-memorisation-{stage}",
+            splits=("train",),
             fleet=replace(flags.fleet, recipe=recipe),
         )
         for stage, recipe in stages.items()

@@ -68,8 +68,8 @@ def main(argv: Sequence[str], command: str) -> int:
     clean = replace(flags.data, corrupted_copies=False)
     corrupted = replace(flags.data, corrupted_copies=True)
     nights = [
-        replace(flags, data=clean, publish_as=f"{name}-ood-clean"),
-        replace(flags, data=corrupted, publish_as=f"{name}-ood"),
+        replace(flags, data=clean, publish_as=f"{name}-ood-clean", splits=("test",)),
+        replace(flags, data=corrupted, publish_as=f"{name}-ood", splits=("test",)),
     ]
     _, night = run_nights(nights, configs, command)
     _refuse_large(night, flags)

@@ -54,7 +54,7 @@ def main(argv: Sequence[str], command: str) -> int:
         training = f"seed {seed}" if rows is None else f"seed {seed} batch {rows}"
         fleet = replace(flags.fleet, seed=seed, train_batch_rows=rows)
         publish_as = f"{name}-stability-{training.replace(' ', '-')}"
-        nights[training] = replace(flags, fleet=fleet, publish_as=publish_as)
+        nights[training] = replace(flags, fleet=fleet, publish_as=publish_as, splits=(flags.split,))
     plans = run_nights([*nights.values()], configs, command)
     store, found = Store(plans[0].asked.storage.uri), []
     for metric in plans[0].asked.metrics:

@@ -102,6 +102,7 @@ FLAGS = {
     "choice": ("--ensemble nosuch", "invalid choice 'nosuch' for argument '--ensemble'."),
     "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
     "share": ("--models retrain-if-changed=2", "--models: expected reuse, retrain or retrain-if"),
+    "splits": ("--splits", "--splits: expected train, test or both, got none"),
     "date": ("--date yesterday", "--date: expected auto or YYYY-MM-DD, got 'yesterday'"),
     "hours": ("--max-hours 0", "--max-hours: expected a number > 0, got 0.0"),
     "attack": ("--adv-l2.attack nosuch", "invalid choice 'nosuch' for argument '--adv-l2.attack'."),

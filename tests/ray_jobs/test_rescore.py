@@ -66,6 +66,23 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_split_alone_costs_and_publishes_itself(rescore: Rescore, tmp_path: Path) -> None:
+    flags = (*DIGITS, "--metrics", "msp", "ret")
+    assert rescore(*flags, "--splits", "test") == 0
+    store = Store(str(tmp_path / "store"))
+    scored = store.scores(columns=["split", "metric"]).group_by(["split", "metric"])
+    assert {tuple(row.values()) for row in scored.aggregate([]).to_pylist()} == {
+        ("test", "msp"),
+        ("test", "ret"),
+    }
+    before = contents(tmp_path / "store" / "staging")
+    assert len(store.runs()) == 7  # three pairs and the base run, which one of them began as
+    assert rescore(*flags) == 0
+    assert store.scores(split="train", metric="ret").num_rows == 200
+    assert before.items() <= contents(tmp_path / "store" / "staging").items()
+    assert store.sql("select sum(rows) from nights")[0].to_pylist() == [2 * 100 + 2 * 200]
+
+
 def test_other_settings_never_replace_in_silence(
     rescore: Rescore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
