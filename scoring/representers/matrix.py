@@ -1,0 +1,52 @@
+"""Rows of numbers, in memory or in a file on the node's disk, read a block at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix32 = npt.NDArray[np.float32]
+_BLOCK_BYTES = 4 << 20  # stays in a core's cache between the two products that read it
+
+
+class Matrix(Protocol):
+    """[N, D] float32: an array, or a `FileMatrix`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64], /) -> Matrix32:
+        """Some rows, [n, D]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMatrix:
+    """Raw float32 rows in a file; what is read of it is held, and nothing else."""
+
+    path: Path
+    shape: tuple[int, int]
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> Matrix32:
+        """Some rows, [n, D]; a slice is of consecutive rows."""
+        width = self.shape[1]
+        if isinstance(rows, slice):
+            first, last, _ = rows.indices(self.shape[0])
+            count, skipped = (last - first) * width, 4 * first * width
+            return np.fromfile(self.path, np.float32, count, offset=skipped).reshape(-1, width)
+        # Pages count as held only while this map lives.
+        return np.memmap(self.path, np.float32, "r", shape=self.shape)[rows]
+
+
+def block_rows(width: int) -> int:
+    """How many rows of `width` numbers make a block."""
+    return max(64, _BLOCK_BYTES // (4 * width))
+
+
+def blocks(rows: int, size: int) -> Iterator[slice]:
+    """Consecutive rows, `size` at a time, the last ones fewer."""
+    for first in range(0, rows, size):
+        yield slice(first, min(first + size, rows))
