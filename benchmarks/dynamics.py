@@ -23,10 +23,11 @@ from benchmarks.trained import arrays
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metrics
-from scoring.runs import identify, train_run
+from scoring.runs import identify
 from scoring.signals import SignalOptions, Signals
 from scoring.spec import NetSpec, Recipe, RunSpec, Signal
 from scoring.storage import Storage
+from scoring.train_run import train_run
 from scoring.trajectories import Fold, Watch
 
 EPOCHS, ROWS, TURNS = 5, 1000, 3

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ray_jobs.cluster import cluster
-from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
+from ray_jobs.map_shards import PoolOptions, ShardData
+from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
 from ray_jobs.train_fleet import train_fleet
 from scoring.data.images import ImageShape
 from scoring.data.shards import read_shard, write_shard
@@ -21,11 +22,12 @@ from scoring.data.versions import DatasetVersion
 from scoring.fleet import Hardware, build_fleet, preset
 from scoring.keys import Split
 from scoring.registry import metric
-from scoring.runs import Run, identify, load_records, train_run
+from scoring.runs import Run, identify, load_records
 from scoring.scorer import Assignment, RunRef, Scorer, Task
 from scoring.signals import SignalOptions
 from scoring.spec import NetSpec
 from scoring.storage import Storage
+from scoring.train_run import train_run
 from scoring.training.recipes import recipe
 
 SHARDS, ROWS = 12, 250
@@ -144,7 +146,11 @@ def scoring_job(
 ) -> tuple[ScoringJob, list[ShardTasks]]:
     config = metric("adv_l2").config(steps=steps)
     how = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
-    job = ScoringJob(storage=storage, dataset="noise", shape=SHAPE, classes=10, assignments=(how,))
+    job = ScoringJob(
+        data=ShardData(storage=storage, dataset="noise", shape=SHAPE),
+        classes=10,
+        assignments=(how,),
+    )
     return job, [ShardTasks(record=record, tasks=((0, ""),)) for record in version.shards]
 
 
@@ -155,8 +161,8 @@ def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
 
 def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions) -> None:
     torch.set_num_threads(1)
-    scorer = Scorer(job.storage, options)
+    scorer = Scorer(job.data.storage, options)
     for item in work:
-        shard = read_shard(job.storage, job.dataset, item.record, job.shape)
+        shard = read_shard(job.data.storage, job.data.dataset, item.record, job.data.shape)
         tasks = [Task(assignment=job.assignments[i], key=key) for i, key in item.tasks]
         scorer.score(item.record.content, shard, job.classes, tasks)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.jobs import dataset, one_run, renamed, result, score_in_a_loop, scoring_job
 from ray_jobs.cluster import cluster
-from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
+from ray_jobs.map_shards import PoolOptions
+from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
 from scoring.signals import SignalOptions
 from scoring.storage import Storage
 

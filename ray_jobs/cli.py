@@ -16,6 +16,7 @@ JOBS = {
     "query": ("ray_jobs.query:main", "SQL over the published tables"),
     "outliers": ("ray_jobs.extremes:outliers", "the least prototypical examples of a metric"),
     "prototypes": ("ray_jobs.extremes:prototypes", "the most prototypical examples of a metric"),
+    "explain": ("ray_jobs.explain:main", "which training examples explain a prediction"),
     "diff": ("ray_jobs.diff:main", "what moved between two nights"),
     "history": ("ray_jobs.history:main", "the nights of a store"),
     "status": ("ray_jobs.status:main", "live and recent jobs: stage, progress, ETA"),

@@ -126,7 +126,7 @@ def _train_cost(night: Plan) -> str:
         rows * run.spec.recipe.epochs_for(int(rows))
         for run in night.missing_runs
         for rows in [night.surveys[run.spec.split].rows * run.spec.subset]
-        if run.spec.kind != "imported"
+        if run.spec.kind not in ("imported", "representer")
     )
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return f"{parts}; at most {_count(passes)} forward + backward passes"

@@ -38,6 +38,9 @@ class FleetFlags:
     """Train on batches of so many rows, not the recipe's."""
     ensemble: Literal["subsets", "seeds"] = "subsets"
     """Members differ in capacity, training subset and seed, or in seed alone."""
+    representer_lambda: float = 0.003
+    """L2 penalty under which the base model's last layer is brought to rest, for representer_self
+    and explain."""
     seed: int = 0
     """First seed of the fleet."""
     models: str = "reuse"
@@ -61,6 +64,9 @@ class FleetFlags:
         ):
             if number is not None and number <= 0:
                 raise UserError(f"{flag}: expected a number above 0, got {number}")
+        if not 0 < self.representer_lambda < math.inf:
+            got = self.representer_lambda
+            raise UserError(f"--representer-lambda: expected a number above 0, got {got}")
         self.retrain_beyond()
 
     def retrain_beyond(self) -> float:

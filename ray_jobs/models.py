@@ -11,7 +11,7 @@ from scoring.data.ingest import Survey
 from scoring.data.sources import Layout
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadData
-from scoring.fleet import Fleet, Hardware, build_fleet, preset
+from scoring.fleet import BY_LABELS, Fleet, Hardware, build_fleet, preset
 from scoring.imports import Imported, read_manifest, with_imports
 from scoring.keys import SPLITS, Split, digest
 from scoring.nets import build, check_net, has_batch_norm
@@ -43,6 +43,10 @@ class Models:
     def hardware_settings(self) -> dict[str, str]:
         """What a later night inherits, so that it finds the same runs."""
         return {name: str(value) for name, value in asdict(self.hardware).items()}
+
+    def base(self) -> Run:
+        """The base run, named once its data is known."""
+        return self._named(self.fleet.base)
 
     def runs(self, signal: Signal, split: Split) -> tuple[Run, ...]:
         """The runs that a metric of `signal` reads, named once their data is known."""
@@ -110,6 +114,7 @@ def choose_models(
         train_rows=rows,
         ensemble=flags.ensemble,
         group_norm=group_norm,
+        representer=replace(BY_LABELS, penalty=flags.representer_lambda),
     )
     return Models(
         fleet=with_imports(fleet, imported),

@@ -63,6 +63,7 @@ def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
         dataset_version=version.version,
         trained_on={str(split): key for split, key in plan.models.trained_on.items()},
         runs=_run_keys(plan, partition),
+        base=plan.models.base().key,
         rows=version.rows,
         staged=tuple(staged_path(name, item.key(name)) for name in metrics for item in work),
     )

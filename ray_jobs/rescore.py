@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_jobs import describe
 from ray_jobs.console import run_job
@@ -28,8 +28,11 @@ from ray_jobs.summary import write_summary
 from scoring.data.versions import load_version
 from scoring.errors import PartlyPublished
 from scoring.imports import store_weights
-from scoring.runs import Run
+from scoring.runs import Run, finished
 from scoring.signals import SignalOptions
+
+if TYPE_CHECKING:
+    from ray_jobs.map_shards import PoolOptions
 
 _GB = 1 << 30
 _HOUR_S = 3600.0
@@ -141,7 +144,8 @@ def ingested(night: Plan, until: float) -> Plan:
 
 
 def train(night: Plan, until: float) -> tuple[Run, ...]:
-    """Train the runs that are missing; returns those that still are."""
+    """Make the runs that are missing; returns those that still are."""
+    from ray_jobs.representers import make_representers
     from ray_jobs.train_fleet import train_fleet
 
     if not night.missing_runs:
@@ -150,30 +154,53 @@ def train(night: Plan, until: float) -> tuple[Run, ...]:
     for line in describe.notes(night):
         print(line, file=sys.stderr, flush=True)
     store_weights(asked.storage, night.models.imported)
-    return train_fleet(
+    versions = {
+        split: load_version(asked.storage, asked.source.name, split, version)
+        for split, version in night.models.trained_on.items()
+    }
+    memory = int(machine.train_memory_gb * _GB)
+    at_rest = [run for run in night.missing_runs if run.spec.kind == "representer"]
+    missing = train_fleet(
         asked.storage,
-        night.missing_runs,
-        {
-            split: load_version(asked.storage, asked.source.name, split, version)
-            for split, version in night.models.trained_on.items()
-        },
-        train_memory=int(machine.train_memory_gb * _GB),
+        [run for run in night.missing_runs if run not in at_rest],
+        versions,
+        train_memory=memory,
         gpus_per_run=machine.gpus_per_run,
         until=until,
     )
+    there = finished(asked.storage, {run.parent for run in at_rest})
+    ready = [run for run in at_rest if run.parent in there]
+    made = make_representers(
+        asked.storage, ready, versions, *_scoring(night), memory=memory, until=until
+    )
+    return (*missing, *(run for run in at_rest if run not in ready), *made)
+
+
+def _scoring(night: Plan) -> "tuple[SignalOptions, PoolOptions]":
+    """How models are asked, and on what."""
+    from ray_jobs.map_shards import PoolOptions
+
+    machine, device = night.asked.flags.machine, night.models.hardware.device
+    options = SignalOptions(
+        batch_rows=machine.batch_rows,
+        device=device,
+        cache_bytes=int(machine.cache_memory_gb * _GB),
+        keep_outputs=night.outputs_bytes <= machine.outputs_gb * _GB,
+    )
+    gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
+    return options, PoolOptions(gpus_per_actor=gpus, weights_bytes=options.cache_bytes)
 
 
 def _score(night: Plan, until: float) -> None:
-    from ray_jobs.score_shards import PoolOptions, ScoringJob, ShardTasks, score_shards
+    from ray_jobs.map_shards import ShardData
+    from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
 
-    machine, device = night.asked.flags.machine, night.models.hardware.device
     layout = night.surveys["train"].layout
     assignments = list(dict.fromkeys(t.assignment for work in night.to_score for t in work.missing))
     index = {assignment: i for i, assignment in enumerate(assignments)}
+    asked = night.asked
     job = ScoringJob(
-        storage=night.asked.storage,
-        dataset=night.asked.source.name,
-        shape=layout.shape,
+        data=ShardData(storage=asked.storage, dataset=asked.source.name, shape=layout.shape),
         classes=len(layout.classes),
         assignments=tuple(assignments),
     )
@@ -185,14 +212,7 @@ def _score(night: Plan, until: float) -> None:
         for work in night.to_score
         if work.shard.record
     ]
-    options = SignalOptions(
-        batch_rows=machine.batch_rows,
-        device=device,
-        cache_bytes=int(machine.cache_memory_gb * _GB),
-        keep_outputs=night.outputs_bytes <= machine.outputs_gb * _GB,
-    )
-    gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
-    score_shards(job, work, options, PoolOptions(gpus_per_scorer=gpus), until)
+    score_shards(job, work, *_scoring(night), until)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from itertools import product
 from typing import Literal
 
 from scoring.errors import UnknownName
-from scoring.spec import SPLITS, NetSpec, Privacy, Recipe, RunSpec, Signal, Split
+from scoring.spec import (
+    SPLITS,
+    NetSpec,
+    Privacy,
+    Recipe,
+    Representer,
+    RunSpec,
+    Signal,
+    Split,
+)
 from scoring.training.recipes import finetuned, private
 
 EnsembleKind = Literal["subsets", "seeds"]
@@ -53,6 +62,9 @@ PRESETS: dict[str, FleetSize] = {
 _WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # ensemble members differ in capacity
 _SUBSET = 0.7
 
+BY_LABELS = Representer(targets="labels")
+"""How hard a row pulls towards its own label; a teacher may know a wrong one by heart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
@@ -65,6 +77,8 @@ class Fleet:
     pairs: Mapping[Split, tuple[RunSpec, ...]]
     """Fine-tuned runs by the split whose examples they score; `parent` is the other half."""
     private: tuple[RunSpec, ...]
+    representer: RunSpec
+    """The base run with its last layer at rest."""
 
     def runs(self, signal: Signal, split: Split) -> tuple[RunSpec, ...]:
         """The runs a metric of `signal` reads to score `split`."""
@@ -77,6 +91,8 @@ class Fleet:
                 return self.pairs[split]
             case Signal.PRIVATE:
                 return self.private
+            case Signal.REPRESENTER:
+                return (self.representer,)
             case Signal.CHECKPOINTS:
                 return self.watched
 
@@ -119,6 +135,7 @@ def build_fleet(
     train_rows: int,
     ensemble: EnsembleKind = "subsets",
     group_norm: bool = False,
+    representer: Representer = BY_LABELS,
 ) -> Fleet:
     """Write down every run of a fleet.
 
@@ -132,6 +149,7 @@ def build_fleet(
         ensemble: `subsets`: members differ in capacity, training subset and seed (section 2.1);
             `seeds`: in seed alone (appendix B).
         group_norm: private runs need the net's GroupNorm form.
+        representer: what becomes of the base run's last layer.
     """
     base = RunSpec(
         kind="plain", split="train", net=net, recipe=recipe, seed=seed, **asdict(hardware)
@@ -148,6 +166,22 @@ def build_fleet(
             for epsilon in size.epsilons
             for i in range(size.private_seeds)
         ),
+        representer=at_rest(_with_epochs(base), representer),
+    )
+
+
+def at_rest(parent: RunSpec, representer: Representer) -> RunSpec:
+    """The run that a layer of `parent` gives once it is at rest."""
+    return replace(
+        parent,
+        kind="representer",
+        split="train",
+        subset=1.0,
+        parent=parent,
+        weights="",
+        privacy=None,
+        keep_epochs=False,
+        representer=representer,
     )
 
 

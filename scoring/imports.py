@@ -20,7 +20,7 @@ from torch import Tensor
 
 from scoring.data.sources import Layout
 from scoring.errors import BadData, UserError
-from scoring.fleet import Fleet
+from scoring.fleet import Fleet, at_rest
 from scoring.nets import build
 from scoring.spec import NetSpec, RunSpec
 from scoring.storage import Storage, filesystem
@@ -73,9 +73,13 @@ def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
 def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
     """Replace base model, ensemble and watched runs by imported ones, where there are any."""
     by_role = {role: tuple(run.spec for run in imported if run.role == role) for role in _ROLES}
+    base = (by_role["base"] or (fleet.base,))[0]
+    about = fleet.representer.representer
+    assert about is not None
     return replace(
         fleet,
-        base=(by_role["base"] or (fleet.base,))[0],
+        base=base,
+        representer=at_rest(base, about),
         ensemble=by_role["ensemble"] or fleet.ensemble,
         watched=by_role["checkpoint"] or fleet.watched,
     )

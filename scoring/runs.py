@@ -4,28 +4,21 @@
 """
 
 import json
-import math
-import platform
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from scoring.data.training_set import TrainingSet
-from scoring.errors import OutOfTime
 from scoring.keys import Split, digest, jsonable
 from scoring.nets import Fitted, build, net_source
-from scoring.spec import NetSpec, RunSpec
+from scoring.spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.storage import Storage
-from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
-from scoring.training.loop import LOOP_VERSION, Trained, Training, train
+from scoring.training.checkpoints import from_bytes, to_bytes
+from scoring.training.loop import LOOP_VERSION
 
-_EVALUATION_ROWS = 1000
-_KEEP_S = 60.0
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +40,7 @@ class RunRecord:
     kind: str
     split: Split
     net: Mapping[str, object]
-    spec: Mapping[str, object]
+    spec: Mapping[str, Any]
     versions: Mapping[str, str]
     """Dataset versions its rows came from."""
     shape: tuple[int, int, int]
@@ -55,8 +48,8 @@ class RunRecord:
     rows: int
     epochs: int
     losses: tuple[float, ...]
-    train_accuracy: float
-    test_accuracy: float
+    train_accuracy: float | None
+    test_accuracy: float | None
     """Share right on each split; on its own split the running mean over the last epoch."""
     epsilon: float | None
     noise_multiplier: float | None
@@ -64,6 +57,12 @@ class RunRecord:
     host: str
     device: str
     trained_at: str
+
+    @property
+    def alpha_scale(self) -> float | None:
+        """1 / (2 lambda N) of a representer run, else None."""
+        about = self.spec.get("representer")
+        return 1 / (2 * about["penalty"] * self.rows) if about else None
 
 
 def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
@@ -81,14 +80,9 @@ def record_path(key: str) -> str:
     return f"runs/{key}/run.json"
 
 
-def _epoch_path(key: str, epoch: int) -> str:
+def epoch_path(key: str, epoch: int) -> str:
     """Weights after so many epochs, from 1."""
     return f"runs/{key}/checkpoints/epoch-{epoch:04d}.safetensors"
-
-
-def _unfinished_path(key: str) -> str:
-    """Where a run that is not finished keeps how far it got."""
-    return f"runs/{key}/training.safetensors"
 
 
 def finished(storage: Storage, keys: Iterable[str]) -> set[str]:
@@ -113,65 +107,6 @@ def parse_record(data: bytes) -> RunRecord:
     return RunRecord(**{**raw, "losses": tuple(raw["losses"]), "shape": tuple(raw["shape"])})
 
 
-def train_run(
-    storage: Storage,
-    run: Run,
-    versions: Mapping[Split, str],
-    data: Mapping[Split, TrainingSet],
-    *,
-    until: float = math.inf,
-) -> RunRecord:
-    """Train one run from its spec, and write it; go on where an earlier process was cut short.
-
-    Args:
-        storage: the store; a fine-tuned run's parent is read from it.
-        run: what to train.
-        versions: dataset version of each split, as `identify` was given.
-        data: both splits, decoded; the one it does not train on measures its accuracy.
-        until: time (seconds since the epoch) after which no further training epoch is begun.
-
-    Raises:
-        OutOfTime: that time has come; how far training got is kept.
-    """
-    spec = run.spec
-    if spec.kind == "imported":
-        weights = from_bytes(storage.read(f"imports/{spec.weights}.safetensors"))
-        trained = None
-    else:
-        trained = _train(storage, run, data[spec.split], until)
-        weights = trained.weights
-    record = _record(run, versions, data, weights, trained)
-    write_run(storage, record, weights)
-    storage.delete(_unfinished_path(run.key))
-    return record
-
-
-def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
-    """Train, keeping how far it got once a minute: a lost machine costs little more."""
-    unfinished = _unfinished_path(run.key)
-    kept_at = time.monotonic()
-
-    def after_epoch(training: Training) -> None:
-        nonlocal kept_at
-        if run.spec.keep_epochs:
-            path = _epoch_path(run.key, len(training.losses))
-            storage.write(path, to_bytes(training.weights))
-        out_of_time = time.time() >= until
-        if out_of_time or time.monotonic() - kept_at > _KEEP_S:
-            storage.write(unfinished, exact_bytes(training.save()))
-            kept_at = time.monotonic()
-        if out_of_time:
-            raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
-
-    return train(
-        run.spec,
-        data,
-        start=_weights(storage, run.parent) if run.parent else None,
-        on_epoch=after_epoch,
-        resume=from_bytes(storage.read(unfinished)) if storage.exists(unfinished) else None,
-    )
-
-
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:
     """Write weights, then the record that makes them a run."""
     storage.write(f"runs/{record.key}/model.safetensors", to_bytes(weights))
@@ -188,27 +123,45 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
         device: where to.
         epoch: its weights after that many epochs, 1 or more; 0: the finished ones.
     """
-    fields: dict[str, Any] = dict(record.net)
-    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-    net = NetSpec(**{**fields, **tuples})
+    net = _parse(NetSpec, record.net)
     if epoch:
-        weights = from_bytes(storage.read(_epoch_path(record.key, epoch)))
+        weights = from_bytes(storage.read(epoch_path(record.key, epoch)))
     else:
-        weights = _weights(storage, record.key)
-    return _frozen(net, record.shape, record.classes, weights, device)
+        weights = load_weights(storage, record.key)
+    return frozen(net, record.shape, record.classes, weights, device)
 
 
-def _weights(storage: Storage, key: str) -> dict[str, Tensor]:
+def parse_spec(raw: Mapping[str, Any]) -> RunSpec:
+    """Read a run's spec from what `run.json` says of it."""
+    nested: dict[str, type[Any]] = {
+        "net": NetSpec,
+        "recipe": Recipe,
+        "privacy": Privacy,
+        "representer": Representer,
+    }
+    parts = {name: _parse(kind, raw[name]) for name, kind in nested.items() if raw.get(name)}
+    parent = parse_spec(raw["parent"]) if raw.get("parent") else None
+    return RunSpec(**{**raw, **parts, "parent": parent})
+
+
+def _parse(kind: type[Part], raw: Mapping[str, Any]) -> Part:
+    tuples = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
+    return kind(**{**raw, **tuples})
+
+
+def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:
+    """A finished run's weights, as they lie in its inner net."""
     return from_bytes(storage.read(f"runs/{key}/model.safetensors"))
 
 
-def _frozen(
+def frozen(
     net: NetSpec,
     shape: tuple[int, int, int],
     classes: int,
     weights: Mapping[str, Tensor],
     device: str,
 ) -> Fitted:
+    """A net with its weights, in eval mode, on `device`."""
     model = build(net, shape=shape, classes=classes)
     model.net.load_state_dict(dict(weights))
     model.requires_grad_(False)
@@ -217,57 +170,6 @@ def _frozen(
     return model
 
 
-def accuracy(model: nn.Module, data: TrainingSet, device: str) -> float:
-    """Share of rows whose largest logit is their label's."""
-    right = 0
-    with torch.inference_mode():
-        for first in range(0, len(data), _EVALUATION_ROWS):
-            rows = slice(first, first + _EVALUATION_ROWS)
-            images = to_pixels(torch.tensor(data.images[rows]), device)
-            labels = torch.tensor(data.labels[rows], device=device)
-            right += int((model(images).argmax(1) == labels).sum())
-    return right / max(len(data), 1)
-
-
 def to_pixels(images: Tensor, device: str) -> Tensor:
     """[N, H, W, D] uint8 to [N, D, H, W] float32 in [0, 1], channels last in memory."""
     return images.to(device).permute(0, 3, 1, 2).float().div_(255)
-
-
-def _record(
-    run: Run,
-    versions: Mapping[Split, str],
-    data: Mapping[Split, TrainingSet],
-    weights: Mapping[str, Tensor],
-    trained: Trained | None,
-) -> RunRecord:
-    spec, seen = run.spec, data[run.spec.split]
-    model = _frozen(spec.net, seen.shape, seen.classes, weights, spec.device)
-    accuracies = {
-        split: trained.accuracy
-        if trained and split == spec.split
-        else accuracy(model, rows, spec.device)
-        for split, rows in data.items()
-    }
-    return RunRecord(
-        key=run.key,
-        label=spec.label,
-        kind=spec.kind,
-        split=spec.split,
-        net=jsonable(spec.net),
-        spec=jsonable(spec),
-        versions={split: versions[split] for split in spec.splits()},
-        shape=seen.shape,
-        classes=seen.classes,
-        rows=trained.rows if trained else 0,
-        epochs=trained.epochs if trained else 0,
-        losses=trained.losses if trained else (),
-        train_accuracy=accuracies["train"],
-        test_accuracy=accuracies["test"],
-        epsilon=trained.epsilon if trained else None,
-        noise_multiplier=trained.noise_multiplier if trained else None,
-        seconds=trained.seconds if trained else 0.0,
-        host=platform.node(),
-        device=spec.device,
-        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )

@@ -133,6 +133,7 @@ class Scorer:
                 logits=logits[run.key],
                 before=logits[run.parent] if run.parent else None,
                 epsilon=self._signals.record(run.key).epsilon,
+                alpha_scale=self._signals.record(run.key).alpha_scale,
             )
             state = spec.update(state, output)
         return spec.finish(state)

@@ -29,6 +29,7 @@ __all__ = [
     "Passes",
     "Privacy",
     "Recipe",
+    "Representer",
     "RunKind",
     "RunSpec",
     "Signal",
@@ -108,7 +109,22 @@ class Privacy:
     """PRV: 13 % less noise than RDP, and it reaches epsilon 0.1."""
 
 
-RunKind = Literal["plain", "finetuned", "private", "imported"]
+@dataclass(frozen=True, kw_only=True)
+class Representer:
+    """A linear layer brought to rest under an L2 penalty, on what the rest of its run's net sees.
+
+    Yeh et al. 2018, arXiv:1811.09720, section 3; see `scoring.representers`.
+    """
+
+    layer: str = "last"
+    """Name of the layer in the net, or `last`."""
+    penalty: float = 0.003
+    """lambda, of the squared weights; the loss is a mean over rows."""
+    targets: Literal["teacher", "labels"] = "teacher"
+    """What the layer should give: what it gave before, or the labels (the last layer alone)."""
+
+
+RunKind = Literal["plain", "finetuned", "private", "imported", "representer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +140,10 @@ class RunSpec:
     subset: float = 1.0
     """Fraction of the split's rows it trains on, drawn by `seed`."""
     parent: "RunSpec | None" = None
-    """Where a fine-tuned run's weights come from."""
+    """Where the weights of a fine-tuned or representer run come from."""
     privacy: Privacy | None = None
+    representer: Representer | None = None
+    """What becomes of a layer of the parent, whose other weights stay."""
     weights: str = ""
     """Content hash of an imported run's weights."""
     threads: int = 1
@@ -138,6 +156,7 @@ class RunSpec:
     def label(self) -> str:
         """What people call it in logs: kind, split, what varies."""
         extra = f" epsilon={self.privacy.epsilon:g}" if self.privacy else ""
+        extra += f" lambda={self.representer.penalty:g}" if self.representer else ""
         return (
             f"{self.kind} {self.split} {self.net.name} x{self.net.width:g}{extra} seed={self.seed}"
         )
@@ -161,6 +180,8 @@ class Signal(StrEnum):
     """Logits before and after fine-tuning on the holdout."""
     PRIVATE = "private"
     """Logits of DP-SGD models, with the epsilon each spent."""
+    REPRESENTER = "representer"
+    """Logits of the base run once its last layer is at rest under an L2 penalty."""
     CHECKPOINTS = "checkpoints"
     """Logits and input gradients at the epochs of base runs, in order, one run after the other."""
 
@@ -204,6 +225,8 @@ class Output:
     """[N, C] float32: the parent's logits (PAIRS)."""
     epsilon: float | None = None
     """Epsilon actually spent (PRIVATE)."""
+    alpha_scale: float | None = None
+    """1 / (2 lambda N): alpha over the error that it comes from (REPRESENTER)."""
     checkpoint: Checkpoint | None = None
     """Where in training (CHECKPOINTS)."""
     gradients: Mapping[InputGradient, Tensor] = field(default_factory=dict)

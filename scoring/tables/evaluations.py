@@ -1,30 +1,17 @@
 """The record of evaluations: what is known of a dataset's scores, the newest findings alone."""
 
 import math
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from scoring.keys import jsonable
 from scoring.storage import Storage
-from scoring.tables.delta import (
-    Change,
-    commit,
-    ensure_table,
-    files,
-    open_table,
-    removal,
-    table_uri,
-    write_file,
-)
-from scoring.tables.schemas import EVALUATION_COLUMNS, EVALUATIONS, EVALUATIONS_TABLE
-from scoring.tables.sql import reading
+from scoring.tables.schemas import EVALUATIONS
+from scoring.tables.whole_partitions import EVALUATIONS_TABLE, replace_partition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +54,7 @@ def publish_evaluation(
     ]
     data = pa.Table.from_pylist(rows, schema=EVALUATIONS)
     partition = {"dataset": dataset, "evaluation": evaluation}
-    folder = "/".join(f"{name}={quote(value, safe='')}" for name, value in partition.items())
-    ensure_table(storage, "evaluations", EVALUATIONS_TABLE, EVALUATION_COLUMNS)
-    path = f"{folder}/{uuid.uuid4().hex}.parquet"
-    file = write_file(storage, "evaluations", path, data.to_batches(), EVALUATIONS, partition)
-    wanted = {f"partition.{name}": value for name, value in partition.items()}
-
-    def prepare(table: DeltaTable) -> Change:
-        old = [removal(f) for f in files(table) if wanted.items() <= f.items()]
-        return Change(adds=[file], removes=old)
-
-    version = commit(storage, "evaluations", prepare)
-    assert version is not None
-    return version
-
-
-def reading_evaluations(storage: Storage) -> str:
-    """SQL over `evaluations`, as it is now."""
-    table = open_table(storage, "evaluations")
-    uris = (
-        [f"{table_uri(storage, 'evaluations')}/{f['path']}" for f in files(table)] if table else []
-    )
-    return reading(uris, EVALUATIONS_TABLE, EVALUATION_COLUMNS)
+    return replace_partition(storage, EVALUATIONS_TABLE, partition, data.to_batches())
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:

@@ -24,8 +24,9 @@ from scoring.tables.history import reading_log
 from scoring.tables.manifest import Manifest, manifest_path
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS
+from scoring.tables.whole_partitions import WHOLE_TABLES
 
-TABLES = ("scores", "nights", "runs", "evaluations")
+TABLES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
 _UNFINISHED = "/training.safetensors"  # how far a run got that has been finished since
 _Needed = Callable[[str], bool]
 

@@ -58,7 +58,7 @@ def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> li
         return []
 
 
-def class_index(label: int | str, classes: Sequence[str]) -> int:
+def class_index(label: int | str, classes: Sequence[str], flag: str = "--label") -> int:
     """A class given by name or index, as index.
 
     Raises:
@@ -68,4 +68,4 @@ def class_index(label: int | str, classes: Sequence[str]) -> int:
         return classes.index(str(label))
     if str(label).isdecimal() and (not classes or int(label) < len(classes)):
         return int(label)
-    raise UnknownName("--label", str(label), classes or ["a class index"])
+    raise UnknownName(flag, str(label), classes or ["a class index"])

@@ -46,6 +46,8 @@ class Manifest:
     runs: tuple[str, ...]
     """Keys of the runs behind the scores and the predictions, those they started from included."""
     rows: int
+    base: str = ""
+    """Key of the fleet's base run; empty where an earlier protoscore published."""
     staged: tuple[str, ...] = ()
     """Paths of the staged files that the rows were read from, those of the predictions too."""
 

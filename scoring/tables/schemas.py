@@ -2,7 +2,8 @@
 
 `scores` is partitioned by dataset, split and metric: those three live in the table's log, not in
 its data files. `nights` and `runs` only ever grow, a night at a time. `evaluations` is partitioned
-by dataset and evaluation.
+by dataset and evaluation, `representers` by dataset, split and run, `representer_models` by dataset
+and run.
 """
 
 import pyarrow as pa
@@ -99,7 +100,43 @@ EVALUATIONS = pa.schema(
 )
 """A data file of `evaluations`; a partition holds the newest findings of one evaluation."""
 
-EVALUATIONS_TABLE = pa.schema(
-    [*(pa.field(c, pa.string()) for c in EVALUATION_COLUMNS), *EVALUATIONS]
+REPRESENTER_COLUMNS = ("dataset", "split", "run")
+
+REPRESENTERS = pa.schema(
+    {
+        "test_id": pa.int64(),  # the example that is explained
+        "label": pa.int32(),  # its class; null where unknown
+        "predicted": pa.int32(),  # the strongest output of the layer as it was trained
+        "class": pa.int32(),  # the output that is explained
+        "sign": pa.int32(),  # 1 excitatory, -1 inhibitory
+        "rank": pa.int32(),  # 0 = strongest of its sign
+        "train_id": pa.int64(),
+        "train_label": pa.int32(),
+        "alpha": pa.float64(),  # of the training example for the class
+        "similarity": pa.float64(),  # f_i . f_t
+        "value": pa.float64(),  # alpha x similarity: its share of the output
+    }
 )
-"""`evaluations` as readers see it."""
+"""A data file of `representers`; rows sorted by (test_id, class, sign descending, rank)."""
+
+REPRESENTER_MODEL_COLUMNS = ("dataset", "run")
+
+REPRESENTER_MODELS = pa.schema(
+    {
+        "base_run": pa.string(),  # the run whose layer it is
+        "layer": pa.string(),
+        "penalty": pa.float64(),  # lambda
+        "targets": pa.string(),  # teacher or labels
+        "rows": pa.int64(),  # training examples
+        "gradient_norm": pa.float64(),  # largest absolute derivative where it came to rest
+        "residual_train": pa.float64(),  # largest error of an output put together from its parts
+        "residual_test": pa.float64(),
+        "pearson_train": pa.float64(),  # of what the parts give with the targets
+        "pearson_test": pa.float64(),
+        "train_version": pa.string(),
+        "test_version": pa.string(),
+        "seconds": pa.float64(),
+        "solved_at": _TIME,
+    }
+)
+"""A data file of `representer_models`: the one row of a run."""

@@ -1,16 +1,13 @@
 """The store as people use it: tables by name, SQL, and the two ends of a ranking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from scoring.errors import UnknownName, UserError
 from scoring.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import files, table_uri
-from scoring.tables.evaluations import reading_evaluations
-from scoring.tables.history import At, history, open_scores, reading_log
+from scoring.tables.history import At, history, open_scores
 from scoring.tables.lookup import (
     check_published,
     class_index,
@@ -20,7 +17,15 @@ from scoring.tables.lookup import (
 )
 from scoring.tables.manifest import Partition
 from scoring.tables.movement import BY_METRIC, MOVED
-from scoring.tables.schemas import NIGHTS, PARTITION_COLUMNS, RUNS, SCORES_TABLE
+from scoring.tables.schemas import SCORES_TABLE
+from scoring.tables.views import reading_nights, reading_runs, reading_scores, views
+from scoring.tables.whole_partitions import (
+    EVALUATIONS_TABLE,
+    REPRESENTER_MODELS_TABLE,
+    REPRESENTERS_TABLE,
+    WholeTable,
+    reading_table,
+)
 
 _ENDS = """
     select rank, example_id, name,
@@ -78,26 +83,21 @@ class Store:
                 raise UnknownName("columns", column, SCORES_TABLE.names)
         names = ", ".join(SCORES_TABLE.names if columns is None else columns)
         where = "" if label is None else f"where label = {label:d}"
-        views = {"scores": lambda: self._reading_scores(table, given)}
+        views = {"scores": lambda: reading_scores(self._storage, table, given)}
         return sql.run(self._storage, f"select {names} from scores {where}", views)
 
     def sql(self, query: str, at: At = None) -> pa.Table:
-        """Answer a DuckDB query over the views `scores`, `runs`, `nights` and `evaluations`.
+        """Answer a DuckDB query over the tables, each a view of its name.
 
-        `evaluations` is always as it is now, whatever `at` says.
+        `evaluations`, `representers` and `representer_models` are always as they are now, whatever
+        `at` says.
 
         Raises:
             UserError: DuckDB's complaint in one line.
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
-        views = {
-            "scores": lambda: self._reading_scores(table),
-            "runs": lambda: self._reading_runs(version),
-            "nights": lambda: self._reading_nights(version),
-            "evaluations": lambda: reading_evaluations(self._storage),
-        }
-        return sql.run(self._storage, query, views)
+        return sql.run(self._storage, query, views(self._storage, table, version))
 
     def outliers(
         self,
@@ -179,24 +179,35 @@ class Store:
     def nights(self) -> pa.Table:
         """One row per published night, oldest first."""
         query = "select * from nights order by started_at, night_id"
-        return sql.run(self._storage, query, {"nights": self._reading_nights})
+        return sql.run(self._storage, query, {"nights": lambda: reading_nights(self._storage)})
 
     def runs(self) -> pa.Table:
         """Every run of every night, oldest first."""
         query = "select * from runs order by trained_at, run_key, night_id"
-        return sql.run(self._storage, query, {"runs": self._reading_runs})
+        return sql.run(self._storage, query, {"runs": lambda: reading_runs(self._storage)})
 
     def evaluations(self, dataset: str | None = None, evaluation: str | None = None) -> pa.Table:
         """What evaluations found, of one dataset or of one kind where these are given."""
-        asked = {"dataset": dataset, "evaluation": evaluation}
-        given = [f"{name} = {sql.quoted(value)}" for name, value in asked.items() if value]
-        query = f"select * from evaluations {'where' if given else ''} {' and '.join(given)}"
-        views = {"evaluations": lambda: reading_evaluations(self._storage)}
-        return sql.run(self._storage, query, views)
+        return self._whole(EVALUATIONS_TABLE, dataset=dataset, evaluation=evaluation)
+
+    def representers(
+        self, dataset: str | None = None, split: str | None = None, run: str | None = None
+    ) -> pa.Table:
+        """Which training examples explain predictions, of one dataset, split or run if given."""
+        return self._whole(REPRESENTERS_TABLE, dataset=dataset, split=split, run=run)
+
+    def representer_models(self, dataset: str | None = None) -> pa.Table:
+        """The layers behind `representers`, and how exactly they are the sum of their parts."""
+        return self._whole(REPRESENTER_MODELS_TABLE, dataset=dataset)
 
     def history(self) -> pa.Table:
         """Commits of `scores`, newest first: version, committed_at, night_id."""
         return history(open_scores(self._storage))
+
+    def _whole(self, table: WholeTable, **partition: str | None) -> pa.Table:
+        given = {column: value for column, value in partition.items() if value is not None}
+        reading = {table.name: lambda: reading_table(self._storage, table, given)}
+        return sql.run(self._storage, f"select * from {table.name}", reading)
 
     def _end(
         self,
@@ -221,7 +232,7 @@ class Store:
             order=order,
             n=n,
         )
-        views = {"scores": lambda: self._reading_scores(table, partition._asdict())}
+        views = {"scores": lambda: reading_scores(self._storage, table, partition._asdict())}
         return sql.run(self._storage, query, views)
 
     def _between(
@@ -241,31 +252,7 @@ class Store:
         old, new = open_scores(self._storage, before), open_scores(self._storage, after)
         check_published([*partitions(old), *partitions(new)], given)
         views = {
-            "before": lambda: self._reading_scores(old, given),
-            "after": lambda: self._reading_scores(new, given),
+            "before": lambda: reading_scores(self._storage, old, given),
+            "after": lambda: reading_scores(self._storage, new, given),
         }
         return sql.run(self._storage, query.format(n=n), views)
-
-    def _reading_scores(self, table: DeltaTable, only: Mapping[str, str] | None = None) -> str:
-        """SQL over an open version of `scores`, or over the partitions given."""
-        wanted = {f"partition.{column}": value for column, value in (only or {}).items()}
-        uris = [
-            f"{table_uri(self._storage, 'scores')}/{file['path']}"
-            for file in files(table)
-            if wanted.items() <= file.items()
-        ]
-        return sql.reading(uris, SCORES_TABLE, PARTITION_COLUMNS)
-
-    def _reading_nights(self, version: int | None = None) -> str:
-        """SQL over `nights`, or over those that a version of `scores` knows."""
-        nights = reading_log(self._storage, "nights", NIGHTS)
-        if version is None:
-            return nights
-        return f"select * from ({nights}) where commit_version <= {version:d}"
-
-    def _reading_runs(self, version: int | None = None) -> str:
-        runs = reading_log(self._storage, "runs", RUNS)
-        if version is None:
-            return runs
-        nights = self._reading_nights(version)
-        return f"select * from ({runs}) where night_id in (select night_id from ({nights}))"

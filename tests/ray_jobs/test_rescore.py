@@ -44,6 +44,7 @@ def test_every_metric_scores_every_example_once_and_only_once(
         "plain": 12,
         "finetuned": 6,
         "private": 8,
+        "representer": 1,
     }
     for metric in ("ret", "conf"):
         spread = store.scores(metric=metric)["spread"].to_numpy()
@@ -60,7 +61,7 @@ def test_every_metric_scores_every_example_once_and_only_once(
 def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--store", str(tmp_path / "store"), *DIGITS]) == 0
     printed = capsys.readouterr().out
-    assert "train    26 of 26 runs: 6 finetuned, 12 plain, 8 private" in printed
+    assert "train    27 of 27 runs: 6 finetuned, 12 plain, 8 private, 1 representer" in printed
     results = 3 * (len(metrics()) + 1)  # and the predicted classes
     assert f"score    {results} of {results} shard results" in printed
     assert list(tmp_path.iterdir()) == []

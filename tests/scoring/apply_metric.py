@@ -75,6 +75,7 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
         Signal.PRIVATE: [
             Output(logits=z, epsilon=float(1 + run // 2)) for run, z in enumerate(firsts)
         ],
+        Signal.REPRESENTER: [Output(logits=firsts[0], alpha_scale=0.5)],
         Signal.CHECKPOINTS: [
             look(net, batch, Checkpoint(run=at // 3, epoch=1 + at % 3, epochs=3), KINDS, predicted)
             for at, net in enumerate(nets[:6])

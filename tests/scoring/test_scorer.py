@@ -5,12 +5,13 @@ import torch
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metric
-from scoring.runs import identify, train_run
+from scoring.runs import identify
 from scoring.scorer import Assignment, RunRef, Scorer, Task
 from scoring.signals import SignalOptions
 from scoring.spec import NetSpec, RunSpec
 from scoring.storage import Storage
 from scoring.tables.staging import read_scores, staged_path
+from scoring.train_run import train_run
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe
 

@@ -10,7 +10,7 @@ from scoring.tables import Store
 from scoring.tables.evaluations import Finding, publish_evaluation
 from scoring.tables.leftovers import leftovers
 from scoring.tables.publish import publish
-from scoring.tables.schemas import EVALUATIONS_TABLE
+from scoring.tables.whole_partitions import EVALUATIONS_TABLE
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_findings_come_back(storage):
     found = [finding(), finding(math.nan, part="2"), finding(0.7, part="all", spread=0.1)]
     publish_evaluation(storage, "digits", "deciles", found, "protoscore evaluate deciles")
     table = Store(storage.uri).evaluations("digits", "deciles")
-    assert table.schema.equals(EVALUATIONS_TABLE)
+    assert table.schema.equals(EVALUATIONS_TABLE.schema)
     rows = sorted(table.to_pylist(), key=lambda row: row["part"])
     assert [row["value"] for row in rows] == [0.5, None, 0.7]
     assert [row["spread"] for row in rows] == [None, None, 0.1]

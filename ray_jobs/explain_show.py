@@ -1,0 +1,64 @@
+"""What `explain` says: points of the examples asked for, or what many of them have in common."""
+
+from collections.abc import Sequence
+
+from ray_jobs.explain_flags import ExplainFlags
+from ray_jobs.explain_plan import ExplainPlan
+from ray_jobs.formats import as_text
+from scoring.tables import sql
+from scoring.tables.schemas import REPRESENTERS
+
+_POINTS = """
+    select test_id, {label} as label, {predicted} as predicted, {output} as "class", sign, rank,
+           train_id, {train_label} as train_label, value, alpha, similarity
+    from points where test_id in ({ids})
+    order by test_id, points."class", sign desc, rank
+"""
+_COMMON = """
+    select sign, train_id, {train_label} as train_label, count(*) as times,
+           count(*) / (select count(distinct test_id) from points) as share,
+           avg(value) as mean_value
+    from points
+    group by sign, train_id, points.train_label
+    qualify row_number() over (partition by sign order by times desc, train_id) <= {n}
+    order by sign, times desc, train_id
+"""
+_COUNT = "select count(distinct test_id) as examples from points"
+_COMMONEST = 10
+
+
+def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
+    """Print, and draw the examples of --ids."""
+    uris = [f"{plan.storage.uri}/{path}" for path in staged]
+    views = {"points": lambda: sql.reading(uris, REPRESENTERS)}
+    names = _names(plan)
+    row = plan.model_row()
+    print(
+        f"Layer {row['layer']} of run {plan.base.key[:8]} at rest on {row['rows']:,} examples: "
+        f"shares add up to its outputs within {row['residual_test']:.1g}, and give what it gave "
+        f"before with a correlation of {row['pearson_test']:.4f}"
+    )
+    if plan.question.ids:
+        ids = ", ".join(map(str, plan.question.ids))
+        print(as_text(sql.run(plan.storage, _POINTS.format(ids=ids, **names), views)), end="")
+        return
+    (count,) = sql.run(plan.storage, _COUNT, views)["examples"].to_pylist()
+    common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **names), views)
+    print(f"{count:,} examples explained. Most often among their strongest points:")
+    print(as_text(common), end="")
+
+
+def _names(plan: ExplainPlan) -> dict[str, str]:
+    """SQL for the columns that hold classes, by name where the layer's outputs are classes."""
+    classes = ", ".join(map(sql.quoted, plan.explained.classes))
+
+    def named(column: str) -> str:
+        return f"list_extract([{classes}]::varchar[], {column} + 1)"
+
+    of_layer = named if plan.gives_classes else str
+    return {
+        "label": named("points.label"),
+        "train_label": named("points.train_label"),
+        "predicted": of_layer("points.predicted"),
+        "output": of_layer('points."class"'),
+    }

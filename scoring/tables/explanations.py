@@ -1,0 +1,82 @@
+"""Explanations: staged shard by shard, then published as partitions of `representers`."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scoring.storage import Storage
+from scoring.tables import sql
+from scoring.tables.schemas import REPRESENTER_MODELS, REPRESENTERS
+from scoring.tables.whole_partitions import (
+    REPRESENTER_MODELS_TABLE,
+    REPRESENTERS_TABLE,
+    reading_table,
+    replace_partition,
+)
+
+
+def explanations_path(run: str, key: str) -> str:
+    """Where the explanations of one shard wait to be published."""
+    return f"explanations/{run}/{key}.parquet"
+
+
+def write_explanations(storage: Storage, path: str, table: pa.Table) -> None:
+    """Stage the explanations of a shard, with the columns of `REPRESENTERS`."""
+    buffer = io.BytesIO()
+    pq.write_table(table.cast(REPRESENTERS), buffer, compression="zstd")
+    storage.write(path, buffer.getvalue())
+
+
+def read_explanations(storage: Storage, path: str) -> pa.Table:
+    """What is staged of a shard."""
+    return pq.read_table(pa.BufferReader(storage.read(path)))
+
+
+def publish_explanations(
+    storage: Storage, dataset: str, split: str, run: str, paths: Sequence[str], *, whole: bool
+) -> int:
+    """Publish what is staged, in one commit.
+
+    Args:
+        storage: the store.
+        dataset: as `scores` calls it.
+        split: of the examples that are explained.
+        run: the representer run.
+        paths: of the staged files; read one at a time.
+        whole: they are all of the partition; else what it says of other examples stays.
+
+    Returns:
+        The new version of `representers`.
+    """
+    partition = {"dataset": dataset, "split": split, "run": run}
+    staged = (read_explanations(storage, path) for path in paths)
+    rows = staged if whole else _merged(_published(storage, partition), list(staged))
+    return replace_partition(storage, REPRESENTERS_TABLE, partition, _batches(rows))
+
+
+def publish_model(storage: Storage, dataset: str, run: str, row: Mapping[str, object]) -> int:
+    """Publish the row of `representer_models` of a run; returns the table's new version."""
+    rows = pa.Table.from_pylist([dict(row)], schema=REPRESENTER_MODELS).to_batches()
+    partition = {"dataset": dataset, "run": run}
+    return replace_partition(storage, REPRESENTER_MODELS_TABLE, partition, rows)
+
+
+def _published(storage: Storage, partition: dict[str, str]) -> pa.Table:
+    columns = ", ".join(REPRESENTERS.names)
+    reading = {"representers": lambda: reading_table(storage, REPRESENTERS_TABLE, partition)}
+    return sql.run(storage, f"select {columns} from representers", reading).cast(REPRESENTERS)
+
+
+def _merged(before: pa.Table, new: Sequence[pa.Table]) -> Iterator[pa.Table]:
+    """Examples that are explained anew replace what was said of them."""
+    every = pa.concat_tables([*new]) if new else before.slice(0, 0)
+    yield before.filter(pc.invert(pc.is_in(before["test_id"], every["test_id"].unique())))
+    yield every
+
+
+def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        yield from table.to_batches()

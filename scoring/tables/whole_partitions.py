@@ -1,0 +1,103 @@
+"""Tables whose partitions are replaced whole, each by what was found last."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from scoring.storage import Storage
+from scoring.tables.delta import (
+    Change,
+    commit,
+    ensure_table,
+    files,
+    open_table,
+    removal,
+    table_uri,
+    write_file,
+)
+from scoring.tables.schemas import (
+    EVALUATION_COLUMNS,
+    EVALUATIONS,
+    REPRESENTER_COLUMNS,
+    REPRESENTER_MODEL_COLUMNS,
+    REPRESENTER_MODELS,
+    REPRESENTERS,
+)
+from scoring.tables.sql import reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeTable:
+    """A table of that kind."""
+
+    name: str
+    partition_columns: tuple[str, ...]
+    data: pa.Schema
+    """Of its data files."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As readers see it."""
+        return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
+
+
+EVALUATIONS_TABLE = WholeTable(
+    name="evaluations", partition_columns=EVALUATION_COLUMNS, data=EVALUATIONS
+)
+REPRESENTERS_TABLE = WholeTable(
+    name="representers", partition_columns=REPRESENTER_COLUMNS, data=REPRESENTERS
+)
+REPRESENTER_MODELS_TABLE = WholeTable(
+    name="representer_models", partition_columns=REPRESENTER_MODEL_COLUMNS, data=REPRESENTER_MODELS
+)
+WHOLE_TABLES = (EVALUATIONS_TABLE, REPRESENTERS_TABLE, REPRESENTER_MODELS_TABLE)
+
+
+def replace_partition(
+    storage: Storage,
+    table: WholeTable,
+    partition: Mapping[str, str],
+    rows: Iterable[pa.RecordBatch],
+) -> int:
+    """Replace a partition in one commit.
+
+    Args:
+        storage: the store.
+        table: which table.
+        partition: a value for each of its partition columns.
+        rows: batches of `table.data`, taken one at a time.
+
+    Returns:
+        The new version of the table.
+    """
+    folder = "/".join(f"{n}={quote(partition[n], safe='')}" for n in table.partition_columns)
+    ensure_table(storage, table.name, table.schema, table.partition_columns)
+    path = f"{folder}/{uuid.uuid4().hex}.parquet"
+    file = write_file(storage, table.name, path, rows, table.data, partition)
+
+    def prepare(current: DeltaTable) -> Change:
+        return Change(adds=[file], removes=[removal(f) for f in _those(current, partition)])
+
+    version = commit(storage, table.name, prepare)
+    assert version is not None
+    return version
+
+
+def reading_table(
+    storage: Storage, table: WholeTable, partition: Mapping[str, str] | None = None
+) -> str:
+    """SQL over a table as it is now, or over some partitions of it."""
+    current = open_table(storage, table.name)
+    found = _those(current, partition or {}) if current else []
+    uris = [f"{table_uri(storage, table.name)}/{f['path']}" for f in found]
+    return reading(uris, table.schema, table.partition_columns)
+
+
+def _those(table: DeltaTable, partition: Mapping[str, str]) -> list[dict[str, str]]:
+    """The data files of some partitions."""
+    wanted = {f"partition.{name}": value for name, value in partition.items()}
+    return [file for file in files(table) if wanted.items() <= file.items()]

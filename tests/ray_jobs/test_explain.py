@@ -1,0 +1,162 @@
+"""Explanations of digits on a real Ray, held against all products in float64."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ray_jobs.cli import main
+from scoring.data.versions import load_version
+from scoring.keys import Split
+from scoring.representers.rows import LayerRows, gathered
+from scoring.representers.runs import load_layer
+from scoring.runs import load_model, load_record
+from scoring.storage import Storage
+from scoring.tables import Store
+
+pytestmark = pytest.mark.ray
+DIGITS = ("--limit-train", "300", "--limit-test", "120", "--shard-rows", "100")
+Explain = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def published(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with two metrics of digits."""
+    store = str(tmp_path_factory.mktemp("explain") / "store")
+    flags = ("--store", store, "--recipe", "smoke", "--batch-rows", "50", *DIGITS)
+    assert main(["rescore", *flags, "--metrics", "msp", "gradient_norm", "representer_self"]) == 0
+    return store
+
+
+@pytest.fixture
+def explain(published: str, tmp_path: Path) -> Explain:
+    def run(*flags: str) -> int:
+        page = str(tmp_path / "explain.html")
+        flags = ("--store", published, "--page", page, "--batch-rows", "50", *flags)
+        return main(["explain", *flags])
+
+    return run
+
+
+def rows_of(storage: Storage, model: dict[str, str], layer: str, split: Split) -> LayerRows:
+    version = load_version(storage, "digits", split, model[f"{split}_version"])
+    return gathered(storage, model["base_run"], layer, version, memory=1 << 30)
+
+
+def only_model(store: str, layer: str) -> dict[str, str]:
+    (model,) = (m for m in Store(store).representer_models().to_pylist() if m["layer"] == layer)
+    return model
+
+
+@pytest.mark.parametrize(("layer", "name"), [("last", "10"), ("7", "7")])
+def test_points_are_those_of_all_products(
+    explain: Explain, published: str, layer: str, name: str
+) -> None:
+    assert explain("-k", "4", "--layer", layer) == 0
+    storage, model = Storage(published), only_model(published, name)
+    assert model["gradient_norm"] < 1e-8
+    assert max(model["residual_train"], model["residual_test"]) < 1e-3
+    table = Store(published).representers(run=model["run"]).to_pylist()
+    assert len({row["test_id"] for row in table}) == 120
+
+    rest, _ = load_layer(storage, load_record(storage, model["run"]))
+    train, test = (rows_of(storage, model, layer, split) for split in ("train", "test"))
+    targets = rest.loss.activation(torch.from_numpy(train.outputs[:]))
+    alpha = rest.alpha(torch.from_numpy(train.features[:]), targets).numpy()
+    products = test.features[:].astype(float) @ train.features[:].astype(float).T
+    for row in table:
+        t = int(np.flatnonzero(test.ids == row["test_id"])[0])
+        assert row["class"] == row["predicted"] == test.outputs[t : t + 1].argmax()
+        pulls = row["sign"] * products[t] * alpha[:, row["class"]]
+        assert row["sign"] * row["value"] == pytest.approx(-np.sort(-pulls)[row["rank"]], rel=1e-9)
+        i = int(np.flatnonzero(train.ids == row["train_id"])[0])
+        assert row["sign"] * row["value"] == pytest.approx(pulls[i], rel=1e-9)
+        assert row["value"] == pytest.approx(row["alpha"] * row["similarity"], rel=1e-12)
+        assert row["train_label"] == train.labels[i]
+
+
+def test_examples_by_id_then_from_the_store(
+    explain: Explain, published: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--ids", "7", "115", "--lambda", "0.01", "-k", "3", "--class", "all")
+    assert explain(*flags) == 0
+    said = capsys.readouterr().out
+    assert "Layer 10 of run " in said
+    (run,) = {
+        m["run"] for m in Store(published).representer_models().to_pylist() if m["penalty"] == 0.01
+    }
+    table = Store(published).representers(run=run)
+    assert sorted(set(table["test_id"].to_pylist())) == [7, 115]
+    assert sorted(set(table["class"].to_pylist())) == list(range(10))
+    assert explain(*flags) == 0
+    again = capsys.readouterr().out
+    assert "Nothing to compute: all of it is in the store." in again
+    assert again.splitlines()[2:] == said.splitlines()[1:]
+
+    assert explain("--ids", "7", "9", "--lambda", "0.01", "-k", "2") == 0
+    merged = Store(published).representers(run=run).to_pylist()
+    kept = {(row["test_id"], row["class"]) for row in merged}
+    assert {c for t, c in kept if t == 115} == set(range(10))
+    assert len({c for t, c in kept if t == 7}) == 1
+    assert any(t == 9 for t, _ in kept)
+
+
+def test_what_is_misclassified(
+    explain: Explain, published: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain("--misclassified", "--targets", "labels") == 0
+    storage = Storage(published)
+    (model,) = (
+        m for m in Store(published).representer_models().to_pylist() if m["targets"] == "labels"
+    )
+    test = rows_of(storage, model, "last", "test")
+    wrong = test.ids[test.outputs[:].argmax(axis=1) != test.labels]
+    table = Store(published).representers(run=model["run"]).to_pylist()
+    assert {row["test_id"] for row in table} == {*wrong.tolist()}
+    assert f"{len(wrong)} examples explained" in capsys.readouterr().out
+
+
+def test_self_influence_is_alpha_of_the_own_class(explain: Explain, published: str) -> None:
+    assert explain("--ids", "0", "--targets", "labels") == 0
+    storage = Storage(published)
+    (model,) = (
+        m for m in Store(published).representer_models().to_pylist() if m["targets"] == "labels"
+    )
+    record = load_record(storage, model["run"])
+    rest, _ = load_layer(storage, record)
+    train = rows_of(storage, model, "last", "train")
+    hot = torch.nn.functional.one_hot(torch.from_numpy(train.labels), 10)
+    alpha = rest.alpha(torch.from_numpy(train.features[:]), hot).numpy()
+    own = dict(zip(train.ids.tolist(), np.abs(alpha[np.arange(300), train.labels]), strict=True))
+    scores = Store(published).scores(split="train", metric="representer_self")
+    for row in scores.to_pylist():
+        assert row["value"] == pytest.approx(own[row["example_id"]], rel=1e-4)
+    # The run's net is the base net with that layer in it.
+    net = load_model(storage, record, "cpu").net
+    torch.testing.assert_close(net[-1].bias, rest.weights[:, -1].float())
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--ids", "120"), "--ids: expected ids of the test split's 120 examples, got 120"),
+        (("--ids", "1", "--misclassified"), "--misclassified: expected it without --ids, got both"),
+        (("--confused", "1", "cat"), "--confused: expected one of 0, 1, "),
+        (("--layer", "conv"), "--layer: expected one of 10, 7, last, got 'conv'"),
+        (("--layer", "7", "--targets", "labels"), "--targets: expected anything else with"),
+        (("--layer", "7", "--class", "label"), "--class: expected anything else with --layer 7"),
+        (("--run", "zzz"), "--run: expected base, or the first digits of one run's key, got 'zzz'"),
+        (("--lambda", "0"), "--lambda: expected a number above 0, got 0"),
+        (("--k", "0"), "--k: expected a number above 0, got 0"),
+        (("--dataset", "nosuch"), "--dataset: expected one of digits, got 'nosuch'"),
+    ],
+)
+def test_bad_input(
+    explain: Explain, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], complaint: str
+) -> None:
+    assert explain(*flags) == 2
+    said = capsys.readouterr()
+    assert f"protoscore: error: {complaint}" in said.err
+    assert said.err.count("\n") == 1
