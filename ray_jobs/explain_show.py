@@ -1,10 +1,12 @@
 """What `explain` says: points of the examples asked for, or what many of them have in common."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ray_jobs.explain_flags import ExplainFlags
+from ray_jobs.explain_page import explanation_page
 from ray_jobs.explain_plan import ExplainPlan
-from ray_jobs.formats import as_text
+from ray_jobs.formats import as_text, write_whole
 from scoring.tables import sql
 from scoring.tables.schemas import REPRESENTERS
 
@@ -33,14 +35,19 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
     views = {"points": lambda: sql.reading(uris, REPRESENTERS)}
     names = _names(plan)
     row = plan.model_row()
-    print(
+    about = (
         f"Layer {row['layer']} of run {plan.base.key[:8]} at rest on {row['rows']:,} examples: "
-        f"shares add up to its outputs within {row['residual_test']:.1g}, and give what it gave "
-        f"before with a correlation of {row['pearson_test']:.4f}"
+        f"shares add up to its outputs within {row['residual_test']:.1g}, and give what it should "
+        f"give with a correlation of {row['pearson_test']:.4f}"
     )
+    print(about)
     if plan.question.ids:
         ids = ", ".join(map(str, plan.question.ids))
-        print(as_text(sql.run(plan.storage, _POINTS.format(ids=ids, **names), views)), end="")
+        points = sql.run(plan.storage, _POINTS.format(ids=ids, **names), views)
+        print(as_text(points), end="")
+        page = explanation_page(plan, points.to_pylist(), about, flags.smooth)
+        write_whole(Path(flags.page), page.encode(), "--page")
+        print(f"To look at: {flags.page}")
         return
     (count,) = sql.run(plan.storage, _COUNT, views)["examples"].to_pylist()
     common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **names), views)

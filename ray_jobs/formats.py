@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import sys
+import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +50,23 @@ def show(table: pa.Table, style: Format | None, output: str) -> None:
             f"--output: expected a file that can be written, got {output!r} ({error.strerror})"
         ) from error
     print(f"{len(table)} rows to {output}", file=sys.stderr)
+
+
+def write_whole(path: Path, data: bytes, flag: str) -> None:
+    """Write a file so that it appears whole or not at all.
+
+    Raises:
+        UserError: it cannot be written, naming the flag.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"{flag}: expected a file that can be written, got {str(path)!r} ({error.strerror})"
+        ) from error
 
 
 def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:

@@ -1,12 +1,12 @@
 """`protoscore report`: one HTML page to look at, and to show around."""
 
 import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ray_jobs.console import default_store, parse_flags, run_job
+from ray_jobs.formats import write_whole
 from scoring.errors import UserError
 from scoring.report import MetricText, build, render, take_snapshot
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output: expected a file in a folder that exists, got {flags.output!r}")
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
     page = render(build(snapshot, _texts())).encode()
-    _write_whole(output, page)
+    write_whole(output, page, "--output")
     print(f"Report on {snapshot.dataset}, {len(page) / 1e6:.1f} MB, to look at: {output}")
     return 0
 
@@ -52,19 +52,6 @@ def _texts() -> list[MetricText]:
         )
         for spec in metrics().values()
     ]
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(
-            f"--output: expected a file that can be written, got {str(path)!r} ({error.strerror})"
-        ) from error
 
 
 if __name__ == "__main__":

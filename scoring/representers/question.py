@@ -1,11 +1,10 @@
 """What is asked of test rows: which are meant, which outputs to explain, by how many points."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from scoring.representers.explainer import Points
 from scoring.tables.features import StagedFeatures
@@ -62,21 +61,18 @@ class Question:
         return chosen[:, None]
 
 
-def explanations(staged: StagedFeatures, points: Points) -> pa.Table:
-    """Points of some rows, with the columns of `REPRESENTERS`."""
-    labels, predicted = staged.labels[points.test], staged.outputs.argmax(axis=1)[points.test]
-    return pa.table(
-        {
-            "test_id": staged.ids[points.test],
-            "label": pa.array(labels, pa.int32(), mask=labels < 0),
-            "predicted": predicted.astype(np.int32),
-            "class": points.output.astype(np.int32),
-            "sign": points.sign.astype(np.int32),
-            "rank": points.rank.astype(np.int32),
-            "train_id": points.train_id,
-            "train_label": points.train_label.astype(np.int32),
-            "alpha": points.alpha,
-            "similarity": points.similarity,
-            "value": points.value,
-        }
-    )
+def explanations(staged: StagedFeatures, points: Points) -> dict[str, npt.NDArray[Any]]:
+    """Points of some rows as the columns of `representers`; unknown labels are -1."""
+    return {
+        "test_id": staged.ids[points.test],
+        "label": staged.labels[points.test],
+        "predicted": staged.outputs.argmax(axis=1)[points.test],
+        "class": points.output,
+        "sign": points.sign,
+        "rank": points.rank,
+        "train_id": points.train_id,
+        "train_label": points.train_label,
+        "alpha": points.alpha,
+        "similarity": points.similarity,
+        "value": points.value,
+    }

@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,10 +25,15 @@ def explanations_path(run: str, key: str) -> str:
     return f"explanations/{run}/{key}.parquet"
 
 
-def write_explanations(storage: Storage, path: str, table: pa.Table) -> None:
-    """Stage the explanations of a shard, with the columns of `REPRESENTERS`."""
+def write_explanations(
+    storage: Storage, path: str, columns: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Stage the explanations of a shard: the columns of `REPRESENTERS`, unknown labels -1."""
+    arrays = {field.name: pa.array(columns[field.name]).cast(field.type) for field in REPRESENTERS}
+    unknown = pa.scalar(None, pa.int32())
+    arrays["label"] = pc.if_else(pc.less(arrays["label"], 0), unknown, arrays["label"])
     buffer = io.BytesIO()
-    pq.write_table(table.cast(REPRESENTERS), buffer, compression="zstd")
+    pq.write_table(pa.table(arrays, schema=REPRESENTERS), buffer, compression="zstd")
     storage.write(path, buffer.getvalue())
 
 

@@ -103,6 +103,18 @@ def test_examples_by_id_then_from_the_store(
     assert any(t == 9 for t, _ in kept)
 
 
+def test_the_page_shows_what_is_asked_for(
+    explain: Explain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain("--ids", "3", "8", "-k", "2", "--smooth", "2") == 0
+    assert f"To look at: {tmp_path / 'explain.html'}" in capsys.readouterr().out
+    page = (tmp_path / "explain.html").read_text()
+    assert page.count('<section class="example"') == 2
+    # Each example, its four points and a map of each.
+    assert page.count('src="data:image/webp;base64,') == 2 * (1 + 4 + 4)
+    assert 'src=""' not in page
+
+
 def test_what_is_misclassified(
     explain: Explain, published: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
