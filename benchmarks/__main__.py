@@ -8,7 +8,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adversarial, agreement, dynamics, jobs, publishing, scale, scaling, training
+from benchmarks import (
+    adversarial,
+    agreement,
+    dynamics,
+    jobs,
+    publishing,
+    representers,
+    scale,
+    scaling,
+    training,
+)
 
 Result = dict[str, object]
 BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
@@ -21,6 +31,12 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
         "vog_memory_k30_vs_k3",
         "dynamics_extra",
     ): dynamics.measure,
+    (
+        "representer_vs_gradient_descent_time",
+        "representer_residual",
+        "topk_vs_float32_time",
+    ): representers.measure,
+    ("representer_memory_1e6_mb",): representers.scale,
     ("ray_overhead",): jobs.ray_overhead,
     ("fleet_overhead_s",): jobs.fleet_overhead,
     ("scaling_1_to_2",): scaling.scaling,

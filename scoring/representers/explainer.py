@@ -1,6 +1,7 @@
 """Which training rows make up the outputs of test rows: the k strongest of each sign."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Explainer:
             file: where alpha [C, N] lies, and is written unless it is there; None: in memory.
         """
         self._rows, self._kernel = rows, Kernel.of(rows.features)
-        self._alpha = _alpha(rest, rows.features, targets, file)
+        self._alpha = _columns(rest, rows.features, targets, file)
 
     def points(self, features: Matrix32, outputs: Ints, k: int) -> Points:
         """The k strongest of each sign, of some outputs of some test rows.
@@ -76,7 +77,7 @@ class Explainer:
         return Points(**{name: column[order] for name, column in every.items()})
 
     def _of_output(self, features: Matrix32, tests: Ints, output: int, k: int, sign: int) -> Points:
-        alpha = np.asarray(self._alpha[output])
+        alpha = self._alpha(output)
         found = strongest(self._kernel, alpha, features[tests], k, sign)
         there = found.rows >= 0
         rows, values = found.rows[there], found.values[there]
@@ -94,13 +95,15 @@ class Explainer:
         )
 
 
-def _alpha(rest: StationaryLayer, features: Matrix, targets: Matrix, file: Path | None) -> Floats:
-    """Alpha [C, N] float64, a class after the other: in memory, or the map of a file."""
+def _columns(
+    rest: StationaryLayer, features: Matrix, targets: Matrix, file: Path | None
+) -> Callable[[int], Floats]:
+    """Gives alpha [N] float64 of an output, from memory or from a file."""
     shape = len(rest.weights), features.shape[0]
     if file is None:
         held = np.empty(shape)
         _fill(held, rest, features, targets)
-        return held
+        return held.__getitem__
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
@@ -108,8 +111,8 @@ def _alpha(rest: StationaryLayer, features: Matrix, targets: Matrix, file: Path 
         _fill(written, rest, features, targets)
         written.flush()
         aside.replace(file)
-    mapped: Floats = np.load(file, mmap_mode="r")
-    return mapped
+    # Mapped anew for each output: pages that were read count as held while their map lives.
+    return lambda output: np.array(np.load(file, mmap_mode="r")[output])
 
 
 def _fill(alpha: Floats, rest: StationaryLayer, features: Matrix, targets: Matrix) -> None:

@@ -1,5 +1,6 @@
 """Rows of numbers, in memory or in a file on the node's disk, read a block at a time."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,12 @@ class FileMatrix:
             first, last, _ = rows.indices(self.shape[0])
             count, skipped = (last - first) * width, 4 * first * width
             return np.fromfile(self.path, np.float32, count, offset=skipped).reshape(-1, width)
-        # Pages count as held only while this map lives.
-        return np.memmap(self.path, np.float32, "r", shape=self.shape)[rows]
+        found = np.empty((len(rows), width), np.float32)
+        # Not a map of the file: the kernel maps many pages around each that is touched.
+        with self.path.open("rb", buffering=0) as file:
+            for row, into in zip(rows.tolist(), found, strict=True):
+                os.preadv(file.fileno(), [into.data], 4 * width * row)
+        return found
 
 
 def block_rows(width: int) -> int:

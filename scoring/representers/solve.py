@@ -7,14 +7,15 @@ F is strongly convex. Its gradient is summed in float64, products with its Hessi
 only say where to step, the gradient says when to stop.
 
 Rows pass in fixed blocks, several threads at a time, and sums are taken in the order of blocks: the
-result does not depend on how many threads there are. Every eighth row alone leads near to where all
-of them lead, at an eighth of the price, so that is where the last steps begin.
+result does not depend on how many threads there are. A share of the rows leads near to where all of
+them lead, at that share of the price, so that is where the last steps begin.
 
 Source of the objective: Yeh et al. 2018, arXiv:1811.09720, section 3. Their own solver, gradient
 descent with backtracking, stops where the decomposition is still far from exact: its error on a
 logit is |gradient . f| / (2 lambda).
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -34,6 +35,7 @@ _INNER_STEPS = 500  # of conjugate gradients
 _ARMIJO = 1e-4
 _TELLABLE = 1e-13  # relative: smaller differences of F drown in rounding
 _THINNING = 8
+_MOST_THINNED = 1 << 16  # rows, which are held
 _FEW = 8192  # rows that need no start from fewer
 _NEAR = 1e-5  # where the gradient of fewer rows ends: its own error is larger
 
@@ -109,13 +111,18 @@ class Objective:
         return total
 
     def thinned(self) -> "Objective":
-        """F on every eighth row, held in memory."""
+        """F on a share of the rows, evenly drawn and held in memory."""
+        rows = self.features.shape[0]
+        every = max(_THINNING, math.ceil(rows / _MOST_THINNED))
 
         def thin(matrix: Matrix) -> Matrix:
-            rows = blocks(matrix.shape[0], self._size())
-            return np.concatenate(
-                [matrix[block][-block.start % _THINNING :: _THINNING] for block in rows]
-            )
+            kept = np.empty((math.ceil(rows / every), matrix.shape[1]), np.float32)
+            for block in blocks(rows, self._size()):
+                first = -block.start % every
+                part = matrix[block][first::every]
+                at = (block.start + first) // every
+                kept[at : at + len(part)] = part
+            return kept
 
         return replace(self, features=thin(self.features), targets=thin(self.targets))
 
