@@ -8,6 +8,7 @@ from scoring.data.altered import Corrupted, Relabelled
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.images import parse_size
 from scoring.data.named import NamedSource
+from scoring.data.only_classes import OnlyClasses
 from scoring.data.parquet import ParquetSource
 from scoring.data.sources import Source
 from scoring.errors import BadData, UserError
@@ -48,6 +49,8 @@ class DataFlags:
     """Rows a shard: the unit of work, of resume and of what an appended row costs."""
     max_corrupt: float = 0.05
     """Refuse a split with a larger share of undecodable images."""
+    only_classes: tuple[str, ...] = ()
+    """Only rows of these classes, by name; they are published as a dataset NAME-CLASS-CLASS."""
     relabel: float = 0.0
     """Draw the labels of this share of the training rows anew, to see whether a metric finds them;
     they are published as a dataset NAME-relabelled-PERCENT."""
@@ -71,6 +74,8 @@ class DataFlags:
         for flag, share in (("--max-corrupt", self.max_corrupt), ("--relabel", self.relabel)):
             if not 0 <= share <= 1:
                 raise UserError(f"{flag}: expected a share in [0, 1], got {share}")
+        if len({*self.only_classes}) == 1:
+            raise UserError(f"--only-classes: expected two or more, got {self.only_classes[0]!r}")
         if self.relabel and self.corrupted_copies:
             raise UserError("--relabel: expected it without --corrupted-copies, got both")
         if self.image_size != "auto":
@@ -107,6 +112,8 @@ class DataFlags:
         return opened
 
     def _altered(self, source: Source) -> Source:
+        if self.only_classes:
+            source = OnlyClasses(source=source, classes=self.only_classes)
         if self.relabel:
             return Relabelled(source=source, share=self.relabel, seed=self.alter_seed)
         if self.corrupted_copies:

@@ -19,6 +19,7 @@ EVALUATIONS = {
     "deciles": "how often the classifier is wrong, by tenths of a metric",
     "stability": "how seeds and batch sizes agree on a metric",
     "memorisation": "whether metrics find labels that were changed on purpose",
+    "debugging": "how soon flipped labels are found and mended, in the order of each metric",
     "ood": "whether metrics find corrupted images, beside novelty detectors (MNIST-C)",
     "toy": "VoG and the distance to the boundary of a net in the plane",
 }

@@ -6,6 +6,7 @@ the row stands in its file, on nothing else: neither limits nor shards nor worke
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -23,7 +24,7 @@ CLEAN = "clean"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Altered:
+class Altered:
     """What an altered source shares with the one behind it."""
 
     source: Source
@@ -47,12 +48,16 @@ class _Altered:
         """That of the source behind."""
         return self.source.layout()
 
+    def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
+        """Labels of a piece, as `read` gives them."""
+        return self.source.labels(split, piece)
+
     def _suffix(self) -> str:
         return f"-seed{self.seed}" if self.seed else ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relabelled(_Altered):
+class Relabelled(Altered):
     """A source of whose training labels a share was drawn anew, uniformly from all classes.
 
     So a row that is chosen keeps its label with probability 1 / C.
@@ -68,18 +73,25 @@ class Relabelled(_Altered):
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """The rows of a piece; those of the training split with class indices for labels."""
-        rows = self.source.read(split, piece)
+        return replace(self.source.read(split, piece), labels=self.labels(split, piece))
+
+    def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
+        """Those of the training split as class indices, a share of them drawn anew."""
+        given = self.source.labels(split, piece)
         if split == "test":
-            return rows
-        layout = _layout(self.source)
-        true = class_indices(rows.labels, layout, piece)
-        classes = len(layout.classes)
+            return given
+        layout = layout_of(self.source)
+        true, classes = class_indices(given, layout, piece), len(layout.classes)
         labels = np.where(true >= 0, (true + self._steps(piece, classes)) % classes, true)
-        return replace(rows, labels=[None if label < 0 else int(label) for label in labels])
+        return as_labels(labels)
 
     def changed(self, piece: Piece, classes: int) -> npt.NDArray[np.bool_]:
         """[rows]: whose label, where there is one, is another than the source's."""
         return self._steps(piece, classes) > 0
+
+    def true_labels(self, piece: Piece) -> npt.NDArray[np.int64]:
+        """[rows]: the class that the source gives each row of a training piece, -1 if none."""
+        return class_indices(self.source.labels("train", piece), layout_of(self.source), piece)
 
     def _steps(self, piece: Piece, classes: int) -> npt.NDArray[np.int64]:
         """[rows]: by how many classes each label is moved on; uniform where it is drawn anew."""
@@ -89,7 +101,7 @@ class Relabelled(_Altered):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corrupted(_Altered):
+class Corrupted(Altered):
     """A source whose test split also holds a copy of itself under each of MNIST-C's corruptions."""
 
     rows: int | None = None
@@ -111,11 +123,15 @@ class Corrupted(_Altered):
             for piece in first_rows(pieces, self.rows)
         ]
 
+    def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
+        """Those of the images behind."""
+        return self.source.labels(split, _behind(piece) if split == "test" else piece)
+
     def read(self, split: Split, piece: Piece) -> Rows:
         """The rows of a piece, corrupted where its file says so."""
         if split == "train":
             return self.source.read(split, piece)
-        behind = replace(piece, file=piece.file.partition(":")[2])
+        behind = _behind(piece)
         rows, corruption = self.source.read(split, behind), corruption_of(piece)
         names = [name and f"{corruption}/{name}" for name in rows.names]
         if corruption == CLEAN:
@@ -128,7 +144,7 @@ class Corrupted(_Altered):
             both = zip(rows.pixels, rngs, strict=True)
             pixels = np.stack([corrupt(image, corruption, rng) for image, rng in both])
             return replace(rows, names=names, pixels=pixels)
-        shape = _layout(self.source).shape
+        shape = layout_of(self.source).shape
         encoded = [
             _corrupt_file(file, shape, corruption, rng)
             for file, rng in zip(rows.encoded or (), rngs, strict=True)
@@ -139,6 +155,11 @@ class Corrupted(_Altered):
 def corruption_of(piece: Piece) -> str:
     """The corruption of a test piece of a `Corrupted` source, or `CLEAN`."""
     return piece.file.partition(":")[0]
+
+
+def _behind(piece: Piece) -> Piece:
+    """The piece of the source behind that a test piece shows."""
+    return replace(piece, file=piece.file.partition(":")[2])
 
 
 def _corrupt_file(
@@ -160,7 +181,12 @@ def _random(*key: object) -> np.random.Generator:
     return np.random.default_rng(np.frombuffer(words, dtype=np.uint32))
 
 
+def as_labels(indices: npt.NDArray[np.int64]) -> list[int | None]:
+    """Class indices as a source gives them: None where unknown."""
+    return [None if label < 0 else label for label in indices.tolist()]
+
+
 @cache
-def _layout(source: Source) -> Layout:
+def layout_of(source: Source) -> Layout:
     """Read once a process, not once a piece."""
     return source.layout()

@@ -71,6 +71,10 @@ class ImageFolderSource:
             raise BadData(f"--data-root {self.data_root}: {error}") from error
         return Layout(classes=tuple(files), shape=shape)
 
+    def labels(self, split: Split, piece: Piece) -> list[str]:
+        """Labels of one piece: its folder."""
+        return [piece.file] * piece.rows
+
     def read(self, split: Split, piece: Piece) -> Rows:
         """Encoded images of one piece; names are paths below the split's folder."""
         files = _list_images(self.data_root, f"{self._folder(split)}/{piece.file}")

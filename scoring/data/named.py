@@ -91,12 +91,17 @@ class NamedSource:
         shape = ImageShape(height=height, width=width, channels=channels)
         return Layout(classes=train.classes, shape=shape)
 
+    def labels(self, split: Split, piece: Piece) -> list[int]:
+        """Labels of one piece."""
+        found: list[int] = self._arrays(split).labels[piece.start :][: piece.rows].tolist()
+        return found
+
     def read(self, split: Split, piece: Piece) -> Rows:
         """Pixels and labels of one piece; names are the row's position in the split."""
-        arrays = self._arrays(split)
         rows = slice(piece.start, piece.start + piece.rows)
         names = [f"{split}/{i}" for i in range(rows.start, rows.stop)]
-        return Rows(labels=arrays.labels[rows].tolist(), names=names, pixels=arrays.images[rows])
+        pixels = self._arrays(split).images[rows]
+        return Rows(labels=self.labels(split, piece), names=names, pixels=pixels)
 
     def _arrays(self, split: Split) -> Arrays:
         return _load(self.dataset or self.name, self.data_root, split)

@@ -70,13 +70,15 @@ class ParquetSource:
             raise BadData(f"--image-column {self.image_column}: {error}") from error
         return Layout(classes=classes, shape=shape)
 
+    def labels(self, split: Split, piece: Piece) -> list[int | str | None]:
+        """Labels of one piece; no other column is read."""
+        table = self._columns(split, piece, (self.label_column,))
+        return [self._label(value) for value in table[self.label_column].to_pylist()]
+
     def read(self, split: Split, piece: Piece) -> Rows:
         """Encoded images, labels and names of one piece."""
-        uri = self._uri(split)
-        path = locate(uri, piece.file, f"--{split}", piece.fingerprint)
         columns = (self.image_column, self.label_column, self.id_column)
-        wanted = tuple(column for column in columns if column)
-        table = reader(uri, path, piece.fingerprint, wanted).rows(piece.start, piece.rows)
+        table = self._columns(split, piece, tuple(column for column in columns if column))
         if self.id_column:
             own = [None if v is None else str(v) for v in table[self.id_column].to_pylist()]
         else:
@@ -86,6 +88,11 @@ class ParquetSource:
             names=own,
             encoded=_encoded(table[self.image_column]),
         )
+
+    def _columns(self, split: Split, piece: Piece, columns: tuple[str, ...]) -> pa.Table:
+        uri = self._uri(split)
+        path = locate(uri, piece.file, f"--{split}", piece.fingerprint)
+        return reader(uri, path, piece.fingerprint, columns).rows(piece.start, piece.rows)
 
     def _uri(self, split: Split) -> str:
         return self.train if split == "train" else self.test

@@ -78,6 +78,13 @@ class Source(Hashable, Protocol):
             BadData: no image decodes, or a column is missing or of the wrong type.
         """
 
+    def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
+        """The labels of the rows of one piece, as `read` gives them, without the images.
+
+        Raises:
+            BadData: the file has changed since the survey, or cannot be read.
+        """
+
     def read(self, split: Split, piece: Piece) -> Rows:
         """The rows of one piece.
 

@@ -1,0 +1,150 @@
+"""`protoscore evaluate debugging`: flipped labels found and mended in the order of each score.
+
+Labels are flipped in several draws, a night for each; then the training examples are checked in the
+order of every metric, and of the influence, the loss and chance, and the last layer trained again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tyro
+
+from ray_jobs.data_flags import DataFlags
+from ray_jobs.evaluations.nights import name_of, run_nights
+from ray_jobs.evaluations.output import tell
+from ray_jobs.flags import NightFlags, parse
+from ray_jobs.plan import Plan
+from ray_jobs.progress import Progress
+from scoring.analysis import debugging
+from scoring.analysis.debugging import Floats, Ints, Mislabelled
+from scoring.analysis.scores import read_scores
+from scoring.data.altered import Relabelled, layout_of
+from scoring.data.versions import load_version
+from scoring.errors import UserError
+from scoring.registry import metrics
+from scoring.representers.rows import gathered
+from scoring.spec import Signal
+from scoring.tables import Store
+
+_GB = 1 << 30
+_INSPECTED = tuple(i / 20 for i in range(1, 9))  # as the paper's figure
+_SHOWN = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebuggingFlags(NightFlags):
+    """A night's flags, and how labels are flipped."""
+
+    flips: float = 0.4
+    """Share of the training labels to flip."""
+    draws: int = 5
+    """Draws of the flips; figures are means over them."""
+    inspected: tuple[float, ...] = _INSPECTED
+    """Shares of the training examples that are checked."""
+    data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        super().check()
+        if self.data.relabel:
+            raise UserError("--relabel: expected --flips in place of it, got it")
+        if not 0 < self.flips < 1:
+            raise UserError(f"--flips: expected a share between 0 and 1, got {self.flips}")
+        if self.draws < 1:
+            raise UserError(f"--draws: expected a number above 0, got {self.draws}")
+        if bad := [share for share in self.inspected if not 0 < share <= 1]:
+            raise UserError(f"--inspected: expected shares above 0 and up to 1, got {bad[0]}")
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Run the nights, then check and mend."""
+    flags, configs = parse(argv, "protoscore evaluate debugging", __doc__ or "", DebuggingFlags)
+    flags.check()
+    name, share = name_of(flags), _share_to_draw(flags)
+    needed = [s.name for s in metrics().values() if s.signal is Signal.REPRESENTER]
+    nights = [
+        replace(
+            flags,
+            metrics=tuple(dict.fromkeys([*(flags.metrics or metrics()), *needed])),
+            data=replace(flags.data, relabel=share, alter_seed=draw),
+            publish_as=f"{name}-debugging-{draw}",
+            splits=("train",),
+        )
+        for draw in range(flags.draws)
+    ]
+    curves, plans = [], run_nights(nights, configs, command)
+    with Progress("mend", len(plans), "draw") as progress:
+        for draw, plan in enumerate(plans):
+            case = _case(plan)
+            orders = {**_by_metrics(plan, case.train.ids), **debugging.suspicions(case, draw)}
+            curves.append(debugging.curves(case, orders, flags.inspected))
+            progress.advance()
+    found = debugging.findings(curves, len(case.true))
+    shown = min(flags.inspected, key=lambda share: abs(share - _SHOWN))
+    some, none = debugging.part_of(shown), debugging.part_of(0)
+    columns = [(some, "flips_found"), (none, "test_accuracy"), (some, "test_accuracy")]
+    tell(plans[0].asked.storage, name, "debugging", found, columns, command)
+    return 0
+
+
+def _share_to_draw(flags: DebuggingFlags) -> float:
+    """Drawn anew, a label stays as it is once in C times."""
+    classes = len(layout_of(flags.data.source()).classes)
+    share = flags.flips * classes / (classes - 1)
+    if share > 1:
+        raise UserError(
+            f"--flips: expected at most {(classes - 1) / classes:g} with {classes} classes, got "
+            f"{flags.flips}"
+        )
+    return share
+
+
+def _case(night: Plan) -> Mislabelled:
+    """Features of the base run, and true labels beside the given ones."""
+    storage, models = night.asked.storage, night.models
+    (run,) = (run for run in night.runs if run.spec == models.fleet.representer)
+    about = run.spec.representer
+    assert about is not None
+    rows = {
+        split: gathered(
+            storage,
+            run.parent,
+            about.layer,
+            load_version(storage, night.asked.source.name, split, version),
+            int(night.asked.flags.machine.train_memory_gb * _GB),
+        )
+        for split, version in models.trained_on.items()
+    }
+    return Mislabelled(
+        train=rows["train"],
+        true=_true_labels(night, rows["train"].ids),
+        test=rows["test"],
+        penalty=about.penalty,
+    )
+
+
+def _true_labels(night: Plan, ids: Ints) -> Ints:
+    """[N]: what the labels of training examples were before they were flipped."""
+    source = night.asked.source
+    assert isinstance(source, Relabelled)
+    true = np.empty(len(ids), dtype=np.int64)
+    for shard in night.surveys["train"].shards:
+        here = (ids >= shard.first_id) & (ids < shard.first_id + shard.piece.rows)
+        true[here] = source.true_labels(shard.piece)[ids[here] - shard.first_id]
+    return true
+
+
+def _by_metrics(night: Plan, ids: Ints) -> dict[str, Floats]:
+    """[N] by metric: the lower the percentile, the more suspicious."""
+    store, found = Store(night.asked.storage.uri), {}
+    for metric in night.asked.metrics:
+        scores = read_scores(store, night.asked.publish_as, "train", metric.name)
+        order = np.argsort(scores.ids)
+        at = order[np.searchsorted(scores.ids[order], ids)]
+        found[metric.name] = -scores.percentile[at]
+    return found
