@@ -4,12 +4,14 @@ A file is a leftover if it was written before a given time and is none of these:
 
     staging/    read by a partition as it is published now
     outputs/    logits of a run behind such a partition
-    runs/       a run behind any version of `scores` that is kept
+    runs/       a run behind any version of `scores` that is kept, or behind `representers`
+    features/   of a run behind a partition of either
     datasets/   a shard of any dataset version, or one that a receipt names
     tables/     a data file of any version that is kept, or its manifest
     nights/     the record of a published night that the tables do not have yet
 
-Jobs' records, and the weights of imported runs once they are runs, are leftovers by their age.
+Jobs' records, the weights of imported runs once they are runs, and explanations, which are rows of
+`representers` once they are published, are leftovers by their age.
 All of it can be made again, or was never finished.
 """
 
@@ -24,7 +26,11 @@ from scoring.tables.history import reading_log
 from scoring.tables.manifest import Manifest, manifest_path
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS
-from scoring.tables.whole_partitions import WHOLE_TABLES
+from scoring.tables.whole_partitions import (
+    REPRESENTER_MODELS_TABLE,
+    WHOLE_TABLES,
+    reading_table,
+)
 
 TABLES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
 _UNFINISHED = "/training.safetensors"  # how far a run got that has been finished since
@@ -53,13 +59,16 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
     kept = _kept_manifests(storage)
     staged = {path for manifest in now for path in manifest.staged}
     current_runs = {run for manifest in now for run in manifest.runs}
-    kept_runs = {run for manifest in kept.values() for run in manifest.runs}
+    explaining = _explaining_runs(storage)
+    kept_runs = {run for manifest in kept.values() for run in manifest.runs} | explaining
     shards = _known_shards(storage)
     data = {f"tables/{name}/{path}" for name in TABLES for path in kept_files(storage, name)}
     unrecorded = {manifest.night_id for manifest in now} - _recorded_nights(storage)
     return {
         "staging": lambda path: path in staged,
         "outputs": lambda path: path.split("/")[1] in current_runs,
+        "features": lambda path: path.split("/")[1] in current_runs | explaining,
+        "explanations": lambda _: False,
         "runs": lambda path: path.split("/")[1] in kept_runs and not path.endswith(_UNFINISHED),
         "imports": lambda _: False,
         "datasets": lambda path: "/shards/" not in path or path in shards,
@@ -90,6 +99,14 @@ def _known_shards(storage: Storage) -> set[str]:
         records = [about] if folder == "receipts" else about["shards"]
         found |= {f"datasets/{dataset}/shards/{shard['content']}.parquet" for shard in records}
     return found
+
+
+def _explaining_runs(storage: Storage) -> set[str]:
+    """The runs of `representers`, and those whose layers they brought to rest."""
+    table = REPRESENTER_MODELS_TABLE
+    views = {table.name: lambda: reading_table(storage, table)}
+    found = sql.run(storage, f"select run, base_run from {table.name}", views)
+    return {run for column in found.columns for run in column.to_pylist()}
 
 
 def _recorded_nights(storage: Storage) -> set[str]:

@@ -8,9 +8,11 @@ from score_tables import night_row, part, publish_and_die
 
 from scoring.storage import Storage
 from scoring.tables import Store
+from scoring.tables.explanations import publish_model
 from scoring.tables.leftovers import leftovers
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
+from scoring.tables.schemas import REPRESENTER_MODELS
 
 SOON = timedelta(hours=1)
 
@@ -75,6 +77,18 @@ def test_orphans_of_every_kind_are_found(storage):
     storage.write("datasets/digits/train/v.json", json.dumps(version).encode())
     assert set(orphans) <= set(found(storage))
     assert not set(known) & set(found(storage))
+
+
+def test_what_explanations_stand_on_stays(storage):
+    model = dict.fromkeys(REPRESENTER_MODELS.names) | {"base_run": "base"}
+    publish_model(storage, "digits", "rest", model)
+    needed = ["runs/rest/run.json", "runs/base/run.json", "features/base/last/c.parquet"]
+    needed.append("features/run2/last/c.parquet")  # of a run behind what is published now
+    orphans = ["features/run9/last/c.parquet", "explanations/rest/x.parquet"]
+    for path in (*needed, *orphans):
+        storage.write(path, b"")
+    assert set(orphans) <= set(found(storage))
+    assert not set(needed) & set(found(storage))
 
 
 def test_removing_leftovers_changes_no_answer(storage):
