@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ray_jobs.console import parse_flags, run_job
 from ray_jobs.explain_flags import ExplainFlags
@@ -25,6 +26,9 @@ from scoring.errors import IncompleteError
 from scoring.runs import finished
 from scoring.signals import SignalOptions
 from scoring.tables.explanations import publish_explanations, publish_model
+
+if TYPE_CHECKING:
+    from ray_jobs.map_shards import PoolOptions
 
 _GB = 1 << 30
 
@@ -79,30 +83,47 @@ def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
         print("Nothing to compute: all of it is in the store.", flush=True)
         return paths
     # Ray takes seconds to import: what is there already never needs it.
-    from ray_jobs.cluster import cluster, total
+    from ray_jobs.cluster import cluster
     from ray_jobs.explanations import explain_shards
-    from ray_jobs.map_shards import PoolOptions
-    from ray_jobs.representers import make_representers, stage_features
+    from ray_jobs.representers import stage_features
 
     with cluster(machine.address, machine.cpus):
-        device = plan.base.device if total("GPU") else "cpu"
-        cache = int(machine.cache_memory_gb * _GB)
-        options = SignalOptions(
-            batch_rows=machine.batch_rows, device=device, cache_bytes=cache, keep_outputs=False
-        )
-        gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
-        pool = PoolOptions(gpus_per_actor=gpus, weights_bytes=cache)
-        if not finished(plan.storage, [plan.run.key]):
-            memory = int(machine.train_memory_gb * _GB)
-            failed = make_representers(
-                plan.storage, [plan.run], plan.versions, options, pool, memory=memory
-            )
-            if failed:
-                raise IncompleteError(f"expected {plan.run.spec.label} solved, it failed")
+        bring_to_rest(plan, machine)
         base, layer = plan.base.key, plan.about.layer
         splits = [plan.versions["train"], plan.explained]
-        stage_features(plan.storage, base, layer, splits, options, pool)
+        stage_features(plan.storage, base, layer, splits, *_resources(plan, machine))
         return explain_shards(job, shards)
+
+
+def bring_to_rest(plan: ExplainPlan, machine: MachineFlags) -> None:
+    """Make the representer run unless it is there; on the cluster that this process has joined.
+
+    Raises:
+        IncompleteError: it failed.
+    """
+    from ray_jobs.representers import make_representers
+
+    if finished(plan.storage, [plan.run.key]):
+        return
+    memory = int(machine.train_memory_gb * _GB)
+    if make_representers(
+        plan.storage, [plan.run], plan.versions, *_resources(plan, machine), memory=memory
+    ):
+        raise IncompleteError(f"expected {plan.run.spec.label} at rest, it failed")
+
+
+def _resources(plan: ExplainPlan, machine: MachineFlags) -> "tuple[SignalOptions, PoolOptions]":
+    """How the net is asked, and on what."""
+    from ray_jobs.cluster import total
+    from ray_jobs.map_shards import PoolOptions
+
+    device = plan.base.device if total("GPU") else "cpu"
+    cache = int(machine.cache_memory_gb * _GB)
+    options = SignalOptions(
+        batch_rows=machine.batch_rows, device=device, cache_bytes=cache, keep_outputs=False
+    )
+    gpus = machine.gpus_per_scorer if device == "cuda" else 0.0
+    return options, PoolOptions(gpus_per_actor=gpus, weights_bytes=cache)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,6 @@ class DebuggingFlags(NightFlags):
             UserError: naming the flag.
         """
         super().check()
-        if self.data.relabel:
-            raise UserError("--relabel: expected --flips in place of it, got it")
         if not 0 < self.flips < 1:
             raise UserError(f"--flips: expected a share between 0 and 1, got {self.flips}")
         if self.draws < 1:
@@ -94,6 +92,8 @@ def main(argv: Sequence[str], command: str) -> int:
 
 def _share_to_draw(flags: DebuggingFlags) -> float:
     """Drawn anew, a label stays as it is once in C times."""
+    if flags.data.relabel:
+        raise UserError("--relabel: expected --flips in place of it, got it")
     classes = len(layout_of(flags.data.source()).classes)
     share = flags.flips * classes / (classes - 1)
     if share > 1:

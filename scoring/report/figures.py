@@ -32,6 +32,8 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+_COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
+_NAMED = 4  # of the other orders, the best
 _PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
 
 
@@ -113,13 +115,63 @@ def stability(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
+@_styled
+def debugging(findings: Sequence[Finding]) -> Figure:
+    """Flips found, and test accuracy once they are mended, by the share that is inspected."""
+    found = {(f.measure, f.subject, f.part): f.value for f in findings}
+    orders = dict.fromkeys(f.subject for f in findings)
+    parts = sorted({f.part for f in findings}, key=_percent)
+    last = {order: found["flips_found", order, parts[-1]] for order in orders}
+    best = sorted(set(orders) - {*_COMPARED}, key=lambda order: -last[order])[:_NAMED]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    titles = {"flips_found": "Flipped labels found", "test_accuracy": "Test accuracy, mended"}
+    for axes, (measure, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        for order in sorted(orders, key=lambda order: order in best or order in _COMPARED):
+            values = [100 * found[measure, order, part] for part in parts]
+            named = order in best or order in _COMPARED
+            look = {"label": order} if named else {"color": _SOFT, "linewidth": 0.7}
+            axes.plot([_percent(part) for part in parts], values, **look)
+        axes.set_title(title)
+        axes.set_xlabel("% of the training examples inspected")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+@_styled
+def representers(findings: Sequence[Finding]) -> Figure:
+    """How near the sum of the shares comes to what the net says, by penalty."""
+    found = {
+        (f.part, float(f.subject.removeprefix("lambda "))): f.value
+        for f in findings
+        if f.measure == "pearson"
+    }
+    figure = Figure(figsize=(4.5, 2.6), layout="constrained")
+    axes = figure.subplots()
+    for split, colour in (("train", _PROTOTYPICAL), ("test", _OUTLYING)):
+        penalties = sorted(penalty for part, penalty in found if part == split)
+        values = [1 - found[split, penalty] for penalty in penalties]
+        axes.loglog(penalties, values, "o-", color=colour, label=split, markersize=4)
+    axes.set_xlabel("penalty lambda")
+    axes.set_ylabel("1 - Pearson's correlation")
+    axes.legend(frameon=False)
+    return figure
+
+
 FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "debugging": debugging,
     "memorisation": memorisation,
+    "representers": representers,
     "ood": detection,
     "stability_test": stability,
     "stability_train": stability,
 }
 """Evaluation to what draws it."""
+
+
+def _percent(part: str) -> float:
+    """The number in a part like "30 %"."""
+    return float(part.removesuffix("%"))
 
 
 def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:

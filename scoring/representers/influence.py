@@ -51,9 +51,11 @@ class Influence:
             [n, T] float64 for each block of training rows, in order.
         """
         gradients = torch.einsum("tc,td->tcd", pulls.double(), features.double()).flatten(1)
-        solved = torch.cholesky_solve(gradients.T, self._factor).T.reshape(-1, *self._weights.shape)
+        solved = torch.cholesky_solve(gradients.T, self._factor).T
+        of_outputs = solved.reshape(-1, self._weights.shape[1])  # [T x C, D]
         for rows, pulled in self._training():
-            yield -torch.einsum("nc,tcd,nd->nt", pulled, solved, rows)
+            moved = (rows @ of_outputs.T).reshape(len(rows), len(features), -1)
+            yield -(moved * pulled.unsqueeze(1)).sum(dim=2)
 
     def on_themselves(self) -> Tensor:
         """Self-influence of the training rows, [N] float64; high: removing it would hurt it."""

@@ -101,6 +101,26 @@ def test_stability_and_deciles(local_ray, store, capsys):
     assert "upper half error_rate" in capsys.readouterr().out
 
 
+@pytest.mark.ray
+def test_debugging_finds_flipped_labels(local_ray, store, capsys):
+    command = ["evaluate", "debugging", "--store", store, "--only-classes", "1", "8", *SMALL]
+    command += ["--flips", "0.3", "--draws", "2", "--inspected", "0.2", "0.4", "--metrics", "aum"]
+    command += ["--recipe", "smoke", "--net", "mlp"]
+    assert main(command) == 0
+    found = values(store, "digits-1-8", "debugging")
+    orders = {subject for subject, _, _ in found}
+    assert orders == {"aum", "representer_self", "influence", "loss", "random"}
+    for order in orders:
+        first, second = (found[order, part, "flips_found"] for part in ("20 %", "40 %"))
+        assert 0 <= first <= second <= 1
+        assert found[order, "0 %", "flips_found"] == 0
+        assert 0.3 < found[order, "40 %", "test_accuracy"] <= 1
+    assert found["aum", "40 %", "flips_found"] > found["random", "40 %", "flips_found"]
+    names = {row["dataset"] for row in Store(store).nights().to_pylist()}
+    assert names == {"digits-1-8-debugging-0", "digits-1-8-debugging-1"}
+    assert "30 %" not in capsys.readouterr().out
+
+
 def test_toy(store, capsys):
     assert main(["evaluate", "toy", "--store", store, "--seeds", "0"]) == 0
     assert values(store, "toy", "toy")["vog", "all", "spearman"] < -0.5
@@ -108,7 +128,7 @@ def test_toy(store, capsys):
 
 
 REFUSED = {
-    "no such evaluation": ("nosuch", "evaluate: expected one of deciles, memorisation, ood"),
+    "no such evaluation": ("nosuch", "evaluate: expected one of debugging, deciles, memor"),
     "no scores": ("deciles --store {}", "--store: expected"),
     "nothing relabelled": ("memorisation --relabel 0", "--relabel: expected a share above 0"),
     "a recipe": ("memorisation --recipe quick --before smoke", "--recipe: expected --before and"),

@@ -150,6 +150,21 @@ def test_self_influence_is_alpha_of_the_own_class(explain: Explain, published: s
     torch.testing.assert_close(net[-1].bias, rest.weights[:, -1].float())
 
 
+def test_evaluate_representers(published: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--store", published, "--lambdas", "0.01", "0.0001", "--tests", "40")
+    assert main(["evaluate", "representers", *flags, "--batch-rows", "50"]) == 0
+    found = {
+        (row["subject"], row["part"], row["measure"]): row["value"]
+        for row in Store(published).evaluations(evaluation="representers").to_pylist()
+    }
+    near, far = (found[f"lambda {penalty}", "train", "pearson"] for penalty in ("0.0001", "0.01"))
+    assert 1 > near > far > 0.5
+    assert found["lambda 0.01", "test", "residual"] < 1e-3
+    assert 0 <= found["influence", "", "nothing_said"] <= 1
+    assert found["representer", "", "seconds_each"] > 0
+    assert "lambda 0.0001" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

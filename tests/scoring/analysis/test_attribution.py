@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from scoring.analysis import attribution
+from scoring.analysis.attribution import Setting
+from scoring.representers.decomposition import StationaryLayer
+from scoring.representers.influence import Influence
+from scoring.representers.losses import SOFTMAX
+from scoring.representers.solve import Objective, stationary
+
+ROWS, TESTS, WIDTH, CLASSES = 300, 90, 5, 3
+
+
+@pytest.fixture
+def setting() -> Setting:
+    draws = np.random.default_rng(0)
+    features = draws.standard_normal((ROWS + TESTS, WIDTH)).astype(np.float32)
+    outputs = features @ draws.standard_normal((WIDTH, CLASSES)).astype(np.float32)
+    targets = SOFTMAX.activation(torch.from_numpy(2 * outputs[:ROWS])).numpy()
+    objective = Objective(features=features[:ROWS], targets=targets, loss=SOFTMAX, penalty=0.01)
+    rest = StationaryLayer(
+        weights=stationary(objective).weights, loss=SOFTMAX, penalty=0.01, rows=ROWS
+    )
+    labels = outputs[ROWS:].argmax(axis=1)
+    return Setting(objective=objective, rest=rest, features=features[ROWS:], labels=labels)
+
+
+def test_both_ways_are_weighed_by_their_own_definitions(setting: Setting) -> None:
+    found = attribution.compare(setting)
+    train, test = setting.objective.features[:].astype(float), setting.features.astype(float)
+    alpha = setting.rest.alpha(
+        torch.from_numpy(train), torch.from_numpy(setting.objective.targets[:])
+    ).numpy()
+    predicted = (test @ setting.rest.weights.numpy().T).argmax(axis=1)
+    values = (train @ test.T) * alpha[:, predicted]
+    np.testing.assert_allclose(found.strongest["representer"], np.abs(values).max(0), rtol=1e-5)
+
+    judge = Influence(setting.objective, setting.objective.at(setting.rest.weights))
+    shares = setting.rest.outputs(torch.from_numpy(test)).softmax(dim=1).numpy()
+    pulls = torch.from_numpy(shares - np.eye(CLASSES)[setting.labels])
+    influence = torch.cat(list(judge.of_training_rows(torch.from_numpy(test), pulls))).numpy()
+    np.testing.assert_allclose(found.strongest["influence"], np.abs(influence).max(0), rtol=1e-5)
+    assert found.seconds_each["influence"] > 0
+
+
+def test_test_rows_of_which_nothing_is_said_are_counted(setting: Setting) -> None:
+    compared = attribution.compare(setting)
+    compared.strongest["influence"][:45] = compared.strongest["influence"].max() / 1e4
+    found = {(f.subject, f.measure): f.value for f in attribution.findings(compared)}
+    assert found["influence", "nothing_said"] >= 0.5
+    assert found["representer", "nothing_said"] == 0
+    assert {measure for _, measure in found} == set(attribution.MEASURES)
+    assert -1 <= found["representer x closeness", "spearman"] <= 1
