@@ -23,9 +23,10 @@ from benchmarks.trained import arrays
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metrics
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs import identify
 from scoring.signals import SignalOptions, Signals
-from scoring.spec import NetSpec, Recipe, RunSpec, Signal
+from scoring.spec import Signal
 from scoring.storage import Storage
 from scoring.train_run import train_run
 from scoring.trajectories import Fold, Watch

@@ -22,10 +22,10 @@ from scoring.data.versions import DatasetVersion
 from scoring.fleet import Hardware, build_fleet, preset
 from scoring.keys import Split
 from scoring.registry import metric
+from scoring.run_spec import NetSpec
 from scoring.runs import Run, identify, load_records
 from scoring.scorer import Assignment, RunRef, Scorer, Task
 from scoring.signals import SignalOptions
-from scoring.spec import NetSpec
 from scoring.storage import Storage
 from scoring.train_run import train_run
 from scoring.training.recipes import recipe

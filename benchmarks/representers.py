@@ -29,7 +29,7 @@ from scoring.representers.matrix import FileMatrix, Matrix32
 from scoring.representers.rows import LayerRows, OneHot
 from scoring.representers.solve import Objective, stationary
 from scoring.representers.strongest import Floats, Ints, Kernel, strongest
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 
 PENALTY, K, BLOCK = 0.003, 10, 200
 CHECKED = 200  # test rows whose sets are held against float64

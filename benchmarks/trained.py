@@ -16,7 +16,7 @@ from scoring.data.named import LOADERS
 from scoring.data.training_set import TrainingSet
 from scoring.keys import Split
 from scoring.nets import build
-from scoring.spec import NetSpec, Recipe, RunSpec
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.training.loop import pays_bfloat16, train
 
 

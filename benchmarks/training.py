@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from scoring.data.training_set import TrainingSet
 from scoring.nets import build
-from scoring.spec import NetSpec, Recipe
+from scoring.run_spec import NetSpec, Recipe
 from scoring.training.batches import gatherer, pixels, shuffled
 from scoring.training.precision import pays_bfloat16
 from scoring.training.private import private_step

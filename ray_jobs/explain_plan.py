@@ -14,6 +14,7 @@ from scoring.keys import Split
 from scoring.representers.layer import Layer
 from scoring.representers.question import Outputs, Question
 from scoring.representers.runs import load_layer
+from scoring.run_spec import Representer
 from scoring.runs import (
     Run,
     RunRecord,
@@ -23,7 +24,6 @@ from scoring.runs import (
     load_record,
     parse_spec,
 )
-from scoring.spec import Representer
 from scoring.storage import Storage
 from scoring.tables.lookup import class_index
 

@@ -19,8 +19,8 @@ from scoring.representers.explainer import Explainer
 from scoring.representers.question import Question, explanations
 from scoring.representers.rows import gathered, node_folder
 from scoring.representers.runs import load_layer, targets_of
+from scoring.run_spec import Representer
 from scoring.runs import load_record
-from scoring.spec import Representer
 from scoring.storage import Storage
 from scoring.tables.explanations import explanations_path, write_explanations
 from scoring.tables.features import features_path, read_features

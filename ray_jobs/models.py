@@ -15,8 +15,9 @@ from scoring.fleet import BY_LABELS, Fleet, Hardware, build_fleet, preset
 from scoring.imports import Imported, read_manifest, with_imports
 from scoring.keys import SPLITS, Split, digest
 from scoring.nets import build, check_net, has_batch_norm
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs import Run, identify
-from scoring.spec import NetSpec, Recipe, RunSpec, Signal
+from scoring.spec import Signal
 from scoring.storage import Storage
 from scoring.tables.manifest import Manifest
 from scoring.training.loop import pays_bfloat16

@@ -24,8 +24,8 @@ from ray_jobs.training_data import TrainingData, share_training_data
 from scoring.data.versions import DatasetVersion
 from scoring.errors import OutOfTime, ProtoscoreError
 from scoring.keys import Split
+from scoring.run_spec import RunSpec
 from scoring.runs import Run, finished
-from scoring.spec import RunSpec
 from scoring.storage import Storage
 from scoring.train_run import train_run
 

@@ -11,16 +11,9 @@ from itertools import product
 from typing import Literal
 
 from scoring.errors import UnknownName
-from scoring.spec import (
-    SPLITS,
-    NetSpec,
-    Privacy,
-    Recipe,
-    Representer,
-    RunSpec,
-    Signal,
-    Split,
-)
+from scoring.keys import SPLITS, Split
+from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
+from scoring.spec import Signal
 from scoring.training.recipes import finetuned, private
 
 EnsembleKind = Literal["subsets", "seeds"]

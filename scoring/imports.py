@@ -22,7 +22,7 @@ from scoring.data.sources import Layout
 from scoring.errors import BadData, UserError
 from scoring.fleet import Fleet, at_rest
 from scoring.nets import build
-from scoring.spec import NetSpec, RunSpec
+from scoring.run_spec import NetSpec, RunSpec
 from scoring.storage import Storage, filesystem
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 

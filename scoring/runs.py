@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scoring.keys import Split, digest, jsonable
 from scoring.nets import Fitted, build, net_source
-from scoring.spec import NetSpec, Privacy, Recipe, Representer, RunSpec
+from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.loop import LOOP_VERSION

@@ -1,9 +1,8 @@
-"""The nouns of protoscore as frozen, JSON-able, hashable data.
+"""What metrics are and what they fold, as frozen data.
 
 Glossary of shapes: N rows, C classes, M models, H x W x D image height, width, channels.
 """
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,160 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from scoring.keys import SPLITS, Split, digest, jsonable
-
-__all__ = [
-    "SPLITS",
-    "Batch",
-    "Checkpoint",
-    "Columns",
-    "Floats",
-    "InputGradient",
-    "Ints",
-    "MetricSpec",
-    "NetSpec",
-    "Output",
-    "Passes",
-    "Privacy",
-    "Recipe",
-    "Representer",
-    "RunKind",
-    "RunSpec",
-    "Signal",
-    "Split",
-    "digest",
-    "jsonable",
-]
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetSpec:
-    """A network by name, and how pixels in [0, 1] and class order are fitted to it."""
-
-    name: str
-    """A net of `scoring.nets`, a torchvision classifier, or `package.module:factory`."""
-    width: float = 1.0
-    """Multiplies the channels of every hidden layer (protoscore's own nets only)."""
-    group_norm: bool = False
-    """Replace BatchNorm by GroupNorm: DP-SGD needs per-example gradients."""
-    mean: tuple[float, ...] = (0.5,)
-    """Subtracted from pixels; one value, or one a channel. Fixed: no data leaks into it."""
-    std: tuple[float, ...] = (0.25,)
-    """Divides pixels after `mean`."""
-    class_order: tuple[int, ...] = ()
-    """For class c of the dataset, the index of the net's output; empty: the same order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train: optimizer, schedule, regularisation and augmentation."""
-
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    """Of SGD; Adam keeps PyTorch's betas."""
-    weight_decay: float = 0.0
-    """L2 penalty, as the optimizer applies it."""
-    learning_rate_decay: float = 0.0
-    """Inverse-time decay a step: rate / (1 + decay * step)."""
-    milestones: tuple[int, ...] = ()
-    """After each of these epochs the learning rate is multiplied by `gamma`."""
-    gamma: float = 0.1
-    batch_rows: int = 128
-    min_steps: int = 0
-    """Train small sets for more epochs: at least this many steps."""
-    epochs: int = 10
-    """Passes over large sets; see `epochs_for`."""
-    until_flat: float = 0.0
-    """Stop once an epoch's mean loss is not below (1 - until_flat) x the best before it."""
-    crop: int = 0
-    """Random crop after zero-padding by this many pixels."""
-    flip: bool = False
-    """Random horizontal flip."""
-    dropout: float = 0.0
-    """Probability of dropping a unit of the last hidden layer (protoscore's own nets only)."""
-
-    def epochs_for(self, rows: int) -> int:
-        """Epochs on `rows` rows: exactly, or at most where `until_flat` may end it before."""
-        steps_an_epoch = max(1, math.ceil(rows / self.batch_rows))
-        return max(self.epochs, math.ceil(self.min_steps / steps_an_epoch))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Privacy:
-    """The privacy that DP-SGD must guarantee (Abadi et al. 2016, arXiv:1607.00133)."""
-
-    epsilon: float
-    """Budget; the noise is the least whose accounted epsilon does not exceed it."""
-    delta: float
-    """Probability of exceeding the budget; below 1 / N."""
-    max_grad_norm: float = 1.0
-    """Each example's gradient is clipped to this L2 norm."""
-    accountant: Literal["prv", "rdp"] = "prv"
-    """PRV: 13 % less noise than RDP, and it reaches epsilon 0.1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Representer:
-    """A linear layer brought to rest under an L2 penalty, on what the rest of its run's net sees.
-
-    Yeh et al. 2018, arXiv:1811.09720, section 3; see `scoring.representers`.
-    """
-
-    layer: str = "last"
-    """Name of the layer in the net, or `last`."""
-    penalty: float = 0.003
-    """lambda, of the squared weights; the loss is a mean over rows."""
-    targets: Literal["teacher", "labels"] = "teacher"
-    """What the layer should give: what it gave before, or the labels (the last layer alone)."""
-
-
-RunKind = Literal["plain", "finetuned", "private", "imported", "representer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSpec:
-    """One training, fully described: same spec, same device kind, same weights."""
-
-    kind: RunKind
-    split: Split
-    """The split it trains on."""
-    net: NetSpec
-    recipe: Recipe = Recipe()
-    seed: int = 0
-    subset: float = 1.0
-    """Fraction of the split's rows it trains on, drawn by `seed`."""
-    parent: "RunSpec | None" = None
-    """Where the weights of a fine-tuned or representer run come from."""
-    privacy: Privacy | None = None
-    representer: Representer | None = None
-    """What becomes of a layer of the parent, whose other weights stay."""
-    weights: str = ""
-    """Content hash of an imported run's weights."""
-    threads: int = 1
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["cpu", "cuda"] = "cpu"
-    keep_epochs: bool = False
-    """Keep a checkpoint of every epoch, for the metrics that read training dynamics."""
-
-    @property
-    def label(self) -> str:
-        """What people call it in logs: kind, split, what varies."""
-        extra = f" epsilon={self.privacy.epsilon:g}" if self.privacy else ""
-        extra += f" lambda={self.representer.penalty:g}" if self.representer else ""
-        return (
-            f"{self.kind} {self.split} {self.net.name} x{self.net.width:g}{extra} seed={self.seed}"
-        )
-
-    def splits(self) -> tuple[Split, ...]:
-        """The splits whose rows shaped the weights, sorted."""
-        if self.kind == "imported":
-            return ()
-        inherited = self.parent.splits() if self.parent else ()
-        return tuple(sorted({self.split, *inherited}))
 
 
 class Signal(StrEnum):

@@ -14,15 +14,7 @@ from torch import Tensor, nn
 from scoring.columns import head
 from scoring.data.shards import Shard
 from scoring.signals import Signals
-from scoring.spec import (
-    Batch,
-    Checkpoint,
-    Columns,
-    InputGradient,
-    Ints,
-    MetricSpec,
-    Output,
-)
+from scoring.spec import Batch, Checkpoint, Columns, InputGradient, Ints, MetricSpec, Output
 
 
 @dataclass(frozen=True, kw_only=True)

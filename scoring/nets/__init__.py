@@ -15,7 +15,7 @@ from scoring.nets.group_norm import holds_batch_norm, with_group_norm
 from scoring.nets.mlp import mlp
 from scoring.nets.resnetv2 import resnetv2
 from scoring.nets.sizes import OwnNet, Shape
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 __all__ = ["Fitted", "build", "check_net", "has_batch_norm", "net_names", "net_source"]
 

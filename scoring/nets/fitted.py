@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from scoring.errors import UserError
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 
 class Fitted(nn.Module):

@@ -21,8 +21,8 @@ from scoring.representers.losses import RELU, SOFTMAX, SuitableLoss
 from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.rows import Activated, LayerRows, OneHot
 from scoring.representers.solve import Objective, stationary
+from scoring.run_spec import Representer
 from scoring.runs import Run, RunRecord, load_model, load_record, write_run
-from scoring.spec import Representer
 from scoring.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, snapshot
 

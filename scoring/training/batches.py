@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from scoring.data.training_set import TrainingSet
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 from scoring.training.reproducible import generator
 
 Gather = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -16,7 +16,7 @@ from torch import Tensor
 from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
 from scoring.nets import build
-from scoring.spec import Recipe, RunSpec
+from scoring.run_spec import Recipe, RunSpec
 from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
 from scoring.training.checkpoints import snapshot
 from scoring.training.precision import pays_bfloat16

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 
 from scoring.nets import net_names
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 _NARROWEST = {"lenet5": 2.0, "mlp": 4.0, "paper_cnn": 0.25, "resnetv2": 0.25, "small_cnn": 2.0}
 """The least width at which it pays on a CPU: below, casting costs more than it saves."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from scoring.errors import UserError
-from scoring.spec import Privacy, Recipe
+from scoring.run_spec import Privacy, Recipe
 
 _SHARPNESS = 0.01  # of epsilon: accuracy of the accountant and of the search for the least noise
 _SHARPEST = 1e-3  # absolute: PRV's memory grows as its inverse

@@ -7,7 +7,7 @@ Difficulty using Variance of Gradients" (CVPR 2022), appendix (`vog_cifar`).
 from dataclasses import replace
 
 from scoring.errors import UnknownName
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 
 RECIPES: dict[str, Recipe] = {
     # "Decay 1e-3" is read as Keras' `decay`: inverse-time, at every step, not weight decay.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 
 
 class Seen(NamedTuple):

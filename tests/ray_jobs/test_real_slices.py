@@ -11,7 +11,7 @@ from digit_files import digit_images
 from safetensors.torch import save_file
 
 from scoring.nets import build
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]

@@ -10,7 +10,7 @@ from scoring.errors import UserError
 from scoring.fleet import PRESETS, Hardware, build_fleet
 from scoring.imports import read_manifest, store_weights, weights_path, with_imports
 from scoring.nets import build
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 from scoring.storage import Storage, filesystem
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe

@@ -5,10 +5,10 @@ import torch
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metric
+from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs import identify
 from scoring.scorer import Assignment, RunRef, Scorer, Task
 from scoring.signals import SignalOptions
-from scoring.spec import NetSpec, RunSpec
 from scoring.storage import Storage
 from scoring.tables.staging import read_scores, staged_path
 from scoring.train_run import train_run

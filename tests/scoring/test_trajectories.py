@@ -8,10 +8,11 @@ from scoring.data.named import LOADERS
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metrics
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs import identify, load_model, load_record
 from scoring.scorer import Assignment, RunRef, Scorer, Task, passes
 from scoring.signals import SignalOptions
-from scoring.spec import Batch, Checkpoint, NetSpec, Passes, Recipe, RunSpec, Signal
+from scoring.spec import Batch, Checkpoint, Passes, Signal
 from scoring.storage import Storage
 from scoring.tables.staging import read_scores, staged_path
 from scoring.train_run import train_run

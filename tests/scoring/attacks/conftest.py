@@ -8,7 +8,7 @@ from scoring.attacks.common import held_still
 from scoring.data.named import LOADERS
 from scoring.data.training_set import TrainingSet
 from scoring.nets import build
-from scoring.spec import NetSpec, Recipe, RunSpec
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.training.loop import train
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from scoring.errors import UnknownName, UserError
 from scoring.nets import build, check_net, has_batch_norm, net_names, net_source
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 64, 3)]
 CIFAR = (32, 32, 3)

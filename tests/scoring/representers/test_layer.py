@@ -5,7 +5,7 @@ from torch import Tensor
 from scoring.errors import UnknownName, UserError
 from scoring.nets import Fitted, build
 from scoring.representers.layer import Layer
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 
 @pytest.fixture

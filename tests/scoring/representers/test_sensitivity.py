@@ -8,7 +8,7 @@ from scoring.representers.layer import Layer
 from scoring.representers.losses import SOFTMAX
 from scoring.representers.sensitivity import sensitivity_maps
 from scoring.representers.solve import Objective, stationary
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 
 ROWS, OUTPUT = 120, 3
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from scoring.errors import UserError
 from scoring.nets import build
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 from scoring.training.checkpoints import (
     content_hash,
     from_bytes,

@@ -6,8 +6,8 @@ import pytest
 from test_training_loop import DATA, RECIPE, SPEC, same
 
 from scoring.errors import OutOfTime
+from scoring.run_spec import NetSpec, Privacy
 from scoring.runs import Run, finished, load_record
-from scoring.spec import NetSpec, Privacy
 from scoring.storage import Storage
 from scoring.train_run import train_run
 from scoring.training.checkpoints import exact_bytes, from_bytes

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from scoring.spec import NetSpec
+from scoring.run_spec import NetSpec
 from scoring.training.precision import pays_bfloat16
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scoring.errors import UserError
-from scoring.spec import Privacy, Recipe
+from scoring.run_spec import Privacy, Recipe
 from scoring.training.privacy import Mechanism, least_noise, mechanism, spent_epsilon
 
 

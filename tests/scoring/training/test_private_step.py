@@ -11,7 +11,7 @@ from torch import nn
 from scoring.data.training_set import TrainingSet
 from scoring.errors import UserError
 from scoring.nets import build
-from scoring.spec import NetSpec, Privacy, Recipe, RunSpec
+from scoring.run_spec import NetSpec, Privacy, Recipe, RunSpec
 from scoring.training import private
 from scoring.training.batches import pixels
 from scoring.training.loop import train

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from scoring.errors import UnknownName
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 from scoring.training.recipes import RECIPES, finetuned, private, recipe
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from scoring.data.training_set import TrainingSet
-from scoring.spec import Recipe
+from scoring.run_spec import Recipe
 from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from torch import nn
 from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
 from scoring.nets import build
-from scoring.spec import NetSpec, Recipe, RunSpec
+from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.training.loop import train
 from scoring.training.steps import learning_rate
 
