@@ -192,14 +192,22 @@ def test_what_evaluations_found_is_told_and_drawn(tmp_path, examples):
         "memorisation": [found("before", "auroc"), found("after", "auroc", math.nan)],
         "ood": [found("fog", "auroc"), found("mean", "auroc")],
         "stability_test": [found("a x b", "spearman"), found("all", "spearman")],
+        "debugging": [
+            found(part, measure)
+            for part in ("0 %", "30 %")
+            for measure in ("flips_found", "test_accuracy")
+        ],
+        "representers": [
+            replace(found(split, "pearson"), subject="lambda 0.003") for split in ("train", "test")
+        ],
         "mine": [found("", "anything")],
     }
     for name, findings in told.items():
         publish_evaluation(storage, "shapes", name, findings, "protoscore evaluate")
     html = render(build(take_snapshot(storage.uri), TEXTS))
     section = html.split('id="evaluations"')[1].split("</section>")[0]
-    assert section.count("<svg") == 3
-    assert section.count("0.875") == 6
+    assert section.count("<svg") == 5
+    assert section.count("0.875") == 12
     assert "stability, test" in section
     assert "nan" not in Page(section).text
     assert render(build(take_snapshot(storage.uri), TEXTS)) == html
