@@ -93,6 +93,8 @@ def make_representers(
     Returns:
         Those that are still missing.
     """
+    if not missing:
+        return ()
     for run in missing:
         assert run.spec.representer is not None
         layer, splits = run.spec.representer.layer, list(versions.values())
