@@ -10,7 +10,7 @@ from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import UnknownName, UserError
 from scoring.fleet import at_rest
-from scoring.keys import Split
+from scoring.keys import SPLITS, Split
 from scoring.representers.layer import Layer
 from scoring.representers.question import Outputs, Question
 from scoring.representers.runs import load_layer
@@ -92,8 +92,9 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
         raise UnknownName("--split", flags.split, snapshot.splits)
     base = load_record(storage, _find_run(storage, flags.run, newest.base))
     about = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
-    names = {**newest.trained_on, **base.versions}
-    run = identify(at_rest(parse_spec(base.spec), about), names)  # type: ignore[arg-type]
+    seen = {**newest.trained_on, **base.versions}
+    names = {split: seen[split] for split in SPLITS}
+    run = identify(at_rest(parse_spec(base.spec), about), names)
     if run.parent != base.key:
         raise UserError(
             f"--run: expected a run that this protoscore would make, got {base.key}; "
@@ -104,16 +105,14 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     current = snapshot.current(flags.split)
     question = _question(flags, current.classes)
     folder = newest.settings["dataset"]
-    versions = {
-        split: load_version(storage, folder, split, names[split]) for split in ("train", "test")
-    }
+    versions = {split: load_version(storage, folder, split, names[split]) for split in SPLITS}
     return ExplainPlan(
         snapshot=snapshot,
         split=flags.split,
         base=base,
         run=run,
         about=about,
-        versions=versions,  # type: ignore[arg-type]
+        versions=versions,
         explained=_with_ids(current, flags.ids),
         question=question,
         gives_classes=layer.is_last,

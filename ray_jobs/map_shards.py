@@ -88,12 +88,29 @@ def map_shards(
     """
     if not work:
         return
+    done = set()
+    with Progress(stage, len(work), "shard") as progress:
+        for receipt in _receipts(data, work, begin, pool, until).iter_rows():
+            done.add(receipt["content"])
+            progress.advance(int(receipt["done"]))
+    if lost := {item.record.content for item in work} - done:
+        raise IncompleteError(f"{stage}: expected {len(work)} shards, got {len(work) - len(lost)}")
+
+
+def _receipts(
+    data: ShardData,
+    work: Sequence[ShardTask],
+    begin: Callable[[], OnShard],
+    pool: PoolOptions,
+    until: float,
+) -> ray.data.Dataset:
+    """The pipeline; it runs as its rows, a receipt for each shard, are asked for."""
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * data.shape.nbytes
     memory = _PROCESS_BYTES + 3 * largest
     limit = min(pool.actors or len(work), len(work))
     rows = [{ABOUT: json.dumps(jsonable(item))} for item in work]
-    receipts = (
+    return (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
             partial(decode, storage=data.storage, dataset=data.dataset, shape=data.shape),
@@ -118,13 +135,6 @@ def map_shards(
             ),
         )
     )
-    done = set()
-    with Progress(stage, len(work), "shard") as progress:
-        for receipt in receipts.iter_rows():
-            done.add(receipt["content"])
-            progress.advance(int(receipt["done"]))
-    if lost := {item.record.content for item in work} - done:
-        raise IncompleteError(f"{stage}: expected {len(work)} shards, got {len(work) - len(lost)}")
 
 
 def _fitting(pool: PoolOptions, memory: int) -> int:

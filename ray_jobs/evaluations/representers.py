@@ -21,6 +21,7 @@ from scoring.analysis import attribution
 from scoring.analysis.attribution import Compared, Setting
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UserError
+from scoring.keys import Split
 from scoring.representers.decomposition import Proof
 from scoring.representers.rows import LayerRows, gathered
 from scoring.representers.runs import load_layer, targets_of
@@ -95,7 +96,7 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
     """What the proof of a layer at rest says."""
     record = load_record(plan.storage, plan.run.key)
     _, evidence = load_layer(plan.storage, record)
-    proofs: dict[str, Proof] = {"train": evidence.train, "test": evidence.test}
+    proofs: dict[Split, Proof] = {"train": evidence.train, "test": evidence.test}
     rows = {split: version.trainable for split, version in plan.versions.items()}
     return [
         Finding(
@@ -103,7 +104,7 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
             part=split,
             measure=measure,
             value=getattr(proofs[split], measure),
-            rows=rows[split],  # type: ignore[index]
+            rows=rows[split],
         )
         for split in proofs
         for measure in _MEASURES

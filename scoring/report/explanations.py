@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib import colormaps
 
 from scoring.analysis.scores import Floats
 from scoring.data.images import Pixels
+from scoring.report.templates import templates
 from scoring.report.thumbnails import MEDIA_TYPE, Encoding, encode
 
 _FOLDER = Path(__file__).parent
@@ -62,13 +62,7 @@ def render_explanations(title: str, about: str, examples: Sequence[ShownExample]
         about: one line on the layer.
         examples: what to show, in order.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters |= {"picture": _picture, "map": _map, "number": lambda v: f"{v:.3g}"}
     return environment.get_template("explanations.html.j2").render(
         title=title,

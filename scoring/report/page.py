@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scoring.analysis.statistics import Errors
 from scoring.report import figures
 from scoring.report.build import Report
 from scoring.report.payload import as_script, payload
+from scoring.report.templates import templates
 from scoring.tables.evaluations import Finding
 
 _FOLDER = Path(__file__).parent
@@ -21,13 +21,7 @@ _MISSING = "–"
 
 def render(report: Report) -> str:
     """The report as a page that needs nothing else, and asks nobody for anything."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters |= {
         "count": _count,
         "percent": _percent,
