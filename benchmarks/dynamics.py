@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.memory import resident
 from benchmarks.trained import arrays
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
@@ -158,21 +159,15 @@ def _shard() -> Shard:
     return Shard(ids=ids, labels=labels, images=images, decodable=np.full(ROWS, True))
 
 
-def _resident(field: str) -> int:
-    """Bytes of this process by /proc: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
-
-
 def main(folder: str, run: str) -> None:
     """Print by how many bytes the peak grows while all `vog` metrics are scored."""
     torch.set_num_threads(1)
     shard = _shard()
     options = SignalOptions(batch_rows=BATCH, cache_bytes=_CACHE)
     signals = Signals(Storage(folder), options)
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     _watch(signals, run, [name for name in metrics() if name.startswith("vog")], shard)
-    print(_resident("VmHWM") - before)
+    print(resident("VmHWM") - before)
 
 
 if __name__ == "__main__":

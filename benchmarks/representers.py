@@ -6,7 +6,6 @@ steps halved from 10 until F falls by half of what the slope promises, to a mean
 1/200 of the first, or 500 iterations.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.memory import resident
 from benchmarks.trained import Case, arrays, trained
 from scoring.keys import Split
 from scoring.representers.decomposition import StationaryLayer, proof, recomposed
@@ -233,7 +233,7 @@ def _synthetic(rows: int) -> None:
                 noisy = part @ mixing + draws.gumbel(size=(10_000, CLASSES))
                 labels[first : first + 10_000] = noisy.argmax(axis=1)
         features = FileMatrix(path=path, shape=(rows, WIDTH))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = resident("VmRSS")
         targets, began = OneHot(labels, CLASSES), time.perf_counter()
         objective = Objective(
             features=features, targets=targets, loss=SOFTMAX, penalty=PENALTY, threads=2
@@ -248,8 +248,8 @@ def _synthetic(rows: int) -> None:
         predicted = rest.outputs(torch.from_numpy(queries)).argmax(dim=1, keepdim=True)
         explainer.points(queries, predicted.numpy(), K)
         searched = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(solved - began, searched - solved, peak / 1024)
+    peak = resident("VmHWM") - before
+    print(solved - began, searched - solved, peak / (1 << 20))
 
 
 if __name__ == "__main__":
