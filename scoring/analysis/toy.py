@@ -113,7 +113,7 @@ def _trained(
     net: nn.Sequential, points: Floats, labels: Ints, tested: Floats, known: Ints
 ) -> Floats:
     """Train the net; VoG of the tested points over the epochs."""
-    batch = Batch(ids=np.arange(len(tested)), labels=known, images=_images(tested))
+    batch = Batch(ids=np.arange(len(tested)), labels=known, inputs=_images(tested))
     state = Begin("label")(None, batch, classes=2)
     images, classes = _images(points), torch.from_numpy(labels)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
