@@ -18,10 +18,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-Tokens = npt.NDArray[np.int16]
+from scoring.tokens import IDS, PADDING
 
-IDS, PADDING = 1 << 15, 0
-"""Token ids are below IDS; all but PADDING are words."""
+Tokens = npt.NDArray[np.int16]
 
 _MARKUP = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -58,7 +57,7 @@ class TextShape:
         tail = self.tokens // 2
         if len(words) > self.tokens:
             words = words[: self.tokens - tail] + words[len(words) - tail :]
-        ids = np.zeros(self.tokens, dtype=np.int16)
+        ids = np.full(self.tokens, PADDING, dtype=np.int16)
         ids[: len(words)] = [_id_of(word) for word in words]
         return ids
 

@@ -7,8 +7,8 @@ gives the logits: what it sees is what representer points compare texts by.
 import torch
 from torch import Tensor, nn
 
-from scoring.data.texts import IDS, PADDING
 from scoring.nets.sizes import scaled
+from scoring.tokens import IDS, PADDING
 
 _EMBEDDED = 64
 _SCALE = 0.1  # of untrained embeddings: at PyTorch's 1, words drown what is learnt of them

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from scoring.data.texts import IDS, PADDING, TextShape, plain
+from scoring.data.texts import TextShape, plain
+from scoring.tokens import IDS, PADDING
 
 SHAPE = TextShape(tokens=8)
 

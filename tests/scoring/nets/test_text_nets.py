@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from scoring.data.texts import IDS, TextShape
+from scoring.data.texts import TextShape
 from scoring.errors import UserError
 from scoring.nets import build, private_form, text_net_names
 from scoring.run_spec import NetSpec
+from scoring.tokens import IDS
 
 SHAPE = TextShape(tokens=12)
 
