@@ -21,8 +21,15 @@ def tell(
     command: str,
 ) -> None:
     """Publish findings, and print those of some columns, a row a subject."""
-    version = publish_evaluation(storage, dataset, evaluation, findings, command)
     print(as_text(pa.table(_pivot(findings, columns))), end="")
+    publish(storage, dataset, evaluation, findings, command)
+
+
+def publish(
+    storage: Storage, dataset: str, evaluation: str, findings: Sequence[Finding], command: str
+) -> None:
+    """Publish findings, and say so."""
+    version = publish_evaluation(storage, dataset, evaluation, findings, command)
     print(
         f"Published {len(findings)} findings of {evaluation} on {dataset} as version {version} of "
         f"{storage.uri}/tables/evaluations"
