@@ -1,5 +1,6 @@
 """Findings to the table `evaluations` and to the terminal."""
 
+import math
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -43,6 +44,9 @@ def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, 
     for part, measure in columns:
         values = [found.get((subject, part, measure)) for subject in subjects]
         # More digits than these, none of the measures is worth.
-        rounded = [None if value is None else float(f"{value:.4g}") for value in values]
+        rounded = [
+            None if value is None or math.isnan(value) else float(f"{value:.4g}")
+            for value in values
+        ]
         grid[f"{part} {measure}".strip()] = pa.array(rounded, pa.float64())
     return grid

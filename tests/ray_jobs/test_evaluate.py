@@ -136,6 +136,7 @@ def test_toy(store, capsys):
     assert said["representer", "all", "nothing_said"] == 0
     assert said["influence as trained", "all", "nothing_said"] > 0.9
     assert "all for_same_class" in out
+    assert "nan" not in out
     plane = values(store, "toy", "toy_plane")
     assert len({subject for subject, _, measure in plane if measure == "representer"}) == 600
     assert "findings of toy_plane on toy" in out
