@@ -51,8 +51,9 @@ def example(findings: Sequence[Finding]) -> Figure:
     )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a class may be called $
+    number = label.subject.removeprefix("test ")
     figure.suptitle(
-        f"{label.subject.capitalize()}; {len(points.part):,} of {label.rows:,} training examples",
+        f"Test example {number}; {len(points.part):,} of {label.rows:,} training examples",
         fontsize=9,
     )
     return figure

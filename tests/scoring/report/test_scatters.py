@@ -37,7 +37,7 @@ def test_an_example_is_drawn_by_distance_and_class() -> None:
     assert influence["other classes"] == [(2, 20), (5, 50)]
     assert representer["predicted: _y"] == [(1, -1), (4, -4)]
     svg = scatters.example(found)
-    assert "Test 17; 6 of 1,000 training examples" in svg
+    assert "Test example 17; 6 of 1,000 training examples" in svg
     assert all(f">{name}</text>" in svg for name in ("label: $x_$", "predicted: _y"))
     assert svg == scatters.example(found)
 
