@@ -16,7 +16,7 @@ def suited(asked: Request, layout: Layout, models: Models) -> tuple[MetricSpec, 
     """
     reasons = {spec.name: _why_not(spec, layout, models) for spec in asked.metrics}
     for name in dict.fromkeys(asked.flags.metrics):
-        if reasons[name]:
+        if reasons.get(name):  # without a reason where runs failed and their metric was left out
             raise UserError(f"--metrics: expected metrics without {name}, {reasons[name]}")
     return tuple(spec for spec in asked.metrics if not reasons[spec.name])
 
