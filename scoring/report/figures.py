@@ -1,4 +1,4 @@
-"""Plots of what evaluations found, as SVG that stands in the page and follows its colours."""
+"""Plots of what evaluations found."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,8 +8,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.analysis.statistics import DECILES, Errors
-from scoring.report import together
-from scoring.report.svg import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
+from scoring.report import scatters, together
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.tables.evaluations import Finding
 
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
@@ -116,7 +116,16 @@ def representers(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
+SCATTERS: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "pair_test": scatters.pair,
+    "pair_train": scatters.pair,
+    "representers_example": scatters.example,
+    "toy_plane": scatters.plane,
+}
+"""Evaluation whose findings are points to what draws them."""
+
 FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    **SCATTERS,
     "debugging": debugging,
     "memorisation": memorisation,
     "representers": representers,

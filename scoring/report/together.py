@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from scoring.analysis.statistics import DECILES
 from scoring.keys import SPLITS
-from scoring.report.svg import OUTLYING, PROTOTYPICAL, styled
+from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
 from scoring.tables.evaluations import Finding
 
 _CLEAR_OUTLYING, _CLEAR_PROTOTYPICAL = f"{OUTLYING}00", f"{PROTOTYPICAL}00"
