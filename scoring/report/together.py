@@ -131,7 +131,7 @@ def _heat(
     axes.imshow(grid, cmap=shades, vmin=least, vmax=1, interpolation="none")
     for i, j in np.argwhere(~np.isnan(grid)):
         number = f"{grid[i, j]:.2f}".replace("0.", ".", 1)
-        axes.text(j, i, number, ha="center", va="center", fontsize=5)
+        axes.text(j, i, number, ha="center", va="center", fontsize=6)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.spines[:].set_visible(False)
