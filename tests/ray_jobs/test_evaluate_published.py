@@ -74,9 +74,10 @@ def test_correlations_of_what_is_published(evaluate, store, capsys):
     assert ("priv x conf", "lowest 10 %", "jaccard_distance") in found
     points = findings(store, "pair_test")
     assert len(points) == 2 * 60
-    of_7 = "select percentile from scores where split = 'test' and example_id = 7"
-    (row,) = Store(store).sql(f"{of_7} and metric = 'priv'").to_pylist()
-    assert points["example 7", "coat", "priv"] == row["percentile"]
+    rows = Store(store).scores("shapes", "test", "priv").to_pylist()
+    for row in rows:
+        point = f"example {row['example_id']}", CLASSES[row["label"]], "priv"
+        assert points[point] == row["percentile"]
 
 
 def test_classes_of_what_is_published(evaluate, store, capsys):
