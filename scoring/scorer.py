@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from scoring.columns import head, joined
+from scoring.data.images import UNDECODABLE
 from scoring.data.shards import Shard
 from scoring.parallel import do_in_parallel
 from scoring.registry import spec_of
@@ -16,7 +17,6 @@ from scoring.storage import Storage
 from scoring.tables.staging import staged_path, write_scores
 from scoring.trajectories import Fold, Watch
 
-UNDECODABLE = "undecodable_image"
 NOT_FINITE = "not_finite"  # the models' outputs on this row are not numbers
 
 

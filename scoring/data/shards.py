@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.data.images import ImageShape, Pixels, WrongShape, decode
+from scoring.data.images import ImageShape, Pixels, WrongShape, as_png, decode
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData
 from scoring.keys import digest
@@ -141,6 +141,27 @@ def read_columns(
     """Some of `example_id`, `label` and `name` of a shard; its images stay where they are."""
     with storage.open(record.path(dataset)) as file:
         return pq.ParquetFile(file).read(list(columns))
+
+
+def read_files(
+    storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
+) -> Iterator[pa.Table]:
+    """All columns of a shard, a few hundred rows at a time.
+
+    Images are files, as they came and whether or not they decode; raw pixels become PNG.
+    """
+    with storage.open(record.path(dataset)) as file:
+        parquet = pq.ParquetFile(file)
+        raw = parquet.schema_arrow.metadata[_ENCODING] == b"raw"
+        for group in range(parquet.num_row_groups):
+            table = parquet.read_row_group(group)
+            if raw:
+                files = [
+                    None if image is None else as_png(image) for image in _decoded(table, shape)
+                ]
+                column = table.schema.get_field_index("image")
+                table = table.set_column(column, "image", pa.array(files, pa.binary()))
+            yield table
 
 
 def read_images(
