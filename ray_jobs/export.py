@@ -31,8 +31,8 @@ class ExportFlags:
     """Published scores for other tools: one row an example, every metric beside the other."""
 
     to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface"]
-    """csv, parquet: a file of scores; cleanlab: a frame of label issues, in Parquet; fiftyone,
-    huggingface: a folder of images and scores."""
+    """csv, parquet: a file of scores; cleanlab: a frame of label issues, in Parquet, of the examples
+    with a label; fiftyone, huggingface: a folder of images and scores."""
     store: str = field(default_factory=default_store)
     """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
     dataset: str | None = None
@@ -65,7 +65,7 @@ class ExportFlags:
             if value not in ("", None) and self.to != "cleanlab":
                 raise UserError(f"{flag}: expected it with --to cleanlab, got {self.to}")
         if self.metrics and self.to == "cleanlab":
-            raise UserError("--metrics: expected --label-quality METRIC with --to cleanlab")
+            raise UserError("--metrics: expected --label-quality with --to cleanlab, got --metrics")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UserError(f"--threshold: expected a share in [0, 1], got {self.threshold}")
 

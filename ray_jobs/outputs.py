@@ -19,7 +19,7 @@ def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
     Raises:
         UserError: something is there, and is not ours to replace; or there is no folder to hold it.
     """
-    path = Path(output).expanduser().absolute()
+    path = Path(output).expanduser().resolve()  # a link stays a link
     if not path.parent.is_dir():
         raise UserError(f"--output: expected a path in a folder that exists, got {output!r}")
     if path.exists():

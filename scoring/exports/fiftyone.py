@@ -46,7 +46,7 @@ def write(selection: Selection, folder: Path, done: Done) -> int:
 
 FIFTYONE = Format(
     ending="-fiftyone",
-    read_with=('fiftyone.Dataset.from_dir("{path}", dataset_type=fiftyone.types.FiftyOneDataset)'),
+    read_with='fiftyone.Dataset.from_dir("{path}", dataset_type=fiftyone.types.FiftyOneDataset)',
     write=write,
     folder=True,
 )

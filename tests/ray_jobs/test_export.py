@@ -161,7 +161,7 @@ def test_an_old_export_is_replaced_only_by_a_whole_one(store, tmp_path, capsys, 
         (["--threshold", "0.1"], "--threshold: expected it with --to cleanlab, got csv"),
         (["--label-quality", "agr"], "--label-quality: expected it with --to cleanlab, got csv"),
         (["--to", "cleanlab", "--threshold", "5"], "--threshold: expected a share in [0, 1], got"),
-        (["--to", "cleanlab", "--metrics", "agr"], "--metrics: expected --label-quality METRIC"),
+        (["--to", "cleanlab", "--metrics", "agr"], "--metrics: expected --label-quality"),
         (["--to", "cleanlab", "--label-quality", "x"], "--label-quality: expected one of adv_l2"),
     ],
 )

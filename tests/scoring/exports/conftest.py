@@ -15,7 +15,7 @@ from scoring.storage import Storage
 @pytest.fixture(scope="session")
 def examples() -> dict[str, Examples]:
     """Training images are files, test images pixels; each split is in several shards."""
-    train, test = shapes(60, 3, seed=1), shapes(40, 3, seed=2, channels=1)
+    train, test = shapes(60, 3, seed=1), shapes(40, 3, seed=2)
     label, names = train.label.copy(), [f"folder/{i}.jpg" for i in range(60)]
     label[UNLABELLED], names[UNNAMED] = -1, None
     return {
