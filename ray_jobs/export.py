@@ -31,8 +31,8 @@ class ExportFlags:
     """Published scores for other tools: one row an example, every metric beside the other."""
 
     to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface"]
-    """csv, parquet: a file of scores; cleanlab: a frame of label issues, in Parquet, of the examples
-    with a label; fiftyone, huggingface: a folder of images and scores."""
+    """csv, parquet: a file of scores; cleanlab: label issues of the examples with a label, in
+    Parquet; fiftyone, huggingface: a folder of examples and scores."""
     store: str = field(default_factory=default_store)
     """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
     dataset: str | None = None
