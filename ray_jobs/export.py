@@ -78,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     splits = _splits(snapshot, flags.split)
     style, metrics = _format(flags, snapshot, splits)
     selection = select(snapshot, splits, metrics)
+    if style.images_only and selection.shape.column != "image":
+        raise UserError(f"--to: expected a dataset of images, got {selection.shape.plural}")
     output = flags.output or f"{snapshot.dataset}{style.ending}"
     path = free_path(output, folder=style.folder, overwrite=flags.overwrite)
     if selection.left_out:

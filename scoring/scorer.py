@@ -7,7 +7,6 @@ import numpy as np
 from torch import Tensor
 
 from scoring.columns import head, joined
-from scoring.data.images import UNDECODABLE
 from scoring.data.shards import Shard
 from scoring.parallel import do_in_parallel
 from scoring.registry import spec_of
@@ -102,8 +101,8 @@ class Scorer:
         assert spec.score is not None
         parts = []
         for real, rows in self._signals.batches(np.arange(len(shard.ids))):
-            images = self._signals.pixels(shard, rows)
-            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], images=images)
+            inputs = self._signals.inputs(shard, rows)
+            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], inputs=inputs)
             parts.append(head(spec.score(task.config, batch, model), real))
         return joined(parts)
 
@@ -168,7 +167,7 @@ class Scorer:
             value=np.where(shard.decodable & finite, columns.value, np.nan),
             spread=readable(columns.spread),
             tiebreak=readable(columns.tiebreak),
-            status=np.where(shard.decodable, status, UNDECODABLE),
+            status=np.where(shard.decodable, status, f"undecodable_{shard.kind}"),
         )
 
 

@@ -49,6 +49,7 @@ FIFTYONE = Format(
     read_with='fiftyone.Dataset.from_dir("{path}", dataset_type=fiftyone.types.FiftyOneDataset)',
     write=write,
     folder=True,
+    images_only=True,
 )
 
 

@@ -22,3 +22,5 @@ class Format:
     """Writes to a path where nothing is yet; returns how many examples it wrote."""
     folder: bool = False
     """It writes a folder, not a file."""
+    images_only: bool = False
+    """It holds no texts."""

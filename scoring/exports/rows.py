@@ -1,7 +1,7 @@
 """One row an example: all that is published of it side by side, and the example from its shard.
 
-Of a split's scores the columns are held, 8 bytes an example and number. Names and images are read
-from the shards and are gone when they have been written.
+Of a split's scores the columns are held, 8 bytes an example and number. Names, images and texts are
+read from the shards and are gone when they have been written.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ class ScoredSplit:
     storage: Storage
     version: DatasetVersion
     schema: pa.Schema
-    """Of the rows, images aside."""
+    """Of the rows, images or texts aside."""
     ids: npt.NDArray[np.int64]
     """[N] ascending; row i of every column belongs to ids[i]."""
     predicted: pa.ChunkedArray
@@ -73,7 +73,7 @@ class ScoredSplit:
             return self._wide(read_columns(self.storage, self.version.name, shard, columns))
 
     def tables_with_files(self, shard: ShardRecord) -> Iterator[pa.Table]:
-        """The rows of a shard, a few hundred at a time, with its images as files in `image`.
+        """The rows of a shard, a few hundred at a time, and in `image` or `text` the files.
 
         Raises:
             BadStore: it cannot be read.
@@ -81,7 +81,8 @@ class ScoredSplit:
         version = self.version
         with _reading(self.storage, shard.path(version.name)):
             for table in read_files(self.storage, version.name, shard, version.shape):
-                yield self._wide(table).append_column("image", table["image"])
+                column = version.shape.column
+                yield self._wide(table).append_column(column, table[column])
 
     def _wide(self, examples: pa.Table) -> pa.Table:
         """Rows of a shard beside what is published of them."""

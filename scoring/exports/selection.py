@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from scoring.analysis.snapshot import Snapshot
+from scoring.data.shapes import InputShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UnknownName, UserError
 from scoring.exports.rows import ScoredSplit, read_split, wide_schema
@@ -47,6 +48,11 @@ class Selection:
         """The dataset version that a split's metrics were scored on."""
         manifest = self.snapshot.manifests[split, self.partitions[split][0]]
         return self.snapshot.data[split, manifest.dataset_version]
+
+    @property
+    def shape(self) -> InputShape:
+        """What the examples are decoded to."""
+        return self.version(self.splits[0]).shape
 
     @property
     def rows(self) -> int:

@@ -1,65 +1,23 @@
-"""Plots of what evaluations found, as SVG that stands in the page and follows its colours."""
+"""Plots of what evaluations found."""
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.analysis.statistics import DECILES, Errors
+from scoring.report import scatters
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.tables.evaluations import Finding
 
-P = ParamSpec("P")
-
-_INK, _SOFT = "#010203", "#040506"  # replaced by the page's own colours
-_OUTLYING, _PROTOTYPICAL = "#c8641a", "#3b78d8"  # on light and dark alike
-_STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _SOFT,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "font.size": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "protoscore",  # ids that follow from what they name
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
 _NAMED = 4  # of the other orders, the best
 _PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, str]:
-    """A function that draws a figure, as one that gives its svg element.
-
-    Equal arguments give equal text, whoever draws what before.
-    """
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> str:
-        sink = io.StringIO()
-        with mpl.rc_context(_STYLE):
-            figure = draw(*args, **kwargs)
-            metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(sink, format="svg", transparent=True, metadata=metadata)
-        element = "<svg" + sink.getvalue().partition("<svg")[2]
-        plain = re.sub(
-            r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", element, flags=re.DOTALL
-        )
-        return plain.replace(_INK, "currentColor").replace(_SOFT, "var(--line)")
-
-    return styled
-
-
-@_styled
+@styled
 def errors_by_tenths(errors: Errors, highest: float) -> Figure:
     """Error rate by tenths of a ranking, the rate over all as a line.
 
@@ -69,17 +27,17 @@ def errors_by_tenths(errors: Errors, highest: float) -> Figure:
     """
     figure = Figure(figsize=(2.6, 1.3), layout="constrained")
     axes = figure.subplots()
-    shades = LinearSegmentedColormap.from_list("ends", [_OUTLYING, _PROTOTYPICAL])
+    shades = LinearSegmentedColormap.from_list("ends", [OUTLYING, PROTOTYPICAL])
     rates = [100 * (rate or 0.0) for rate in errors.rates]
     axes.bar(range(1, DECILES + 1), rates, color=shades(np.linspace(0, 1, DECILES)), width=0.85)
-    axes.axhline(100 * errors.rate, color=_INK, linewidth=0.7, linestyle="--")
+    axes.axhline(100 * errors.rate, color=INK, linewidth=0.7, linestyle="--")
     axes.set_xticks([1, DECILES], ["1", "10"])
     axes.set_ylim(0, 105 * highest or 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     return figure
 
 
-@_styled
+@styled
 def memorisation(findings: Sequence[Finding]) -> Figure:
     """AUROC of finding changed labels, before and after they were learnt by heart."""
     found = {(f.subject, f.part): f.value for f in findings if f.measure == "auroc"}
@@ -87,35 +45,35 @@ def memorisation(findings: Sequence[Finding]) -> Figure:
         dict.fromkeys(subject for subject, _ in found), key=lambda name: found[name, "before"]
     )
     figure, axes = _rows(0.2, order)
-    for stage, colour in (("before", _PROTOTYPICAL), ("after", _OUTLYING)):
+    for stage, colour in (("before", PROTOTYPICAL), ("after", OUTLYING)):
         values = [found.get((name, stage), np.nan) for name in order]
         axes.plot(values, range(len(order)), "o", color=colour, label=stage, markersize=5)
-    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
+    axes.axvline(0.5, color=SOFT, linewidth=0.8)
     axes.set_xlabel("AUROC of finding changed labels; 0.5 is chance")
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
-@_styled
+@styled
 def detection(findings: Sequence[Finding]) -> Figure:
     """AUROC of telling corrupted from clean images: each corruption a point, the mean a mark."""
     figure, axes = _means(findings, "auroc", "mean")
-    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
-    axes.axvline(_PAPER_VOG, color=_INK, linewidth=0.7, linestyle=":")
+    axes.axvline(0.5, color=SOFT, linewidth=0.8)
+    axes.axvline(_PAPER_VOG, color=INK, linewidth=0.7, linestyle=":")
     axes.set_xlabel("AUROC by corruption and their mean; dotted: VoG in the paper, 0.854")
     return figure
 
 
-@_styled
+@styled
 def stability(findings: Sequence[Finding]) -> Figure:
     """Spearman's correlation between trainings: each pair a point, the mean a mark."""
     figure, axes = _means(findings, "spearman", "all")
-    axes.axvline(0, color=_SOFT, linewidth=0.8)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
     axes.set_xlabel("Spearman's correlation of two trainings' rankings")
     return figure
 
 
-@_styled
+@styled
 def debugging(findings: Sequence[Finding]) -> Figure:
     """Flips found, and test accuracy once they are mended, by the share that is inspected."""
     found = {(f.measure, f.subject, f.part): f.value for f in findings}
@@ -129,7 +87,7 @@ def debugging(findings: Sequence[Finding]) -> Figure:
         for order in sorted(orders, key=lambda order: order in best or order in _COMPARED):
             values = [100 * found[measure, order, part] for part in parts]
             named = order in best or order in _COMPARED
-            look = {"label": order} if named else {"color": _SOFT, "linewidth": 0.7}
+            look = {"label": order} if named else {"color": SOFT, "linewidth": 0.7}
             axes.plot([_percent(part) for part in parts], values, **look)
         axes.set_title(title)
         axes.set_xlabel("% of the training examples inspected")
@@ -138,7 +96,7 @@ def debugging(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def representers(findings: Sequence[Finding]) -> Figure:
     """How near the sum of the shares comes to what the net says, by penalty."""
     found = {
@@ -148,7 +106,7 @@ def representers(findings: Sequence[Finding]) -> Figure:
     }
     figure = Figure(figsize=(4.5, 2.6), layout="constrained")
     axes = figure.subplots()
-    for split, colour in (("train", _PROTOTYPICAL), ("test", _OUTLYING)):
+    for split, colour in (("train", PROTOTYPICAL), ("test", OUTLYING)):
         penalties = sorted(penalty for part, penalty in found if part == split)
         values = [1 - found[split, penalty] for penalty in penalties]
         axes.loglog(penalties, values, "o-", color=colour, label=split, markersize=4)
@@ -158,7 +116,14 @@ def representers(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
+SCATTERS: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "representers_example": scatters.example,
+    "toy_plane": scatters.plane,
+}
+"""Evaluation whose findings are points to what draws them."""
+
 FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    **SCATTERS,
     "debugging": debugging,
     "memorisation": memorisation,
     "representers": representers,
@@ -191,6 +156,6 @@ def _means(findings: Sequence[Finding], measure: str, mean: str) -> tuple[Figure
     figure, axes = _rows(0.26, order)
     for place, name in enumerate(order):
         each = [v for (subject, part), v in found.items() if subject == name and part != mean]
-        axes.plot(each, [place] * len(each), ".", color=_PROTOTYPICAL, alpha=0.55)
-        axes.plot(means[name], place, "|", color=_OUTLYING, markersize=13, markeredgewidth=2.5)
+        axes.plot(each, [place] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)
+        axes.plot(means[name], place, "|", color=OUTLYING, markersize=13, markeredgewidth=2.5)
     return figure, axes

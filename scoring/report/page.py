@@ -75,10 +75,14 @@ def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:
 
 
 def _evaluation(name: str, findings: Sequence[Finding]) -> dict[str, object]:
-    """An evaluation for the template: name, findings and figure, None where none is drawn."""
+    """An evaluation for the template; `figure` is None where none is drawn.
+
+    Of points, thousands perhaps, the figure alone is shown.
+    """
     draw = figures.FIGURES.get(name)
     figure = Markup(draw(findings)) if draw else None
-    return {"name": name, "findings": findings, "figure": figure}
+    listed = name not in figures.SCATTERS
+    return {"name": name, "findings": findings, "figure": figure, "listed": listed}
 
 
 def _count(value: int | None) -> str:

@@ -39,12 +39,11 @@ def payload(report: Report) -> dict[str, Any]:
     in order of rank, each naming its example and its image by number.
     """
     images = _Images(report)
-    shapes = [split.version.shape for split in report.splits]
     return {
         "classes": list(report.splits[-1].version.classes),
         "metrics": [{"name": metric.name, "unit": metric.unit} for metric in report.metrics],
         "splits": {split.split: _split(split, images) for split in report.splits},
-        "longest_side": max(max(shape.height, shape.width) for shape in shapes),
+        "longest_side": max(max(split.version.shape.dims[:2]) for split in report.splits),
         "media_type": MEDIA_TYPE,
         "images": images.encoded(),  # last: by now every image has its number
     }

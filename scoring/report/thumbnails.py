@@ -82,6 +82,8 @@ def read_thumbnails(snapshot: Snapshot, wanted: Mapping[Source, Ints]) -> dict[K
     found: dict[Key, bytes] = {}
     for source, ids in wanted.items():
         version = snapshot.data[source]
+        if not isinstance(version.shape, ImageShape):
+            continue
         encoding = choose_encoding(count, version.shape)
         for record in version.shards:
             inside = ids[(ids >= record.first_id) & (ids < record.first_id + record.rows)]

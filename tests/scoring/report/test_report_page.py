@@ -15,7 +15,7 @@ from scoring.ranking import rank
 from scoring.report import MetricText, build, render, take_snapshot
 from scoring.report.payload import payload
 from scoring.storage import Storage
-from scoring.tables.evaluations import Finding, publish_evaluation
+from scoring.tables.evaluations import PLANE, Finding, publish_evaluation
 
 
 class Page(HTMLParser):
@@ -200,15 +200,28 @@ def test_what_evaluations_found_is_told_and_drawn(tmp_path, examples):
         "representers": [
             replace(found(split, "pearson"), subject="lambda 0.003") for split in ("train", "test")
         ],
+        "representers_example": [
+            *(replace(found("star", m), subject="test 7") for m in ("label", "predicted")),
+            *(
+                replace(found("star", m, 0.4321), subject="train 3")
+                for m in ("distance", "influence", "representer")
+            ),
+        ],
         "mine": [found("", "anything")],
     }
     for name, findings in told.items():
         publish_evaluation(storage, "shapes", name, findings, "protoscore evaluate")
+    publish_evaluation(storage, PLANE, "toy", [found("all", "spearman", -0.7654)], "")
+    publish_evaluation(storage, "others", "deciles", [found("all", "error_rate", 0.5678)], "")
     html = render(build(take_snapshot(storage.uri), TEXTS))
     section = html.split('id="evaluations"')[1].split("</section>")[0]
-    assert section.count("<svg") == 5
+    assert section.count("<svg") == 6
     assert section.count("0.875") == 12
     assert "stability, test" in section
+    assert "representers, example" in section
+    assert "0.4321" not in section  # of points, the figure alone
+    assert "-0.7654" in section
+    assert "0.5678" not in section
     assert "nan" not in Page(section).text
     assert render(build(take_snapshot(storage.uri), TEXTS)) == html
 
