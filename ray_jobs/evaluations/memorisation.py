@@ -1,7 +1,8 @@
 """`protoscore evaluate memorisation`: do scores find labels that were changed on purpose?
 
 A share of the training labels is drawn anew. One night trains as usual, before the noise is learnt;
-another until every label is known by heart. Each metric is judged on both.
+another until every label is known by heart. Each metric is judged on both, and so are the sets of
+`protoscore evaluate sets`.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,18 @@ from ray_jobs.evaluations.output import tell
 from ray_jobs.flags import NightFlags, parse
 from ray_jobs.plan import Plan
 from scoring.analysis import memorisation
+from scoring.analysis.example_sets import Cuts, Evidence, Flags, example_sets, percentiles
 from scoring.analysis.memorisation import Judged
-from scoring.analysis.scores import read_scores
+from scoring.analysis.scores import Ints, read_scores
+from scoring.analysis.side_by_side import read_side_by_side
+from scoring.analysis.snapshot import take_snapshot
 from scoring.data.altered import Relabelled
 from scoring.errors import UserError
 from scoring.runs import load_records
 from scoring.tables import Store
 from scoring.tables.evaluations import Finding
 
-_SHOWN = ("auroc", "precision_at_changed", "welch_t", "welch_p")
+_SHOWN = ("auroc", "precision_at_changed", "precision", "recall")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class MemorisationFlags(NightFlags):
     """Recipe of the night before the noise is learnt."""
     after: str = "memorise"
     """Recipe of the night that learns every label."""
+    lowest: float = 0.05
+    """Share of the examples, the most outlying, of which precision and recall are told."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(
         default_factory=lambda: DataFlags(relabel=0.2, limit_train=10_000, limit_test=2000)
     )
@@ -48,8 +54,24 @@ class MemorisationFlags(NightFlags):
         super().check()
         if not self.data.relabel:
             raise UserError("--relabel: expected a share above 0, got 0")
+        if not 0 < self.lowest <= 1:
+            raise UserError(f"--lowest: expected a share above 0 and up to 1, got {self.lowest}")
         if self.fleet.recipe not in ("", self.before, self.after):
             raise UserError("--recipe: expected --before and --after in place of it, got it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """Whose label was changed."""
+
+    ids: Ints
+    """[N] ascending."""
+    flags: Flags
+    """[N]."""
+
+    def of(self, ids: Ints) -> Flags:
+        """Of some examples [K]."""
+        return self.flags[np.searchsorted(self.ids, ids)]
 
 
 def main(argv: Sequence[str], command: str) -> int:
@@ -74,8 +96,11 @@ def main(argv: Sequence[str], command: str) -> int:
         found += (accuracies := _accuracy(stage, night))
         for accuracy in accuracies:
             print(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
+        changed = _changed(night)
         for metric in night.asked.metrics:
-            found += memorisation.findings(metric.name, stage, _judged(night, metric.name))
+            judged = _judged(night, metric.name, changed)
+            found += memorisation.findings(metric.name, stage, judged, flags.lowest)
+        found += _sets(night, stage, changed)
     columns = [(stage, measure) for stage in stages for measure in _SHOWN]
     tell(night.asked.storage, name, "memorisation", found, columns, command)
     return 0
@@ -100,23 +125,38 @@ def _accuracy(stage: str, night: Plan) -> list[Finding]:
     ]
 
 
-def _judged(night: Plan, metric: str) -> Judged:
+def _judged(night: Plan, metric: str, changed: Changed) -> Judged:
     store = Store(night.asked.storage.uri)
     scores = read_scores(store, night.asked.publish_as, "train", metric)
-    order = np.argsort(scores.ids)
-    labelled = scores.label[order] >= 0
-    rows = order[labelled]
+    labelled = scores.label >= 0
     return Judged(
-        value=scores.table["value"].to_numpy()[rows],
-        percentile=scores.percentile[rows],
-        changed=_changed(night)[labelled],
+        value=scores.table["value"].to_numpy()[labelled],
+        percentile=scores.percentile[labelled],
+        changed=changed.of(scores.ids[labelled]),
     )
 
 
-def _changed(night: Plan) -> np.ndarray:
-    """Whose label was changed, in order of example id."""
+def _sets(night: Plan, stage: str, changed: Changed) -> list[Finding]:
+    """What the sets hold, where the metrics that tell them apart were scored."""
+    evidence = Evidence()
+    metrics = [metric for named in vars(evidence).values() for metric in named]
+    if not {*metrics} <= {metric.name for metric in night.asked.metrics}:
+        return []
+    snapshot = take_snapshot(night.asked.storage.uri, night.asked.publish_as)
+    told = read_side_by_side(snapshot, "train", metrics)
+    sets = example_sets(percentiles(told, evidence), Cuts())
+    return [
+        finding
+        for name, members in sets.items()
+        for finding in memorisation.caught(name, stage, members, changed.of(told.ids))
+    ]
+
+
+def _changed(night: Plan) -> Changed:
     source, survey = night.asked.source, night.surveys["train"]
     assert isinstance(source, Relabelled)
     classes = len(survey.layout.classes)
     shards = sorted(survey.shards, key=lambda shard: shard.first_id)
-    return np.concatenate([source.changed(shard.piece, classes) for shard in shards])
+    ids = [np.arange(s.first_id, s.first_id + s.piece.rows) for s in shards]
+    flags = [source.changed(shard.piece, classes) for shard in shards]
+    return Changed(ids=np.concatenate(ids), flags=np.concatenate(flags))

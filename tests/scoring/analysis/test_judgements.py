@@ -36,19 +36,20 @@ def judged(value, changed, percentile=None):
 
 def test_a_metric_that_knows_finds_all_changed_labels():
     changed = np.arange(100) < 20
-    found = table(
-        memorisation.findings("vog", "after", judged(changed + np.arange(100) / 1e3, changed))
-    )
+    value = changed + np.arange(100) / 1e3
+    found = table(memorisation.findings("vog", "after", judged(value, changed), 0.25))
     assert found["after", "auroc"] == 1
     assert found["after", "average_precision"] == pytest.approx(1)
     assert found["after", "precision_at_changed"] == 1
     assert found["after", "welch_t"] > 0
+    assert found["after", "precision"] == 20 / 25
+    assert found["after", "recall"] == 1
 
 
 def test_one_that_knows_nothing_is_at_chance():
     random = np.random.default_rng(0)
     value, changed = random.normal(size=20_000), random.random(20_000) < 0.2
-    found = table(memorisation.findings("vog", "before", judged(value, changed)))
+    found = table(memorisation.findings("vog", "before", judged(value, changed), 0.4))
     assert found["before", "auroc"] == pytest.approx(0.5, abs=0.02)
     assert found["before", "average_precision"] == pytest.approx(0.2, abs=0.02)
     assert found["before", "precision_at_changed"] == pytest.approx(0.2, abs=0.02)
@@ -60,15 +61,25 @@ def test_one_that_knows_nothing_is_at_chance():
 def test_rows_without_value_or_rank_do_not_count():
     value = np.array([3.0, math.nan, 1.0, 2.0, 0.5])
     percentile = np.array([0, math.nan, 66, 33, 100.0])
-    found = memorisation.findings("vog", "x", judged(value, [1, 1, 0, 1, 0], percentile))
+    found = memorisation.findings("vog", "x", judged(value, [1, 1, 0, 1, 0], percentile), 0.4)
     assert table(found)["x", "auroc"] == 1
-    assert {f.rows for f in found} == {4}
+    assert {f.rows for f in found if f.measure not in ("precision", "recall")} == {4}
+    assert {f.rows for f in found if f.measure in ("precision", "recall")} == {2}
 
 
 @pytest.mark.parametrize("changed", [[0, 0, 0], [1, 1, 1]])
 def test_without_both_kinds_there_is_no_answer(changed):
-    found = memorisation.findings("vog", "x", judged([1, 2, 3], changed))
-    assert all(math.isnan(f.value) for f in found)
+    found = memorisation.findings("vog", "x", judged([1, 2, 3], changed), 0.4)
+    assert all(math.isnan(f.value) for f in found if f.measure not in ("precision", "recall"))
+
+
+def test_caught_are_those_that_were_changed():
+    chosen, changed = np.array([1, 1, 1, 1, 0], bool), np.array([1, 0, 0, 0, 1], bool)
+    found = table(memorisation.caught("memorized_exceptions", "x", chosen, changed))
+    assert found == {("x", "precision"): 0.25, ("x", "recall"): 0.5}
+    none = table(memorisation.caught("vog", "x", ~chosen & ~changed, changed))
+    assert math.isnan(none["x", "precision"])
+    assert none["x", "recall"] == 0
 
 
 def standing(percentile, ids=None):
