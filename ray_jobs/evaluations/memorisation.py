@@ -139,17 +139,12 @@ def _judged(night: Plan, metric: str, changed: Changed) -> Judged:
 def _sets(night: Plan, stage: str, changed: Changed) -> list[Finding]:
     """What the sets hold, where the metrics that tell them apart were scored."""
     evidence = Evidence()
-    metrics = [metric for named in vars(evidence).values() for metric in named]
-    if not {*metrics} <= {metric.name for metric in night.asked.metrics}:
+    if not {*evidence.metrics} <= {metric.name for metric in night.asked.metrics}:
         return []
     snapshot = take_snapshot(night.asked.storage.uri, night.asked.publish_as)
-    told = read_side_by_side(snapshot, "train", metrics)
+    told = read_side_by_side(snapshot, "train", evidence.metrics)
     sets = example_sets(percentiles(told, evidence), Cuts())
-    return [
-        finding
-        for name, members in sets.items()
-        for finding in memorisation.caught(name, stage, members, changed.of(told.ids))
-    ]
+    return memorisation.findings_of_sets(sets, stage, changed.of(told.ids))
 
 
 def _changed(night: Plan) -> Changed:

@@ -49,6 +49,11 @@ class Evidence:
     priv: tuple[str, ...] = ("priv",)
     """The metric of privacy; of several, the highest counts."""
 
+    @property
+    def metrics(self) -> list[str]:
+        """All of them."""
+        return [metric for named in vars(self).values() for metric in named]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cuts:

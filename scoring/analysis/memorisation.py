@@ -5,6 +5,7 @@ arXiv:2008.11600, section 4.2: a share of the labels is shuffled, the net traine
 by heart, and the scores of shuffled and clean examples compared by Welch's t-test.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,11 @@ def findings(metric: str, stage: str, judged: Judged, lowest: float) -> list[Fin
         Finding(subject=metric, part=stage, measure=name, value=float(number), rows=len(changed))
         for name, number in numbers.items()
     ] + caught(metric, stage, inspected, changed)
+
+
+def findings_of_sets(sets: Mapping[str, Flags], stage: str, changed: Flags) -> list[Finding]:
+    """How many of each set's members [N] have a changed label [N]: `precision` and `recall`."""
+    return [f for name, members in sets.items() for f in caught(name, stage, members, changed)]
 
 
 def caught(subject: str, stage: str, chosen: Flags, changed: Flags) -> list[Finding]:

@@ -1,7 +1,6 @@
 """`protoscore evaluate`, from the command line to the table, on scikit-learn's digits."""
 
 import json
-import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -46,7 +45,6 @@ def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(local_ray, s
         "0.1",
     ]
     command += ["--before", "smoke", "--after", "smoke", "--metrics", "vog", "aum"]
-    command += ["adv_l2", "ret", "agr", "conf", "priv"]
     assert main(command) == 0
     out = capsys.readouterr().out
     assert "base model, after: train_accuracy 0." in out
@@ -62,9 +60,6 @@ def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(local_ray, s
     assert found["aum", "after", "auroc"] == pytest.approx(lower)
     assert found["aum", "after", "precision"] == pytest.approx(changed[ranks < 30].mean())
     assert found["aum", "after", "recall"] == changed[ranks < 30].sum() / changed.sum()
-    shares = [value for (subject, *_), value in found.items() if subject == "canonical_prototypes"]
-    assert len(shares) == 4
-    assert all(0 <= share <= 1 for share in shares if not math.isnan(share))
 
     assert main(command) == 0
     assert "train:" not in capsys.readouterr().err

@@ -82,6 +82,14 @@ def test_caught_are_those_that_were_changed():
     assert none["x", "recall"] == 0
 
 
+def test_of_sets_all_members_are_told_apart():
+    sets = {"a": np.array([1, 1, 0], bool), "b": np.array([0, 0, 1], bool)}
+    found = memorisation.findings_of_sets(sets, "x", np.array([1, 0, 0], bool))
+    told = [(f.subject, f.measure, f.value, f.rows) for f in found]
+    assert told[:2] == [("a", "precision", 0.5, 2), ("a", "recall", 1, 2)]
+    assert told[2:] == [("b", "precision", 0, 1), ("b", "recall", 0, 1)]
+
+
 def standing(percentile, ids=None):
     ids = np.arange(len(percentile)) if ids is None else ids
     return Standing(ids=np.asarray(ids), percentile=np.asarray(percentile, float))
