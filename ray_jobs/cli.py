@@ -22,7 +22,7 @@ JOBS = {
     "status": ("ray_jobs.status:main", "live and recent jobs: stage, progress, ETA"),
     "vacuum": ("ray_jobs.vacuum:main", "remove what nothing published needs any more"),
     "evaluate": ("ray_jobs.evaluate:main", "what scores are good for: errors, noise, outliers"),
-    "report": ("ray_jobs.report:main", "write one HTML page to look at"),
+    "report": ("ray_jobs.report:main", "write a folder of pages to look at"),
 }
 
 

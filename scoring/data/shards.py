@@ -162,6 +162,19 @@ def read_images(
     return {example_id: image for example_id, image in found if image is not None}
 
 
+def iterate_images(
+    storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
+) -> Iterator[Pixels | None]:
+    """Decode the images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read it.
+
+    No more than a row group of encoded images is in memory.
+    """
+    with storage.open(record.path(dataset)) as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            yield from _decoded(parquet.read_row_group(group, columns=["image"]), shape)
+
+
 def _decoded(table: pa.Table, shape: ImageShape) -> Iterator[Pixels | None]:
     """The images of a shard's rows one by one; None where Pillow cannot read it."""
     raw = table.schema.metadata[_ENCODING] == b"raw"

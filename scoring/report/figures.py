@@ -1,65 +1,27 @@
 """Plots of what evaluations found, as SVG that stands in the page and follows its colours."""
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec
+from itertools import zip_longest
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.analysis.statistics import DECILES, Errors
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, named_rows, styled
+from scoring.report.plain_figures import plain
 from scoring.tables.evaluations import Finding
 
-P = ParamSpec("P")
-
-_INK, _SOFT = "#010203", "#040506"  # replaced by the page's own colours
-_OUTLYING, _PROTOTYPICAL = "#c8641a", "#3b78d8"  # on light and dark alike
-_STYLE: dict[Any, Any] = {
-    "axes.edgecolor": _SOFT,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "font.size": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "protoscore",  # ids that follow from what they name
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
 _NAMED = 4  # of the other orders, the best
+_SHARE = "share of "
+_MOST_CLASSES = 20  # in a legend
 _PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, str]:
-    """A function that draws a figure, as one that gives its svg element.
-
-    Equal arguments give equal text, whoever draws what before.
-    """
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> str:
-        sink = io.StringIO()
-        with mpl.rc_context(_STYLE):
-            figure = draw(*args, **kwargs)
-            metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(sink, format="svg", transparent=True, metadata=metadata)
-        element = "<svg" + sink.getvalue().partition("<svg")[2]
-        plain = re.sub(
-            r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", element, flags=re.DOTALL
-        )
-        return plain.replace(_INK, "currentColor").replace(_SOFT, "var(--line)")
-
-    return styled
-
-
-@_styled
+@styled
 def errors_by_tenths(errors: Errors, highest: float) -> Figure:
     """Error rate by tenths of a ranking, the rate over all as a line.
 
@@ -69,53 +31,53 @@ def errors_by_tenths(errors: Errors, highest: float) -> Figure:
     """
     figure = Figure(figsize=(2.6, 1.3), layout="constrained")
     axes = figure.subplots()
-    shades = LinearSegmentedColormap.from_list("ends", [_OUTLYING, _PROTOTYPICAL])
+    shades = LinearSegmentedColormap.from_list("ends", [OUTLYING, PROTOTYPICAL])
     rates = [100 * (rate or 0.0) for rate in errors.rates]
     axes.bar(range(1, DECILES + 1), rates, color=shades(np.linspace(0, 1, DECILES)), width=0.85)
-    axes.axhline(100 * errors.rate, color=_INK, linewidth=0.7, linestyle="--")
+    axes.axhline(100 * errors.rate, color=INK, linewidth=0.7, linestyle="--")
     axes.set_xticks([1, DECILES], ["1", "10"])
     axes.set_ylim(0, 105 * highest or 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     return figure
 
 
-@_styled
+@styled
 def memorisation(findings: Sequence[Finding]) -> Figure:
     """AUROC of finding changed labels, before and after they were learnt by heart."""
     found = {(f.subject, f.part): f.value for f in findings if f.measure == "auroc"}
     order = sorted(
         dict.fromkeys(subject for subject, _ in found), key=lambda name: found[name, "before"]
     )
-    figure, axes = _rows(0.2, order)
-    for stage, colour in (("before", _PROTOTYPICAL), ("after", _OUTLYING)):
+    figure, axes = named_rows(0.2, order)
+    for stage, colour in (("before", PROTOTYPICAL), ("after", OUTLYING)):
         values = [found.get((name, stage), np.nan) for name in order]
         axes.plot(values, range(len(order)), "o", color=colour, label=stage, markersize=5)
-    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
+    axes.axvline(0.5, color=SOFT, linewidth=0.8)
     axes.set_xlabel("AUROC of finding changed labels; 0.5 is chance")
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
-@_styled
+@styled
 def detection(findings: Sequence[Finding]) -> Figure:
     """AUROC of telling corrupted from clean images: each corruption a point, the mean a mark."""
     figure, axes = _means(findings, "auroc", "mean")
-    axes.axvline(0.5, color=_SOFT, linewidth=0.8)
-    axes.axvline(_PAPER_VOG, color=_INK, linewidth=0.7, linestyle=":")
+    axes.axvline(0.5, color=SOFT, linewidth=0.8)
+    axes.axvline(_PAPER_VOG, color=INK, linewidth=0.7, linestyle=":")
     axes.set_xlabel("AUROC by corruption and their mean; dotted: VoG in the paper, 0.854")
     return figure
 
 
-@_styled
+@styled
 def stability(findings: Sequence[Finding]) -> Figure:
     """Spearman's correlation between trainings: each pair a point, the mean a mark."""
     figure, axes = _means(findings, "spearman", "all")
-    axes.axvline(0, color=_SOFT, linewidth=0.8)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
     axes.set_xlabel("Spearman's correlation of two trainings' rankings")
     return figure
 
 
-@_styled
+@styled
 def debugging(findings: Sequence[Finding]) -> Figure:
     """Flips found, and test accuracy once they are mended, by the share that is inspected."""
     found = {(f.measure, f.subject, f.part): f.value for f in findings}
@@ -129,7 +91,7 @@ def debugging(findings: Sequence[Finding]) -> Figure:
         for order in sorted(orders, key=lambda order: order in best or order in _COMPARED):
             values = [100 * found[measure, order, part] for part in parts]
             named = order in best or order in _COMPARED
-            look = {"label": order} if named else {"color": _SOFT, "linewidth": 0.7}
+            look = {"label": order} if named else {"color": SOFT, "linewidth": 0.7}
             axes.plot([_percent(part) for part in parts], values, **look)
         axes.set_title(title)
         axes.set_xlabel("% of the training examples inspected")
@@ -138,7 +100,7 @@ def debugging(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def representers(findings: Sequence[Finding]) -> Figure:
     """How near the sum of the shares comes to what the net says, by penalty."""
     found = {
@@ -148,7 +110,7 @@ def representers(findings: Sequence[Finding]) -> Figure:
     }
     figure = Figure(figsize=(4.5, 2.6), layout="constrained")
     axes = figure.subplots()
-    for split, colour in (("train", _PROTOTYPICAL), ("test", _OUTLYING)):
+    for split, colour in (("train", PROTOTYPICAL), ("test", OUTLYING)):
         penalties = sorted(penalty for part, penalty in found if part == split)
         values = [1 - found[split, penalty] for penalty in penalties]
         axes.loglog(penalties, values, "o-", color=colour, label=split, markersize=4)
@@ -158,7 +120,37 @@ def representers(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
+@styled
+def class_shares(findings: Sequence[Finding]) -> Figure:
+    """Share of each class in each tenth of a ranking (Carlini et al. 2019, appendix G)."""
+    found = {(f.subject, f.part, f.measure): f.value for f in findings}
+    metrics = list(dict.fromkeys(f.subject for f in findings))
+    shares = [m for m in dict.fromkeys(f.measure for f in findings) if m.startswith(_SHARE)]
+    tenths = [str(tenth) for tenth in range(1, DECILES + 1)]
+    columns = min(4, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(2.3 * columns + 1.4, 1.4 * rows + 0.3), layout="constrained")
+    colours = colormaps["tab20"](np.linspace(0, 1, max(len(shares), 2)))
+    places = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
+    for metric, axes in zip_longest(metrics, places):
+        below = np.zeros(DECILES)
+        for share, colour in zip(shares, colours, strict=False):
+            values = np.array([100 * found.get((metric, tenth, share), 0.0) for tenth in tenths])
+            name = share.removeprefix(_SHARE)
+            axes.bar(tenths, values, bottom=below, color=colour, width=0.9, label=name)
+            below += values
+        axes.set_axis_off() if metric is None else axes.set_title(metric)
+        axes.set_xticks([0, DECILES - 1], ["1", "10"])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    if len(shares) <= _MOST_CLASSES:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    return figure
+
+
 FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "classes_test": class_shares,
+    "classes_train": class_shares,
     "debugging": debugging,
     "memorisation": memorisation,
     "representers": representers,
@@ -167,6 +159,15 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "stability_train": stability,
 }
 """Evaluation to what draws it."""
+SHOWN_ELSEWHERE = {"correlations": "correlations.html", "sets": "sets.html"}
+"""What evaluation, of whichever split, has a page of its own."""
+
+
+def drawn(name: str, findings: Sequence[Finding]) -> str:
+    """The svg element of an evaluation; "" where it is shown elsewhere or there is nothing."""
+    if name.partition("_")[0] in SHOWN_ELSEWHERE:
+        return ""
+    return FIGURES.get(name, plain)(findings)
 
 
 def _percent(part: str) -> float:
@@ -174,23 +175,14 @@ def _percent(part: str) -> float:
     return float(part.removesuffix("%"))
 
 
-def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes with a row for each name, the first below, rows of `height` inches."""
-    figure = Figure(figsize=(7.5, height * len(names) + 0.7), layout="constrained")
-    axes = figure.subplots()
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(-0.7, len(names) - 0.3)
-    return figure, axes
-
-
 def _means(findings: Sequence[Finding], measure: str, mean: str) -> tuple[Figure, Axes]:
     """A row for each subject, by rising mean: a point a part, a mark for the part called `mean`."""
     found = {(f.subject, f.part): f.value for f in findings if f.measure == measure}
     means = {subject: value for (subject, part), value in found.items() if part == mean}
     order = sorted(means, key=lambda name: means[name])
-    figure, axes = _rows(0.26, order)
+    figure, axes = named_rows(0.26, order)
     for place, name in enumerate(order):
         each = [v for (subject, part), v in found.items() if subject == name and part != mean]
-        axes.plot(each, [place] * len(each), ".", color=_PROTOTYPICAL, alpha=0.55)
-        axes.plot(means[name], place, "|", color=_OUTLYING, markersize=13, markeredgewidth=2.5)
+        axes.plot(each, [place] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)
+        axes.plot(means[name], place, "|", color=OUTLYING, markersize=13, markeredgewidth=2.5)
     return figure, axes
