@@ -12,13 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.memory import resident
 from benchmarks.trained import arrays
 from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
@@ -106,7 +106,7 @@ def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> No
 def _floor(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
     """A forward and an input backward pass of each net on each batch, and nothing else."""
     for _, rows in signals.batches(np.arange(len(shard.ids))):
-        images, labels = signals.pixels(shard, rows), torch.from_numpy(shard.labels[rows])
+        images, labels = signals.inputs(shard, rows), torch.from_numpy(shard.labels[rows])
         for net in nets:
             points = images.detach().requires_grad_()
             scores = net(points).gather(1, labels.unsqueeze(1))
@@ -119,7 +119,7 @@ def _loop(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
         gradients = []
         for net in nets:
             net.zero_grad()
-            point = signals.pixels(shard, np.array([row])).requires_grad_()
+            point = signals.inputs(shard, np.array([row])).requires_grad_()
             net(point)[0, shard.labels[row]].backward()
             assert point.grad is not None
             gradients.append(point.grad.mean(dim=1))
@@ -139,7 +139,7 @@ def _growth(folder: str, epochs: int) -> int:
 def _train(folder: str, epochs: int) -> str:
     """A run that kept so many epochs; a few rows are enough to make weights differ."""
     images, labels = arrays("fashion_mnist", "train", 128)
-    data = TrainingSet(images=images, labels=labels, classes=10)
+    data = TrainingSet(inputs=images, labels=labels, classes=10)
     spec = RunSpec(
         kind="plain",
         split="train",
@@ -155,13 +155,7 @@ def _train(folder: str, epochs: int) -> str:
 def _shard() -> Shard:
     images, labels = arrays("fashion_mnist", "test", ROWS)
     ids = np.arange(ROWS)
-    return Shard(ids=ids, labels=labels, images=images, decodable=np.full(ROWS, True))
-
-
-def _resident(field: str) -> int:
-    """Bytes of this process by /proc: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
+    return Shard(ids=ids, labels=labels, inputs=images, decodable=np.full(ROWS, True))
 
 
 def main(folder: str, run: str) -> None:
@@ -170,9 +164,9 @@ def main(folder: str, run: str) -> None:
     shard = _shard()
     options = SignalOptions(batch_rows=BATCH, cache_bytes=_CACHE)
     signals = Signals(Storage(folder), options)
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     _watch(signals, run, [name for name in metrics() if name.startswith("vog")], shard)
-    print(_resident("VmHWM") - before)
+    print(resident("VmHWM") - before)
 
 
 if __name__ == "__main__":

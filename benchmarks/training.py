@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from scoring.data.training_set import TrainingSet
+from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Recipe
-from scoring.training.batches import gatherer, pixels, shuffled
+from scoring.training.batches import gatherer, shuffled
 from scoring.training.precision import pays_bfloat16
 from scoring.training.private import private_step
 from scoring.training.steps import optimizer_for, plain_step
@@ -73,7 +74,7 @@ def _alternating(first: Callable[[], None], second: Callable[[], None]) -> tuple
 def _dataset() -> TrainingSet:
     numbers = np.random.default_rng(0)
     images = numbers.integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
-    return TrainingSet(images=images, labels=numbers.integers(0, CLASSES, ROWS), classes=CLASSES)
+    return TrainingSet(inputs=images, labels=numbers.integers(0, CLASSES, ROWS), classes=CLASSES)
 
 
 def _eager_epoch(recipe: Recipe) -> Callable[[], None]:
@@ -81,7 +82,7 @@ def _eager_epoch(recipe: Recipe) -> Callable[[], None]:
     data = _dataset()
     net: nn.Module = build(NET, shape=SHAPE, classes=CLASSES)
     optimizer = optimizer_for(net, recipe)
-    images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous() / 255
+    images = torch.from_numpy(data.inputs).permute(0, 3, 1, 2).contiguous() / 255
     labels = torch.from_numpy(data.labels)
     batches: list[tuple[Tensor, Tensor]] = [
         (images[i : i + recipe.batch_rows].clone(), labels[i : i + recipe.batch_rows].clone())
@@ -124,6 +125,6 @@ def _epoch_of(step: Callable[[Tensor, Tensor], Any], recipe: Recipe) -> Callable
     def epoch() -> None:
         for rows in shuffled(torch.arange(ROWS), recipe.batch_rows, order):
             images, labels = gather(rows)
-            step(pixels(images), labels)
+            step(as_input(images), labels)
 
     return epoch

@@ -31,6 +31,11 @@ class DataFlags:
     """parquet: file, folder or glob of the test split."""
     image_column: str = "image"
     """parquet: encoded images, any format Pillow reads."""
+    text_column: str = ""
+    """parquet: texts in UTF-8, in place of images."""
+    text_tokens: int = 256
+    """With --text-column: words and marks of a text that a net sees; longer texts lose their
+    middle."""
     label_column: str = "label"
     """parquet: class index from 0, or class name; null where unknown."""
     id_column: str = ""
@@ -48,7 +53,7 @@ class DataFlags:
     shard_rows: int = 2000
     """Rows a shard: the unit of work, of resume and of what an appended row costs."""
     max_corrupt: float = 0.05
-    """Refuse a split with a larger share of undecodable images."""
+    """Refuse a split with a larger share of images or texts that cannot be decoded."""
     only_classes: tuple[str, ...] = ()
     """Only rows of these classes, by name; they are published as a dataset NAME-CLASS-CLASS."""
     relabel: float = 0.0
@@ -76,6 +81,16 @@ class DataFlags:
                 raise UserError(f"{flag}: expected a share in [0, 1], got {share}")
         if len({*self.only_classes}) == 1:
             raise UserError(f"--only-classes: expected two or more, got {self.only_classes[0]!r}")
+        if self.text_tokens <= 0:
+            raise UserError(f"--text-tokens: expected a number above 0, got {self.text_tokens}")
+        for flag, given in (
+            ("--image-column", self.image_column != DataFlags.image_column),
+            ("--image-size", self.image_size != DataFlags.image_size),
+            ("--channels", self.channels != DataFlags.channels),
+            ("--corrupted-copies", self.corrupted_copies),
+        ):
+            if self.text_column and given:
+                raise UserError(f"{flag}: expected images, got --text-column {self.text_column}")
         if self.relabel and self.corrupted_copies:
             raise UserError("--relabel: expected it without --corrupted-copies, got both")
         if self.image_size != "auto":
@@ -130,6 +145,8 @@ class DataFlags:
                 train=self.train,
                 test=self.test,
                 image_column=self.image_column,
+                text_column=self.text_column,
+                text_tokens=self.text_tokens,
                 label_column=self.label_column,
                 id_column=self.id_column,
                 class_names=self.class_names,
@@ -156,7 +173,16 @@ class DataFlags:
 
 
 _HEEDED_BY = {
-    ("parquet",): ("train", "test", "image_column", "label_column", "id_column", "class_names"),
+    ("parquet",): (
+        "train",
+        "test",
+        "image_column",
+        "text_column",
+        "text_tokens",
+        "label_column",
+        "id_column",
+        "class_names",
+    ),
     ("image_folder", "parquet"): ("image_size", "channels"),
 }
 

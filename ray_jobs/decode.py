@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scoring.data.images import ImageShape
+from scoring.data.shapes import InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.storage import Storage
 
@@ -18,7 +18,7 @@ ABOUT = "about"
 
 
 def decode(
-    batch: dict[str, Any], storage: Storage, dataset: str, shape: ImageShape
+    batch: dict[str, Any], storage: Storage, dataset: str, shape: InputShape
 ) -> dict[str, Any]:
     """Read and decode the shard that a batch of one row names; its rows become columns."""
     about = batch[ABOUT][0]
@@ -26,7 +26,7 @@ def decode(
     return {
         "ids": shard.ids,
         "labels": shard.labels,
-        "images": shard.images,
+        "inputs": shard.inputs,
         "decodable": shard.decodable,
         ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
     }

@@ -18,10 +18,9 @@ def plan(night: Plan) -> str:
     rows = " + ".join(f"{night.surveys[s].rows:,} {s}" for s in SPLITS)
     pieces = sum(len(survey.shards) for survey in night.surveys.values())
     layout = night.surveys["train"].layout
-    height, width, channels = layout.shape.dims
     lines = [
         f"Plan for {asked.publish_as} in {asked.storage.uri}: {rows} examples, "
-        f"{len(layout.classes)} classes, {height}x{width}x{channels}",
+        f"{len(layout.classes)} classes, {layout.shape}",
         _line("ingest", len(night.to_ingest), pieces, "shards", _ingest_cost(night)),
         _line("train", len(night.missing_runs), len(night.runs), "runs", _train_cost(night)),
         _line(
@@ -34,6 +33,10 @@ def plan(night: Plan) -> str:
         _line("publish", len(night.to_publish), len(night.partitions), "partitions", ""),
         f"  memory   {_memory(night)}",
     ]
+    if night.left_out:
+        lines.append(
+            f"  left out {', '.join(night.left_out)}: {layout.shape.plural} or net have none"
+        )
     return "\n".join(lines)
 
 
@@ -41,7 +44,8 @@ def notes(night: Plan) -> list[str]:
     """What a user should know before training starts."""
     net = night.models.settings["net"]
     lines = []
-    if night.models.group_norm and any(run.spec.privacy for run in night.missing_runs):
+    private = any(run.spec.privacy for run in night.missing_runs)
+    if night.models.private_form == "group_norm" and private:
         lines.append(
             f"note: {net} has BatchNorm, which mixes examples; private runs use its GroupNorm form"
         )
@@ -115,7 +119,7 @@ def _ingest_cost(night: Plan) -> str:
         return ""
     shape = night.surveys["train"].layout.shape
     rows = sum(shard.piece.rows for shard in night.to_ingest)
-    return f"{rows:,} images, {_bytes(rows * shape.nbytes)} decoded"
+    return f"{rows:,} {shape.plural}, {_bytes(rows * shape.nbytes)} decoded"
 
 
 def _train_cost(night: Plan) -> str:

@@ -22,7 +22,7 @@ EVALUATIONS = {
     "debugging": "how soon flipped labels are found and mended, in the order of each metric",
     "ood": "whether metrics find corrupted images, beside novelty detectors (MNIST-C)",
     "representers": "how exactly shares make up a prediction, beside influence functions",
-    "toy": "VoG and the distance to the boundary of a net in the plane",
+    "toy": "nets in the plane: VoG near the boundary; representers where influence says nothing",
 }
 """Each a module of `ray_jobs.evaluations` with `main(argv, command) -> int`."""
 

@@ -1,4 +1,4 @@
-"""Draws explained examples: their images, their strongest points, and what makes these pull."""
+"""Draws explained examples: what they are, their strongest points, and what makes these pull."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 
 from ray_jobs.explain_plan import ExplainPlan
-from scoring.data.images import Pixels
-from scoring.data.shards import ShardRecord, read_columns, read_images
+from scoring.data.shards import ShardRecord, read_columns, read_images, read_texts
+from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
-from scoring.report.explanations import ShownExample, ShownPoint, render_explanations
+from scoring.inputs import as_input
+from scoring.report.explanations import Content, ShownExample, ShownPoint, render_explanations
 from scoring.representers.layer import Layer
 from scoring.representers.sensitivity import sensitivity_maps
-from scoring.runs import load_model, to_pixels
+from scoring.runs import load_model
 from scoring.tables.features import features_path, read_features
 
 _NOISE = 0.1  # of SmoothGrad, in units of a pixel's range (Smilkov et al. 2017, section 3.1)
@@ -34,13 +35,13 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth:
     """
     layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.about.layer)
     ids = _ids(row["test_id"] for row in rows)
-    tests, names = _images(plan, plan.explained, ids), _names(plan, ids)
-    trains = _images(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
+    tests, names = contents(plan, plan.explained, ids), _names(plan, ids)
+    trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
     features = _features(plan, _ids(row["train_id"] for row in rows))
     shown = []
     for of_output in _by_output(rows):
         first = of_output[0]
-        maps = _maps(layer, tests.get(first["test_id"]), of_output, features, smooth)
+        maps = _maps(layer, tests[first["test_id"]], of_output, features, smooth)
         points = [_point(row, trains, map_) for row, map_ in zip(of_output, maps, strict=True)]
         shown.append(
             ShownExample(
@@ -49,7 +50,7 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth:
                 label=str(first["label"]),
                 predicted=str(first["predicted"]),
                 output=str(first["class"]),
-                image=tests.get(first["test_id"]),
+                content=tests[first["test_id"]],
                 excitatory=[p for p in points if p.value > 0],
                 inhibitory=[p for p in points if p.value < 0],
             )
@@ -66,12 +67,12 @@ def _by_output(rows: Sequence[Row]) -> Iterable[list[Row]]:
 
 
 def _point(
-    row: Row, images: Mapping[int, Pixels], sensitivity: npt.NDArray[np.float64]
+    row: Row, trains: Mapping[int, Content], sensitivity: npt.NDArray[np.float64] | None
 ) -> ShownPoint:
     return ShownPoint(
         train_id=row["train_id"],
         label=str(row["train_label"]),
-        image=images.get(row["train_id"]),
+        content=trains.get(row["train_id"]),
         sensitivity=sensitivity,
         value=row["value"],
         alpha=row["alpha"],
@@ -81,14 +82,15 @@ def _point(
 
 def _maps(
     layer: Layer,
-    image: Pixels | None,
+    content: Content,
     rows: Sequence[Row],
     features: Mapping[int, npt.NDArray[np.float32]],
     copies: int,
-) -> npt.NDArray[np.float64]:
-    """[K, H, W]: the sensitivity maps of some points, summed over channels."""
-    assert image is not None  # what cannot be read has no features, and so no points
-    pixels = to_pixels(torch.from_numpy(image[None].copy()), "cpu")[0]
+) -> Sequence[npt.NDArray[np.float64] | None]:
+    """[K, H, W]: the sensitivity maps of some points, summed over channels; none of a text."""
+    if isinstance(content, str):
+        return [None] * len(rows)
+    pixels = as_input(torch.from_numpy(content[None].copy()))[0]
     maps = sensitivity_maps(
         layer,
         pixels,
@@ -97,7 +99,21 @@ def _maps(
         copies=copies,
         noise=_NOISE if copies > 1 else 0.0,
     )
-    return maps.sum(dim=1).double().numpy()
+    summed: npt.NDArray[np.float64] = maps.sum(dim=1).double().numpy()
+    return list(summed)
+
+
+def contents(
+    plan: ExplainPlan, version: DatasetVersion, ids: npt.NDArray[np.int64]
+) -> dict[int, Content]:
+    """Images or texts of some examples, without those that cannot be read."""
+    found: dict[int, Content] = {}
+    for shard, inside in _holding(version, ids):
+        if isinstance(version.shape, TextShape):
+            found |= read_texts(plan.storage, version.name, shard, version.shape, inside)
+        else:
+            found |= read_images(plan.storage, version.name, shard, version.shape, inside)
+    return found
 
 
 def _ids(ids: Iterable[int]) -> npt.NDArray[np.int64]:
@@ -112,15 +128,6 @@ def _holding(
         inside = ids[(ids >= shard.first_id) & (ids < shard.first_id + shard.rows)]
         if len(inside):
             yield shard, inside
-
-
-def _images(
-    plan: ExplainPlan, version: DatasetVersion, ids: npt.NDArray[np.int64]
-) -> dict[int, Pixels]:
-    found: dict[int, Pixels] = {}
-    for shard, inside in _holding(version, ids):
-        found |= read_images(plan.storage, version.name, shard, version.shape, inside)
-    return found
 
 
 def _names(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, str]:

@@ -113,7 +113,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
         run=run,
         about=about,
         versions=versions,
-        explained=_with_ids(current, flags.ids),
+        explained=with_ids(current, flags.ids),
         question=question,
         gives_classes=layer.is_last,
     )
@@ -169,8 +169,12 @@ def _question(flags: ExplainFlags, classes: Sequence[str]) -> Question:
     )
 
 
-def _with_ids(version: DatasetVersion, ids: Sequence[int]) -> DatasetVersion:
-    """The shards that hold some examples; all where none are given."""
+def with_ids(version: DatasetVersion, ids: Sequence[int], flag: str = "--ids") -> DatasetVersion:
+    """The shards that hold some examples; all where none are given.
+
+    Raises:
+        UserError: an id that no shard holds.
+    """
     if not ids:
         return version
     holding = []
@@ -181,7 +185,7 @@ def _with_ids(version: DatasetVersion, ids: Sequence[int]) -> DatasetVersion:
         holding += [shard] if inside else []
     if left:
         raise UserError(
-            f"--ids: expected ids of the {version.split} split's {version.rows:,} examples, got "
+            f"{flag}: expected ids of the {version.split} split's {version.rows:,} examples, got "
             f"{min(left)}"
         )
     return replace(version, shards=tuple(holding))

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+import pyarrow as pa
 
 from ray_jobs.explain_flags import ExplainFlags
-from ray_jobs.explain_page import explanation_page
+from ray_jobs.explain_page import contents, explanation_page
 from ray_jobs.explain_plan import ExplainPlan
 from ray_jobs.formats import as_text, write_whole
+from scoring.data.texts import TextShape
 from scoring.tables import sql
 from scoring.tables.schemas import REPRESENTERS
 
@@ -27,6 +32,7 @@ _COMMON = """
 """
 _COUNT = "select count(distinct test_id) as examples from points"
 _COMMONEST = 10
+_SHOWN_CHARACTERS = 100
 
 
 def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
@@ -44,7 +50,7 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
     if plan.question.ids:
         ids = ", ".join(map(str, plan.question.ids))
         points = sql.run(plan.storage, _POINTS.format(ids=ids, **names), views)
-        print(as_text(points), end="")
+        print(as_text(_with_texts(plan, points)), end="")
         page = explanation_page(plan, points.to_pylist(), about, flags.smooth)
         write_whole(Path(flags.page), page.encode(), "--page")
         print(f"To look at: {flags.page}")
@@ -53,6 +59,17 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
     common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **names), views)
     print(f"{count:,} examples explained. Most often among their strongest points:")
     print(as_text(common), end="")
+
+
+def _with_texts(plan: ExplainPlan, points: pa.Table) -> pa.Table:
+    """Points with how their training texts begin; images have nothing to print."""
+    version = plan.versions["train"]
+    if not isinstance(version.shape, TextShape):
+        return points
+    trains = points["train_id"].to_numpy()
+    texts = contents(plan, version, np.unique(trains))
+    begin = [shorten(str(texts[i]), _SHOWN_CHARACTERS) for i in trains.tolist()]
+    return points.append_column("train_text", pa.array(begin))
 
 
 def _names(plan: ExplainPlan) -> dict[str, str]:

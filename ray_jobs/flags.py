@@ -27,11 +27,11 @@ class FleetFlags:
     fleet: str = "demo"
     """demo (about 25 runs), standard (about 80) or paper (hundreds)."""
     net: str = ""
-    """paper_cnn, small_cnn, lenet5, mlp, resnetv2, a torchvision classifier, or
-    package.module:factory."""
+    """paper_cnn, small_cnn, lenet5, mlp, resnetv2, a torchvision classifier, lstm or
+    bag_of_embeddings for texts, or package.module:factory."""
     recipe: str = ""
-    """smoke, quick, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar; default: what
-    suits fleet and images."""
+    """smoke, quick, text, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar; default:
+    what suits fleet and examples."""
     epochs: int | None = None
     """Train for so many epochs, not the recipe's."""
     train_batch_rows: int | None = None

@@ -19,7 +19,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray_jobs.cluster import total
 from ray_jobs.decode import ABOUT, decode
 from ray_jobs.progress import Progress
-from scoring.data.images import ImageShape
+from scoring.data.shapes import InputShape
 from scoring.data.shards import Shard, ShardRecord
 from scoring.errors import IncompleteError
 from scoring.keys import jsonable
@@ -38,7 +38,7 @@ class ShardData:
 
     storage: Storage
     dataset: str
-    shape: ImageShape
+    shape: InputShape
 
 
 @dataclass(frozen=True, kw_only=True)

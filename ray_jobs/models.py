@@ -8,13 +8,15 @@ import torch
 
 from ray_jobs.flags import FleetFlags
 from scoring.data.ingest import Survey
+from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout
+from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion, load_version
-from scoring.errors import BadData
+from scoring.errors import BadData, UserError
 from scoring.fleet import BY_LABELS, Fleet, Hardware, build_fleet, preset
 from scoring.imports import Imported, read_manifest, with_imports
 from scoring.keys import SPLITS, Split, digest
-from scoring.nets import build, check_net, has_batch_norm
+from scoring.nets import PrivateForm, build, check_net, private_form
 from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs import Run, identify
 from scoring.spec import Signal
@@ -38,8 +40,8 @@ class Models:
     reused: bool
     """Today's scores continue those that are published."""
     imported: tuple[Imported, ...] = ()
-    group_norm: bool = False
-    """Private runs use the net's GroupNorm form."""
+    private_form: PrivateForm = "same"
+    """What private runs train in place of the net; none: it cannot be trained privately."""
 
     def hardware_settings(self) -> dict[str, str]:
         """What a later night inherits, so that it finds the same runs."""
@@ -105,7 +107,7 @@ def choose_models(
     shape, classes = layout.shape.dims, len(layout.classes)
     build(net, shape=shape, classes=classes)  # refuses what cannot fit
     hardware = _hardware(flags, net, before)
-    group_norm = has_batch_norm(net, shape=shape, classes=classes)
+    form = private_form(net, shape=shape, classes=classes)
     fleet = build_fleet(
         preset(flags.fleet),
         net=net,
@@ -114,7 +116,7 @@ def choose_models(
         seed=flags.seed,
         train_rows=rows,
         ensemble=flags.ensemble,
-        group_norm=group_norm,
+        group_norm=form == "group_norm",
         representer=replace(BY_LABELS, penalty=flags.representer_lambda),
     )
     return Models(
@@ -125,7 +127,7 @@ def choose_models(
         train_rows=rows,
         reused=before is not None,
         imported=imported,
-        group_norm=group_norm,
+        private_form=form,
     )
 
 
@@ -147,13 +149,21 @@ def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...])
 def _names(flags: FleetFlags, layout: Layout) -> tuple[str, str]:
     """Net and recipe, by default what the paper used for such images, or quick ones."""
     preset(flags.fleet)
-    grey = layout.shape.channels == 1
-    paper = ("paper_cnn", "paper_mnist") if grey else ("resnetv2", "paper_cifar")
-    net, by = ("small_cnn", "quick") if flags.fleet == "demo" else paper
+    net, by = _defaults(layout.shape, quick=flags.fleet == "demo")
     net, by = flags.net or net, flags.recipe or by
     check_net(net)
-    recipe(by)
+    chosen = recipe(by)
+    if isinstance(layout.shape, TextShape) and (chosen.crop or chosen.flip):
+        raise UserError(f"--recipe: expected one that neither crops nor flips for texts, got {by}")
     return net, by
+
+
+def _defaults(shape: InputShape, *, quick: bool) -> tuple[str, str]:
+    if isinstance(shape, TextShape):
+        return ("bag_of_embeddings" if quick else "lstm"), "text"
+    if quick:
+        return "small_cnn", "quick"
+    return ("paper_cnn", "paper_mnist") if shape.channels == 1 else ("resnetv2", "paper_cifar")
 
 
 def _recipe(flags: FleetFlags, layout: Layout) -> Recipe:
@@ -200,9 +210,9 @@ def changed_share(surveys: Mapping[Split, Survey], seen: Mapping[Split, DatasetV
 def _check_layout(seen: DatasetVersion, layout: Layout) -> None:
     if seen.classes != layout.classes or seen.shape != layout.shape:
         raise BadData(
-            f"--models reuse: expected {len(seen.classes)} classes and {seen.shape.dims} images, "
+            f"--models reuse: expected {len(seen.classes)} classes and {seen.shape} examples, "
             f"which the published fleet was trained on, got {len(layout.classes)} classes and "
-            f"{layout.shape.dims} images; pass --models retrain"
+            f"{layout.shape} ones; pass --models retrain"
         )
 
 

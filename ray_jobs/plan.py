@@ -5,10 +5,11 @@ line asks for, compared with the names that the store holds. Planning makes noth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ray_jobs.models import Models, choose_models
 from ray_jobs.request import Request, survey_splits
+from ray_jobs.suited import suited
 from scoring.data.ingest import PlannedShard, Survey, assemble
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadData, PublishedDiffers
@@ -71,6 +72,8 @@ class Plan:
     missing_runs: tuple[Run, ...]
     work: tuple[ShardWork, ...]
     partitions: tuple[PartitionPlan, ...]
+    left_out: tuple[str, ...] = ()
+    """Metrics that were not asked for by name, and that such examples or such a net cannot have."""
 
     @property
     def to_ingest(self) -> tuple[PlannedShard, ...]:
@@ -121,6 +124,8 @@ def plan_night(asked: Request) -> Plan:
         storage=asked.storage,
         published=[m for p, m in seen.items() if p.dataset == asked.publish_as],
     )
+    every = asked.metrics
+    asked = replace(asked, metrics=suited(asked, surveys["train"].layout, models))
     work = _shard_work(asked, surveys, models)
     runs = models.named_runs(_signals(asked), asked.splits)
     _refuse_untrainable(versions, runs)
@@ -135,6 +140,7 @@ def plan_night(asked: Request) -> Plan:
         missing_runs=tuple(run for run in runs if run.key not in done),
         work=work,
         partitions=_partitions(asked, models, versions, work, seen),
+        left_out=tuple(spec.name for spec in every if spec not in asked.metrics),
     )
 
 
@@ -142,8 +148,8 @@ def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:
     for split, version in versions.items():
         if not version.trainable and any(split in run.spec.splits() for run in runs):
             raise BadData(
-                f"{version.name}: expected {split} rows with a label and a readable image to train "
-                "on, got none"
+                f"{version.name}: expected {split} rows with a label that can be read to train on, "
+                "got none"
             )
 
 

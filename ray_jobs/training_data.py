@@ -32,7 +32,7 @@ class TrainingData:
     """In Ray's object store, mapped by every worker of a node without a copy; or empty."""
 
     def sets(self) -> dict[Split, TrainingSet]:
-        """Both splits, without a copy of their pixels."""
+        """Both splits, without a copy of what they hold."""
         return {split: self._set(split) for split in self.versions}
 
     def _set(self, split: Split) -> TrainingSet:
@@ -52,10 +52,10 @@ def share_training_data(
     Args:
         storage: the store that holds the shards.
         versions: the splits.
-        budget: bytes of decoded pixels to hold in memory at most.
+        budget: bytes of decoded examples to hold in memory at most.
     """
-    pixels = sum(v.rows * v.shape.nbytes for v in versions.values())
-    if pixels > budget:
+    held = sum(v.rows * v.shape.nbytes for v in versions.values())
+    if held > budget:
         return TrainingData(storage=storage, versions=versions, refs={})
     # On a worker: the driver may be a small head node. Neither begun beside runs nor made again
     # where it is lost: runs that hold every CPU would wait for it, and it for a CPU.
@@ -68,26 +68,26 @@ def share_training_data(
 def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
     """Decode a split once per node into a file that all its runs map, and map it."""
     folder = Path(tempfile.gettempdir()) / "protoscore" / version.version
-    images, labels = folder / "images.npy", folder / "labels.npy"
-    if not images.exists():
+    inputs, labels = folder / "inputs.npy", folder / "labels.npy"
+    if not inputs.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _decode_to(storage, version, images, labels)
+        _decode_to(storage, version, inputs, labels)
     known = np.load(labels)
     return TrainingSet(
-        images=np.load(images, mmap_mode="r")[: len(known)],
+        inputs=np.load(inputs, mmap_mode="r")[: len(known)],
         labels=known,
         classes=len(version.classes),
     )
 
 
-def _decode_to(storage: Storage, version: DatasetVersion, images: Path, labels: Path) -> None:
-    """Write both files whole or not at all, images last: they say that the split is there."""
-    partial = images.with_suffix(f".{uuid.uuid4().hex}")
+def _decode_to(storage: Storage, version: DatasetVersion, inputs: Path, labels: Path) -> None:
+    """Write both files whole or not at all, inputs last: they say that the split is there."""
+    partial = inputs.with_suffix(f".{uuid.uuid4().hex}")
     shape = (version.rows, *version.shape.dims)
-    pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-    data = load_training_set(storage, version, into=pixels)
-    pixels.flush()
+    place = np.lib.format.open_memmap(partial, "w+", version.shape.dtype, shape)
+    data = load_training_set(storage, version, into=place)
+    place.flush()
     part = labels.with_suffix(f".{uuid.uuid4().hex}.npy")
     np.save(part, data.labels)
     part.replace(labels)
-    partial.replace(images)
+    partial.replace(inputs)

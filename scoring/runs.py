@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scoring.keys import Split, digest, jsonable
-from scoring.nets import Fitted, build, net_source
+from scoring.nets import Dims, Fitted, build, net_source
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
@@ -43,7 +43,8 @@ class RunRecord:
     spec: Mapping[str, Any]
     versions: Mapping[str, str]
     """Dataset versions its rows came from."""
-    shape: tuple[int, int, int]
+    shape: Dims
+    """Of one example: (H, W, D) of an image, (L,) of a text."""
     classes: int
     rows: int
     epochs: int
@@ -156,7 +157,7 @@ def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:
 
 def frozen(
     net: NetSpec,
-    shape: tuple[int, int, int],
+    shape: Dims,
     classes: int,
     weights: Mapping[str, Tensor],
     device: str,
@@ -168,8 +169,3 @@ def frozen(
     model.eval()
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
-
-
-def to_pixels(images: Tensor, device: str) -> Tensor:
-    """[N, H, W, D] uint8 to [N, D, H, W] float32 in [0, 1], channels last in memory."""
-    return images.to(device).permute(0, 3, 1, 2).float().div_(255)

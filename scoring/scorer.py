@@ -16,7 +16,6 @@ from scoring.storage import Storage
 from scoring.tables.staging import staged_path, write_scores
 from scoring.trajectories import Fold, Watch
 
-UNDECODABLE = "undecodable_image"
 NOT_FINITE = "not_finite"  # the models' outputs on this row are not numbers
 
 
@@ -102,8 +101,8 @@ class Scorer:
         assert spec.score is not None
         parts = []
         for real, rows in self._signals.batches(np.arange(len(shard.ids))):
-            images = self._signals.pixels(shard, rows)
-            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], images=images)
+            inputs = self._signals.inputs(shard, rows)
+            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], inputs=inputs)
             parts.append(head(spec.score(task.config, batch, model), real))
         return joined(parts)
 
@@ -168,7 +167,7 @@ class Scorer:
             value=np.where(shard.decodable & finite, columns.value, np.nan),
             spread=readable(columns.spread),
             tiebreak=readable(columns.tiebreak),
-            status=np.where(shard.decodable, status, UNDECODABLE),
+            status=np.where(shard.decodable, status, f"undecodable_{shard.kind}"),
         )
 
 

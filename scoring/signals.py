@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from scoring.data.shards import Shard
+from scoring.inputs import as_input
 from scoring.parallel import do_in_parallel, in_parallel
-from scoring.runs import RunRecord, load_model, load_record, to_pixels
+from scoring.runs import RunRecord, load_model, load_record
 from scoring.spec import Ints
 from scoring.storage import Storage
 from scoring.tables.staging import outputs_path, read_logits, write_logits
@@ -85,9 +86,9 @@ class Signals:
         record = self.record(run)
         return record.epochs if record.spec.get("keep_epochs") else 0
 
-    def pixels(self, shard: Shard, rows: Ints) -> Tensor:
-        """Rows of a shard as a net takes them: [N, D, H, W] float32 in [0, 1]."""
-        return to_pixels(torch.from_numpy(shard.images[rows]), self._options.device)
+    def inputs(self, shard: Shard, rows: Ints) -> Tensor:
+        """Rows of a shard as a net takes them, on the device."""
+        return as_input(torch.from_numpy(shard.inputs[rows]).to(self._options.device))
 
     def batches(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
         """Rows in batches of the fixed size: (how many are real, rows with padding)."""
@@ -141,7 +142,7 @@ class Signals:
         model, parts = self.model(key), []
         with torch.inference_mode():
             for real, padded in self.batches(rows):
-                parts.append(model(self.pixels(shard, padded))[:real].float().cpu())
+                parts.append(model(self.inputs(shard, padded))[:real].float().cpu())
         return torch.cat(parts)
 
     def blocks(self, rows: int, floats_per_row: int) -> Iterator[Ints]:

@@ -46,8 +46,9 @@ class Batch:
     """[N] int64 example ids."""
     labels: Ints
     """[N] int64 class, -1 where unknown."""
-    images: Tensor | None = None
-    """[N, D, H, W] float32 in [0, 1]; None for metrics that fold logits."""
+    inputs: Tensor | None = None
+    """What nets take: images [N, D, H, W] float32 in [0, 1], or texts [N, L] int64 token ids; None
+    for metrics that fold logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,8 @@ class MetricSpec:
     score: Callable[[Any, Batch, nn.Module], Columns] | None = None
     gradient: InputGradient | None = None
     """The input gradient that it folds (CHECKPOINTS); None: logits alone."""
+    moves_pixels: bool = False
+    """It looks for images near an example (BASE)."""
     epochs: Callable[[Any, int], Collection[int]] | None = None
     """(Config, K) to those of the epochs 1 ... K that it folds (CHECKPOINTS); None: all."""
     ranked_by: Literal["value", "class_z"] = "value"
@@ -139,6 +142,11 @@ class MetricSpec:
     """The class that class_percentile and class_z are of."""
     published: bool = True
     """False for what only helps to build rows (the predicted class)."""
+
+    @property
+    def images_only(self) -> bool:
+        """Whether it says nothing of texts, which have no pixels."""
+        return self.moves_pixels or self.gradient is not None
 
     def __post_init__(self) -> None:
         folds = (self.start, self.update, self.finish)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from scoring.data.training_set import TrainingSet
 from scoring.errors import OutOfTime
+from scoring.inputs import as_input
 from scoring.keys import Split, jsonable
-from scoring.runs import Run, RunRecord, epoch_path, frozen, load_weights, to_pixels, write_run
+from scoring.runs import Run, RunRecord, epoch_path, frozen, load_weights, write_run
 from scoring.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
 from scoring.training.loop import Trained, Training, train
@@ -125,9 +126,9 @@ def accuracy(model: nn.Module, data: TrainingSet, device: str) -> float:
     with torch.inference_mode():
         for first in range(0, len(data), _EVALUATION_ROWS):
             rows = slice(first, first + _EVALUATION_ROWS)
-            images = to_pixels(torch.tensor(data.images[rows]), device)
+            inputs = as_input(torch.tensor(data.inputs[rows], device=device))
             labels = torch.tensor(data.labels[rows], device=device)
-            right += int((model(images).argmax(1) == labels).sum())
+            right += int((model(inputs).argmax(1) == labels).sum())
     return right / max(len(data), 1)
 
 

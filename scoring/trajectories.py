@@ -4,6 +4,7 @@ Each (image, checkpoint) passes forward once, and backward once for each kind of
 number of metrics fold it. Only one checkpoint's gradients are held at a time.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +59,7 @@ def look(
 
     Args:
         model: frozen, in eval mode; returns logits [N, C].
-        batch: N examples with images.
+        batch: N examples with what the net takes, images where gradients are wanted.
         checkpoint: where in training `model` stands.
         kinds: the gradients wanted.
         predicted: [N] int64, the class that the finished run gives each example; not needed for
@@ -68,11 +69,11 @@ def look(
         Logits [N, C] and, for each kind, the gradient [N, H x W], mean over colour channels. An
         example without a label has the gradient of class 0 in place of its label's.
     """
-    assert batch.images is not None
+    assert batch.inputs is not None
     if not kinds:
         with torch.inference_mode():
-            return Output(logits=model(batch.images).float(), checkpoint=checkpoint)
-    images = batch.images.detach().requires_grad_()
+            return Output(logits=model(batch.inputs).float(), checkpoint=checkpoint)
+    images = batch.inputs.detach().requires_grad_()
     labels = torch.from_numpy(batch.labels).to(images.device).clamp(min=0)
     with torch.enable_grad():
         logits = model(images).float()
@@ -121,21 +122,23 @@ class Watch:
         self._folds = folds
 
     def floats(self, shard: Shard) -> int:
-        """How many numbers are held for an example: its pixels, and two gradients a fold."""
-        height, width, depth = shard.images.shape[1:]
+        """How many numbers are held for an example: what it is, and two gradients a fold."""
+        dims = shard.inputs.shape[1:]
         held = sum(fold.gradient is not None for fold in self._folds)
-        return int(height * width * (depth + 2 * held))
+        return math.prod(dims) + 2 * held * math.prod(dims[:2])
 
     def columns(self, shard: Shard, rows: Ints, classes: int) -> list[list[Columns]]:
         """What each metric says of each batch of some rows of a shard."""
         batches = [
-            (real, Batch(ids=shard.ids[r], labels=shard.labels[r], images=self._pixels(shard, r)))
+            (
+                real,
+                Batch(
+                    ids=shard.ids[r], labels=shard.labels[r], inputs=self._signals.inputs(shard, r)
+                ),
+            )
             for real, r in self._signals.batches(rows)
         ]
         return self._fold(batches, classes)
-
-    def _pixels(self, shard: Shard, rows: Ints) -> Tensor:
-        return self._signals.pixels(shard, rows)
 
     def _fold(self, batches: Sequence[tuple[int, Batch]], classes: int) -> list[list[Columns]]:
         states = [[fold.start(batch, classes) for _, batch in batches] for fold in self._folds]
@@ -162,5 +165,5 @@ class Watch:
     def _predicted(self, run: str, batch: Batch) -> Tensor:
         model = self._signals.model(run)
         with torch.no_grad():
-            classes: Tensor = model(batch.images).argmax(dim=1)
+            classes: Tensor = model(batch.inputs).argmax(dim=1)
         return classes

@@ -106,4 +106,4 @@ def _make(task: _Task, missing: Sequence[str], night: Plan) -> None:
 
 
 def _pixels(shard: Shard) -> Images:
-    return shard.images.reshape(len(shard.ids), -1).astype(np.float32) / np.float32(255)
+    return shard.inputs.reshape(len(shard.ids), -1).astype(np.float32) / np.float32(255)

@@ -1,5 +1,6 @@
 """Findings to the table `evaluations` and to the terminal."""
 
+import math
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -21,8 +22,15 @@ def tell(
     command: str,
 ) -> None:
     """Publish findings, and print those of some columns, a row a subject."""
-    version = publish_evaluation(storage, dataset, evaluation, findings, command)
     print(as_text(pa.table(_pivot(findings, columns))), end="")
+    publish(storage, dataset, evaluation, findings, command)
+
+
+def publish(
+    storage: Storage, dataset: str, evaluation: str, findings: Sequence[Finding], command: str
+) -> None:
+    """Publish findings, and say so."""
+    version = publish_evaluation(storage, dataset, evaluation, findings, command)
     print(
         f"Published {len(findings)} findings of {evaluation} on {dataset} as version {version} of "
         f"{storage.uri}/tables/evaluations"
@@ -36,6 +44,9 @@ def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, 
     for part, measure in columns:
         values = [found.get((subject, part, measure)) for subject in subjects]
         # More digits than these, none of the measures is worth.
-        rounded = [None if value is None else float(f"{value:.4g}") for value in values]
+        rounded = [
+            None if value is None or math.isnan(value) else float(f"{value:.4g}")
+            for value in values
+        ]
         grid[f"{part} {measure}".strip()] = pa.array(rounded, pa.float64())
     return grid

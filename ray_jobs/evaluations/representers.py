@@ -1,7 +1,8 @@
 """`protoscore evaluate representers`: how exactly shares make up a prediction, and what they cost.
 
 The last layer of the base model is brought to rest under several penalties (Figure 1 of Yeh et al.
-2018); under the first of them, representer values are held against influence functions.
+2018); under the first of them, representer values are held against influence functions, and both
+drawn for one test example against the distance of the training examples (Figure 9).
 """
 
 import sys
@@ -9,16 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from ray_jobs.console import default_store, parse_flags
-from ray_jobs.evaluations.output import tell
+from ray_jobs.evaluations.output import publish, tell
 from ray_jobs.explain import bring_to_rest
 from ray_jobs.explain_flags import ExplainFlags
-from ray_jobs.explain_plan import ExplainPlan, plan_explanations
+from ray_jobs.explain_plan import ExplainPlan, plan_explanations, with_ids
 from ray_jobs.flags import MachineFlags
 from scoring.analysis import attribution
 from scoring.analysis.attribution import Compared, Setting
+from scoring.analysis.points import example_points
+from scoring.data.shards import read_shard
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UserError
 from scoring.keys import Split
@@ -52,7 +56,10 @@ class RepresentersFlags:
     )
     """L2 penalties to compare; influence is compared under the first."""
     tests: int = 200
-    """Test examples that are explained both ways."""
+    """Test examples that are explained both ways: the first ones."""
+    example: int | None = None
+    """Id of the test example that is drawn; default: the first of these that is misclassified,
+    else the first."""
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -77,19 +84,38 @@ def main(argv: Sequence[str], command: str) -> int:
         penalty: plan_explanations(replace(asked, penalty=penalty))
         for penalty in dict.fromkeys(flags.penalties)
     }
+    first = next(iter(plans.values()))
+    if flags.example is not None:
+        _check_example(first, flags.example)
     from ray_jobs.cluster import cluster
 
     with cluster(flags.machine.address, flags.machine.cpus):
         for plan in plans.values():
             bring_to_rest(plan, flags.machine)
-        first = next(iter(plans.values()))
-        compared = _on_a_worker(first, flags)
+        compared, points = _on_a_worker(first, flags)
     found = [f for penalty, plan in plans.items() for f in _exactness(penalty, plan)]
     found += attribution.findings(compared)
     columns = [(split, measure) for split in ("train", "test") for measure in _MEASURES]
     columns += [("", measure) for measure in attribution.MEASURES]
     tell(first.storage, first.dataset, "representers", found, columns, command)
+    publish(first.storage, first.dataset, "representers_example", points, command)
     return 0
+
+
+def _check_example(plan: ExplainPlan, example: int) -> None:
+    """Refuse an id that no labelled, readable test example has.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    test = with_ids(plan.versions["test"], [example], "--example")
+    shard = read_shard(plan.storage, test.name, test.shards[0], test.shape)
+    row = shard.ids == example
+    if not (shard.decodable[row] & (shard.labels[row] >= 0)).all():
+        raise UserError(
+            f"--example: expected a test example with a label and a readable {shard.kind}, got "
+            f"{example}, which lacks one"
+        )
 
 
 def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
@@ -111,18 +137,24 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
     ]
 
 
-def _on_a_worker(plan: ExplainPlan, flags: RepresentersFlags) -> Compared:
+def _on_a_worker(plan: ExplainPlan, flags: RepresentersFlags) -> tuple[Compared, list[Finding]]:
     """The driver may be a small head node."""
     import ray
 
     memory = int(flags.machine.train_memory_gb * _GB)
     compare = ray.remote(num_cpus=1)(_compare)
     print(f"compare: {flags.tests} test examples", file=sys.stderr, flush=True)
-    compared: Compared = ray.get(compare.remote(plan, flags.tests, memory))
+    compared: tuple[Compared, list[Finding]] = ray.get(
+        compare.remote(plan, flags.tests, flags.example, memory)
+    )
     return compared
 
 
-def _compare(plan: ExplainPlan, tests: int, memory: int) -> Compared:
+def _compare(
+    plan: ExplainPlan, tests: int, example: int | None, memory: int
+) -> tuple[Compared, list[Finding]]:
+    """The comparison, and the points of the example that is drawn."""
+
     def rows(version: DatasetVersion) -> LayerRows:
         return gathered(plan.storage, plan.base.key, plan.about.layer, version, memory)
 
@@ -134,8 +166,20 @@ def _compare(plan: ExplainPlan, tests: int, memory: int) -> Compared:
         loss=rest.loss,
         penalty=plan.about.penalty,
     )
-    some = slice(0, tests)
-    setting = Setting(
-        objective=objective, rest=rest, features=test.features[some], labels=test.labels[some]
+    some, at = np.arange(min(tests, len(test.ids))), None
+    if example is not None:
+        (wanted,) = np.flatnonzero(test.ids == example)
+        some = np.union1d(some, wanted)
+        at = int(np.searchsorted(some, wanted))
+    compared = attribution.compare(
+        Setting(
+            objective=objective,
+            rest=rest,
+            features=test.features[some],
+            labels=test.labels[some],
+            example=at,
+        )
     )
-    return attribution.compare(setting)
+    drawn = int(test.ids[some[compared.example.position]])
+    classes = plan.versions["train"].classes
+    return compared, example_points(compared.example, drawn, train.ids, train.labels, classes)

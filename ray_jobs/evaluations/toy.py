@@ -1,23 +1,28 @@
-"""`protoscore evaluate toy`: VoG against the distance to the boundary, for points in the plane."""
+"""`protoscore evaluate toy`: small nets in the plane, where all can be seen.
+
+VoG against the distance to the boundary of a net between two clusters (Agarwal et al. 2022); and
+what representer values and influence functions say where a net is sure of all (Yeh et al. 2018).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ray_jobs.console import default_store, parse_flags
-from ray_jobs.evaluations.output import tell
-from scoring.analysis import toy
+from ray_jobs.evaluations.output import publish, tell
+from scoring.analysis import representer_toy, toy
 from scoring.errors import UserError
 from scoring.storage import Storage
+from scoring.tables.evaluations import PLANE, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyFlags:
-    """VoG against the distance to the boundary of a net that separates two clusters."""
+    """Small nets in the plane, where all can be seen."""
 
     store: str = field(default_factory=default_store)
     """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """A net and points of its own for each."""
+    """Nets and points of its own for each."""
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -31,11 +36,20 @@ class ToyFlags:
 
 def main(argv: Sequence[str], command: str) -> int:
     """Train the nets and judge them; seconds, so on no cluster."""
-    flags = parse_flags(ToyFlags, argv, "protoscore evaluate toy")
+    flags = parse_flags(ToyFlags, argv, "protoscore evaluate toy", __doc__)
     flags.check()
     storage = Storage(flags.store)
     storage.check(writable=True)
-    found = toy.findings({seed: toy.toy(seed) for seed in dict.fromkeys(flags.seeds)})
-    measures = dict.fromkeys(f.measure for f in found)
-    tell(storage, "toy", "toy", found, [("all", measure) for measure in measures], command)
+    seeds = list(dict.fromkeys(flags.seeds))
+    vog = toy.findings({seed: toy.toy(seed) for seed in seeds})
+    tell(storage, PLANE, "toy", vog, _means(vog), command)
+    sure = {seed: representer_toy.representer_toy(seed) for seed in seeds}
+    said = representer_toy.findings(sure)
+    tell(storage, PLANE, "toy_representers", said, _means(said), command)
+    publish(storage, PLANE, "toy_plane", representer_toy.plane(sure[seeds[0]]), command)
     return 0
+
+
+def _means(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """The columns to print."""
+    return [("all", measure) for measure in dict.fromkeys(f.measure for f in findings)]

@@ -12,7 +12,7 @@ from scoring.keys import SPLITS, Split
 from scoring.representers.paths import evidence_path
 from scoring.storage import Storage
 from scoring.tables import Store
-from scoring.tables.evaluations import Finding, finding_of
+from scoring.tables.evaluations import PLANE, Finding, finding_of
 from scoring.tables.history import At, open_scores
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
@@ -70,10 +70,11 @@ class Snapshot:
         )
 
     def evaluations(self) -> dict[str, list[Finding]]:
-        """What evaluations of the dataset found, as the tables say now."""
+        """What evaluations of the dataset, and in the plane, found, as the tables say now."""
         found: dict[str, list[Finding]] = {}
-        for row in Store(self.storage.uri).evaluations(self.dataset).to_pylist():
-            found.setdefault(row["evaluation"], []).append(finding_of(row))
+        for dataset in dict.fromkeys((self.dataset, PLANE)):
+            for row in Store(self.storage.uri).evaluations(dataset).to_pylist():
+                found.setdefault(row["evaluation"], []).append(finding_of(row))
         return dict(sorted(found.items()))
 
     def example_sets(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from scoring.analysis.scores import Floats, Ints
+from scoring.analysis.seeds import over_seeds
 from scoring.spec import Batch, Checkpoint
 from scoring.tables.evaluations import Finding
 from scoring.trajectories import look
@@ -69,22 +70,8 @@ def findings(toys: dict[int, Toy]) -> list[Finding]:
         `vog_near` and `vog_far`, means over the tenths of the points nearest to and farthest from
         the boundary; `accuracy`. A row a seed and, as part "all", means and deviations.
     """
-    numbers = {seed: _numbers(toy) for seed, toy in toys.items()}
-    rows = {seed: len(toy.vog) for seed, toy in toys.items()}
-    found = [
-        Finding(subject="vog", part=f"seed {seed}", measure=name, value=value, rows=rows[seed])
-        for seed, of_seed in numbers.items()
-        for name, value in of_seed.items()
-    ]
-    for name in next(iter(numbers.values())):
-        values = np.array([of_seed[name] for of_seed in numbers.values()])
-        mean, spread = float(values.mean()), float(values.std())
-        found.append(
-            Finding(
-                subject="vog", part="all", measure=name, value=mean, spread=spread, rows=len(values)
-            )
-        )
-    return found
+    rows = len(next(iter(toys.values())).vog)
+    return over_seeds("vog", {seed: _numbers(toy) for seed, toy in toys.items()}, rows)
 
 
 def _numbers(toy: Toy) -> dict[str, float]:
@@ -113,7 +100,7 @@ def _trained(
     net: nn.Sequential, points: Floats, labels: Ints, tested: Floats, known: Ints
 ) -> Floats:
     """Train the net; VoG of the tested points over the epochs."""
-    batch = Batch(ids=np.arange(len(tested)), labels=known, images=_images(tested))
+    batch = Batch(ids=np.arange(len(tested)), labels=known, inputs=_images(tested))
     state = Begin("label")(None, batch, classes=2)
     images, classes = _images(points), torch.from_numpy(labels)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)

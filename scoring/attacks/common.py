@@ -44,19 +44,19 @@ def score_attack(batch: Batch, model: nn.Module, reference: Reference, measure: 
     Returns:
         Values of N examples, with status "no_adversarial_found" or "unlabelled" where NaN.
     """
-    if batch.images is None:
+    if batch.inputs is None:
         raise ValueError("expected a batch with images, got none")
     value = np.full(len(batch.ids), np.nan)
     labelled = np.full(len(value), True) if reference == "prediction" else batch.labels >= 0
     if len(value):
         with held_still(model):
-            predicted = classify(model, batch.images)
+            predicted = classify(model, batch.inputs)
             labels = torch.from_numpy(batch.labels).to(predicted.device)
             classes = predicted if reference == "prediction" else labels
             inside = predicted == classes
             value[labelled & ~inside.cpu().numpy()] = 0.0
             if inside.any():
-                found = measure(model, batch.images[inside], classes[inside])
+                found = measure(model, batch.inputs[inside], classes[inside])
                 value[inside.cpu().numpy()] = found
     missing = np.where(labelled, NO_ADVERSARIAL, UNLABELLED)
     return Columns(value=value, status=np.where(np.isnan(value), missing, ""))

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from scoring.data.corruptions import CORRUPTIONS, corrupt
-from scoring.data.images import ImageShape, Pixels, decode
+from scoring.data.images import ImageShape, Pixels
+from scoring.data.shapes import InputShape
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows, Source, first_rows
 from scoring.keys import Split
@@ -163,10 +164,11 @@ def _behind(piece: Piece) -> Piece:
 
 
 def _corrupt_file(
-    data: bytes | None, shape: ImageShape, corruption: str, rng: np.random.Generator
+    data: bytes | None, shape: InputShape, corruption: str, rng: np.random.Generator
 ) -> bytes | None:
     """An image file as a PNG of the corrupted image; what does not decode stays as it is."""
-    image = decode(data, shape)
+    assert isinstance(shape, ImageShape)  # the flags give no texts
+    image = shape.decode(data)
     return data if image is None else _png(corrupt(image, corruption, rng))
 
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,11 @@ _GREY = {"1", "L", "LA", "I", "F"}
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
     """What every image of a dataset is decoded to."""
+
+    column: ClassVar[str] = "image"
+    """What shards call it."""
+    plural: ClassVar[str] = "images"
+    dtype: ClassVar[np.dtype[np.uint8]] = np.dtype(np.uint8)
 
     height: int
     width: int
@@ -38,6 +44,13 @@ class ImageShape:
     def nbytes(self) -> int:
         """Bytes of one decoded image."""
         return self.height * self.width * self.channels
+
+    def decode(self, data: bytes | None) -> Pixels | None:
+        """Decode one image, as `decode` does."""
+        return decode(data, self)
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}x{self.channels}"
 
 
 class WrongShape(BadData):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
-from scoring.data.images import ImageShape
+from scoring.data.shapes import parse_shape
 from scoring.data.shards import ShardRecord, write_shard
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
@@ -125,10 +125,10 @@ def assemble(
     Args:
         plan: the survey.
         made: (receipt, record) of the pieces ingested since.
-        max_corrupt: largest share of undecodable images to accept, in [0, 1].
+        max_corrupt: largest share of undecodable examples to accept, in [0, 1].
 
     Raises:
-        BadData: more images are undecodable than that, or no row can be trained on.
+        BadData: more are undecodable than that, or no row can be trained on.
     """
     new = dict(made)
     shards = tuple(shard.record or new[shard.receipt] for shard in plan.shards)
@@ -141,13 +141,14 @@ def assemble(
         ranges=plan.ranges,
     )
     if version.undecodable > max_corrupt * version.rows:
+        what = f"{100 * max_corrupt:g} % undecodable {version.shape.plural}"
         raise BadData(
-            f"--max-corrupt: expected at most {100 * max_corrupt:g} % undecodable images, got "
-            f"{version.undecodable} of {version.rows} in {plan.name} {plan.split}"
+            f"--max-corrupt: expected at most {what}, got {version.undecodable} of {version.rows} "
+            f"in {plan.name} {plan.split}"
         )
     if plan.split == "train" and not version.trainable:
         raise BadData(
-            f"expected training rows with a label and a readable image, got none in {plan.name}"
+            f"expected training rows with a label that can be read, got none in {plan.name}"
         )
     return version
 
@@ -164,8 +165,7 @@ def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layo
     path = _layout_path(source, state)
     if storage.exists(path):
         raw = json.loads(storage.read(path))
-        shape = ImageShape(**raw["shape"])
-        return Layout(classes=tuple(raw["classes"]), shape=shape, state=state)
+        return Layout(classes=tuple(raw["classes"]), shape=parse_shape(raw["shape"]), state=state)
     return replace(source.layout(), state=state)
 
 

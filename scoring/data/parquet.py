@@ -1,4 +1,4 @@
-"""Images in Parquet: encoded bytes (or the `{bytes, path}` struct of Hugging Face) and a label."""
+"""Examples in Parquet: encoded images (or Hugging Face's `{bytes, path}`) or texts, and a label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ import pyarrow as pa
 from scoring.data.files import SourceFile, is_local, list_files, locate
 from scoring.data.images import probe
 from scoring.data.parquet_rows import Footer, distinct, footer, head, reader
+from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout, Piece, Rows, cut
+from scoring.data.texts import TextShape
 from scoring.errors import BadData
 from scoring.keys import Split
 from scoring.parallel import in_parallel
@@ -27,6 +29,10 @@ class ParquetSource:
     train: str
     test: str
     image_column: str = "image"
+    text_column: str = ""
+    """Texts in place of images."""
+    text_tokens: int = 256
+    """What texts are padded or cut to."""
     label_column: str = "label"
     id_column: str = ""
     """The user's own id, kept as `name`; empty: the file name and row number."""
@@ -64,11 +70,15 @@ class ParquetSource:
         labels = set().union(*found) - {None}
         classes = self.class_names or _class_names(labels)
         self._check_labels(labels)
+        return Layout(classes=classes, shape=self._shape(files))
+
+    def _shape(self, files: Sequence[SourceFile]) -> InputShape:
+        if self.text_column:
+            return TextShape(tokens=self.text_tokens)
         try:
-            shape = probe(self._first_images(files), size=self.image_size, channels=self.channels)
+            return probe(self._first_images(files), size=self.image_size, channels=self.channels)
         except BadData as error:
             raise BadData(f"--image-column {self.image_column}: {error}") from error
-        return Layout(classes=classes, shape=shape)
 
     def labels(self, split: Split, piece: Piece) -> list[int | str | None]:
         """Labels of one piece; no other column is read."""
@@ -77,7 +87,7 @@ class ParquetSource:
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """Encoded images, labels and names of one piece."""
-        columns = (self.image_column, self.label_column, self.id_column)
+        columns = (self._content_column, self.label_column, self.id_column)
         table = self._columns(split, piece, tuple(column for column in columns if column))
         if self.id_column:
             own = [None if v is None else str(v) for v in table[self.id_column].to_pylist()]
@@ -86,8 +96,12 @@ class ParquetSource:
         return Rows(
             labels=[self._label(value) for value in table[self.label_column].to_pylist()],
             names=own,
-            encoded=_encoded(table[self.image_column]),
+            encoded=_encoded(table[self._content_column]),
         )
+
+    @property
+    def _content_column(self) -> str:
+        return self.text_column or self.image_column
 
     def _columns(self, split: Split, piece: Piece, columns: tuple[str, ...]) -> pa.Table:
         uri = self._uri(split)
@@ -114,8 +128,9 @@ class ParquetSource:
         return images
 
     def _check_columns(self, file: SourceFile, found: Footer) -> None:
+        content_flag = "--text-column" if self.text_column else "--image-column"
         flags = {
-            "--image-column": self.image_column,
+            content_flag: self._content_column,
             "--label-column": self.label_column,
             "--id-column": self.id_column,
         }
@@ -125,11 +140,12 @@ class ParquetSource:
                 raise BadData(
                     f"{flag}: expected a column of {file.path!r} ({have}), got {column!r}"
                 )
-        image, label = found.types[self.image_column], found.types[self.label_column]
-        if not _holds_images(image):
+        content, label = found.types[self._content_column], found.types[self.label_column]
+        if not (_holds_texts(content) if self.text_column else _holds_images(content)):
+            wanted = "texts" if self.text_column else "encoded images (binary)"
             raise BadData(
-                f"--image-column: expected encoded images (binary), got {self.image_column!r} of "
-                f"type {image} in {file.path!r}"
+                f"{content_flag}: expected {wanted}, got {self._content_column!r} of type "
+                f"{content} in {file.path!r}"
             )
         if not _holds_labels(label):
             raise BadData(
@@ -150,6 +166,8 @@ def _encoded(column: pa.ChunkedArray | pa.Array) -> list[bytes | None]:
     values: list[Any] = column.to_pylist()
     if pa.types.is_struct(column.type):
         return [None if value is None else value["bytes"] for value in values]
+    if _holds_texts(column.type):
+        return [None if value is None else value.encode() for value in values]
     return values
 
 
@@ -161,17 +179,15 @@ def _holds_images(kind: pa.DataType) -> bool:
     return any(getattr(pa.types, test)(kind) for test in tests)
 
 
-def _holds_labels(kind: pa.DataType) -> bool:
+def _holds_texts(kind: pa.DataType) -> bool:
     kind = _plain(kind)
-    tests = (
-        "is_integer",
-        "is_boolean",
-        "is_string",
-        "is_large_string",
-        "is_string_view",
-        "is_null",
-    )
+    tests = ("is_string", "is_large_string", "is_string_view")
     return any(getattr(pa.types, test)(kind) for test in tests)
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    tests = ("is_integer", "is_boolean", "is_null")
+    return _holds_texts(kind) or any(getattr(pa.types, test)(_plain(kind)) for test in tests)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

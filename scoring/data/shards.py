@@ -4,28 +4,28 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.data.images import ImageShape, Pixels, WrongShape, decode
+from scoring.data.images import ImageShape, Pixels, WrongShape
+from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
+from scoring.data.texts import TextShape, plain
 from scoring.errors import BadData
 from scoring.keys import digest
 from scoring.storage import Storage
 
-_SCHEMA = pa.schema(
-    [
-        pa.field("example_id", pa.int64(), nullable=False),
-        pa.field("label", pa.int32()),
-        pa.field("name", pa.string()),
-        pa.field("image", pa.binary()),
-    ]
-)
+_FIELDS = [
+    pa.field("example_id", pa.int64(), nullable=False),
+    pa.field("label", pa.int32()),
+    pa.field("name", pa.string()),
+]
 _ENCODING = b"encoding"
-_GROUP_ROWS = 250  # what a reader of one image has to read
+_GROUP_ROWS = 250  # what a reader of one example has to read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,14 @@ class ShardRecord:
     """What a dataset version knows of one shard."""
 
     content: str
-    """Hash of ids, names, labels and image bytes in canonical form, and the shape decoded to."""
+    """Hash of ids, names, labels and the bytes of images or texts in canonical form, and the shape
+    decoded to."""
     first_id: int
     rows: int
     undecodable: int
-    """Rows whose image Pillow cannot read."""
+    """Rows whose image Pillow cannot read, or whose text holds no word."""
     trainable: int
-    """Rows with a label and a readable image."""
+    """Rows with a label and a readable image or text."""
 
     def path(self, dataset: str) -> str:
         """Where the shard lies in the store."""
@@ -54,10 +55,15 @@ class Shard:
     """[N] example ids, ascending."""
     labels: npt.NDArray[np.int64]
     """[N] class index, -1 where unknown."""
-    images: Pixels
-    """[N, H, W, D] uint8, zero where undecodable."""
+    inputs: Inputs
+    """[N, H, W, D] uint8 pixels or [N, L] int16 tokens, zero where undecodable."""
     decodable: npt.NDArray[np.bool_]
     """[N]."""
+
+    @property
+    def kind(self) -> Literal["image", "text"]:
+        """What its examples are."""
+        return "image" if self.inputs.ndim > 2 else "text"
 
 
 def class_indices(
@@ -89,15 +95,15 @@ def write_shard(
     """
     labels = class_indices(rows.labels, layout, piece)
     if rows.pixels is not None:
-        images: list[bytes | None] = [image.tobytes() for image in rows.pixels]
-        encoding, decodable = "raw", np.ones(len(images), dtype=np.bool_)
+        files: list[bytes | None] = [image.tobytes() for image in rows.pixels]
+        encoding, decodable = "raw", np.ones(len(files), dtype=np.bool_)
     else:
-        images, encoding = list(rows.encoded or ()), "file"
-        decodable = _decodable(images, layout.shape, piece)
+        files, encoding = list(rows.encoded or ()), "file"
+        decodable = _decodable(files, layout.shape, piece)
     record = ShardRecord(
-        content=_content_hash(first_id, labels, rows.names, images, encoding, layout.shape),
+        content=_content_hash(first_id, labels, rows.names, files, encoding, layout.shape),
         first_id=first_id,
-        rows=len(images),
+        rows=len(files),
         undecodable=int((~decodable).sum()),
         trainable=int((decodable & (labels >= 0)).sum()),
     )
@@ -105,15 +111,18 @@ def write_shard(
         return record
     table = pa.table(
         {
-            "example_id": np.arange(first_id, first_id + len(images)),
+            "example_id": np.arange(first_id, first_id + len(files)),
             "label": pa.array(labels, mask=labels < 0),
             "name": list(rows.names),
-            "image": images,
+            layout.shape.column: files,
         },
-        schema=_SCHEMA.with_metadata({_ENCODING: encoding.encode()}),
+        schema=pa.schema(
+            [*_FIELDS, pa.field(layout.shape.column, pa.binary())],
+            metadata={_ENCODING: encoding.encode()},
+        ),
     )
     buffer = io.BytesIO()
-    # No image comes twice, so a dictionary of them is work for nothing.
+    # No example comes twice, so a dictionary of them is work for nothing.
     pq.write_table(
         table, buffer, compression="zstd", row_group_size=_GROUP_ROWS, use_dictionary=["label"]
     )
@@ -121,24 +130,24 @@ def write_shard(
     return record
 
 
-def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape) -> Shard:
-    """Read and decode a shard; undecodable images become zeros."""
+def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> Shard:
+    """Read and decode a shard; what is undecodable becomes zeros."""
     table = pq.read_table(pa.BufferReader(storage.read(record.path(dataset))))
-    images = np.zeros((len(table), *shape.dims), dtype=np.uint8)
+    inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
-    for i, image in enumerate(_decoded(table, shape)):
-        if image is not None:
-            images[i], decodable[i] = image, True
+    for i, decoded in enumerate(_decoded(table, shape)):
+        if decoded is not None:
+            inputs[i], decodable[i] = decoded, True
     labels = table["label"].fill_null(-1).to_numpy().astype(np.int64)
     return Shard(
-        ids=table["example_id"].to_numpy(), labels=labels, images=images, decodable=decodable
+        ids=table["example_id"].to_numpy(), labels=labels, inputs=inputs, decodable=decodable
     )
 
 
 def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
-    """Some of `example_id`, `label` and `name` of a shard; its images stay where they are."""
+    """Some of `example_id`, `label` and `name` of a shard; its examples stay where they are."""
     with storage.open(record.path(dataset)) as file:
         return pq.ParquetFile(file).read(list(columns))
 
@@ -151,45 +160,81 @@ def read_images(
     ids: npt.NDArray[np.int64],
 ) -> dict[int, Pixels]:
     """Decode some images of a shard: id to [H, W, D] uint8, without those that do not decode."""
+    table = _some(storage, dataset, record, shape, ids)
+    found = zip(table["example_id"].to_pylist(), _decoded(table, shape), strict=True)
+    return {i: np.asarray(image, np.uint8) for i, image in found if image is not None}
+
+
+def read_texts(
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: TextShape,
+    ids: npt.NDArray[np.int64],
+) -> dict[int, str]:
+    """Some texts of a shard, by id, as a person reads them."""
+    table = _some(storage, dataset, record, shape, ids)
+    found = zip(table["example_id"].to_pylist(), table[shape.column].to_pylist(), strict=True)
+    return {i: plain(data) for i, data in found}
+
+
+def _some(
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: InputShape,
+    ids: npt.NDArray[np.int64],
+) -> pa.Table:
+    """Some rows of a shard, `example_id` and what they hold; only their row groups are read."""
     with storage.open(record.path(dataset)) as file:
         parquet = pq.ParquetFile(file)
         groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         holding = np.searchsorted(np.cumsum(groups), ids - record.first_id, side="right")
         wanted = sorted({int(group) for group in holding if group < len(groups)})
-        table = parquet.read_row_groups(wanted, columns=["example_id", "image"])
-    table = table.filter(np.isin(table["example_id"].to_numpy(), ids))
-    found = zip(table["example_id"].to_pylist(), _decoded(table, shape), strict=True)
-    return {example_id: image for example_id, image in found if image is not None}
+        table = parquet.read_row_groups(wanted, columns=["example_id", shape.column])
+    return table.filter(np.isin(table["example_id"].to_numpy(), ids))
 
 
 def iterate_images(
     storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
 ) -> Iterator[Pixels | None]:
-    """Decode the images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read it.
+    """Decode the images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read it."""
+    for table in _groups(storage, dataset, record, shape):
+        for image in _decoded(table, shape):
+            yield None if image is None else np.asarray(image, np.uint8)
 
-    No more than a row group of encoded images is in memory.
-    """
+
+def iterate_texts(
+    storage: Storage, dataset: str, record: ShardRecord, shape: TextShape
+) -> Iterator[str]:
+    """The texts of a shard one by one, as a person reads them."""
+    for table in _groups(storage, dataset, record, shape):
+        yield from map(plain, table[shape.column].to_pylist())
+
+
+def _groups(
+    storage: Storage, dataset: str, record: ShardRecord, shape: InputShape
+) -> Iterator[pa.Table]:
+    """What the rows of a shard hold, a row group in memory at a time."""
     with storage.open(record.path(dataset)) as file:
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):
-            yield from _decoded(parquet.read_row_group(group, columns=["image"]), shape)
+            yield parquet.read_row_group(group, columns=[shape.column])
 
 
-def _decoded(table: pa.Table, shape: ImageShape) -> Iterator[Pixels | None]:
-    """The images of a shard's rows one by one; None where Pillow cannot read it."""
+def _decoded(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:
+    """The examples of a shard's rows one by one; None where one cannot be read."""
     raw = table.schema.metadata[_ENCODING] == b"raw"
-    for scalar in table["image"]:
+    for scalar in table[shape.column]:
         data = scalar.as_py()
-        yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else decode(data, shape)
+        yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else shape.decode(data)
 
 
-def _decodable(
-    images: list[bytes | None], shape: ImageShape, piece: Piece
-) -> npt.NDArray[np.bool_]:
-    decodable = np.zeros(len(images), dtype=np.bool_)
-    for row, data in enumerate(images):
+def _decodable(files: list[bytes | None], shape: InputShape, piece: Piece) -> npt.NDArray[np.bool_]:
+    decodable = np.zeros(len(files), dtype=np.bool_)
+    for row, data in enumerate(files):
         try:
-            decodable[row] = decode(data, shape) is not None
+            decodable[row] = shape.decode(data) is not None
         except WrongShape as error:
             raise BadData(f"{piece.file} row {piece.start + row}: {error}") from error
     return decodable
@@ -199,12 +244,12 @@ def _content_hash(
     first_id: int,
     labels: npt.NDArray[np.int64],
     names: Sequence[str | None],
-    images: list[bytes | None],
+    files: list[bytes | None],
     encoding: str,
-    shape: ImageShape,
+    shape: InputShape,
 ) -> str:
-    pixels = hashlib.sha256()
-    for data in images:
-        pixels.update(len(data or b"").to_bytes(8, "little"))
-        pixels.update(data or b"")
-    return digest([first_id, labels.tolist(), names, encoding, shape, pixels.hexdigest()])
+    held = hashlib.sha256()
+    for data in files:
+        held.update(len(data or b"").to_bytes(8, "little"))
+        held.update(data or b"")
+    return digest([first_id, labels.tolist(), names, encoding, shape, held.hexdigest()])

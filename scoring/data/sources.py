@@ -8,7 +8,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from scoring.data.images import ImageShape, Pixels
+from scoring.data.images import Pixels
+from scoring.data.shapes import InputShape
 from scoring.keys import Split
 
 
@@ -33,7 +34,7 @@ class Rows:
     names: Sequence[str | None]
     """[N]: the user's own id or file name."""
     encoded: Sequence[bytes | None] | None = None
-    """[N] image files; or else `pixels`."""
+    """[N] image files, or texts in UTF-8; or else `pixels`."""
     pixels: Pixels | None = None
     """[N, H, W, D] uint8 for sources that hold arrays."""
 
@@ -44,7 +45,7 @@ class Layout:
 
     classes: tuple[str, ...]
     """Class names by index."""
-    shape: ImageShape
+    shape: InputShape
     state: str = ""
     """Names the state of the training files that it was read from."""
 
@@ -72,7 +73,7 @@ class Source(Hashable, Protocol):
         """
 
     def layout(self) -> Layout:
-        """Class names and image shape, from the training split.
+        """Class names, and what examples are decoded to, from the training split.
 
         Raises:
             BadData: no image decodes, or a column is missing or of the wrong type.

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from scoring.data.images import ImageShape, Pixels
+from scoring.data.shapes import Inputs, InputShape, parse_shape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.keys import Split, digest, jsonable
@@ -24,7 +24,7 @@ class DatasetVersion:
     name: str
     split: Split
     classes: tuple[str, ...]
-    shape: ImageShape
+    shape: InputShape
     shards: tuple[ShardRecord, ...]
     ranges: Mapping[str, tuple[int, int]]
     """Source piece (`file@start`) to its (first example id, rows), vanished ones included."""
@@ -42,12 +42,12 @@ class DatasetVersion:
 
     @property
     def undecodable(self) -> int:
-        """Rows whose image cannot be read."""
+        """Rows whose image or text cannot be read."""
         return sum(shard.undecodable for shard in self.shards)
 
     @property
     def trainable(self) -> int:
-        """Rows with a label and a readable image."""
+        """Rows with a label and a readable image or text."""
         return sum(shard.trainable for shard in self.shards)
 
     def save(self, storage: Storage) -> None:
@@ -80,32 +80,33 @@ def _parse(data: bytes) -> DatasetVersion:
         name=raw["name"],
         split=raw["split"],
         classes=tuple(raw["classes"]),
-        shape=ImageShape(**raw["shape"]),
+        shape=parse_shape(raw["shape"]),
         shards=tuple(ShardRecord(**shard) for shard in raw["shards"]),
         ranges={piece: (first, rows) for piece, (first, rows) in raw["ranges"].items()},
     )
 
 
 def load_training_set(
-    storage: Storage, version: DatasetVersion, into: Pixels | None = None
+    storage: Storage, version: DatasetVersion, into: Inputs | None = None
 ) -> TrainingSet:
-    """Decode the trainable rows of a split: those with a label and a readable image.
+    """Decode the trainable rows of a split: those with a label and a readable image or text.
 
     Args:
         storage: the store that holds the shards.
         version: the split.
-        into: [rows, H, W, D] uint8 to decode into (a file's map, say); None: new memory.
+        into: [rows, ...] of the shape's dtype to decode into (a file's map, say); None: new memory.
     """
-    images = np.empty((version.rows, *version.shape.dims), np.uint8) if into is None else into
+    shape = version.shape
+    inputs = np.empty((version.rows, *shape.dims), shape.dtype) if into is None else into
     labels = np.empty(version.rows, dtype=np.int64)
     filled = 0
     in_order = sorted(version.shards, key=lambda shard: shard.first_id)
     # Pillow decodes outside the interpreter's lock; small images are mostly work inside it.
-    at_once = 4 if version.shape.nbytes >= _LARGE_IMAGE else 1
-    read = partial(read_shard, storage, version.name, shape=version.shape)
+    at_once = 4 if shape.nbytes >= _LARGE_IMAGE else 1
+    read = partial(read_shard, storage, version.name, shape=shape)
     for shard in in_parallel(read, in_order, at_once):
         usable = shard.decodable & (shard.labels >= 0)
         rows = slice(filled, filled + int(usable.sum()))
-        images[rows], labels[rows] = shard.images[usable], shard.labels[usable]
+        inputs[rows], labels[rows] = shard.inputs[usable], shard.labels[usable]
         filled = rows.stop
-    return TrainingSet(images=images[:filled], labels=labels[:filled], classes=len(version.classes))
+    return TrainingSet(inputs=inputs[:filled], labels=labels[:filled], classes=len(version.classes))

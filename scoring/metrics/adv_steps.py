@@ -115,4 +115,5 @@ METRIC = MetricSpec(
     source="Carlini et al. 2019, section 2.1",
     passes=passes,
     score=score,
+    moves_pixels=True,
 )

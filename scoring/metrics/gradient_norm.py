@@ -76,15 +76,15 @@ def of_all_weights(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
     """Norm of each of N examples, [N] float64."""
-    if batch.images is None:
+    if batch.inputs is None:
         raise ValueError("expected a batch with images, got none")
     unlabelled = batch.labels < 0
     norms = np.zeros(len(unlabelled))
     if len(unlabelled):
-        labels = torch.from_numpy(batch.labels).to(batch.images.device).clamp(min=0)
+        labels = torch.from_numpy(batch.labels).to(batch.inputs.device).clamp(min=0)
         of = of_last_layer if config.weights == "last" else of_all_weights
         with held_still(model), torch.no_grad():
-            norms = of(model, batch.images, labels).cpu().numpy()
+            norms = of(model, batch.inputs, labels).cpu().numpy()
     return Columns(
         value=np.where(unlabelled, np.nan, norms), status=np.where(unlabelled, UNLABELLED, "")
     )

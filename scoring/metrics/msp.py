@@ -26,7 +26,7 @@ class Config:
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
     """Largest probability of each of N examples, [N] float64."""
     with held_still(model), torch.inference_mode():
-        logits = model(batch.images).double()
+        logits = model(batch.inputs).double()
     largest, at = logits.max(dim=1)
     rest = logits.scatter(1, at.unsqueeze(1), -torch.inf).logsumexp(dim=1)
     lead = largest - rest

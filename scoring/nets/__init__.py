@@ -4,20 +4,36 @@ Every net is built through `build`, which fits it to the dataset; nothing else i
 what a net is called.
 """
 
+from typing import Literal
+
 import torch
 from torch import nn
 
 from scoring.errors import UnknownName, UserError
+from scoring.inputs import as_input
 from scoring.nets import factories
 from scoring.nets.cnn import lenet5, paper_cnn, small_cnn
-from scoring.nets.fitted import Fitted
+from scoring.nets.fitted import Fitted, Normalised
 from scoring.nets.group_norm import holds_batch_norm, with_group_norm
 from scoring.nets.mlp import mlp
 from scoring.nets.resnetv2 import resnetv2
-from scoring.nets.sizes import OwnNet, Shape
+from scoring.nets.sizes import Dims, OwnNet, TextNet
+from scoring.nets.texts import LSTM, BagOfEmbeddings
 from scoring.run_spec import NetSpec
 
-__all__ = ["Fitted", "build", "check_net", "has_batch_norm", "net_names", "net_source"]
+__all__ = [
+    "Dims",
+    "Fitted",
+    "PrivateForm",
+    "build",
+    "check_net",
+    "net_names",
+    "net_source",
+    "private_form",
+    "text_net_names",
+]
+
+PrivateForm = Literal["same", "group_norm", "none"]
 
 _OWN: dict[str, OwnNet] = {
     "lenet5": lenet5,
@@ -26,11 +42,17 @@ _OWN: dict[str, OwnNet] = {
     "resnetv2": resnetv2,
     "small_cnn": small_cnn,
 }
+_TEXT: dict[str, TextNet] = {"bag_of_embeddings": BagOfEmbeddings, "lstm": LSTM}
 
 
 def net_names() -> tuple[str, ...]:
     """Names of protoscore's own nets: those that heed `NetSpec.width` and dropout."""
-    return tuple(sorted(_OWN))
+    return tuple(sorted({**_OWN, **_TEXT}))
+
+
+def text_net_names() -> tuple[str, ...]:
+    """Those of them that read texts; all others take images."""
+    return tuple(sorted(_TEXT))
 
 
 def check_net(name: str) -> None:
@@ -40,7 +62,7 @@ def check_net(name: str) -> None:
         UnknownName: neither ours, nor torchvision's, nor of the form `package.module:factory`.
         UserError: a factory that cannot be imported.
     """
-    if name in _OWN:
+    if name in net_names():
         return
     if ":" in name:
         factories.load_factory(name)
@@ -60,58 +82,80 @@ def net_source(name: str) -> str:
     return factories.source_hash(name) if ":" in name else ""
 
 
-def build(
-    net: NetSpec, *, shape: tuple[int, int, int], classes: int, dropout: float = 0.0
-) -> Fitted:
-    """Build an untrained net for images of `shape` (H, W, D), initialised by torch's global RNG.
+def build(net: NetSpec, *, shape: Dims, classes: int, dropout: float = 0.0) -> Fitted:
+    """Build an untrained net for examples of `shape`, initialised by torch's global RNG.
 
     Args:
         net: which net, and how pixels and class order are fitted to it.
-        shape: (H, W, D) of the images.
+        shape: (H, W, D) of images, (L,) of texts.
         classes: C, how many logits it gives.
         dropout: probability of dropping a unit of the last hidden layer (our own nets only).
 
     Returns:
-        A module from float32 [N, D, H, W] in [0, 1] to logits [N, C], in training mode; its `net`
-        is the inner module, whose state is what checkpoints hold.
+        A module from what `scoring.inputs.as_input` gives to logits [N, C], in training mode; its
+        `net` is the inner module, whose state is what checkpoints hold.
 
     Raises:
-        UserError: no such net, or none that takes these images.
+        UserError: no such net, or none that takes these examples.
     """
     check_net(net.name)
     inner = _inner(net, shape, classes, dropout)
     if net.group_norm:
         inner = with_group_norm(inner)
-    depth = shape[2]
-    borrowed = net.name not in _OWN and ":" not in net.name
-    channels = factories.TORCHVISION_CHANNELS if borrowed and depth == 1 else depth
-    fitted = Fitted(inner, net, depth=depth, channels=channels)
+    fitted = Fitted(inner, net, _prepared(net, shape))
     _check_output(fitted, net, shape, classes)
     return fitted
 
 
-def has_batch_norm(net: NetSpec, shape: tuple[int, int, int], classes: int) -> bool:
-    """Whether the net as named has BatchNorm, which private training must replace."""
+def private_form(net: NetSpec, shape: Dims, classes: int) -> PrivateForm:
+    """The form in which a net can be trained privately, which must keep examples apart.
+
+    BatchNorm mixes them. Recurrent layers do not, but Opacus' ghost clipping, which makes private
+    training affordable, has no norms of their gradients.
+    """
     with torch.random.fork_rng(devices=[]):
-        return holds_batch_norm(_inner(net, shape, classes, dropout=0.0))
+        inner = _inner(net, shape, classes, dropout=0.0)
+    if any(isinstance(part, nn.RNNBase) for part in inner.modules()):
+        return "none"
+    return "group_norm" if holds_batch_norm(inner) else "same"
 
 
-def _inner(net: NetSpec, shape: Shape, classes: int, dropout: float) -> nn.Module:
-    if net.name in _OWN:
-        return _OWN[net.name](shape, classes, net.width, dropout)
+def _inner(net: NetSpec, shape: Dims, classes: int, dropout: float) -> nn.Module:
     if ":" in net.name:
         return factories.user_net(net.name, shape, classes)
+    if len(shape) == 1:
+        if net.name not in _TEXT:
+            known = " or ".join(text_net_names())
+            raise UserError(f"--net: expected one that reads texts, {known}, got {net.name}")
+        return _TEXT[net.name](classes, net.width, dropout)
+    if net.name in _TEXT:
+        raise UserError(f"--net: expected one that takes images, got {net.name}, which reads texts")
+    height, width, depth = shape
+    if net.name in _OWN:
+        return _OWN[net.name]((height, width, depth), classes, net.width, dropout)
     return factories.torchvision_net(net.name, classes)
 
 
-def _check_output(fitted: Fitted, net: NetSpec, shape: Shape, classes: int) -> None:
-    """Run one black image, so that a net which does not fit fails here, in one line."""
-    height, width, depth = shape
-    wanted = f"--net {net.name}: expected a net that maps {height}x{width}x{depth} images to"
+def _prepared(net: NetSpec, shape: Dims) -> nn.Module:
+    """What stands before the net: pixels are normalised, token ids stay as they are."""
+    if len(shape) == 1:
+        return nn.Identity()
+    depth = shape[2]
+    borrowed = net.name not in _OWN and ":" not in net.name
+    channels = factories.TORCHVISION_CHANNELS if borrowed and depth == 1 else depth
+    return Normalised(net, depth=depth, channels=channels)
+
+
+def _check_output(fitted: Fitted, net: NetSpec, shape: Dims, classes: int) -> None:
+    """Run one example of zeros, so that a net which does not fit fails here, in one line."""
+    text = len(shape) == 1
+    what = "x".join(map(str, shape)) + (" tokens" if text else " images")
+    wanted = f"--net {net.name}: expected a net that maps {what} to"
+    zeros = torch.zeros(1, *shape, dtype=torch.int16 if text else torch.uint8)
     fitted.eval()
     try:
         with torch.no_grad():
-            got = tuple(fitted(torch.zeros(1, depth, height, width)).shape)
+            got = tuple(fitted(as_input(zeros)).shape)
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{wanted} {classes} logits, got {reason}") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from scoring.errors import UserError
-from scoring.nets.sizes import Shape
+from scoring.nets.sizes import Dims
 
 TORCHVISION_CHANNELS = 3
 
@@ -29,7 +29,7 @@ def torchvision_net(name: str, classes: int) -> nn.Module:
     return net
 
 
-def user_net(name: str, shape: Shape, classes: int) -> nn.Module:
+def user_net(name: str, shape: Dims, classes: int) -> nn.Module:
     """What `package.module:factory`, called as `factory(shape, classes)`, returns.
 
     Raises:
@@ -40,7 +40,7 @@ def user_net(name: str, shape: Shape, classes: int) -> nn.Module:
         net = factory(shape, classes)
     except Exception as error:  # a user's code may fail in any way
         raise UserError(
-            f"--net {name}: expected a net for {shape} images and {classes} classes, got "
+            f"--net {name}: expected a net for examples of {shape} and {classes} classes, got "
             f"{type(error).__name__}: {error}"
         ) from error
     if not isinstance(net, nn.Module):
@@ -51,7 +51,7 @@ def user_net(name: str, shape: Shape, classes: int) -> nn.Module:
     return net
 
 
-def load_factory(name: str) -> Callable[[Shape, int], object]:
+def load_factory(name: str) -> Callable[[Dims, int], object]:
     """Import the factory that `package.module:factory` names.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A net fitted to a dataset: pixels in [0, 1] in, logits in the dataset's class order out."""
+"""A net fitted to a dataset: examples in, logits in the dataset's class order out."""
 
 import torch
 from torch import Tensor, nn
@@ -8,36 +8,50 @@ from scoring.run_spec import NetSpec
 
 
 class Fitted(nn.Module):
-    """Normalises pixels, calls `net`, and puts its outputs in the dataset's class order.
+    """Prepares examples, calls `net`, and puts its outputs in the dataset's class order.
 
     What it adds is in the `NetSpec`, not in the weights: checkpoints hold `net`'s state alone.
     """
 
-    mean: Tensor
-    std: Tensor
     order: Tensor
 
-    def __init__(self, net: nn.Module, spec: NetSpec, *, depth: int, channels: int) -> None:
-        """Fit `net` to images of `depth` channels, repeated where it expects more `channels`."""
+    def __init__(self, net: nn.Module, spec: NetSpec, prepared: nn.Module) -> None:
+        """Fit `net`, which takes what `prepared` gives."""
         super().__init__()
         self.net = net
-        self._repeats = channels // depth
-        self.register_buffer("mean", _per_channel(spec.mean, "mean", channels), persistent=False)
-        self.register_buffer("std", _per_channel(spec.std, "std", channels), persistent=False)
+        self.prepared = prepared
         order = torch.tensor(spec.class_order, dtype=torch.int64)
         self.register_buffer("order", order, persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, C] of images [N, D, H, W], float32 in [0, 1]."""
-        if self._repeats > 1:
-            images = images.repeat(1, self._repeats, 1, 1)
-        logits = self.net((images - self.mean) / self.std)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [N, C] of images [N, D, H, W] in [0, 1] or token ids [N, L]."""
+        logits = self.net(self.prepared(inputs))
         if isinstance(
             logits, tuple
         ):  # torchvision's Inception nets add auxiliary heads in training
             logits = logits[0]
         ordered: Tensor = logits.index_select(1, self.order) if len(self.order) else logits
         return ordered
+
+
+class Normalised(nn.Module):
+    """Pixels as a net expects them: its own mean and deviation, and as many channels."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: NetSpec, *, depth: int, channels: int) -> None:
+        """For images of `depth` channels, repeated where the net expects more `channels`."""
+        super().__init__()
+        self._repeats = channels // depth
+        self.register_buffer("mean", _per_channel(spec.mean, "mean", channels), persistent=False)
+        self.register_buffer("std", _per_channel(spec.std, "std", channels), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, D, H, W] float32 in [0, 1] to [N, channels, H, W]."""
+        if self._repeats > 1:
+            images = images.repeat(1, self._repeats, 1, 1)
+        return (images - self.mean) / self.std
 
 
 def _per_channel(values: tuple[float, ...], field: str, channels: int) -> Tensor:

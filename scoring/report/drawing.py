@@ -1,13 +1,12 @@
-"""How figures look: SVG that stands in a page and follows its colours."""
+"""How figures look: SVG that stands in the page and follows its colours."""
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -36,7 +35,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
     """
 
     @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> str:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
         sink = io.StringIO()
         with mpl.rc_context(_STYLE):
             figure = draw(*args, **kwargs)
@@ -48,13 +47,4 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
         )
         return plain.replace(INK, "currentColor").replace(SOFT, "var(--line)")
 
-    return styled
-
-
-def named_rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
-    """Axes with a row for each name, the first below, rows of `height` inches."""
-    figure = Figure(figsize=(7.5, height * len(names) + 0.7), layout="constrained")
-    axes = figure.subplots()
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(-0.7, len(names) - 0.3)
-    return figure, axes
+    return drawn

@@ -16,6 +16,9 @@ from scoring.report.thumbnails import MEDIA_TYPE, Encoding
 
 _ENCODING = Encoding(side=96, lossless=True)
 
+Content = Pixels | str
+"""An image [H, W, D] uint8, or a text."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPoint:
@@ -23,9 +26,9 @@ class ShownPoint:
 
     train_id: int
     label: str
-    image: Pixels | None
-    """[H, W, D] uint8; None where it cannot be read."""
-    sensitivity: Floats
+    content: Content | None
+    """None where it cannot be read."""
+    sensitivity: Floats | None
     """[H, W]: which pixels of the test image make it pull; sums over channels, signed."""
     value: float
     alpha: float
@@ -41,7 +44,7 @@ class ShownExample:
     label: str
     predicted: str
     output: str
-    image: Pixels | None
+    content: Content | None
     excitatory: Sequence[ShownPoint]
     inhibitory: Sequence[ShownPoint]
 
@@ -49,7 +52,8 @@ class ShownExample:
     def largest(self) -> float:
         """Largest absolute value in its maps, which share one scale of colours."""
         points = (*self.excitatory, *self.inhibitory)
-        return max((float(np.abs(p.sensitivity).max()) for p in points), default=0.0)
+        maps = (p.sensitivity for p in points if p.sensitivity is not None)
+        return max((float(np.abs(map_).max()) for map_ in maps), default=0.0)
 
 
 def render_explanations(title: str, about: str, examples: Sequence[ShownExample]) -> str:
@@ -66,13 +70,14 @@ def render_explanations(title: str, about: str, examples: Sequence[ShownExample]
         title=title,
         about=about,
         examples=examples,
+        maps=any(example.largest for example in examples),
         written_by=f"protoscore {version('protoscore')}",
         style=Markup((STATIC / "base.css").read_text()),
     )
 
 
 def _picture(pixels: Pixels | None) -> str:
-    """An image as a data URI; "" where there is none."""
+    """An image as a data URI; "" where it cannot be read."""
     return "" if pixels is None else _uri(_encoded(pixels))
 
 

@@ -1,23 +1,20 @@
-"""Plots of what evaluations found, as SVG that stands in the page and follows its colours."""
+"""Plots of what evaluations found."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.analysis.statistics import DECILES, Errors
-from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, named_rows, styled
+from scoring.report import scatters
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.report.plain_figures import plain
 from scoring.tables.evaluations import Finding
 
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
 _NAMED = 4  # of the other orders, the best
-_SHARE = "share of "
-_MOST_CLASSES = 20  # in a legend
 _PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
 
 
@@ -48,7 +45,7 @@ def memorisation(findings: Sequence[Finding]) -> Figure:
     order = sorted(
         dict.fromkeys(subject for subject, _ in found), key=lambda name: found[name, "before"]
     )
-    figure, axes = named_rows(0.2, order)
+    figure, axes = _rows(0.2, order)
     for stage, colour in (("before", PROTOTYPICAL), ("after", OUTLYING)):
         values = [found.get((name, stage), np.nan) for name in order]
         axes.plot(values, range(len(order)), "o", color=colour, label=stage, markersize=5)
@@ -120,37 +117,14 @@ def representers(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
-@styled
-def class_shares(findings: Sequence[Finding]) -> Figure:
-    """Share of each class in each tenth of a ranking (Carlini et al. 2019, appendix G)."""
-    found = {(f.subject, f.part, f.measure): f.value for f in findings}
-    metrics = list(dict.fromkeys(f.subject for f in findings))
-    shares = [m for m in dict.fromkeys(f.measure for f in findings) if m.startswith(_SHARE)]
-    tenths = [str(tenth) for tenth in range(1, DECILES + 1)]
-    columns = min(4, len(metrics))
-    rows = -(-len(metrics) // columns)
-    figure = Figure(figsize=(2.3 * columns + 1.4, 1.4 * rows + 0.3), layout="constrained")
-    colours = colormaps["tab20"](np.linspace(0, 1, max(len(shares), 2)))
-    places = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
-    for metric, axes in zip_longest(metrics, places):
-        below = np.zeros(DECILES)
-        for share, colour in zip(shares, colours, strict=False):
-            values = np.array([100 * found.get((metric, tenth, share), 0.0) for tenth in tenths])
-            name = share.removeprefix(_SHARE)
-            axes.bar(tenths, values, bottom=below, color=colour, width=0.9, label=name)
-            below += values
-        axes.set_axis_off() if metric is None else axes.set_title(metric)
-        axes.set_xticks([0, DECILES - 1], ["1", "10"])
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-    if len(shares) <= _MOST_CLASSES:
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", frameon=False)
-    return figure
-
+SCATTERS: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "representers_example": scatters.example,
+    "toy_plane": scatters.plane,
+}
+"""Evaluation whose findings are points to what draws them."""
 
 FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
-    "classes_test": class_shares,
-    "classes_train": class_shares,
+    **SCATTERS,
     "debugging": debugging,
     "memorisation": memorisation,
     "representers": representers,
@@ -159,14 +133,10 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "stability_train": stability,
 }
 """Evaluation to what draws it."""
-SHOWN_ELSEWHERE = {"correlations": "correlations.html", "sets": "sets.html"}
-"""What evaluation, of whichever split, has a page of its own."""
 
 
 def drawn(name: str, findings: Sequence[Finding]) -> str:
-    """The svg element of an evaluation; "" where it is shown elsewhere or there is nothing."""
-    if name.partition("_")[0] in SHOWN_ELSEWHERE:
-        return ""
+    """The svg element of an evaluation; "" where there is nothing to draw."""
     return FIGURES.get(name, plain)(findings)
 
 
@@ -175,12 +145,21 @@ def _percent(part: str) -> float:
     return float(part.removesuffix("%"))
 
 
+def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Axes with a row for each name, the first below, rows of `height` inches."""
+    figure = Figure(figsize=(7.5, height * len(names) + 0.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.7, len(names) - 0.3)
+    return figure, axes
+
+
 def _means(findings: Sequence[Finding], measure: str, mean: str) -> tuple[Figure, Axes]:
     """A row for each subject, by rising mean: a point a part, a mark for the part called `mean`."""
     found = {(f.subject, f.part): f.value for f in findings if f.measure == measure}
     means = {subject: value for (subject, part), value in found.items() if part == mean}
     order = sorted(means, key=lambda name: means[name])
-    figure, axes = named_rows(0.26, order)
+    figure, axes = _rows(0.26, order)
     for place, name in enumerate(order):
         each = [v for (subject, part), v in found.items() if subject == name and part != mean]
         axes.plot(each, [place] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)

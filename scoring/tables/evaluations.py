@@ -13,6 +13,9 @@ from scoring.storage import Storage
 from scoring.tables.schemas import EVALUATIONS
 from scoring.tables.whole_partitions import EVALUATIONS_TABLE, replace_partition
 
+PLANE = "toy"
+"""What the table calls the dataset of nets in the plane, which is nobody's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

@@ -1,4 +1,4 @@
-"""From a training set in memory to batches: which rows, their pixels, and augmentation.
+"""From a training set in memory to batches: which rows, what they hold, and augmentation.
 
 The dataset stays uint8 wherever it is, be it a read-only view of memory shared with other
 processes; only the rows of a batch are ever copied. Rows, order and augmentation are drawn on the
@@ -17,7 +17,8 @@ from scoring.run_spec import Recipe
 from scoring.training.reproducible import generator
 
 Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Rows [B] int64 -> images [B, H, W, D] uint8 and labels [B] int64, on the training device."""
+"""Rows [B] int64 -> images [B, H, W, D] uint8, or texts [B, L] int16, and labels [B] int64, on the
+training device."""
 
 _CHUNK_ROWS = 4096  # rows copied at once on their way to the device
 
@@ -46,31 +47,32 @@ def shuffled(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator
 def gatherer(data: TrainingSet, device: torch.device) -> Gather:
     """How to gather batches: on a GPU if the set takes less than a quarter of what is free."""
     labels = torch.tensor(data.labels, dtype=torch.int64)
-    if device.type == "cuda" and data.images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
+    if device.type == "cuda" and data.inputs.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
         return _resident(_copied_to(device, data), labels.to(device))
 
     def gather(rows: Tensor) -> tuple[Tensor, Tensor]:
         # NumPy gathers, because PyTorch takes no read-only array without a warning.
-        images = torch.from_numpy(np.take(data.images, rows.numpy(), axis=0))
-        return images.to(device), labels[rows].to(device)
+        inputs = torch.from_numpy(np.take(data.inputs, rows.numpy(), axis=0))
+        return inputs.to(device), labels[rows].to(device)
 
     return gather
 
 
-def _resident(images: Tensor, labels: Tensor) -> Gather:
+def _resident(inputs: Tensor, labels: Tensor) -> Gather:
     def gather(rows: Tensor) -> tuple[Tensor, Tensor]:
-        there = rows.to(images.device)
-        return images.index_select(0, there), labels.index_select(0, there)
+        there = rows.to(inputs.device)
+        return inputs.index_select(0, there), labels.index_select(0, there)
 
     return gather
 
 
 def _copied_to(device: torch.device, data: TrainingSet) -> Tensor:
-    images = torch.empty(data.images.shape, dtype=torch.uint8, device=device)
+    first = torch.from_numpy(np.array(data.inputs[:1]))
+    inputs = torch.empty(data.inputs.shape, dtype=first.dtype, device=device)
     for start in range(0, len(data), _CHUNK_ROWS):
-        chunk = np.array(data.images[start : start + _CHUNK_ROWS])  # a copy: writable
-        images[start : start + _CHUNK_ROWS] = torch.from_numpy(chunk).to(device)
-    return images
+        chunk = np.array(data.inputs[start : start + _CHUNK_ROWS])  # a copy: writable
+        inputs[start : start + _CHUNK_ROWS] = torch.from_numpy(chunk).to(device)
+    return inputs
 
 
 def augmented(images: Tensor, recipe: Recipe, stream: torch.Generator) -> Tensor:
@@ -99,8 +101,3 @@ def augmented(images: Tensor, recipe: Recipe, stream: torch.Generator) -> Tensor
         for index in (torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :])
     )
     return pad(images, (0, 0, *[recipe.crop] * 4))[which, rows, columns]
-
-
-def pixels(images: Tensor) -> Tensor:
-    """[B, H, W, D] uint8 to [B, D, H, W] float32 in [0, 1], channels last in memory."""
-    return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
+from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import Recipe, RunSpec
-from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
+from scoring.training.batches import augmented, gatherer, shuffled, subset_rows
 from scoring.training.checkpoints import snapshot
 from scoring.training.precision import pays_bfloat16
 from scoring.training.privacy import Mechanism, mechanism
@@ -160,8 +161,9 @@ def _epochs(
         for batch in _draw(spec, rows, private, streams["order"]):
             rate = learning_rate(recipe, epoch, training.steps)
             training.optimizer.param_groups[0]["lr"] = rate
-            images, labels = gather(batch)
-            seen.append(step(pixels(augmented(images, recipe, streams["augmentation"])), labels))
+            decoded, labels = gather(batch)
+            varied = augmented(decoded, recipe, streams["augmentation"])
+            seen.append(step(as_input(varied), labels))
             count += len(batch)
             training.steps += 1
         loss, training.accuracy = _means(seen, count)

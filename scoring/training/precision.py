@@ -1,5 +1,6 @@
 """Where bfloat16 autocast makes training faster than float32."""
 
+import math
 from typing import Literal
 
 import torch
@@ -7,7 +8,15 @@ import torch
 from scoring.nets import net_names
 from scoring.run_spec import NetSpec
 
-_NARROWEST = {"lenet5": 2.0, "mlp": 4.0, "paper_cnn": 0.25, "resnetv2": 0.25, "small_cnn": 2.0}
+_NARROWEST = {
+    "bag_of_embeddings": math.inf,
+    "lenet5": 2.0,
+    "lstm": math.inf,
+    "mlp": 4.0,
+    "paper_cnn": 0.25,
+    "resnetv2": 0.25,
+    "small_cnn": 2.0,
+}
 """The least width at which it pays on a CPU: below, casting costs more than it saves."""
 
 

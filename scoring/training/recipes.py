@@ -41,6 +41,7 @@ RECIPES: dict[str, Recipe] = {
     # Until every label is learnt by heart, wrong ones too.
     "memorise": Recipe(learning_rate=2e-3, batch_rows=64, epochs=40, milestones=(28, 34)),
     "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
+    "text": Recipe(learning_rate=1e-3, batch_rows=64, epochs=4, min_steps=400, dropout=0.5),
     # To try the path, not the scores; training dynamics need two epochs.
     "smoke": Recipe(learning_rate=2e-3, batch_rows=64, epochs=2),
 }

@@ -72,7 +72,10 @@ FLAGS = {
         "--dataset: expected one of cifar10, cifar100, digits, fashion",
     ),
     "metric": ("--metrics nosuch", "--metrics: expected one of adv_l2, adv_linf, adv_steps, agr"),
-    "net": ("--net nosuch", "--net: expected one of a torchvision classifier, lenet5"),
+    "net": (
+        "--net nosuch",
+        "--net: expected one of a torchvision classifier, bag_of_embeddings, lenet5",
+    ),
     "factory": ("--net no.such:net", "--net: expected an importable package.module:factory, got"),
     "recipe": (
         "--recipe nosuch",

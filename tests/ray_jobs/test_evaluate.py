@@ -1,15 +1,21 @@
 """`protoscore evaluate`, from the command line to the table, on scikit-learn's digits."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from report_store import shapes, write_dataset
 from scipy.stats import spearmanr
 
 from ray_jobs.cli import main
+from ray_jobs.evaluations import representers
 from scoring.data.altered import Relabelled
 from scoring.data.corruptions import CORRUPTIONS
 from scoring.data.named import NamedSource
+from scoring.errors import UserError
+from scoring.storage import Storage
 from scoring.tables import Store
 
 SMALL = ("--limit-train", "300", "--limit-test", "60", "--batch-rows", "60", "--shard-rows", "100")
@@ -123,8 +129,30 @@ def test_debugging_finds_flipped_labels(local_ray, store, capsys):
 
 def test_toy(store, capsys):
     assert main(["evaluate", "toy", "--store", store, "--seeds", "0"]) == 0
+    out = capsys.readouterr().out
     assert values(store, "toy", "toy")["vog", "all", "spearman"] < -0.5
-    assert "all spearman" in capsys.readouterr().out
+    assert "all spearman" in out
+    said = values(store, "toy", "toy_representers")
+    assert said["representer", "all", "nothing_said"] == 0
+    assert said["influence as trained", "all", "nothing_said"] > 0.9
+    assert "all for_same_class" in out
+    assert "nan" not in out
+    plane = values(store, "toy", "toy_plane")
+    assert len({subject for subject, _, measure in plane if measure == "representer"}) == 600
+    assert "findings of toy_plane on toy" in out
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "unlabelled"])
+def test_an_example_that_no_layer_knows_cannot_be_drawn(store, kind):
+    examples = {"train": shapes(30, 3), "test": shapes(30, 3)}
+    label = np.where(np.arange(30) == 28, -1, examples["test"].label)
+    changed = {"broken": frozenset({28})} if kind == "unreadable" else {"label": label}
+    examples["test"] = replace(examples["test"], **changed)
+    versions = write_dataset(Storage(store), "shapes", examples, ["x", "y", "z"])
+    plan = SimpleNamespace(storage=Storage(store), versions=versions)
+    representers._check_example(plan, 57)
+    with pytest.raises(UserError, match="a label and a readable image, got 58, which lacks one"):
+        representers._check_example(plan, 58)
 
 
 REFUSED = {

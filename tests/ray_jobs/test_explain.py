@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from ray_jobs.cli import main
+from ray_jobs.explain_flags import ExplainFlags
+from ray_jobs.explain_plan import plan_explanations
 from scoring.data.versions import load_version
 from scoring.keys import Split
 from scoring.representers.rows import LayerRows, gathered
@@ -163,6 +165,59 @@ def test_evaluate_representers(published: str, capsys: pytest.CaptureFixture[str
     assert 0 <= found["influence", "", "nothing_said"] <= 1
     assert found["representer", "", "seconds_each"] > 0
     assert "lambda 0.0001" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("flags", "example"), [((), None), (("--example", "115"), 115)])
+def test_evaluate_representers_draws_an_example(
+    published: str, flags: tuple[str, ...], example: int | None
+) -> None:
+    command = ["evaluate", "representers", "--store", published, "--lambdas", "0.01"]
+    assert main([*command, "--tests", "40", "--batch-rows", "50", *flags]) == 0
+    found = {
+        (row["subject"], row["measure"]): (row["part"], row["value"])
+        for row in Store(published).evaluations(evaluation="representers_example").to_pylist()
+    }
+    plan = plan_explanations(ExplainFlags(store=published, penalty=0.01))
+    rest, _ = load_layer(plan.storage, load_record(plan.storage, plan.run.key))
+    train, test = (
+        gathered(plan.storage, plan.base.key, "last", plan.versions[split], memory=1 << 30)
+        for split in ("train", "test")
+    )
+    predicted = rest.outputs(torch.from_numpy(test.features[:])).argmax(dim=1).numpy()
+    if example is None:
+        example = int(test.ids[:40][predicted[:40] != test.labels[:40]][0])
+    t = int(np.flatnonzero(test.ids == example)[0])
+    c = int(predicted[t])
+    assert found[f"test {example}", "predicted"] == (str(c), c)
+    assert found[f"test {example}", "label"] == (str(test.labels[t]), test.labels[t])
+    targets = rest.loss.activation(torch.from_numpy(train.outputs[:]))
+    alpha = rest.alpha(torch.from_numpy(train.features[:]), targets).numpy()[:, c]
+    values = alpha * (train.features[:].astype(float) @ test.features[t].astype(float))
+    away = np.linalg.norm(train.features[:].astype(float) - test.features[t], axis=1)
+    for i, train_id in enumerate(train.ids):
+        part, value = found[f"train {train_id}", "representer"]
+        assert part == str(train.labels[i])
+        assert value == pytest.approx(values[i], rel=1e-4, abs=1e-7)
+        assert found[f"train {train_id}", "distance"][1] == pytest.approx(away[i], rel=1e-5)
+    assert len(found) == 2 + 3 * len(train.ids)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--example", "120"), "--example: expected ids of the test split's 120 examples, got 120"),
+        (("--example", "-1"), "--example: expected ids of the test split's 120 examples, got -1"),
+        (("--tests", "0"), "--tests: expected a number above 0, got 0"),
+        (("--lambdas", "0"), "--lambdas: expected numbers above 0, got (0.0,)"),
+    ],
+)
+def test_evaluate_representers_refuses(
+    published: str, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], complaint: str
+) -> None:
+    assert main(["evaluate", "representers", "--store", published, *flags]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"protoscore: error: {complaint}\n"
+    assert not said.out
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Case:
         batch = Batch(
             ids=self.batch.ids[rows],
             labels=self.batch.labels[rows],
-            images=self.batch.images[torch.from_numpy(rows)],
+            inputs=self.batch.inputs[torch.from_numpy(rows)],
         )
         return Case(batch, self.model, runs)
 
@@ -64,7 +64,7 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
     labels[1::4] = (labels[1::4] + 1) % CLASSES
     labels[2::8] = -1
     ids = np.arange(100, 100 + rows, dtype=np.int64)
-    batch = Batch(ids=ids, labels=labels, images=images)
+    batch = Batch(ids=ids, labels=labels, inputs=images)
     predicted = firsts[0].argmax(dim=1)
     runs = {
         Signal.ENSEMBLE: [Output(logits=z) for z in firsts],

@@ -30,4 +30,4 @@ def grey_batch(rows=20, side=4, spread=0.1, seed=1, labels=None):
     generator = torch.Generator().manual_seed(seed)
     images = 0.5 + spread * (2 * torch.rand(rows, 1, side, side, generator=generator) - 1)
     labels = np.zeros(rows, dtype=np.int64) if labels is None else np.asarray(labels)
-    return Batch(ids=np.arange(rows), labels=labels, images=images)
+    return Batch(ids=np.arange(rows), labels=labels, inputs=images)

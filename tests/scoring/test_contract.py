@@ -99,11 +99,11 @@ def test_the_model_is_left_as_it_was(spec):
 
 @every_metric
 def test_inputs_are_left_as_they_were(spec, case):
-    images = case.batch.images.clone()
+    images = case.batch.inputs.clone()
     outputs = case.runs.get(spec.signal, [])
     logits = [output.logits.clone() for output in outputs]
     apply(spec, case)
-    assert torch.equal(case.batch.images, images)
+    assert torch.equal(case.batch.inputs, images)
     assert all(torch.equal(o.logits, z) for o, z in zip(outputs, logits, strict=True))
 
 

@@ -28,7 +28,7 @@ def run(storage):
     """A finished run on noise."""
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (ROWS, 8, 8, 1), dtype=np.uint8)
-    data = TrainingSet(images=images, labels=noise.integers(0, 3, ROWS), classes=3)
+    data = TrainingSet(inputs=images, labels=noise.integers(0, 3, ROWS), classes=3)
     versions = {"train": "v1", "test": "v2"}
     spec = RunSpec(kind="plain", split="train", net=NetSpec(name="mlp"), recipe=recipe("smoke"))
     run = identify(spec, versions)
@@ -42,7 +42,7 @@ def shard():
     return Shard(
         ids=np.arange(100, 100 + ROWS),
         labels=noise.integers(0, 3, ROWS),
-        images=noise.integers(0, 256, (ROWS, 8, 8, 1), dtype=np.uint8),
+        inputs=noise.integers(0, 256, (ROWS, 8, 8, 1), dtype=np.uint8),
         decodable=np.arange(ROWS) != 7,
     )
 

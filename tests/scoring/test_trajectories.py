@@ -33,7 +33,7 @@ def store(tmp_path_factory, digits):
     storage = Storage(str(tmp_path_factory.mktemp("store")))
     versions = {"train": "v1", "test": "v2"}
     data = {
-        split: TrainingSet(images=d.images, labels=d.labels, classes=10)
+        split: TrainingSet(inputs=d.images, labels=d.labels, classes=10)
         for split, d in digits.items()
     }
     runs = []
@@ -60,7 +60,7 @@ def shard(digits):
     return Shard(
         ids=np.arange(200),
         labels=labels,
-        images=digits["test"].images[:200],
+        inputs=digits["test"].images[:200],
         decodable=np.full(200, True),
     )
 
@@ -90,7 +90,7 @@ def test_vog_is_a_slow_loop_in_float64(store, shard):
     record = load_record(storage, runs[0])
     nets = [load_model(storage, record, "cpu", epoch).double() for epoch in range(1, EPOCHS + 1)]
     want = []
-    for image, label in zip(shard.images, shard.labels, strict=True):
+    for image, label in zip(shard.inputs, shard.labels, strict=True):
         x = (torch.from_numpy(image).double() / 255).permute(2, 0, 1).unsqueeze(0)
         gradients = []
         for net in nets:
@@ -164,7 +164,7 @@ def test_passes_are_counted_once_a_checkpoint_and_gradient():
 
 def test_a_gradient_is_the_mean_over_colours():
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).requires_grad_(False)
-    batch = Batch(ids=np.arange(3), labels=np.array([0, 1, -1]), images=torch.rand(3, 3, 2, 2))
+    batch = Batch(ids=np.arange(3), labels=np.array([0, 1, -1]), inputs=torch.rand(3, 3, 2, 2))
     place = Checkpoint(run=0, epoch=1, epochs=1)
     output = look(net, batch, place, ["label"], None)
     want = net[1].weight[[0, 1, 0]].reshape(3, 3, 4).mean(dim=1)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -52,3 +54,43 @@ def test_test_rows_of_which_nothing_is_said_are_counted(setting: Setting) -> Non
     assert found["representer", "nothing_said"] == 0
     assert {measure for _, measure in found} == set(attribution.MEASURES)
     assert -1 <= found["representer x closeness", "spearman"] <= 1
+
+
+def test_where_all_values_are_zero_nothing_is_said() -> None:
+    assert attribution.nothing_said(np.zeros(5)) == 1
+    assert attribution.nothing_said(np.array([1.0, 1e-3, 2e-3, 0.0])) == 0.5
+
+
+@pytest.mark.parametrize("row", [5, 88])
+def test_of_one_example_all_is_kept(setting: Setting, row: int) -> None:
+    example = attribution.compare(replace(setting, example=row)).example
+    assert (example.position, example.label) == (row, setting.labels[row])
+    for name, way in (
+        ("representer", attribution.RepresenterValues(setting)),
+        ("influence", attribution.InfluenceOnLoss(setting)),
+    ):
+        np.testing.assert_allclose(
+            example.values[name], way.values(slice(0, TESTS))[:, row], rtol=1e-4, atol=1e-6
+        )
+    for i, features in enumerate(setting.objective.features[:].astype(float)):
+        away = np.linalg.norm(features - setting.features[row])
+        assert example.distance[i] == pytest.approx(away, rel=1e-5)
+
+
+def test_by_default_it_is_the_first_that_is_misclassified(setting: Setting) -> None:
+    predicted = setting.rest.outputs(torch.from_numpy(setting.features)).argmax(dim=1).numpy()
+    right = attribution.compare(replace(setting, labels=predicted)).example
+    assert (right.position, right.label, right.predicted) == (0, predicted[0], predicted[0])
+    labels = predicted.copy()
+    labels[[7, 30]] = (labels[[7, 30]] + 1) % CLASSES
+    wrong = attribution.compare(replace(setting, labels=labels)).example
+    assert (wrong.position, wrong.label, wrong.predicted) == (7, labels[7], predicted[7])
+
+
+def test_influence_at_other_weights_is_that_of_their_loss(setting: Setting) -> None:
+    """Where a layer is sure of its test rows, no training row changes their loss."""
+    some = replace(setting, labels=(setting.features @ np.eye(WIDTH, CLASSES)).argmax(axis=1))
+    sure = attribution.InfluenceOnLoss(some, 1e4 * torch.eye(CLASSES, WIDTH))
+    unsure = attribution.InfluenceOnLoss(some, 1e-4 * torch.eye(CLASSES, WIDTH))
+    assert np.median(np.abs(sure.values(slice(0, TESTS))).max(axis=0)) < 1e-12
+    assert np.median(np.abs(unsure.values(slice(0, TESTS))).max(axis=0)) > 0.1

@@ -22,7 +22,7 @@ def trained():
         net=NetSpec(name="small_cnn"),
         recipe=Recipe(learning_rate=2e-3, batch_rows=64, epochs=6),
     )
-    data = TrainingSet(images=digits["train"].images, labels=digits["train"].labels, classes=10)
+    data = TrainingSet(inputs=digits["train"].images, labels=digits["train"].labels, classes=10)
     model = build(spec.net, shape=(8, 8, 1), classes=10)
     model.net.load_state_dict(train(spec, data).weights)
     images = torch.from_numpy(digits["test"].images[:200]).permute(0, 3, 1, 2).float() / 255

@@ -199,5 +199,5 @@ def test_pixels_survive(root, storage):
 
     version = ingest(folder(root), storage)["train"]
     data = load_training_set(storage, version)
-    assert data.images.shape == (14, 8, 8, 1)
+    assert data.inputs.shape == (14, 8, 8, 1)
     assert np.bincount(data.labels).tolist() == [3, 5, 6]

@@ -154,7 +154,7 @@ def test_random_histories_end_as_a_fresh_ingest_would(seed, storage, source, sav
         other = load_training_set(fresh, ingest(source, fresh, train=limit)["train"])
         mine = load_training_set(storage, version)
         order = np.argsort([now[name] for name in expected])
-        assert np.array_equal(mine.images, other.images[order])
+        assert np.array_equal(mine.inputs, other.inputs[order])
         assert np.array_equal(mine.labels, other.labels[order])
 
 

@@ -52,7 +52,7 @@ def test_digits_need_nothing(tmp_path):
     assert versions["train"].classes == tuple("0123456789")
     assert versions["train"].shape.dims == (8, 8, 1)
     shard = read_shard(storage, "digits", versions["test"].shards[0], versions["test"].shape)
-    assert shard.images.max() == 255
+    assert shard.inputs.max() == 255
     assert np.bincount(shard.labels).min() > 30
     assert missing(look(NamedSource(name="digits", shard_rows=500), storage)) == []
 

@@ -37,7 +37,7 @@ def rows(storage, version):
 
 def images(storage, version):
     shards = [read_shard(storage, version.name, r, version.shape) for r in version.shards]
-    return np.concatenate([shard.images for shard in shards])
+    return np.concatenate([shard.inputs for shard in shards])
 
 
 def test_rows_labels_and_names_arrive(storage, make, small_test):

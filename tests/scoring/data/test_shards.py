@@ -40,8 +40,8 @@ def test_a_shard_of_files_comes_back(storage):
     assert shard.ids.tolist() == [7, 8, 9]
     assert shard.labels.tolist() == [1, -1, 0]
     assert shard.decodable.tolist() == [True, True, False]
-    assert np.array_equal(shard.images[1, ..., 0], pixels(1))
-    assert not shard.images[2].any()
+    assert np.array_equal(shard.inputs[1, ..., 0], pixels(1))
+    assert not shard.inputs[2].any()
     columns = read_columns(storage, "mine", record, ("name", "label"))
     assert columns.to_pydict() == {"name": ["x", None, "z"], "label": [1, None, 0]}
     assert list(read_images(storage, "mine", record, LAYOUT.shape, np.array([8, 9]))) == [8]
@@ -53,7 +53,7 @@ def test_a_shard_of_pixels_comes_back(storage):
     record = write(storage, layout=layout, encoded=None, pixels=images)
     assert (record.undecodable, record.trainable) == (0, 2)
     shard = read_shard(storage, "mine", record, layout.shape)
-    assert np.array_equal(shard.images, images)
+    assert np.array_equal(shard.inputs, images)
     found = read_images(storage, "mine", record, layout.shape, np.array([9, 7, 100]))
     assert sorted(found) == [7, 9]
     assert np.array_equal(found[9], images[2])

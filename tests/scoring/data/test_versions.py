@@ -38,7 +38,7 @@ def test_the_training_set_holds_what_can_be_trained_on(storage, source):
     data = load_training_set(storage, version)
     kept = [i for i in range(11) if i not in (2, 5)]
     assert (len(data), data.classes, data.shape) == (9, 3, (8, 8, 1))
-    assert np.array_equal(data.images[..., 0], np.stack([pixels(i) for i in kept]))
+    assert np.array_equal(data.inputs[..., 0], np.stack([pixels(i) for i in kept]))
     assert data.labels.tolist() == [i % 3 for i in kept]
 
 
@@ -47,8 +47,8 @@ def test_the_training_set_may_be_decoded_into_a_place_of_yours(tmp_path, source)
     version = ingest(source, storage, max_corrupt=0.2)["train"]
     place = np.full((11, 8, 8, 1), 7, dtype=np.uint8)
     data = load_training_set(storage, version, into=place)
-    assert np.shares_memory(data.images, place)
-    assert np.array_equal(data.images, load_training_set(storage, version).images)
+    assert np.shares_memory(data.inputs, place)
+    assert np.array_equal(data.inputs, load_training_set(storage, version).inputs)
     assert (place[9:] == 7).all()
 
 

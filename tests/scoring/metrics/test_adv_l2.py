@@ -15,7 +15,7 @@ from scoring.spec import Batch
 
 
 def exact(batch, w, b):
-    return ((batch.images.flatten(1) @ w + b).abs() / w.norm()).double().numpy()
+    return ((batch.inputs.flatten(1) @ w + b).abs() / w.norm()).double().numpy()
 
 
 # Foolbox's last bisection leaves 0.1 % of the distance; Carlini-Wagner's Adam never quite settles.
@@ -44,7 +44,7 @@ def test_points_are_not_taken_further_than_the_box():
     net = linear_net(torch.stack([torch.zeros(16), torch.ones(16)]), torch.tensor([0.0, -13.0]))
     images = torch.full((1, 1, 4, 4), 0.5)
     images[..., :2] = 0.9  # eight pixels at 0.9, eight at 0.5: 1.8 to go, 0.1125 each if they could
-    batch = Batch(ids=np.arange(1), labels=np.zeros(1, dtype=np.int64), images=images)
+    batch = Batch(ids=np.arange(1), labels=np.zeros(1, dtype=np.int64), inputs=images)
     inside = np.sqrt(8 * 0.1**2 + 8 * 0.125**2)
     assert exact(batch, torch.ones(16), -13.0) < inside
     np.testing.assert_allclose(score(Config(), batch, net).value, inside, rtol=0.005)
@@ -57,12 +57,12 @@ def test_confident_logits_lose_no_direction():
     batch = grey_batch(spread=0.01)
     net = linear_net(weight, torch.tensor([20.0, 0.0]) - weight.sum(dim=1) / 2).eval()
     net.requires_grad_(False)
-    logits = net(batch.images)
+    logits = net(batch.inputs)
     lead = logits[:, 0] - logits[:, 1]
     assert (lead > 17).all()
     want = (lead / (weight[0] - weight[1]).norm()).double().numpy()
     np.testing.assert_allclose(score(Config(), batch, net).value, want, rtol=0.002)
-    plain = foolbox_distance(DDNAttack(), 2, net, batch.images, logits.argmax(dim=1))
+    plain = foolbox_distance(DDNAttack(), 2, net, batch.inputs, logits.argmax(dim=1))
     assert np.isnan(plain).all()
 
 
@@ -74,7 +74,7 @@ def test_dead_gradients_do_not_depend_on_the_batch():
     whole = score(Config(), batch, net)
     assert np.isfinite(whole.value).any()
     for row in range(6):
-        alone = Batch(ids=batch.ids[[row]], labels=batch.labels[[row]], images=batch.images[[row]])
+        alone = Batch(ids=batch.ids[[row]], labels=batch.labels[[row]], inputs=batch.inputs[[row]])
         np.testing.assert_array_equal(score(Config(), alone, net).value, whole.value[[row]])
 
 
@@ -84,17 +84,17 @@ def test_carlini_wagner_does_not_stop_for_the_batch():
     images = torch.rand(8, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     labels = np.zeros(8, dtype=np.int64)
     config = Config(attack="carlini_wagner", steps=40, cw_rounds=4, cw_constant=1.0)
-    whole = score(config, Batch(ids=np.arange(8), labels=labels, images=images), net)
+    whole = score(config, Batch(ids=np.arange(8), labels=labels, inputs=images), net)
     assert np.isfinite(whole.value).sum() > 4
     for row in range(8):
-        alone = Batch(ids=np.arange(1), labels=labels[:1], images=images[[row]])
+        alone = Batch(ids=np.arange(1), labels=labels[:1], inputs=images[[row]])
         np.testing.assert_allclose(score(config, alone, net).value, whole.value[[row]], rtol=1e-4)
 
 
 def test_more_effort_is_seldom_worse_and_mostly_better():
     net = small_net(0).eval()
     images = torch.rand(16, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-    batch = Batch(ids=np.arange(16), labels=np.zeros(16, dtype=np.int64), images=images)
+    batch = Batch(ids=np.arange(16), labels=np.zeros(16, dtype=np.int64), inputs=images)
     fast, standard, thorough = (
         score(Config(effort=effort), batch, net).value for effort in get_args(EffortName)
     )
@@ -119,10 +119,10 @@ def test_a_boundary_outside_the_box_has_no_adversarial():
 def test_reference_label_gives_zero_to_the_misclassified():
     net, w, b = two_classes()
     batch = grey_batch(rows=4)
-    predicted = net(batch.images).argmax(dim=1).numpy()
+    predicted = net(batch.inputs).argmax(dim=1).numpy()
     labels = predicted.copy()
     labels[1], labels[2] = 1 - labels[1], -1
-    batch = Batch(ids=batch.ids, labels=labels, images=batch.images)
+    batch = Batch(ids=batch.ids, labels=labels, inputs=batch.inputs)
     columns = score(Config(reference="label"), batch, net)
     assert columns.value[1] == 0
     assert columns.status.tolist() == ["", "", "unlabelled", ""]

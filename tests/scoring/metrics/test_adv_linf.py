@@ -10,7 +10,7 @@ from scoring.metrics.adv_linf import METRIC, Config, score
 def test_distance_of_a_linear_model_is_margin_over_the_dual_norm(attack, within):
     net, w, b = two_classes()
     batch = grey_batch()
-    want = ((batch.images.flatten(1) @ w + b).abs() / w.abs().sum()).double().numpy()
+    want = ((batch.inputs.flatten(1) @ w + b).abs() / w.abs().sum()).double().numpy()
     got = score(Config(attack=attack), batch, net).value
     # An upper bound, but for float32: pixels near 0.5 are known to 6e-8.
     assert (got >= want - 1e-6).all()

@@ -14,7 +14,7 @@ def test_steps_of_a_linear_model_are_its_distance_over_the_step(step, scale):
     """Also where the model is so sure that cross-entropy has no gradient left in float32."""
     net, w, b = two_classes(scale=scale)
     batch = grey_batch()
-    exact = ((batch.images.flatten(1) @ w + b).abs() / w.abs().sum()).double().numpy() / step
+    exact = ((batch.inputs.flatten(1) @ w + b).abs() / w.abs().sum()).double().numpy() / step
     np.testing.assert_allclose(score(Config(step=step), batch, net).value, exact, rtol=2e-4)
 
 
@@ -22,7 +22,7 @@ def test_rounded_up_it_is_the_count_of_iterations():
     """Of a net whose lead does not fall evenly."""
     net = small_net(0).eval()
     images = torch.rand(12, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-    batch = Batch(ids=np.arange(12), labels=np.zeros(12, dtype=np.int64), images=images)
+    batch = Batch(ids=np.arange(12), labels=np.zeros(12, dtype=np.int64), inputs=images)
     values = score(Config(step=0.01), batch, net).value
     with torch.no_grad():
         own = net(images).argmax(dim=1)
@@ -44,7 +44,7 @@ def test_no_two_examples_tie():
 def test_the_budget_ends():
     net, w, b = two_classes()
     columns = score(Config(max_steps=3), grey_batch(), net)
-    distance = (grey_batch().images.flatten(1) @ w + b).abs() / w.abs().sum()
+    distance = (grey_batch().inputs.flatten(1) @ w + b).abs() / w.abs().sum()
     far = (distance > 3 * 0.002).numpy()
     assert far.any()
     assert not far.all()

@@ -25,7 +25,7 @@ def net(bias=True):
 def slow(model, batch, weights):
     """One example at a time, by backward()."""
     norms = []
-    for image, label in zip(batch.images, batch.labels, strict=True):
+    for image, label in zip(batch.inputs, batch.labels, strict=True):
         model.zero_grad()
         logits = model(image.unsqueeze(0))
         nn.functional.cross_entropy(logits, torch.tensor([max(label, 0)])).backward()
@@ -41,7 +41,7 @@ def slow(model, batch, weights):
 )
 def test_it_is_its_definition(weights, read, bias):
     model = net(bias)
-    batch = Batch(ids=np.arange(4), labels=LABELS, images=torch.rand(4, 1, 6, 6))
+    batch = Batch(ids=np.arange(4), labels=LABELS, inputs=torch.rand(4, 1, 6, 6))
     got = METRIC.score(Config(weights=weights), batch, model)
     want = slow(model, batch, read)
     np.testing.assert_allclose(got.value[:3], want[:3], rtol=1e-5)

@@ -17,7 +17,7 @@ class AsLogits(nn.Module):
 def columns(logits):
     images = torch.tensor(logits).reshape(len(logits), 1, 1, -1)
     ids = np.arange(len(logits))
-    return METRIC.score(Config(), Batch(ids=ids, labels=ids * 0 - 1, images=images), AsLogits())
+    return METRIC.score(Config(), Batch(ids=ids, labels=ids * 0 - 1, inputs=images), AsLogits())
 
 
 def test_it_is_the_largest_probability_whatever_the_label():

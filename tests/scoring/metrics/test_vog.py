@@ -33,7 +33,7 @@ def nets():
 
 
 def outputs(nets, images, labels=LABELS, run=0):
-    batch = Batch(ids=np.arange(len(images)), labels=labels, images=images)
+    batch = Batch(ids=np.arange(len(images)), labels=labels, inputs=images)
     predicted = nets[-1](images).argmax(dim=1)
     kinds = ("label", "predicted", "log_label", "log_predicted")
     return [

@@ -59,7 +59,7 @@ def test_weights_put_into_the_net_are_what_it_computes_with(
 
 def test_a_layer_without_bias_has_no_constant(images: Tensor) -> None:
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3, bias=False))
-    layer = Layer(Fitted(net, NetSpec(name="own"), depth=1, channels=1))
+    layer = Layer(Fitted(net, NetSpec(name="own"), torch.nn.Identity()))
     assert layer.see(images).features.shape == (5, 784)
     assert layer.weights.shape == (3, 784)
 
@@ -71,7 +71,7 @@ def test_an_unknown_layer_is_refused_by_name() -> None:
 
 def test_a_net_without_linear_layers_is_refused() -> None:
     with pytest.raises(UserError, match="expected a net with linear layers"):
-        Layer(Fitted(torch.nn.Flatten(), NetSpec(name="own"), depth=1, channels=1))
+        Layer(Fitted(torch.nn.Flatten(), NetSpec(name="own"), torch.nn.Identity()))
 
 
 class Recurrent(torch.nn.Module):
@@ -84,6 +84,6 @@ class Recurrent(torch.nn.Module):
 
 
 def test_a_layer_that_sees_an_image_twice_is_refused(images: Tensor) -> None:
-    layer = Layer(Fitted(Recurrent(), NetSpec(name="own"), depth=1, channels=1))
+    layer = Layer(Fitted(Recurrent(), NetSpec(name="own"), torch.nn.Identity()))
     with pytest.raises(UserError, match="called 2 times"):
         layer.see(images)

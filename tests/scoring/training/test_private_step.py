@@ -10,10 +10,10 @@ from torch import nn
 
 from scoring.data.training_set import TrainingSet
 from scoring.errors import UserError
+from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Privacy, Recipe, RunSpec
 from scoring.training import private
-from scoring.training.batches import pixels
 from scoring.training.loop import train
 from scoring.training.private import private_step
 
@@ -45,7 +45,7 @@ def a_net(name):
     net = build(spec, shape=shape, classes=5).to(memory_format=torch.channels_last)
     numbers = np.random.default_rng(0)
     images = torch.from_numpy(numbers.integers(0, 256, (6, *shape), dtype=np.uint8))
-    return net, pixels(images), torch.from_numpy(numbers.integers(0, 5, 6))
+    return net, as_input(images), torch.from_numpy(numbers.integers(0, 5, 6))
 
 
 def a_step(net, *, rate=0.1, noise=0.0, clip=1e9, expected=6.0, seed=0):
@@ -143,7 +143,7 @@ def test_layers_that_mix_examples_are_refused():
 def test_a_private_run_end_to_end():
     numbers = np.random.default_rng(0)
     data = TrainingSet(
-        images=numbers.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8),
+        inputs=numbers.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8),
         labels=numbers.integers(0, 4, 120),
         classes=4,
     )

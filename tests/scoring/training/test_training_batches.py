@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from scoring.data.training_set import TrainingSet
+from scoring.inputs import as_input
 from scoring.run_spec import Recipe
-from scoring.training.batches import augmented, gatherer, pixels, shuffled, subset_rows
+from scoring.training.batches import augmented, gatherer, shuffled, subset_rows
 
 CPU = torch.device("cpu")
 
@@ -49,7 +50,7 @@ def test_read_only_arrays_are_gathered_without_warning():
     images.flags.writeable = False
     labels = np.arange(64)
     labels.flags.writeable = False
-    gather = gatherer(TrainingSet(images=images, labels=labels, classes=64), CPU)
+    gather = gatherer(TrainingSet(inputs=images, labels=labels, classes=64), CPU)
     rows = torch.tensor([5, 3, 3, 60])
     got, got_labels = gather(rows)
     assert got_labels.tolist() == rows.tolist()
@@ -59,7 +60,7 @@ def test_read_only_arrays_are_gathered_without_warning():
 
 def test_pixels_are_in_unit_range_and_channels_last():
     images = random_images()
-    got = pixels(images)
+    got = as_input(images)
     assert got.dtype == torch.float32
     assert got.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(got, torch.stack(list(images.permute(0, 3, 1, 2))) / 255)

@@ -22,7 +22,7 @@ def separable(rows=200, side=8):
     labels = numbers.integers(0, 4, rows)
     images = numbers.integers(0, 120, (rows, side, side, 1), dtype=np.uint8)
     images[np.arange(rows), :, 2 * labels, :] = 250
-    return TrainingSet(images=images, labels=labels, classes=4)
+    return TrainingSet(inputs=images, labels=labels, classes=4)
 
 
 DATA = separable()
@@ -65,9 +65,9 @@ def test_what_the_spec_says_changes_the_weights(change):
 
 @pytest.mark.filterwarnings("error")
 def test_read_only_data_gives_the_same_weights():
-    images, labels = DATA.images.copy(), DATA.labels.copy()
+    images, labels = DATA.inputs.copy(), DATA.labels.copy()
     images.flags.writeable = labels.flags.writeable = False
-    frozen = TrainingSet(images=images, labels=labels, classes=4)
+    frozen = TrainingSet(inputs=images, labels=labels, classes=4)
     assert same(train(SPEC, frozen).weights, train(SPEC, DATA).weights)
 
 
@@ -84,7 +84,7 @@ def test_what_is_learned_and_reported():
     net.net.load_state_dict(trained.weights)
     net.eval()
     with torch.no_grad():
-        logits = net(torch.from_numpy(DATA.images).permute(0, 3, 1, 2) / 255)
+        logits = net(torch.from_numpy(DATA.inputs).permute(0, 3, 1, 2) / 255)
     assert (logits.argmax(1).numpy() == DATA.labels).mean() > 0.95
 
 
@@ -92,10 +92,10 @@ def test_only_rows_of_the_subset_matter():
     from scoring.training.batches import subset_rows
 
     spec = replace(SPEC, subset=0.25)
-    changed = DATA.images.copy()
+    changed = DATA.inputs.copy()
     outside = subset_rows(len(DATA), 1.0, spec.seed)[50:].numpy()
     changed[outside] = 0
-    other = TrainingSet(images=changed, labels=DATA.labels, classes=4)
+    other = TrainingSet(inputs=changed, labels=DATA.labels, classes=4)
     assert same(train(spec, DATA).weights, train(spec, other).weights)
 
 
@@ -105,7 +105,7 @@ def test_one_batch_of_plain_sgd_is_the_textbook_step():
     start = build(spec.net, shape=(8, 8, 1), classes=4)
     weights = {name: value.clone() for name, value in start.net.state_dict().items()}
     trained = train(replace(spec, kind="finetuned", parent=SPEC), DATA, start=weights)
-    images = torch.from_numpy(DATA.images).permute(0, 3, 1, 2) / 255
+    images = torch.from_numpy(DATA.inputs).permute(0, 3, 1, 2) / 255
     loss = nn.functional.cross_entropy(start(images), torch.from_numpy(DATA.labels))
     loss.backward()
     for name, parameter in start.net.named_parameters():

@@ -1,0 +1,77 @@
+"""Texts to token ids of one length, without a vocabulary: words are hashed.
+
+Feature hashing (Weinberger et al. 2009, arXiv:0902.2206): a word's id follows from the word alone.
+So ids hold as a dataset grows, nothing has to be stored or agreed on, and a word that training
+never saw has one too. Two words may share an id; of 32,767 ids few common words do.
+
+Words are runs of letters and digits in lower case, "don't" one of them, and each other mark is a
+word of its own; markup like <br /> is dropped. (Languages written without spaces need spaces.)
+"""
+
+import hashlib
+import html
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.tokens import IDS, PADDING
+
+Tokens = npt.NDArray[np.int16]
+
+_MARKUP = re.compile(r"<[^<>]*>")
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_REMEMBERED = 1 << 17  # words; most of a text are
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextShape:
+    """What every text of a dataset is decoded to."""
+
+    column: ClassVar[str] = "text"
+    """What shards call it."""
+    plural: ClassVar[str] = "texts"
+    dtype: ClassVar[np.dtype[np.int16]] = np.dtype(np.int16)
+
+    tokens: int
+    """L: shorter texts are padded at their end, longer ones lose their middle."""
+
+    @property
+    def dims(self) -> tuple[int]:
+        """(L,)."""
+        return (self.tokens,)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one decoded text."""
+        return self.tokens * self.dtype.itemsize
+
+    def decode(self, data: bytes | None) -> Tokens | None:
+        """Decode one text in UTF-8 to [L] int16 ids; None where it holds no word."""
+        words = _WORD.findall(plain(data).lower())
+        if not words:
+            return None
+        tail = self.tokens // 2
+        if len(words) > self.tokens:
+            words = words[: self.tokens - tail] + words[len(words) - tail :]
+        ids = np.full(self.tokens, PADDING, dtype=np.int16)
+        ids[: len(words)] = [_id_of(word) for word in words]
+        return ids
+
+    def __str__(self) -> str:
+        return f"{self.tokens} tokens"
+
+
+def plain(data: bytes | None) -> str:
+    """A text as a person reads it, without markup, on one line; "" where there is none."""
+    text = html.unescape((data or b"").decode(errors="replace"))
+    return " ".join(_MARKUP.sub(" ", text).split())
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _id_of(word: str) -> int:
+    """From 1 to IDS - 1."""
+    return 1 + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest()) % (IDS - 1)

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from scoring.analysis.attribution import Example
+from scoring.analysis.points import drawn, example_points
+
+ROWS = 4000
+
+
+def weights(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(ROWS)
+
+
+def test_few_rows_are_all_drawn() -> None:
+    np.testing.assert_array_equal(drawn([weights(0)[:300]], most=300), np.arange(300))
+
+
+def test_of_many_rows_the_strongest_of_each_sign_are_drawn_and_others_evenly() -> None:
+    ways = [weights(0), weights(1)]
+    rows = drawn(ways, most=1000)
+    assert len(rows) == 1000
+    assert (np.diff(rows) > 0).all()
+    for way in ways:
+        order = np.argsort(way)
+        assert {*order[:25], *order[-25:]} <= {*rows}
+    # 900 or more of the 4000 at random: a quarter of them 225, 13 standard deviation or less.
+    quarters = np.histogram(rows, bins=4, range=(0, ROWS))[0]
+    assert abs(quarters - 250).max() < 65
+    np.testing.assert_array_equal(drawn(ways, most=1000), rows)
+
+
+@pytest.fixture
+def example() -> Example:
+    return Example(
+        position=3,
+        label=1,
+        predicted=0,
+        distance=np.array([1.0, 2.0, 3.0]),
+        values={"representer": np.array([0.1, -0.2, 0.3]), "influence": np.array([4.0, 5.0, -6.0])},
+    )
+
+
+def test_points_of_an_example_say_who_is_where(example: Example) -> None:
+    found = example_points(
+        example, 70, np.array([11, 12, 13]), np.array([0, 2, 1]), ["cat", "dog", "cow"]
+    )
+    told = {(f.subject, f.measure): (f.part, f.value) for f in found}
+    assert told["test 70", "label"] == ("dog", 1)
+    assert told["test 70", "predicted"] == ("cat", 0)
+    assert told["train 12", "distance"] == ("cow", 2.0)
+    assert told["train 12", "representer"] == ("cow", -0.2)
+    assert told["train 13", "influence"] == ("dog", -6.0)
+    assert len(told) == 2 + 3 * 3
+    assert {f.rows for f in found if f.subject == "test 70"} == {3}
