@@ -198,7 +198,7 @@ def _some(
 def iterate_images(
     storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
 ) -> Iterator[Pixels | None]:
-    """Decode the images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read it."""
+    """The images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read one."""
     for table in _groups(storage, dataset, record, shape):
         for image in _decoded(table, shape):
             yield None if image is None else np.asarray(image, np.uint8)

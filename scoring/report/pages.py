@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scoring.analysis.statistics import Errors
+from scoring.data.texts import TextShape
 from scoring.report import figures
 from scoring.report.facts import Report
 from scoring.report.folder import GENERATOR
@@ -46,6 +47,7 @@ def render(report: Report) -> dict[str, str]:
         "classes": report.classes,
         "pages": PAGES,
         "generator": GENERATOR,
+        "kind": "text" if isinstance(report.splits[-1].version.shape, TextShape) else "image",
         "stamp": f"{report.written_at:%Y%m%d%H%M%S}",
         "written_by": f"protoscore {version('protoscore')}",
         "evaluate": _command(report),
@@ -53,7 +55,11 @@ def render(report: Report) -> dict[str, str]:
     special = {
         "index": _overview(report),
         "correlations": {"matrices": matrices(report)},
-        "evaluations": {"drawn": _drawn(report), "elsewhere": _elsewhere(report)},
+        "evaluations": {
+            "drawn": _drawn(report),
+            "elsewhere": _elsewhere(report),
+            "points": figures.SCATTERS,
+        },
     }
     return {
         f"{page}.html": environment.get_template(f"{page}.html.j2").render(
@@ -107,8 +113,7 @@ def _drawn(report: Report) -> dict[str, Markup]:
 def _elsewhere(report: Report) -> dict[str, str]:
     """The page of an evaluation that has one."""
     kinds = {name: name.partition("_")[0] for name in report.evaluations}
-    pages = figures.SHOWN_ELSEWHERE
-    return {name: pages[kind] for name, kind in kinds.items() if kind in pages}
+    return {name: kind for name, kind in kinds.items() if kind in PAGES}
 
 
 def _count(value: int | None) -> str:

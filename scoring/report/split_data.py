@@ -6,7 +6,7 @@ data/<split>/answers/<number>.js   labels and predictions, where metrics share t
 data/<split>/sets.js               example sets with their maps
 data/<split>/names.js              the user's own names
 data/<split>/rows/<shard>-<n>.js   all that is known of `ROWS` examples
-data/<split>/packs/<shard>-<n>.webp
+data/<split>/packs/<shard>-<n>.webp  a few examples as they look; of texts a script (.js)
 """
 
 import json
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from scoring.data.images import ImageShape
-from scoring.data.shards import iterate_images, read_columns
+from scoring.data.shapes import InputShape
+from scoring.data.shards import read_columns
 from scoring.parallel import in_parallel
 from scoring.report.columns import rows_of
 from scoring.report.facts import SplitReport
 from scoring.report.folder import Folder
+from scoring.report.packs import Packing, pack_files
 from scoring.report.positions import PlacedShard
 from scoring.report.scripts import as_script
 from scoring.report.sets import Memberships, memberships
-from scoring.report.thumbnails import Packing
 from scoring.storage import Storage
 
 ROWS = 250
@@ -40,19 +40,19 @@ class _Job:
     storage: Storage
     folder: Folder
     of: SplitReport
-    packings: Mapping[ImageShape, Packing]
+    packings: Mapping[InputShape, Packing]
     members: Memberships
 
 
 def write_split(
-    storage: Storage, of: SplitReport, packings: Mapping[ImageShape, Packing], folder: Folder
+    storage: Storage, of: SplitReport, packings: Mapping[InputShape, Packing], folder: Folder
 ) -> None:
     """Write all files of a split.
 
     Args:
-        storage: where its images are.
+        storage: where its examples are.
         of: what is said of it.
-        packings: how images of each of its shapes are packed.
+        packings: how examples of each of its shapes are packed.
         folder: of the report.
     """
     name = f"data/{of.split}"
@@ -78,7 +78,7 @@ def write_split(
 
 
 def _index(
-    of: SplitReport, packings: Mapping[ImageShape, Packing], about: Mapping[str, Any]
+    of: SplitReport, packings: Mapping[InputShape, Packing], about: Mapping[str, Any]
 ) -> dict[str, Any]:
     shards = of.positions.shards
     looks = list(packings)
@@ -99,11 +99,10 @@ def _write_shard(job: _Job, number: int) -> list[Name]:
     """Write packs and rows of a shard; returns the names of its rows."""
     shard = job.of.positions.shards[number]
     where = f"data/{job.of.split}"
-    dataset, shape = shard.version.name, shard.version.shape
-    images = iterate_images(job.storage, dataset, shard.record, shape)
-    for n, pack in enumerate(job.packings[shape].packs(images)):
-        job.folder.write(f"{where}/packs/{number}-{n}.webp", pack)
-    table = read_columns(job.storage, dataset, shard.record, ["name"])
+    stem = f"{where}/packs/{number}"
+    for path, pack in pack_files(job.storage, shard, job.packings, stem):
+        job.folder.write(path, pack)
+    table = read_columns(job.storage, shard.version.name, shard.record, ["name"])
     names: list[Name] = table["name"].to_pylist()
     for n, first in enumerate(range(0, len(names), ROWS)):
         path = f"{where}/rows/{number}-{n}.js"

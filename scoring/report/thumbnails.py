@@ -81,7 +81,7 @@ def choose_encoding(images: int, shape: ImageShape) -> Encoding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packing:
+class ImagePacking:
     """How images of one shape lie in packs."""
 
     encoding: Encoding
@@ -115,6 +115,7 @@ class Packing:
             "across": across,
             "down": down,
             "columns": self.columns,
+            "rows": self.rows,
         }
 
     def _sheet(self, images: Sequence[Pixels | None]) -> Image.Image:
@@ -129,14 +130,14 @@ class Packing:
         return sheet
 
 
-def choose_packing(images: int, shape: ImageShape) -> Packing:
+def choose_packing(images: int, shape: ImageShape) -> ImagePacking:
     """How to pack the images of a report that has this many."""
     encoding = choose_encoding(images, shape)
     width, height = encoding.size_of(shape.height, shape.width)
     step = 1 if encoding.lossless else _BLOCK
     pitch = math.ceil(width / step) * step, math.ceil(height / step) * step
     columns = math.isqrt(int(_PACK_BYTES / encoding.bytes_of(shape)))
-    return Packing(
+    return ImagePacking(
         encoding=encoding,
         width=width,
         height=height,

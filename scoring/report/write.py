@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scoring.data.images import ImageShape
+from scoring.data.shapes import InputShape
 from scoring.report.facts import Report
+from scoring.report.figures import SCATTERS
 from scoring.report.folder import appearing
+from scoring.report.packs import Packing, choose_packings
 from scoring.report.pages import render
 from scoring.report.scripts import as_script
 from scoring.report.split_data import write_split
 from scoring.report.templates import STATIC
-from scoring.report.thumbnails import Packing, choose_packing
 from scoring.tables.evaluations import Finding
 
 
@@ -43,12 +44,12 @@ def write_report(report: Report, target: Path) -> int:
         return folder.size
 
 
-def _packings(report: Report) -> Mapping[ImageShape, Packing]:
-    images = sum(split.positions.count for split in report.splits)
+def _packings(report: Report) -> Mapping[InputShape, Packing]:
+    examples = sum(split.positions.count for split in report.splits)
     shapes = {
         shard.version.shape: None for split in report.splits for shard in split.positions.shards
     }
-    return {shape: choose_packing(images, shape) for shape in shapes}
+    return choose_packings(examples, shapes)
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def _data(report: Report) -> dict[str, Any]:
     findings = {
         f"data/evaluations/{name}.js": [_row(finding) for finding in found]
         for name, found in report.evaluations.items()
+        if name not in SCATTERS
     }
     return {"data/report.js": _about(report), **findings}
 

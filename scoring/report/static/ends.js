@@ -4,8 +4,8 @@
 
   const { NONE, address, attempt, choose, count, element, exampleButton, find, follow, followAddress, openExample, openReport, openSplit } = protoscore;
   const CLASSES_AT_ONCE = 20;
-  const COLUMNS = 10; // of an end
-  const ENDS = 20; // images of an end
+  // Of an end; a text is wide.
+  const [COLUMNS, ENDS] = document.documentElement.dataset.kind === "text" ? [2, 4] : [10, 20];
   const grid = find("grid");
   const more = find("more");
   let report = null;

@@ -51,7 +51,7 @@
     const name = row.name && row.name !== id ? ` · ${row.name}` : "";
     return [
       drawBar(neighbours),
-      element("div", { className: "picture" }, thumbnail(split, position)),
+      element("div", { className: "picture" }, thumbnail(split, position, true)),
       element(
         "div",
         { className: "told" },

@@ -8,31 +8,32 @@
   // `makeCell(index)` gives a button. One cell is a stop of the tab key; arrows move inside.
   function makeGrid(container, makeCell) {
     const cells = new Map(); // index to its button
-    const state = { count: 0, columns: 1, pitch: 1, current: 0 };
+    const state = { count: 0, columns: 1, across: 1, down: 1, current: 0 }; // cells are so far apart, in px
     let waiting = 0;
 
     function measure() {
       const width = container.clientWidth;
-      const wanted = parseFloat(getComputedStyle(container).getPropertyValue("--cell"));
+      const [wanted, tall] = ["--cell", "--tall"].map((name) => parseFloat(getComputedStyle(container).getPropertyValue(name)));
       state.columns = Math.max(1, Math.floor((width + GAP) / (wanted + GAP)));
       const side = (width - GAP * (state.columns - 1)) / state.columns;
-      state.pitch = side + GAP;
+      state.across = side + GAP;
+      state.down = side * tall + GAP;
       container.style.setProperty("--side", `${side}px`);
-      container.style.height = `${Math.ceil(state.count / state.columns) * state.pitch}px`;
+      container.style.height = `${Math.ceil(state.count / state.columns) * state.down}px`;
       for (const [index, cell] of cells) put(cell, index);
       draw();
     }
 
     function put(cell, index) {
       const [row, column] = [Math.floor(index / state.columns), index % state.columns];
-      cell.style.translate = `${column * state.pitch}px ${row * state.pitch}px`;
+      cell.style.translate = `${column * state.across}px ${row * state.down}px`;
     }
 
     function draw() {
       waiting = 0;
-      const top = -container.getBoundingClientRect().top / state.pitch;
+      const top = -container.getBoundingClientRect().top / state.down;
       const first = Math.max(0, Math.floor(top) - SPARE) * state.columns;
-      const rows = Math.ceil(innerHeight / state.pitch) + 2 * SPARE;
+      const rows = Math.ceil(innerHeight / state.down) + 2 * SPARE;
       const end = Math.min(state.count, first + rows * state.columns);
       for (const [index, cell] of cells) {
         // What has the focus stays, or keys would have nowhere to go.
@@ -82,8 +83,8 @@
     function pressed(event) {
       const index = Number(event.target.closest("[data-index]")?.dataset.index ?? -1);
       if (index < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-      const { count, columns, pitch } = state;
-      const screen = Math.max(1, Math.floor(innerHeight / pitch) - 2) * columns;
+      const { count, columns, down } = state;
+      const screen = Math.max(1, Math.floor(innerHeight / down) - 2) * columns;
       const to = {
         ArrowRight: index + 1,
         ArrowLeft: index - 1,
