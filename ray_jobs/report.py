@@ -4,10 +4,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ray_jobs.console import default_store, parse_flags, run_job
-from scoring.report import MetricText, check_output, gather, take_snapshot, write_report
+from scoring.report import (
+    MetricText,
+    check_output,
+    gather,
+    local_path,
+    take_snapshot,
+    write_report,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +25,8 @@ class ReportFlags:
     dataset: str | None = None
     """May be left out where only one is published."""
     output: str = "report"
-    """The folder to write: new, empty, or an earlier report, which is replaced. Its index.html
-    opens from disk; copied to a web server or to object storage, it works the same."""
+    """The folder to write, or s3://bucket/prefix: new, empty, or an earlier report, which is
+    replaced. Its index.html opens from disk, from object storage or from any web server."""
     at: str | None = None
     """The scores as they were: a version of `scores`, or a time like 2026-03-31T06:00 (UTC)."""
 
@@ -28,11 +34,12 @@ class ReportFlags:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder; returns the exit code."""
     flags = parse_flags(ReportFlags, argv, "protoscore report")
-    output = Path(flags.output).expanduser().absolute()
+    output = flags.output.rstrip("/") or "/"
     check_output(output)
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
     size = write_report(gather(snapshot, _texts(), datetime.now(UTC)), output)
-    print(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB, to look at: {output}/index.html")
+    where = output if "://" in output else local_path(output)
+    print(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB, to look at: {where}/index.html")
     return 0
 
 

@@ -15,7 +15,7 @@ WRITTEN = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
 def write(uri: str, texts: list[MetricText], target: Path, dataset: str | None = None) -> Path:
     """Write the report of a store; returns its folder."""
-    write_report(gather(take_snapshot(uri, dataset), texts, WRITTEN), target)
+    write_report(gather(take_snapshot(uri, dataset), texts, WRITTEN), str(target))
     return target
 
 

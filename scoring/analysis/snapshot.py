@@ -98,8 +98,12 @@ class Snapshot:
         )
 
     def gives_classes(self, run: str) -> bool:
-        """Whether the outputs that a representer run explains are classes; else they are units."""
-        return bool(json.loads(self.storage.read(evidence_path(run)))["is_last"])
+        """Whether the outputs that a representer run explains are classes.
+
+        They are units where a layer before the last is explained, or nothing is left of the run.
+        """
+        path = evidence_path(run)
+        return self.storage.exists(path) and bool(json.loads(self.storage.read(path))["is_last"])
 
     def _sql(self, query: str) -> list[Row]:
         return list(Store(self.storage.uri).sql(query, at=self.version).to_pylist())

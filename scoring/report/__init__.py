@@ -6,7 +6,15 @@ any web server, and asks nobody else for anything.
 
 from scoring.analysis.snapshot import take_snapshot
 from scoring.report.facts import MetricText, Report, gather
-from scoring.report.folder import check_output
+from scoring.report.folder import check_output, local_path
 from scoring.report.write import write_report
 
-__all__ = ["MetricText", "Report", "check_output", "gather", "take_snapshot", "write_report"]
+__all__ = [
+    "MetricText",
+    "Report",
+    "check_output",
+    "gather",
+    "local_path",
+    "take_snapshot",
+    "write_report",
+]

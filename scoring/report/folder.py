@@ -1,18 +1,26 @@
-"""A folder that appears whole or not at all, and replaces nothing but an earlier report."""
+"""A folder that appears whole or not at all, and replaces nothing but an earlier report.
+
+On object storage, which cannot rename, its pages appear last.
+"""
 
 import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from scoring.errors import UserError
+from scoring.errors import BadStore, UserError
+from scoring.parallel import do_in_parallel
+from scoring.storage import Storage
 
 GENERATOR = "protoscore report"
 """How the first page of a report names its maker."""
 _FLAG = "--output"
+_FIRST_PAGE = "index.html"
+_PARTS = {"css", "data", "js"}  # folders of a report, beside its pages
 _MARK = f'<meta name="generator" content="{GENERATOR}">'
 
 
@@ -45,25 +53,51 @@ class Folder:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
 
-def check_output(target: Path) -> None:
-    """Refuse a target before any work.
+def check_output(target: str) -> None:
+    """Refuse a target, a path or s3://bucket/prefix, before any work.
 
     Raises:
         UserError: it is neither new, nor empty, nor an earlier report; or there is no folder to put
-            it in.
+            it in; or it cannot be written.
     """
-    if not target.parent.is_dir():
-        raise UserError(f"{_FLAG}: expected a folder inside one that exists, got {str(target)!r}")
-    if target.exists() and not _is_replaceable(target):
+    if target.endswith((".html", ".htm")):
         raise UserError(
-            f"{_FLAG}: expected a new folder, an empty one or an earlier report, got "
-            f"{str(target)!r}"
+            f"{_FLAG}: expected a folder, for the report is several pages, got {target!r}; "
+            f"{target.rpartition('.')[0]!r} would do"
+        )
+    if "://" in target:
+        storage = _bucket(target)
+        replaceable = _is_replaceable(storage.names(""), lambda: storage.read(_FIRST_PAGE))
+    else:
+        path = local_path(target)
+        if not path.parent.is_dir():
+            raise UserError(f"{_FLAG}: expected a folder inside one that exists, got {target!r}")
+        replaceable = not path.exists() or (
+            path.is_dir()
+            and _is_replaceable(
+                {file.name for file in path.iterdir()}, (path / _FIRST_PAGE).read_bytes
+            )
+        )
+    if not replaceable:
+        raise UserError(
+            f"{_FLAG}: expected a new folder, an empty one or an earlier report, got {target!r}"
         )
 
 
+def local_path(target: str) -> Path:
+    """The folder that a target without a scheme names."""
+    return Path(target).expanduser().absolute()
+
+
 @contextmanager
-def appearing(target: Path) -> Iterator[Folder]:
+def appearing(target: str) -> Iterator[Folder]:
     """A folder to write, which takes the place of `target` once the block has ended well."""
+    with _uploaded(target) if "://" in target else _renamed(local_path(target)) as folder:
+        yield folder
+
+
+@contextmanager
+def _renamed(target: Path) -> Iterator[Folder]:
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
         with _told(target):
@@ -73,6 +107,41 @@ def appearing(target: Path) -> Iterator[Folder]:
             _take_place(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _uploaded(target: str) -> Iterator[Folder]:
+    """Written on this machine first; what an earlier report had besides is removed at the end."""
+    storage = _bucket(target)
+    with tempfile.TemporaryDirectory(prefix="protoscore-report-") as aside:
+        folder = Path(aside)
+        yield Folder(folder)
+        new = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+        pages = {name for name in new if name.endswith(".html")}
+        try:
+            for some in (new - pages, pages):
+                do_in_parallel(lambda name: storage.upload(name, folder / name), sorted(some))
+            storage.remove({file.path for file in storage.walk("")} - new)
+        except Exception as error:  # whatever the driver raises
+            raise UserError(
+                f"{_FLAG}: expected a prefix that can be written, got {target!r} "
+                f"({type(error).__name__})"
+            ) from error
+
+
+def _bucket(target: str) -> Storage:
+    """The prefix of object storage, which was seen to be writable.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        storage = Storage(target)
+        storage.check(writable=True, flag=_FLAG)
+    except BadStore as error:
+        said = str(error)
+        raise UserError(said if said.startswith(_FLAG) else f"{_FLAG}: {said}") from error
+    return storage
 
 
 def _take_place(aside: Path, target: Path) -> None:
@@ -90,13 +159,12 @@ def _take_place(aside: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _is_replaceable(target: Path) -> bool:
-    if not target.is_dir():
-        return False
-    page = target / "index.html"
-    return not any(target.iterdir()) or (
-        page.is_file() and _MARK in page.read_text(errors="replace")
-    )
+def _is_replaceable(names: Set[str], first_page: Callable[[], bytes]) -> bool:
+    """Whether a folder with these names in it is empty, or a report with nothing beside it."""
+    if not names:
+        return True
+    is_ours = all(name in _PARTS or name.endswith(".html") for name in names)
+    return is_ours and _FIRST_PAGE in names and _MARK.encode() in first_page()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from scoring.data.shapes import InputShape
@@ -17,7 +16,7 @@ from scoring.report.templates import STATIC
 from scoring.tables.evaluations import Finding
 
 
-def write_report(report: Report, target: Path) -> int:
+def write_report(report: Report, target: str) -> int:
     """Write the folder; returns its bytes.
 
     It appears whole or not at all. Shards are read one after the other, a few at a time; of their
@@ -25,7 +24,7 @@ def write_report(report: Report, target: Path) -> int:
 
     Args:
         report: what it says.
-        target: a new folder, an empty one, or an earlier report, which is replaced.
+        target: a path or s3://bucket/prefix: new, empty, or an earlier report, which is replaced.
 
     Raises:
         UserError: the folder cannot be written.

@@ -16,7 +16,7 @@
     const metrics = Object.keys(split.metrics);
     const among = (metric, otherwise) => (metrics.includes(metric) ? metric : otherwise);
     const x = among(said.get("x"), metrics[0]);
-    const y = among(said.get("y"), metrics.find((metric) => metric !== x) ?? x);
+    const y = among(said.get("y"), metrics.find((metric) => family(metric) !== family(x)) ?? metrics.at(-1));
     const label = said.get("class") ?? "";
     if (asked !== [name, x, y, label].join(" ")) {
       asked = [name, x, y, label].join(" ");
@@ -52,6 +52,11 @@
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", `Percentiles by ${x}, across, and ${y}, up; arrow keys move between examples, Enter opens one`);
     find("map-told").textContent = count(positions.length, "example");
+  }
+
+  // What the names of close relatives begin with: adv_l2 and adv_linf say the same.
+  function family(metric) {
+    return metric.split("_")[0];
   }
 
   async function percentiles(split, metric) {

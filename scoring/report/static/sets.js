@@ -19,8 +19,10 @@
     const name = names.includes(said.get("split")) ? said.get("split") : names.at(-1);
     const split = await openSplit(name);
     const sets = await split.sets();
-    const set = sets.has(said.get("set")) ? said.get("set") : sets.keys().next().value;
-    const label = Number(said.get("class") ?? sets.get(set)?.label[0] ?? 0);
+    const known = sets.has(said.get("set"));
+    const most = largest(known ? new Map([[said.get("set"), sets.get(said.get("set"))]]) : sets);
+    const set = known ? said.get("set") : most.set;
+    const label = Number(said.get("class") ?? most.label);
     if (asked !== [name, set, label].join(" ")) {
       asked = [name, set, label].join(" ");
       writeControls(name, [...sets.keys()], set, label);
@@ -28,6 +30,17 @@
       if (said.has("set") && !said.has("example")) find("maps").scrollIntoView();
     }
     await followAddress(report, name, "");
+  }
+
+  // The set and class with the most examples on a map, and of those without, the most examples.
+  function largest(sets) {
+    let most = { set: sets.keys().next().value, label: 0, size: -1 };
+    for (const [set, { label, x }] of sets) {
+      const sizes = new Map();
+      label.forEach((of, i) => sizes.set(of, (sizes.get(of) ?? 0) + (Number.isNaN(x[i]) ? 1e-6 : 1)));
+      for (const [of, size] of sizes) if (size > most.size) most = { set, label: of, size };
+    }
+    return most;
   }
 
   function writeControls(name, sets, set, label) {
