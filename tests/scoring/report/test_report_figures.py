@@ -48,12 +48,6 @@ def test_every_evaluation_is_drawn_in_the_colours_of_its_page(name):
     assert figures.drawn(name, TOLD[name]) == figure
 
 
-def test_what_has_a_page_of_its_own_is_not_drawn():
-    pair = [found(subject="agr x conf", measure="pearson")]
-    assert figures.drawn("correlations_test", pair) == ""
-    assert figures.drawn("sets_train", [found(subject="by_hand", measure="examples")]) == ""
-
-
 def words(figure):
     return set(re.findall(r">([^<>\n]+)<", figure))
 

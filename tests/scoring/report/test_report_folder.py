@@ -9,7 +9,7 @@ PAGE = f'<meta name="generator" content="{GENERATOR}">'.encode()
 
 
 def write_one(target: Path, page: bytes = PAGE) -> None:
-    with appearing(target) as folder:
+    with appearing(str(target)) as folder:
         folder.write("index.html", page)
         folder.write("data/deep/file.js", b"1234")
         assert folder.size == len(page) + 4
@@ -17,8 +17,8 @@ def write_one(target: Path, page: bytes = PAGE) -> None:
 
 def test_a_folder_appears_whole(tmp_path):
     target = tmp_path / "report"
-    check_output(target)
-    with appearing(target) as folder:
+    check_output(str(target))
+    with appearing(str(target)) as folder:
         folder.write("index.html", PAGE)
         assert not target.exists()
     assert (target / "index.html").read_bytes() == PAGE
@@ -28,8 +28,8 @@ def test_a_folder_appears_whole(tmp_path):
 def test_an_earlier_report_is_replaced_with_all_its_files(tmp_path):
     target = tmp_path / "report"
     write_one(target)
-    check_output(target)
-    with appearing(target) as folder:
+    check_output(str(target))
+    with appearing(str(target)) as folder:
         folder.write("index.html", PAGE + b"new")
     assert [path.name for path in target.rglob("*")] == ["index.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
@@ -40,7 +40,7 @@ def test_what_goes_wrong_leaves_the_earlier_report(tmp_path, monkeypatch):
     write_one(target)
 
     def stop_half_way():
-        with appearing(target) as folder:
+        with appearing(str(target)) as folder:
             folder.write("index.html", b"half")
             raise RuntimeError
 
@@ -63,20 +63,25 @@ def test_what_goes_wrong_leaves_the_earlier_report(tmp_path, monkeypatch):
 
 
 def test_nothing_else_is_replaced(tmp_path):
-    for name in ("thesis", "pages", "report.html"):
+    for name in ("thesis", "pages", "beside", "file"):
         path = tmp_path / name
-        if name == "report.html":
+        if name == "file":
             path.write_bytes(PAGE)
         else:
             path.mkdir()
-            (path / ("index.html" if name == "pages" else "chapter.tex")).write_text("mine")
+            (path / ("chapter.tex" if name == "thesis" else "index.html")).write_text("mine")
+        if name == "beside":  # a report, and something of the user's
+            (path / "index.html").write_bytes(PAGE)
+            (path / "notes.txt").write_text("mine")
         with pytest.raises(UserError, match="--output: expected a new folder, an empty one or an"):
-            check_output(path)
+            check_output(str(path))
     with pytest.raises(UserError, match="--output: expected a folder inside one that exists"):
-        check_output(tmp_path / "none" / "report")
+        check_output(str(tmp_path / "none" / "report"))
+    with pytest.raises(UserError, match=r"several pages, got 'out/r.html'; 'out/r' would do"):
+        check_output("out/r.html")
     empty = tmp_path / "empty"
     empty.mkdir()
-    check_output(empty)
+    check_output(str(empty))
     write_one(empty)
 
 
@@ -85,7 +90,7 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     def write_on_a_full_disk():
-        with appearing(tmp_path / "report") as folder, monkeypatch.context() as patch:
+        with appearing(str(tmp_path / "report")) as folder, monkeypatch.context() as patch:
             patch.setattr(Path, "open", full)
             folder.write("index.html", b"")
 
