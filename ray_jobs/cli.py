@@ -22,6 +22,7 @@ JOBS = {
     "status": ("ray_jobs.status:main", "live and recent jobs: stage, progress, ETA"),
     "vacuum": ("ray_jobs.vacuum:main", "remove what nothing published needs any more"),
     "evaluate": ("ray_jobs.evaluate:main", "what scores are good for: errors, noise, outliers"),
+    "export": ("ray_jobs.export:main", "scores and images for other tools"),
     "report": ("ray_jobs.report:main", "write a folder of pages to look at"),
 }
 

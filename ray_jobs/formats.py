@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 import sys
-import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ray_jobs.outputs import written_whole
 from scoring.errors import UserError
 
 Format = Literal["table", "csv", "json", "parquet"]
@@ -58,15 +58,8 @@ def write_whole(path: Path, data: bytes, flag: str) -> None:
     Raises:
         UserError: it cannot be written, naming the flag.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
+    with written_whole(path, flag) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(
-            f"{flag}: expected a file that can be written, got {str(path)!r} ({error.strerror})"
-        ) from error
 
 
 def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:

@@ -5,17 +5,15 @@ the row stands in its file, on nothing else: neither limits nor shards nor worke
 """
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from scoring.data.corruptions import CORRUPTIONS, corrupt
-from scoring.data.images import ImageShape, Pixels
+from scoring.data.images import ImageShape, as_png
 from scoring.data.shapes import InputShape
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows, Source, first_rows
@@ -169,13 +167,7 @@ def _corrupt_file(
     """An image file as a PNG of the corrupted image; what does not decode stays as it is."""
     assert isinstance(shape, ImageShape)  # the flags give no texts
     image = shape.decode(data)
-    return data if image is None else _png(corrupt(image, corruption, rng))
-
-
-def _png(image: Pixels) -> bytes:
-    sink = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(sink, "png")
-    return sink.getvalue()
+    return data if image is None else as_png(corrupt(image, corruption, rng))
 
 
 def _random(*key: object) -> np.random.Generator:

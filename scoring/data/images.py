@@ -115,6 +115,22 @@ def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageS
     )
 
 
+def as_png(image: Pixels) -> bytes:
+    """An image, [H, W, D] uint8 with D of 1 or 3, as a PNG file."""
+    sink = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(sink, "png")
+    return sink.getvalue()
+
+
+def file_suffix(data: bytes) -> str:
+    """How the name of an image file should end, such as ".jpeg"; "" where Pillow cannot tell."""
+    try:
+        with _quiet(), Image.open(io.BytesIO(data)) as image:  # reads no more than its header
+            return f".{image.format.lower()}" if image.format else ""
+    except Exception:  # on broken files, its readers raise whatever they stumble over
+        return ""
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """`64x48` or `64` to (height, width).
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.data.images import ImageShape, Pixels, WrongShape
+from scoring.data.images import ImageShape, Pixels, WrongShape, as_png
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.data.texts import TextShape, plain
@@ -150,6 +150,26 @@ def read_columns(
     """Some of `example_id`, `label` and `name` of a shard; its examples stay where they are."""
     with storage.open(record.path(dataset)) as file:
         return pq.ParquetFile(file).read(list(columns))
+
+
+def read_files(
+    storage: Storage, dataset: str, record: ShardRecord, shape: InputShape
+) -> Iterator[pa.Table]:
+    """All columns of a shard, a few hundred rows at a time.
+
+    Images and texts are files, as they came and whether or not they decode; raw pixels become PNG.
+    """
+    with storage.open(record.path(dataset)) as file:
+        parquet = pq.ParquetFile(file)
+        raw = parquet.schema_arrow.metadata[_ENCODING] == b"raw"
+        for group in range(parquet.num_row_groups):
+            table = parquet.read_row_group(group)
+            if raw:
+                pixels = (np.frombuffer(data, np.uint8) for data in table["image"].to_pylist())
+                files = [as_png(image.reshape(shape.dims)) for image in pixels]
+                column = table.schema.get_field_index("image")
+                table = table.set_column(column, "image", pa.array(files, pa.binary()))
+            yield table
 
 
 def read_images(

@@ -18,6 +18,8 @@ logit is |gradient . f| / (2 lambda).
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +29,13 @@ from torch import Tensor
 from scoring.parallel import in_parallel
 from scoring.representers.losses import SuitableLoss
 from scoring.representers.matrix import Matrix, block_rows, blocks
+from scoring.representers.preconditioner import (
+    Factors,
+    Preconditioner,
+    factors,
+    pays,
+    preconditioner,
+)
 
 Made = TypeVar("Made")
 
@@ -111,6 +120,19 @@ class Objective:
             total = total + pull.double() / rows
         return total
 
+    def preconditioner(self, point: Point) -> Preconditioner | None:
+        """Of the Hessian at a point, from a share of the rows; None where it would not pay."""
+        size = self._size()
+
+        def of(block: slice) -> Factors:
+            active = point.activations[block.start // size]
+            return factors(self._features(block)[::_THINNING], active[::_THINNING], self.loss)
+
+        rows, width = self.features.shape
+        if not pays(rows, width, self.targets.shape[1]):
+            return None
+        return preconditioner(reduce(add, self._each(of)), self.penalty)
+
     def thinned(self) -> "Objective":
         """F on a share of the rows, evenly drawn and held in memory."""
         rows = self.features.shape[0]
@@ -178,17 +200,20 @@ def _descended(objective: Objective, point: Point, step: Tensor) -> Point | None
 
 def _newton_step(objective: Objective, point: Point, tolerance: float) -> Tensor:
     """Conjugate gradients on Hessian x step = -gradient, as exact as pays at this distance."""
+    easier = objective.preconditioner(point) or torch.clone
     step, left = torch.zeros_like(point.gradient), -point.gradient
-    direction, square = left, float(left.square().sum())
+    direction = eased = easier(left)
+    fall, square = float((left * eased).sum()), float(left.square().sum())
     # Superlinear convergence (Nocedal & Wright 2006, section 7.1), but no further than is wanted.
     enough = max(square * min(0.25, square**0.5), (tolerance / 3) ** 2)
     for _ in range(_INNER_STEPS):
         if square <= enough:
             break
         bent = objective.product(point, direction)
-        length = square / float((direction * bent).sum())
+        length = fall / float((direction * bent).sum())
         step = step + length * direction
         left = left - length * bent
-        before, square = square, float(left.square().sum())
-        direction = left + square / before * direction
+        square, eased = float(left.square().sum()), easier(left)
+        before, fall = fall, float((left * eased).sum())
+        direction = eased + fall / before * direction
     return step

@@ -75,6 +75,17 @@ def test_scores_and_explanations_of_reviews(
     (mapped,) = Store(store).sql("select count(x) as n from example_sets").to_pylist()
     assert mapped["n"] > 0
 
+    folder = tmp_path / "exported"
+    assert main(["export", "--to", "huggingface", "--store", store, "--output", str(folder)]) == 0
+    exported = pq.read_table(folder / "data" / "test-00000-of-00001.parquet")
+    texts, labels = reviews(60, seed=len("test"))
+    assert (exported["text"].to_pylist(), exported["label"].to_pylist()) == (texts, labels)
+    assert exported["conf_status"].to_pylist() == ["undecodable_text", *[None] * 59]
+    capsys.readouterr()
+    assert main(["export", "--to", "fiftyone", "--store", store]) == 2
+    complaint = "--to: expected a dataset of images, got texts\n"
+    assert capsys.readouterr().err == f"protoscore: error: {complaint}"
+
 
 def test_metrics_that_need_pixels_are_left_out(
     flags: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,15 @@ import pytest
 from image_files import encode, pixels
 from PIL import Image
 
-from scoring.data.images import ImageShape, WrongShape, decode, parse_size, probe
+from scoring.data.images import (
+    ImageShape,
+    WrongShape,
+    as_png,
+    decode,
+    file_suffix,
+    parse_size,
+    probe,
+)
 from scoring.errors import BadData
 
 GREY = ImageShape(height=8, width=8, channels=1)
@@ -189,3 +197,18 @@ def test_sizes_are_read():
 def test_other_sizes_are_no_sizes(text):
     with pytest.raises(BadData, match=r"--image-size: expected HxW in pixels, got"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_become_a_png_and_come_back(channels):
+    image = pixels(2, channels=channels).reshape(8, 8, channels)
+    shape = GREY if channels == 1 else COLOUR
+    assert file_suffix(as_png(image)) == ".png"
+    assert np.array_equal(decode(as_png(image), shape), image)
+
+
+def test_a_file_is_named_after_what_it_is():
+    for kind in ("png", "jpeg", "webp", "gif", "bmp", "tiff"):
+        assert file_suffix(encode(pixels(3), kind)) == f".{kind}"
+    assert file_suffix(encode(pixels(3), "jpeg")[:-20]) == ".jpeg"  # cut short
+    assert file_suffix(b"no image") == file_suffix(b"") == ""

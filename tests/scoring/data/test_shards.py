@@ -7,8 +7,8 @@ import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, look, missing, parquet
 
-from scoring.data.images import ImageShape
-from scoring.data.shards import read_columns, read_images, read_shard, write_shard
+from scoring.data.images import ImageShape, decode
+from scoring.data.shards import read_columns, read_files, read_images, read_shard, write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData
 from scoring.storage import Storage
@@ -57,6 +57,21 @@ def test_a_shard_of_pixels_comes_back(storage):
     found = read_images(storage, "mine", record, layout.shape, np.array([9, 7, 100]))
     assert sorted(found) == [7, 9]
     assert np.array_equal(found[9], images[2])
+
+
+def test_files_come_back_as_they_came(storage):
+    (table,) = read_files(storage, "mine", write(storage), LAYOUT.shape)
+    assert table["image"].to_pylist() == [*grey_pngs(2), b"text"]
+    assert table["example_id"].to_pylist() == [7, 8, 9]
+
+
+def test_pixels_come_back_as_files_a_row_group_at_a_time(local):
+    images = np.stack([pixels(i)[..., None] for i in range(600)])
+    rows = {"labels": [None] * 600, "names": [None] * 600, "encoded": None, "pixels": images}
+    tables = list(read_files(local, "mine", write(local, first_id=7, **rows), LAYOUT.shape))
+    assert [len(table) for table in tables] == [250, 250, 100]
+    files = [data for table in tables for data in table["image"].to_pylist()]
+    assert np.array_equal(np.stack([decode(data, LAYOUT.shape) for data in files]), images)
 
 
 def test_a_few_images_or_columns_cost_little(local, monkeypatch):

@@ -1,0 +1,21 @@
+"""Published scores, and the examples they are of, in the formats that other tools read."""
+
+from scoring.exports.cleanlab import FOUND_LABELS_BEST, label_issues
+from scoring.exports.csv import CSV
+from scoring.exports.fiftyone import FIFTYONE
+from scoring.exports.format import Format
+from scoring.exports.huggingface import HUGGINGFACE
+from scoring.exports.parquet import PARQUET
+from scoring.exports.selection import Selection, select
+
+__all__ = [
+    "CSV",
+    "FIFTYONE",
+    "FOUND_LABELS_BEST",
+    "HUGGINGFACE",
+    "PARQUET",
+    "Format",
+    "Selection",
+    "label_issues",
+    "select",
+]

@@ -1,0 +1,170 @@
+"""One row an example: all that is published of it side by side, and the example from its shard.
+
+Of a split's scores the columns are held, 8 bytes an example and number. Names, images and texts are
+read from the shards and are gone when they have been written.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scoring.analysis.snapshot import Snapshot
+from scoring.data.shards import ShardRecord, read_columns, read_files
+from scoring.data.versions import DatasetVersion
+from scoring.errors import BadStore
+from scoring.storage import Storage
+from scoring.tables import Store
+
+_SCORES = {
+    "value": pa.float64(),
+    "percentile": pa.float64(),
+    "class_percentile": pa.float64(),
+    "status": pa.string(),
+}
+_EXAMPLE = {
+    "split": pa.string(),
+    "example_id": pa.int64(),
+    "name": pa.string(),
+    "label": pa.int32(),
+    "label_name": pa.string(),
+    "predicted": pa.int32(),
+    "predicted_name": pa.string(),
+}
+
+
+def wide_schema(metrics: Sequence[str]) -> pa.Schema:
+    """Columns of an example, then four of each metric: `<metric>_value` and so on."""
+    scores = {f"{metric}_{name}": kind for metric in metrics for name, kind in _SCORES.items()}
+    return pa.schema({**_EXAMPLE, **scores})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSplit:
+    """The N examples of a split, with their scores."""
+
+    storage: Storage
+    version: DatasetVersion
+    schema: pa.Schema
+    """Of the rows, images or texts aside."""
+    ids: npt.NDArray[np.int64]
+    """[N] ascending; row i of every column belongs to ids[i]."""
+    predicted: pa.ChunkedArray
+    """[N] int32, null where unknown."""
+    scores: Mapping[str, pa.Table]
+    """Metric to its [N] value, percentile, class_percentile and status."""
+
+    @property
+    def shards(self) -> list[ShardRecord]:
+        """In the order of their ids."""
+        return sorted(self.version.shards, key=lambda shard: shard.first_id)
+
+    def table(self, shard: ShardRecord) -> pa.Table:
+        """The rows of a shard.
+
+        Raises:
+            BadStore: it cannot be read.
+        """
+        with _reading(self.storage, shard.path(self.version.name)):
+            columns = ("example_id", "name", "label")
+            return self._wide(read_columns(self.storage, self.version.name, shard, columns))
+
+    def tables_with_files(self, shard: ShardRecord) -> Iterator[pa.Table]:
+        """The rows of a shard, a few hundred at a time, and in `image` or `text` the files.
+
+        Raises:
+            BadStore: it cannot be read.
+        """
+        version = self.version
+        with _reading(self.storage, shard.path(version.name)):
+            for table in read_files(self.storage, version.name, shard, version.shape):
+                column = version.shape.column
+                yield self._wide(table).append_column(column, table[column])
+
+    def _wide(self, examples: pa.Table) -> pa.Table:
+        """Rows of a shard beside what is published of them."""
+        start = np.searchsorted(self.ids, examples["example_id"][0].as_py())
+        rows = slice(int(start), int(start) + len(examples))
+        classes = pa.array(self.version.classes, pa.string())
+        label, predicted = examples["label"], self.predicted[rows]
+        columns = {
+            "split": pa.repeat(self.version.split, len(examples)),
+            "example_id": examples["example_id"],
+            "name": examples["name"],
+            "label": label,
+            "label_name": classes.take(label.combine_chunks()),
+            "predicted": predicted,
+            "predicted_name": classes.take(predicted.combine_chunks()),
+        }
+        for metric, scores in self.scores.items():
+            columns |= {f"{metric}_{c}": scores[c][rows].cast(_SCORES[c]) for c in _SCORES}
+        columns |= {
+            field.name: pa.nulls(len(examples), field.type)
+            for field in self.schema
+            if field.name not in columns
+        }
+        return pa.table(columns, schema=self.schema)
+
+
+def read_split(
+    snapshot: Snapshot, version: DatasetVersion, metrics: Sequence[str], schema: pa.Schema
+) -> ScoredSplit:
+    """Read some partitions of a split.
+
+    Args:
+        snapshot: where they are.
+        version: the dataset version that all of them were scored on.
+        metrics: one or more.
+        schema: of the rows wanted.
+
+    Raises:
+        BadStore: one cannot be read, or is not of all examples of the version.
+    """
+    in_order = sorted(version.shards, key=lambda shard: shard.first_id)
+    ranges = [np.arange(shard.first_id, shard.first_id + shard.rows) for shard in in_order]
+    ids = np.concatenate([np.empty(0, np.int64), *ranges])
+    newest = max(metrics, key=lambda metric: snapshot.manifests[version.split, metric].planned)
+    scores, predicted = {}, pa.chunked_array([], pa.int32())
+    for metric in metrics:
+        table = _read_partition(snapshot, version, metric, ids)
+        if metric == newest:
+            predicted = table["predicted"]
+        scores[metric] = table.select(list(_SCORES))
+    return ScoredSplit(
+        storage=snapshot.storage,
+        version=version,
+        schema=schema,
+        ids=ids,
+        predicted=predicted,
+        scores=scores,
+    )
+
+
+def _read_partition(
+    snapshot: Snapshot, version: DatasetVersion, metric: str, ids: npt.NDArray[np.int64]
+) -> pa.Table:
+    """One row for each of `ids`, in their order."""
+    columns = ("example_id", "predicted", *_SCORES)
+    store, split = Store(snapshot.storage.uri), version.split
+    table = store.scores(snapshot.dataset, split, metric, columns=columns, at=snapshot.version)
+    status = table["status"].dictionary_encode()  # 4 bytes an example, whatever it says
+    table = table.set_column(columns.index("status"), "status", status).sort_by("example_id")
+    if not np.array_equal(table["example_id"].to_numpy(), ids):
+        raise BadStore(
+            f"--store: expected {split}/{metric} to hold each of {len(ids):,} examples once, "
+            f"got {len(table):,} rows of other ids"
+        )
+    return table
+
+
+@contextmanager
+def _reading(storage: Storage, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise BadStore(
+            f"--store: expected to read {storage.uri}/{path}, got {type(error).__name__}"
+        ) from error

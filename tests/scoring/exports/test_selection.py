@@ -1,0 +1,107 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from awkward import CLASSES
+from report_store import TEXTS, publish_scores, shapes, write_dataset
+
+from scoring.analysis.snapshot import take_snapshot
+from scoring.errors import BadStore, UnknownName, UserError
+from scoring.exports import select
+from scoring.storage import Storage
+from scoring.tables import Store
+
+EXAMPLES = {"train": shapes(30, 3, seed=1), "test": shapes(26, 3, seed=2)}
+BOTH = ("train", "test")
+
+
+@pytest.fixture
+def storage(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    versions = write_dataset(storage, "shapes", EXAMPLES, CLASSES)
+    publish_scores(storage, "shapes", versions, EXAMPLES)
+    return storage
+
+
+def rescore(storage, examples, texts, night):
+    versions = write_dataset(storage, "shapes", examples, CLASSES)
+    publish_scores(storage, "shapes", versions, examples, texts, night=night)
+
+
+def test_every_example_is_one_row_that_says_what_is_published(selection, store):
+    rows = pa.concat_tables(selection.tables())
+    assert rows.schema == selection.schema
+    assert rows["example_id"].to_pylist() == list(range(100))
+    assert rows["split"].to_pylist() == ["train"] * 60 + ["test"] * 40
+    published = Store(store).scores().to_pylist()
+    assert len(published) == 200
+    by_id = {row["example_id"]: row for row in rows.to_pylist()}
+    for row in published:
+        wide = by_id[row["example_id"]]
+        for name in ("split", "name", "label", "predicted"):
+            assert wide[name] == row[name]
+        for name in ("value", "percentile", "class_percentile", "status"):
+            assert wide[f"{row['metric']}_{name}"] == row[name]
+        for name in ("label", "predicted"):
+            expected = None if row[name] is None else CLASSES[row[name]]
+            assert wide[f"{name}_name"] == expected
+
+
+def test_some_metrics_of_one_split(store):
+    chosen = select(take_snapshot(store), ("test",), ("agr",))
+    assert (chosen.splits, chosen.metrics, chosen.rows) == (("test",), ("agr",), 40)
+    (first, second) = chosen.tables()  # a shard each
+    assert (len(first), len(second)) == (25, 15)
+    assert [name for name in first.column_names if "adv" in name] == []
+
+
+def test_a_metric_of_one_split_is_null_in_the_other(storage):
+    fewer = {**EXAMPLES, "test": replace(EXAMPLES["test"], values={})}
+    rescore(storage, fewer, [replace(TEXTS[0], name="priv")], night=2)
+    values = {**EXAMPLES["train"].values, "priv": np.arange(30.0)}
+    more = {**fewer, "train": replace(EXAMPLES["train"], values=values)}
+    rescore(storage, more, [replace(TEXTS[0], name="priv")], night=3)
+    chosen = select(take_snapshot(storage.uri), BOTH, ())
+    rows = pa.concat_tables(chosen.tables())
+    assert chosen.metrics == ("adv_l2", "agr", "priv")
+    assert rows["priv_value"].to_pylist() == [*range(30), *[None] * 26]
+    assert select(take_snapshot(storage.uri), BOTH, ("priv",)).splits == ("train",)
+
+
+def test_scores_of_different_dataset_versions_do_not_mix(storage):
+    grown = {**EXAMPLES, "test": shapes(40, 3, seed=2)}
+    rescore(storage, grown, [TEXTS[1]], night=2)
+    snapshot = take_snapshot(storage.uri)
+    chosen = select(snapshot, BOTH, ())
+    assert chosen.left_out == ["test/adv_l2"]
+    assert chosen.partitions == {"train": ["adv_l2", "agr"], "test": ["agr"]}
+    assert chosen.rows == 30 + 40
+    assert sum(map(len, chosen.tables())) == 70
+    with pytest.raises(UserError, match=r"--metrics: expected metrics scored on one version of th"):
+        select(snapshot, BOTH, ("agr", "adv_l2"))
+    older = select(snapshot, ("test",), ("adv_l2",))
+    assert (older.rows, sum(map(len, older.tables()))) == (26, 26)
+
+
+def test_an_unknown_metric_is_refused(store):
+    with pytest.raises(UnknownName, match="--metrics: expected one of adv_l2, agr, got 'aum'"):
+        select(take_snapshot(store), ("train",), ("agr", "aum"))
+
+
+def test_what_is_published_meanwhile_changes_nothing(storage):
+    chosen = select(take_snapshot(storage.uri), BOTH, ())
+    before = pa.concat_tables(chosen.tables())
+    values = {name: -value for name, value in EXAMPLES["test"].values.items()}
+    rescore(storage, {**EXAMPLES, "test": replace(EXAMPLES["test"], values=values)}, TEXTS, night=2)
+    assert pa.concat_tables(chosen.tables()) == before
+    assert pa.concat_tables(select(take_snapshot(storage.uri), BOTH, ()).tables()) != before
+
+
+def test_a_shard_that_is_gone_is_one_line(storage):
+    chosen = select(take_snapshot(storage.uri), BOTH, ())
+    gone = chosen.version("test").shards[-1].path("shapes")
+    Path(storage.uri, gone).unlink()
+    with pytest.raises(BadStore, match=rf"--store: expected to read .*{gone}, got FileNotFound"):
+        list(chosen.tables())
