@@ -48,7 +48,10 @@ def reviews(tmp_path_factory):
     """A report over texts, with markup that never ends."""
     folder = tmp_path_factory.mktemp("reviews")
     storage = Storage(str(folder / "store"))
-    texts = [f"Review {i}: dull &lt; bad, <br>an <img src=x onerror=alert(1) film. " * 30 for i in range(10)]
+    texts = [
+        f"Review {i}: dull &lt; bad, <br>an <img src=x onerror=alert(1) film. " * 30
+        for i in range(10)
+    ]
     examples = {split: replace(shapes(10, 2), texts=texts) for split in ("train", "test")}
     versions = write_dataset(storage, "reviews", examples, ("negative", "positive"))
     publish_scores(storage, "reviews", versions, examples)
