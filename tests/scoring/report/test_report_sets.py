@@ -22,8 +22,9 @@ ROWS = [
 def sets(tmp_path):
     storage = Storage(str(tmp_path / "store"))
     examples = {"train": shapes(30, 2), "test": shapes(20, 2)}
-    version = write_dataset(storage, "shapes", examples, ["round", "square"])["test"]  # from 30 on
-    publish_scores(storage, "shapes", {"test": version, "train": version}, examples)
+    versions = write_dataset(storage, "shapes", examples, ["round", "square"])
+    version = versions["test"]  # from 30 on
+    publish_scores(storage, "shapes", versions, examples)
     publish_sets(storage, "test", ROWS)
     table = Store(storage.uri).example_sets("shapes", "test")
     return sets_of(table, place([version]), version)
