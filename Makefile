@@ -23,7 +23,7 @@ install: .venv/installed ## Build .venv from the lock (Python >= 3.11)
 
 demo: install ## Score scikit-learn's digits with every metric and write the report
 	$(BIN)/protoscore rescore --dataset digits --store $(DEMO_STORE)
-	$(BIN)/protoscore report --store $(DEMO_STORE) --output $(DEMO_STORE)/report.html
+	$(BIN)/protoscore report --store $(DEMO_STORE) --output $(DEMO_STORE)/report
 	$(BIN)/protoscore outliers --store $(DEMO_STORE) --metric adv_l2 -n 5
 
 check: install ## Format, lint, types and import contracts

@@ -23,7 +23,7 @@ JOBS = {
     "vacuum": ("ray_jobs.vacuum:main", "remove what nothing published needs any more"),
     "evaluate": ("ray_jobs.evaluate:main", "what scores are good for: errors, noise, outliers"),
     "export": ("ray_jobs.export:main", "scores and images for other tools"),
-    "report": ("ray_jobs.report:main", "write one HTML page to look at"),
+    "report": ("ray_jobs.report:main", "write a folder of pages to look at"),
 }
 
 

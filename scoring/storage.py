@@ -94,16 +94,14 @@ class Storage:
         """Travel to workers as the URI alone; credentials stay in each process's environment."""
         return Storage, (self.uri,)
 
-    def check(self, *, writable: bool) -> None:
+    def check(self, *, writable: bool, flag: str = "--store") -> None:
         """Refuse a store that cannot be read (or written) before any work starts.
 
         Raises:
-            BadStore: in one line, without credentials.
+            BadStore: in one line, which names the flag, without credentials.
         """
         if not self._local and not self.uri.startswith("s3://"):
-            raise BadStore(
-                f"--store: expected a local path or s3://bucket/prefix, got {self.uri!r}"
-            )
+            raise BadStore(f"{flag}: expected a local path or s3://bucket/prefix, got {self.uri!r}")
         try:
             if self._local:
                 _check_folder(Path(self._root), writable=writable)
@@ -112,7 +110,7 @@ class Storage:
         except Exception as error:
             want = "writable" if writable else "readable"
             raise BadStore(
-                f"--store: expected a {want} store, got {self.uri!r} ({type(error).__name__})"
+                f"{flag}: expected a {want} store, got {self.uri!r} ({type(error).__name__})"
             ) from error
 
     def exists(self, path: str) -> bool:
@@ -184,6 +182,10 @@ class Storage:
                 file.write(data)
         else:
             self._fs.pipe_file(self._full(path), data)
+
+    def upload(self, path: str, file: Path) -> None:
+        """Copy a file of this machine; object storage keeps the media type that its name tells."""
+        self._fs.put_file(str(file), self._full(path))
 
     @contextmanager
     def writing(self, path: str) -> Iterator[BinaryIO]:

@@ -11,8 +11,10 @@ import pyarrow as pa
 from PIL import Image
 
 from scoring.data.images import ImageShape
+from scoring.data.shapes import InputShape
 from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Rows, cut
+from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.keys import SPLITS
 from scoring.ranking import rank
@@ -54,6 +56,8 @@ class Examples:
     values: Mapping[str, np.ndarray]
     """Metric to [N] float64."""
     names: Sequence[str | None] | None = None
+    texts: Sequence[str] | None = None
+    """Where the examples are texts; then `images` are not looked at."""
     broken: frozenset[int] = frozenset()
     """Rows whose image is no image."""
 
@@ -73,9 +77,7 @@ def write_dataset(
     storage: Storage, name: str, examples: Mapping[str, Examples], classes: Sequence[str]
 ) -> dict[str, DatasetVersion]:
     """Ingest both splits in shards of 25 rows, train ids from 0 on, test ids after them."""
-    height, width, channels = examples["train"].images.shape[1:]
-    shape = ImageShape(height=height, width=width, channels=channels)
-    layout = Layout(classes=tuple(classes), shape=shape)
+    layout = Layout(classes=tuple(classes), shape=_shape(examples["train"]))
     versions, first = {}, 0
     for split in SPLITS:
         of_split = examples[split]
@@ -84,7 +86,7 @@ def write_dataset(
             rows = _rows(of_split, slice(piece.start, piece.start + piece.rows))
             records.append(write_shard(storage, name, layout, piece, rows, first + piece.start))
         versions[split] = DatasetVersion(
-            name=name, split=split, classes=layout.classes, shape=shape,
+            name=name, split=split, classes=layout.classes, shape=layout.shape,
             shards=tuple(records), ranges={},
         )  # fmt: skip
         versions[split].save(storage)
@@ -139,10 +141,20 @@ def run_row(night_id: str, key: str, **changes: object) -> dict:
     return {**row, **changes}
 
 
+def _shape(examples: Examples) -> InputShape:
+    if examples.texts:
+        return TextShape(tokens=8)
+    height, width, channels = examples.images.shape[1:]
+    return ImageShape(height=height, width=width, channels=channels)
+
+
 def _rows(examples: Examples, rows: slice) -> Rows:
     labels = [int(i) if i >= 0 else None for i in examples.label[rows]]
     numbers = range(*rows.indices(len(examples.label)))
     names = [examples.names[i] if examples.names else f"picture-{i}.png" for i in numbers]
+    if examples.texts:
+        texts = [text.encode() for text in examples.texts[rows]]
+        return Rows(labels=labels, names=names, encoded=texts)
     if not examples.broken:
         return Rows(labels=labels, names=names, pixels=examples.images[rows])
     encoded = [b"no image" if i in examples.broken else _png(examples.images[i]) for i in numbers]

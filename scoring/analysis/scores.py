@@ -16,7 +16,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _COLUMNS = (
     "example_id",
-    "name",
     "label",
     "predicted",
     "value",
@@ -61,9 +60,10 @@ class Scores:
             table=table,
         )
 
-    def take(self, rows: Ints) -> list[Row]:
-        """Some rows, as dictionaries."""
-        return list(self.table.take(rows).to_pylist())
+    def numbers(self, column: str) -> Floats:
+        """[N] float64 of a column; NaN where it has no number."""
+        numbers: Floats = self.table[column].to_numpy()
+        return numbers
 
 
 def read_scores(store: Store, dataset: str, split: Split, metric: str, at: At = None) -> Scores:

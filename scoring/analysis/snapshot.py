@@ -1,12 +1,15 @@
 """What the page shows, pinned to one version of the tables, so that its parts agree."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scoring.analysis.scores import Row, Scores, read_scores
 from scoring.data.versions import DatasetVersion, load_version, version_path
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.keys import SPLITS, Split
+from scoring.representers.paths import evidence_path
 from scoring.storage import Storage
 from scoring.tables import Store
 from scoring.tables.evaluations import PLANE, Finding, finding_of
@@ -73,6 +76,34 @@ class Snapshot:
             for row in Store(self.storage.uri).evaluations(dataset).to_pylist():
                 found.setdefault(row["evaluation"], []).append(finding_of(row))
         return dict(sorted(found.items()))
+
+    def example_sets(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types
+        """Rows of `example_sets`, as the table says now."""
+        return Store(self.storage.uri).example_sets(self.dataset, split)
+
+    def explanations(self, split: Split, strongest: int) -> Any:  # noqa: ANN401 - Arrow ships no types
+        """Rows of `representers`, as the table says now, with their layer and train_version.
+
+        Of several runs that explain an example, the one that came to rest last speaks; of each sign
+        and output, its `strongest` points.
+        """
+        return Store(self.storage.uri).sql(
+            "select representers.*, layer, train_version "
+            "from representers join representer_models using (dataset, run) "
+            f"where dataset = {_quoted(self.dataset)} and split = {_quoted(split)} "
+            f"and rank < {strongest:d} "
+            "qualify dense_rank() over (partition by test_id order by solved_at desc, run) = 1 "
+            'order by test_id, "class", sign desc, rank',
+            at=self.version,
+        )
+
+    def gives_classes(self, run: str) -> bool:
+        """Whether the outputs that a representer run explains are classes.
+
+        They are units where a layer before the last is explained, or nothing is left of the run.
+        """
+        path = evidence_path(run)
+        return self.storage.exists(path) and bool(json.loads(self.storage.read(path))["is_last"])
 
     def _sql(self, query: str) -> list[Row]:
         return list(Store(self.storage.uri).sql(query, at=self.version).to_pylist())

@@ -159,17 +159,13 @@ def read_files(
 
     Images and texts are files, as they came and whether or not they decode; raw pixels become PNG.
     """
-    with storage.open(record.path(dataset)) as file:
-        parquet = pq.ParquetFile(file)
-        raw = parquet.schema_arrow.metadata[_ENCODING] == b"raw"
-        for group in range(parquet.num_row_groups):
-            table = parquet.read_row_group(group)
-            if raw:
-                pixels = (np.frombuffer(data, np.uint8) for data in table["image"].to_pylist())
-                files = [as_png(image.reshape(shape.dims)) for image in pixels]
-                column = table.schema.get_field_index("image")
-                table = table.set_column(column, "image", pa.array(files, pa.binary()))
-            yield table
+    for table in _groups(storage, dataset, record):
+        if table.schema.metadata[_ENCODING] == b"raw":
+            pixels = (np.frombuffer(data, np.uint8) for data in table["image"].to_pylist())
+            files = [as_png(image.reshape(shape.dims)) for image in pixels]
+            column = table.schema.get_field_index("image")
+            table = table.set_column(column, "image", pa.array(files, pa.binary()))
+        yield table
 
 
 def read_images(
@@ -213,6 +209,33 @@ def _some(
         wanted = sorted({int(group) for group in holding if group < len(groups)})
         table = parquet.read_row_groups(wanted, columns=["example_id", shape.column])
     return table.filter(np.isin(table["example_id"].to_numpy(), ids))
+
+
+def iterate_images(
+    storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
+) -> Iterator[Pixels | None]:
+    """The images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read one."""
+    for table in _groups(storage, dataset, record, [shape.column]):
+        for image in _decoded(table, shape):
+            yield None if image is None else np.asarray(image, np.uint8)
+
+
+def iterate_texts(
+    storage: Storage, dataset: str, record: ShardRecord, shape: TextShape
+) -> Iterator[str]:
+    """The texts of a shard one by one, as a person reads them."""
+    for table in _groups(storage, dataset, record, [shape.column]):
+        yield from map(plain, table[shape.column].to_pylist())
+
+
+def _groups(
+    storage: Storage, dataset: str, record: ShardRecord, columns: list[str] | None = None
+) -> Iterator[pa.Table]:
+    """Some or all columns of a shard, a row group in memory at a time."""
+    with storage.open(record.path(dataset)) as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            yield parquet.read_row_group(group, columns=columns)
 
 
 def _decoded(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:

@@ -4,7 +4,6 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
@@ -12,10 +11,9 @@ from matplotlib import colormaps
 
 from scoring.analysis.scores import Floats
 from scoring.data.images import Pixels
-from scoring.report.templates import templates
-from scoring.report.thumbnails import MEDIA_TYPE, Encoding, encode
+from scoring.report.templates import STATIC, templates
+from scoring.report.thumbnails import MEDIA_TYPE, Encoding
 
-_FOLDER = Path(__file__).parent
 _ENCODING = Encoding(side=96, lossless=True)
 
 Content = Pixels | str
@@ -74,20 +72,24 @@ def render_explanations(title: str, about: str, examples: Sequence[ShownExample]
         examples=examples,
         maps=any(example.largest for example in examples),
         written_by=f"protoscore {version('protoscore')}",
-        style=Markup((_FOLDER / "page.css").read_text()),
+        style=Markup((STATIC / "base.css").read_text()),
     )
 
 
 def _picture(pixels: Pixels | None) -> str:
     """An image as a data URI; "" where it cannot be read."""
-    return "" if pixels is None else _uri(encode(pixels, _ENCODING))
+    return "" if pixels is None else _uri(_encoded(pixels))
 
 
 def _map(sensitivity: Floats, largest: float) -> str:
     """A signed map in colours, red above 0 and blue below, as a data URI."""
     shade = 0.5 + 0.5 * sensitivity / largest if largest else np.full(sensitivity.shape, 0.5)
     colours = colormaps["RdBu_r"](shade, bytes=True)[..., :3]
-    return _uri(encode(np.ascontiguousarray(colours), _ENCODING))
+    return _uri(_encoded(np.ascontiguousarray(colours)))
+
+
+def _encoded(pixels: Pixels) -> bytes:
+    return _ENCODING.encode(_ENCODING.shrunk(pixels))
 
 
 def _uri(image: bytes) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scoring.analysis.statistics import DECILES, Errors
 from scoring.report import scatters, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
+from scoring.report.plain_figures import plain
 from scoring.tables.evaluations import Finding
 
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
@@ -135,6 +136,11 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     **together.FIGURES,
 }
 """Evaluation to what draws it."""
+
+
+def drawn(name: str, findings: Sequence[Finding]) -> str:
+    """The svg element of an evaluation; "" where there is nothing to draw."""
+    return FIGURES.get(name, plain)(findings)
 
 
 def _percent(part: str) -> float:

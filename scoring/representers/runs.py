@@ -19,6 +19,7 @@ from scoring.representers.decomposition import Proof, StationaryLayer, proof, re
 from scoring.representers.layer import Layer
 from scoring.representers.losses import RELU, SOFTMAX, SuitableLoss
 from scoring.representers.matrix import Matrix, block_rows, blocks
+from scoring.representers.paths import evidence_path, weights_path
 from scoring.representers.rows import Activated, LayerRows, OneHot
 from scoring.representers.solve import Objective, stationary
 from scoring.run_spec import Representer
@@ -145,19 +146,19 @@ def make_run(
         device="cpu",
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    storage.write(_weights_path(run.key), exact_bytes({"weights": rest.weights}))
-    storage.write(_evidence_path(run.key), json.dumps(jsonable(evidence)).encode())
+    storage.write(weights_path(run.key), exact_bytes({"weights": rest.weights}))
+    storage.write(evidence_path(run.key), json.dumps(jsonable(evidence)).encode())
     write_run(storage, record, snapshot(model.net))
     return record
 
 
 def load_layer(storage: Storage, record: RunRecord) -> tuple[StationaryLayer, Evidence]:
     """The layer of a finished representer run, and the proof."""
-    raw = json.loads(storage.read(_evidence_path(record.key)))
+    raw = json.loads(storage.read(evidence_path(record.key)))
     proofs = {split: Proof(**raw[split]) for split in ("train", "test")}
     evidence = Evidence(**{**raw, **proofs})
     rest = StationaryLayer(
-        weights=from_bytes(storage.read(_weights_path(record.key)))["weights"],
+        weights=from_bytes(storage.read(weights_path(record.key)))["weights"],
         loss=loss_of(evidence),
         penalty=record.spec["representer"]["penalty"],
         rows=record.rows,
@@ -172,11 +173,3 @@ def _accuracy(rest: StationaryLayer, rows: LayerRows) -> float:
         given = rest.outputs(torch.from_numpy(rows.features[block])).argmax(dim=1)
         right += int((given == torch.from_numpy(rows.labels[block])).sum())
     return right / max(len(rows.labels), 1)
-
-
-def _weights_path(key: str) -> str:
-    return f"runs/{key}/layer.safetensors"
-
-
-def _evidence_path(key: str) -> str:
-    return f"runs/{key}/layer.json"

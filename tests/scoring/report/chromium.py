@@ -75,8 +75,9 @@ class Chromium:
 
     def press(self, key: str) -> None:
         """Press and release a key, as named by KeyboardEvent.key."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+        more = {"text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {}
+        for kind in ("keyDown" if more else "rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
     def point_at(self, selector: str) -> None:
         """Scroll an element into view and move the pointer to its middle."""

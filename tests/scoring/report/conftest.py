@@ -1,7 +1,10 @@
-"""A store with both splits of a small dataset published, shared by the tests of the report."""
+"""A store with both splits of a small dataset published, and its report, for the tests here."""
+
+from pathlib import Path
 
 import pytest
-from report_store import Examples, publish_scores, shapes, write_dataset
+from report_folder import write
+from report_store import TEXTS, Examples, publish_scores, shapes, write_dataset
 
 from scoring.storage import Storage
 
@@ -19,3 +22,8 @@ def store(tmp_path_factory, examples) -> str:
     versions = write_dataset(Storage(uri), "shapes", examples, CLASSES)
     publish_scores(Storage(uri), "shapes", versions, examples)
     return uri
+
+
+@pytest.fixture(scope="session")
+def folder(store, tmp_path_factory) -> Path:
+    return write(store, TEXTS, tmp_path_factory.mktemp("written") / "report")

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from scoring.data.images import ImageShape
-from scoring.report import take_snapshot, thumbnails
-from scoring.report.thumbnails import Encoding, choose_encoding, encode, read_thumbnails
+from scoring.report.thumbnails import EXACT, Encoding, choose_encoding, choose_packing
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -15,50 +14,74 @@ def decode(data: bytes) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_small_images_are_kept_to_the_bit(channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, channels), dtype=np.uint8)
-    encoding = choose_encoding(3200, ImageShape(height=8, width=8, channels=channels))
-    np.testing.assert_array_equal(
-        decode(encode(pixels, encoding)), np.broadcast_to(pixels, (8, 8, 3))
-    )
-
-
-def test_large_images_shrink_and_keep_their_proportions():
-    pixels = np.full((224, 112, 3), 90, dtype=np.uint8)
-    image = decode(encode(pixels, Encoding(side=64, lossless=False)))
-    assert image.shape == (64, 32, 3)
-    assert np.abs(image.astype(int) - 90).max() <= 3  # lossy, but the same grey
+def shape(side: int, channels: int, width: int | None = None) -> ImageShape:
+    return ImageShape(height=side, width=width or side, channels=channels)
 
 
 @pytest.mark.parametrize(
     ("images", "side", "channels", "lossless", "longest"),
     [
-        (3200, 28, 1, True, 64),
-        (3200, 32, 3, False, 64),
-        (1000, 224, 3, False, 64),
-        (32_000, 64, 3, False, 40),
+        (100_000, 28, 1, True, 64),
+        (60_000, 32, 3, False, 192),  # as they are, but not to the bit
+        (5_000, 224, 3, False, 192),
+        (100_000, 64, 3, False, 48),
+        (10_000_000, 64, 3, False, 32),
     ],
 )
 def test_the_more_there_is_to_show_the_smaller_it_gets(images, side, channels, lossless, longest):
-    encoding = choose_encoding(images, ImageShape(height=side, width=side, channels=channels))
+    encoding = choose_encoding(images, shape(side, channels))
     assert (encoding.lossless, encoding.side) == (lossless, longest)
 
 
-def test_only_shards_with_a_wanted_image_are_read(store, examples, monkeypatch):
-    snapshot = take_snapshot(store)
-    source = ("test", snapshot.current("test").version)
-    read = []
-    real = thumbnails.read_images
+@pytest.mark.parametrize("channels", [1, 3])
+def test_small_images_are_kept_to_the_bit_each_in_its_place(channels):
+    random = np.random.default_rng(0)
+    packing = choose_packing(100, shape(28, channels, width=20))
+    assert packing.encoding == EXACT
+    images = list(random.integers(0, 256, (packing.rows + 5, 28, 20, channels), dtype=np.uint8))
+    images[3] = None
+    packs = [decode(pack) for pack in packing.packs(images)]
+    assert [len(pack) // 28 for pack in packs] == [packing.columns, 1]
+    assert packs[1].shape[1] == 5 * 20  # no wider than it must be
+    for number, image in enumerate(images):
+        pack, place = divmod(number, packing.rows)
+        row, column = divmod(place, packing.columns)
+        shown = packs[pack][28 * row : 28 * row + 28, 20 * column : 20 * column + 20]
+        np.testing.assert_array_equal(
+            shown, 128 if image is None else np.broadcast_to(image, shown.shape)
+        )
 
-    def recorded(storage, dataset, record, shape, ids):
-        read.append(record.first_id)
-        return real(storage, dataset, record, shape, ids)
 
-    monkeypatch.setattr(thumbnails, "read_images", recorded)
-    found = read_thumbnails(snapshot, {source: np.array([91, 114, 150])})  # test ids begin at 90
-    assert read == [90, 140]
-    assert set(found) == {(source, 91), (source, 114), (source, 150)}
-    for (_, example_id), data in found.items():
-        want = np.broadcast_to(examples["test"].images[example_id - 90], (8, 8, 3))
-        np.testing.assert_array_equal(decode(data), want)
+def test_a_pack_is_small_whatever_it_holds():
+    for images, side, channels in ((100_000, 28, 1), (100_000, 64, 3), (1_000, 224, 3), (10, 2, 1)):
+        packing = choose_packing(images, shape(side, channels))
+        assert packing.rows == packing.columns**2 >= 1
+        expected = packing.rows * packing.encoding.bytes_of(shape(side, channels))
+        assert packing.rows in {1, 256} or 10_000 < expected <= 32_000
+
+
+def test_large_images_shrink_and_keep_their_proportions():
+    packing = choose_packing(3_000, shape(500, 3, width=250))
+    about = packing.about()
+    assert (about["width"], about["height"]) == (96, 192)
+    (pack,) = packing.packs([np.full((500, 250, 3), 90, dtype=np.uint8)])
+    image = decode(pack)
+    assert image.shape == (192, 96, 3)
+    assert np.abs(image.astype(int) - 90).max() <= 3  # lossy, but the same grey
+
+
+def test_lossy_images_do_not_bleed_into_each_other():
+    packing = choose_packing(10**7, shape(40, 3, width=50))
+    about = packing.about()
+    assert (about["width"], about["height"]) == (32, 26)
+    assert about["across"] % 16 == about["down"] % 16 == 0
+    black, white = (np.full((40, 50, 3), value, dtype=np.uint8) for value in (0, 255))
+    (pack,) = packing.packs([black, white])
+    assert decode(pack)[:26, :32].max() <= 3
+
+
+def test_an_encoding_knows_what_it_takes():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    encoding = Encoding(side=32, lossless=True)
+    assert decode(encoding.encode(encoding.shrunk(pixels))).shape == (32, 32, 3)
+    assert encoding.bytes_of(shape(64, 3)) == pytest.approx(0.57 * 32 * 32 * 3)

@@ -1,0 +1,179 @@
+"""A folder that appears whole or not at all, and replaces nothing but an earlier report.
+
+On object storage, which cannot rename, its pages appear last.
+"""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from scoring.errors import BadStore, UserError
+from scoring.parallel import do_in_parallel
+from scoring.storage import Storage
+
+GENERATOR = "protoscore report"
+"""How the first page of a report names its maker."""
+_FLAG = "--output"
+_FIRST_PAGE = "index.html"
+_PARTS = {"css", "data", "js"}  # folders of a report, beside its pages
+_MARK = f'<meta name="generator" content="{GENERATOR}">'
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that is being written.
+
+    Every method raises `UserError`, naming the flag, where the disk does not let it.
+    """
+
+    path: Path
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file; `name` is its path in the folder."""
+        with self.writing(name) as file:
+            file.write(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """A file to write piece by piece."""
+        path = self.path / name
+        with _told(self.path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                yield file
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+def check_output(target: str) -> None:
+    """Refuse a target, a path or s3://bucket/prefix, before any work.
+
+    Raises:
+        UserError: it is neither new, nor empty, nor an earlier report; or there is no folder to put
+            it in; or it cannot be written.
+    """
+    if target.endswith((".html", ".htm")):
+        raise UserError(
+            f"{_FLAG}: expected a folder, for the report is several pages, got {target!r}; "
+            f"{target.rpartition('.')[0]!r} would do"
+        )
+    if "://" in target:
+        storage = _bucket(target)
+        replaceable = _is_replaceable(storage.names(""), lambda: storage.read(_FIRST_PAGE))
+    else:
+        path = local_path(target)
+        if not path.parent.is_dir():
+            raise UserError(f"{_FLAG}: expected a folder inside one that exists, got {target!r}")
+        replaceable = not path.exists() or (
+            path.is_dir()
+            and _is_replaceable(
+                {file.name for file in path.iterdir()}, (path / _FIRST_PAGE).read_bytes
+            )
+        )
+    if not replaceable:
+        raise UserError(
+            f"{_FLAG}: expected a new folder, an empty one or an earlier report, got {target!r}"
+        )
+
+
+def local_path(target: str) -> Path:
+    """The folder that a target without a scheme names."""
+    return Path(target).expanduser().absolute()
+
+
+@contextmanager
+def appearing(target: str) -> Iterator[Folder]:
+    """A folder to write, which takes the place of `target` once the block has ended well."""
+    with _uploaded(target) if "://" in target else _renamed(local_path(target)) as folder:
+        yield folder
+
+
+@contextmanager
+def _renamed(target: Path) -> Iterator[Folder]:
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with _told(target):
+            aside.mkdir()
+        yield Folder(aside)
+        with _told(target):
+            _take_place(aside, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _uploaded(target: str) -> Iterator[Folder]:
+    """Written on this machine first; what an earlier report had besides is removed at the end."""
+    storage = _bucket(target)
+    with tempfile.TemporaryDirectory(prefix="protoscore-report-") as aside:
+        folder = Path(aside)
+        yield Folder(folder)
+        new = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+        pages = {name for name in new if name.endswith(".html")}
+        try:
+            for some in (new - pages, pages):
+                do_in_parallel(lambda name: storage.upload(name, folder / name), sorted(some))
+            storage.remove({file.path for file in storage.walk("")} - new)
+        except Exception as error:  # whatever the driver raises
+            raise UserError(
+                f"{_FLAG}: expected a prefix that can be written, got {target!r} "
+                f"({type(error).__name__})"
+            ) from error
+
+
+def _bucket(target: str) -> Storage:
+    """The prefix of object storage, which was seen to be writable.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        storage = Storage(target)
+        storage.check(writable=True, flag=_FLAG)
+    except BadStore as error:
+        said = str(error)
+        raise UserError(said if said.startswith(_FLAG) else f"{_FLAG}: {said}") from error
+    return storage
+
+
+def _take_place(aside: Path, target: Path) -> None:
+    """Rename; what stood there is put back if that fails, and removed if not."""
+    if not target.exists():
+        aside.rename(target)
+        return
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
+    target.rename(old)
+    try:
+        aside.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_replaceable(names: Set[str], first_page: Callable[[], bytes]) -> bool:
+    """Whether a folder with these names in it is empty, or a report with nothing beside it."""
+    if not names:
+        return True
+    is_ours = all(name in _PARTS or name.endswith(".html") for name in names)
+    return is_ours and _FIRST_PAGE in names and _MARK.encode() in first_page()
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn what the disk says into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{_FLAG}: expected a folder that can be written, got {str(folder)!r} "
+            f"({error.strerror})"
+        ) from error

@@ -1,0 +1,156 @@
+"""The pages of a report as HTML; what depends on choices is left to their scripts."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from markupsafe import Markup
+
+from scoring.analysis.statistics import Errors
+from scoring.data.texts import TextShape
+from scoring.report import figures
+from scoring.report.facts import Report
+from scoring.report.folder import GENERATOR
+from scoring.report.matrices import matrices
+from scoring.report.templates import templates
+
+PAGES = {
+    "index": "Overview",
+    "examples": "Examples",
+    "correlations": "Correlations",
+    "sets": "Sets",
+    "evaluations": "Evaluations",
+}
+_MISSING = "–"
+
+
+def render(report: Report) -> dict[str, str]:
+    """The pages by file name."""
+    environment = templates()
+    environment.filters |= {
+        "count": _count,
+        "percent": _percent,
+        "duration": _duration,
+        "moment": _moment,
+        "number": _number,
+        "breakable": _breakable,
+        "correlation": _correlation,
+        "extent": _extent,
+        "words": lambda name: name.replace("_", " "),
+    }
+    shared = {
+        "report": report,
+        "snapshot": report.snapshot,
+        "classes": report.classes,
+        "pages": PAGES,
+        "generator": GENERATOR,
+        "kind": "text" if isinstance(report.splits[-1].version.shape, TextShape) else "image",
+        "stamp": f"{report.written_at:%Y%m%d%H%M%S}",
+        "written_by": f"protoscore {version('protoscore')}",
+        "evaluate": _command(report),
+    }
+    special = {
+        "index": _overview(report),
+        "correlations": {"matrices": matrices(report)},
+        "evaluations": {
+            "drawn": _drawn(report),
+            "elsewhere": _elsewhere(report),
+            "points": figures.SCATTERS,
+        },
+    }
+    return {
+        f"{page}.html": environment.get_template(f"{page}.html.j2").render(
+            page=page, **shared, **special.get(page, {})
+        )
+        for page in PAGES
+    }
+
+
+def _overview(report: Report) -> dict[str, Any]:
+    errors = _errors_on_test(report)
+    return {
+        "night": _night_of(report),
+        "planned": datetime.fromisoformat(report.snapshot.newest.planned_at),
+        "undecodable": sum(split.version.undecodable for split in report.splits),
+        "errors": errors,
+        "error_figures": _error_figures(errors),
+    }
+
+
+def _command(report: Report) -> str:
+    """What is typed before the name of an evaluation's flags, to fill this very report."""
+    store, dataset = (
+        shlex.quote(t) for t in (report.snapshot.storage.uri, report.snapshot.dataset)
+    )
+    return f"--store {store} --dataset {dataset}"
+
+
+def _night_of(report: Report) -> object:
+    """The row of the night that published last; None while it is not recorded."""
+    night_id = report.snapshot.newest.night_id
+    return next((night for night in report.nights if night["night_id"] == night_id), None)
+
+
+def _errors_on_test(report: Report) -> Mapping[str, Errors]:
+    """Errors by decile of each metric on the test split; rows it trained on would flatter."""
+    return next((split.errors for split in report.splits if split.split == "test"), {})
+
+
+def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:
+    highest = max((rate or 0.0 for of in errors.values() for rate in of.rates), default=0.0)
+    return {name: Markup(figures.errors_by_tenths(of, highest)) for name, of in errors.items()}
+
+
+def _drawn(report: Report) -> dict[str, Markup]:
+    """Figures by evaluation; those that nothing is drawn of are left out."""
+    drawn = {name: figures.drawn(name, found) for name, found in report.evaluations.items()}
+    return {name: Markup(figure) for name, figure in drawn.items() if figure}
+
+
+def _elsewhere(report: Report) -> dict[str, str]:
+    """The page of an evaluation that has one."""
+    kinds = {name: name.partition("_")[0] for name in report.evaluations}
+    return {name: kind for name, kind in kinds.items() if kind in PAGES}
+
+
+def _count(value: int | None) -> str:
+    return _MISSING if value is None else f"{value:,}"
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return _MISSING if share is None else f"{100 * share:.{digits}f} %"
+
+
+def _number(value: float | None) -> str:
+    return _MISSING if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _extent(ascending: Sequence[float]) -> str:
+    ends = dict.fromkeys((_number(ascending[0]), _number(ascending[-1]))) if ascending else ()
+    return " to ".join(ends)
+
+
+def _breakable(name: str) -> Markup:
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def _correlation(value: float) -> str:
+    return _MISSING if math.isnan(value) else f"{value:.2f}".replace("-", "−")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return _MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {left} s"
+
+
+def _moment(at: datetime) -> str:
+    utc = at - (at.utcoffset() or timedelta())
+    return f"{utc.day} {utc:%B %Y, %H:%M} UTC"

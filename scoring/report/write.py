@@ -1,0 +1,78 @@
+"""The report as a folder of pages, styles, scripts and data."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from scoring.data.shapes import InputShape
+from scoring.report.facts import Report
+from scoring.report.figures import SCATTERS
+from scoring.report.folder import appearing
+from scoring.report.packs import Packing, choose_packings
+from scoring.report.pages import render
+from scoring.report.scripts import as_script
+from scoring.report.split_data import write_split
+from scoring.report.templates import STATIC
+from scoring.tables.evaluations import Finding
+
+
+def write_report(report: Report, target: str) -> int:
+    """Write the folder; returns its bytes.
+
+    It appears whole or not at all. Shards are read one after the other, a few at a time; of their
+    images no more than a pack each is in memory.
+
+    Args:
+        report: what it says.
+        target: a path or s3://bucket/prefix: new, empty, or an earlier report, which is replaced.
+
+    Raises:
+        UserError: the folder cannot be written.
+        BadStore: a shard cannot be read.
+    """
+    packings = _packings(report)
+    with appearing(target) as folder:
+        for name, page in render(report).items():
+            folder.write(name, page.encode())
+        for file in sorted(STATIC.iterdir()):
+            folder.write(f"{file.suffix[1:]}/{file.name}", file.read_bytes())
+        for path, data in _data(report).items():
+            folder.write(path, as_script(path, data))
+        for split in report.splits:
+            write_split(report.snapshot.storage, split, packings, folder)
+        return folder.size
+
+
+def _packings(report: Report) -> Mapping[InputShape, Packing]:
+    examples = sum(split.positions.count for split in report.splits)
+    shapes = {
+        shard.version.shape: None for split in report.splits for shard in split.positions.shards
+    }
+    return choose_packings(examples, shapes)
+
+
+def _data(report: Report) -> dict[str, Any]:
+    """What is not of a split, by file."""
+    findings = {
+        f"data/evaluations/{name}.js": [_row(finding) for finding in found]
+        for name, found in report.evaluations.items()
+        if name not in SCATTERS
+    }
+    return {"data/report.js": _about(report), **findings}
+
+
+def _row(finding: Finding) -> list[str | float | None]:
+    """In the order of the table on the page."""
+    value = None if math.isnan(finding.value) else finding.value
+    return [finding.subject, finding.part, finding.measure, value, finding.spread, finding.rows]
+
+
+def _about(report: Report) -> dict[str, Any]:
+    return {
+        "classes": report.classes,
+        "metrics": [
+            {"name": m.name, "summary": m.summary, "unit": m.unit, "prototypical": m.prototypical}
+            for m in report.metrics
+        ],
+        "splits": [split.split for split in report.splits],
+    }

@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from scoring.errors import UserError
+from scoring.report.folder import GENERATOR, appearing, check_output
+
+PAGE = f'<meta name="generator" content="{GENERATOR}">'.encode()
+
+
+def write_one(target: Path, page: bytes = PAGE) -> None:
+    with appearing(str(target)) as folder:
+        folder.write("index.html", page)
+        folder.write("data/deep/file.js", b"1234")
+        assert folder.size == len(page) + 4
+
+
+def test_a_folder_appears_whole(tmp_path):
+    target = tmp_path / "report"
+    check_output(str(target))
+    with appearing(str(target)) as folder:
+        folder.write("index.html", PAGE)
+        assert not target.exists()
+    assert (target / "index.html").read_bytes() == PAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_an_earlier_report_is_replaced_with_all_its_files(tmp_path):
+    target = tmp_path / "report"
+    write_one(target)
+    check_output(str(target))
+    with appearing(str(target)) as folder:
+        folder.write("index.html", PAGE + b"new")
+    assert [path.name for path in target.rglob("*")] == ["index.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_what_goes_wrong_leaves_the_earlier_report(tmp_path, monkeypatch):
+    target = tmp_path / "report"
+    write_one(target)
+
+    def stop_half_way():
+        with appearing(str(target)) as folder:
+            folder.write("index.html", b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_half_way()
+    assert (target / "index.html").read_bytes() == PAGE
+
+    rename = Path.rename
+
+    def fails(path, to):
+        if path.name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(UserError, match="No space left"):
+        write_one(target, PAGE + b"new")
+    assert (target / "index.html").read_bytes() == PAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_nothing_else_is_replaced(tmp_path):
+    for name in ("thesis", "pages", "beside", "file"):
+        path = tmp_path / name
+        if name == "file":
+            path.write_bytes(PAGE)
+        else:
+            path.mkdir()
+            (path / ("chapter.tex" if name == "thesis" else "index.html")).write_text("mine")
+        if name == "beside":  # a report, and something of the user's
+            (path / "index.html").write_bytes(PAGE)
+            (path / "notes.txt").write_text("mine")
+        with pytest.raises(UserError, match="--output: expected a new folder, an empty one or an"):
+            check_output(str(path))
+    with pytest.raises(UserError, match="--output: expected a folder inside one that exists"):
+        check_output(str(tmp_path / "none" / "report"))
+    with pytest.raises(UserError, match=r"several pages, got 'out/r.html'; 'out/r' would do"):
+        check_output("out/r.html")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    check_output(str(empty))
+    write_one(empty)
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def write_on_a_full_disk():
+        with appearing(str(tmp_path / "report")) as folder, monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full)
+            folder.write("index.html", b"")
+
+    with pytest.raises(UserError, match=r"--output: expected a folder that can be written.*space"):
+        write_on_a_full_disk()
+    assert list(tmp_path.iterdir()) == []
