@@ -28,7 +28,7 @@ class TextPacking:
 
     def packs(self, texts: Iterable[str]) -> Iterator[list[str]]:
         """The packs of a shard's texts, one at a time."""
-        taken = (t if len(t) <= _LONGEST else f"{t[:_LONGEST]} …" for t in texts)
+        taken = (t if len(t) <= _LONGEST else f"{t[:_LONGEST].rstrip()} …" for t in texts)
         while some := list(islice(taken, self.rows)):
             yield some
 

@@ -50,7 +50,7 @@ def correlations(findings: Sequence[Finding]) -> Figure:
         grid = np.full((len(metrics), len(metrics)), np.nan)
         for i, j in combinations(range(len(metrics)), 2):
             pair = f"{metrics[i]} x {metrics[j]}"
-            grid[j, i], grid[i, j] = (found[pair, *measure] for measure in (below, above))
+            grid[j, i], grid[i, j] = (found.get((pair, *m), np.nan) for m in (below, above))
         _heat(axes, grid, metrics, shades, least)
         axes.set_title(title)
     return figure
