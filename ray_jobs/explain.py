@@ -23,7 +23,7 @@ from ray_jobs.explain_show import show
 from ray_jobs.flags import MachineFlags
 from ray_jobs.job_record import Lease, new_job_id
 from scoring.errors import IncompleteError
-from scoring.runs import finished
+from scoring.runs import RunRecord, finished
 from scoring.signals import SignalOptions
 from scoring.tables.explanations import publish_explanations, publish_model
 
@@ -91,7 +91,7 @@ def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
         bring_to_rest(plan, machine)
         base, layer = plan.base.key, plan.about.layer
         splits = [plan.versions["train"], plan.explained]
-        stage_features(plan.storage, base, layer, splits, *_resources(plan, machine))
+        stage_features(plan.storage, base, layer, splits, *resources(plan.base, machine))
         return explain_shards(job, shards)
 
 
@@ -107,17 +107,17 @@ def bring_to_rest(plan: ExplainPlan, machine: MachineFlags) -> None:
         return
     memory = int(machine.train_memory_gb * _GB)
     if make_representers(
-        plan.storage, [plan.run], plan.versions, *_resources(plan, machine), memory=memory
+        plan.storage, [plan.run], plan.versions, *resources(plan.base, machine), memory=memory
     ):
         raise IncompleteError(f"expected {plan.run.spec.label} at rest, it failed")
 
 
-def _resources(plan: ExplainPlan, machine: MachineFlags) -> "tuple[SignalOptions, PoolOptions]":
-    """How the net is asked, and on what."""
+def resources(base: RunRecord, machine: MachineFlags) -> "tuple[SignalOptions, PoolOptions]":
+    """How the net of a run is asked, and on what; on the cluster that this process has joined."""
     from ray_jobs.cluster import total
     from ray_jobs.map_shards import PoolOptions
 
-    device = plan.base.device if total("GPU") else "cpu"
+    device = base.device if total("GPU") else "cpu"
     cache = int(machine.cache_memory_gb * _GB)
     options = SignalOptions(
         batch_rows=machine.batch_rows, device=device, cache_bytes=cache, keep_outputs=False

@@ -90,7 +90,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     storage.check(writable=True)
     if flags.split not in snapshot.splits:
         raise UnknownName("--split", flags.split, snapshot.splits)
-    base = load_record(storage, _find_run(storage, flags.run, newest.base))
+    base = load_record(storage, find_run(storage, flags.run, newest.base))
     about = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
     seen = {**newest.trained_on, **base.versions}
     names = {split: seen[split] for split in SPLITS}
@@ -119,8 +119,12 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     )
 
 
-def _find_run(storage: Storage, name: str, base: str) -> str:
-    """The key of a finished run, from the first digits of it."""
+def find_run(storage: Storage, name: str, base: str) -> str:
+    """The key of a finished run, from the first digits of it, or of the base model.
+
+    Raises:
+        UserError: there is none, or several.
+    """
     if name == "base":
         if not base or not finished(storage, [base]):
             raise UserError(

@@ -156,3 +156,7 @@ class MetricSpec:
                 f"{self.name}: expected score() for the base signal, else start(), update() "
                 "and finish()"
             )
+
+    def oriented(self, values: Floats) -> Floats:
+        """Values of the metric turned so that high = prototypical."""
+        return values if self.prototypical == "high" else -values

@@ -1,25 +1,21 @@
 """`protoscore evaluate deciles`: error rate by tenths of each metric's ranking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ray_jobs.console import default_store, parse_flags
+from ray_jobs.console import parse_flags
 from ray_jobs.evaluations.output import tell
+from ray_jobs.evaluations.published import PublishedFlags
 from scoring.analysis import deciles
-from scoring.analysis.snapshot import take_snapshot
 from scoring.analysis.statistics import errors_by_decile
-from scoring.errors import UnknownName, UserError
+from scoring.errors import UserError
 from scoring.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecilesFlags:
+class DecilesFlags(PublishedFlags):
     """Error rate by tenths of each metric's ranking, the most outlying first."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    dataset: str | None = None
-    """May be left out where only one is published."""
     split: Split = "test"
     """Of the training split the classifier has seen the labels."""
     metrics: tuple[str, ...] = ()
@@ -29,13 +25,9 @@ class DecilesFlags:
 def main(argv: Sequence[str], command: str) -> int:
     """Judge what is published."""
     flags = parse_flags(DecilesFlags, argv, "protoscore evaluate deciles")
-    snapshot = take_snapshot(flags.store, flags.dataset)
-    published = [metric for split, metric in snapshot.manifests if split == flags.split]
-    for metric in flags.metrics:
-        if metric not in published:
-            raise UnknownName("--metrics", metric, published)
+    snapshot = flags.snapshot()
     found = []
-    for metric in flags.metrics or sorted(published):
+    for metric in flags.published(snapshot, "--metrics", flags.metrics):
         errors = errors_by_decile(snapshot.scores(flags.split, metric))
         if errors:
             found += deciles.findings(metric, errors)

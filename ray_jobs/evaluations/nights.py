@@ -8,19 +8,12 @@ from ray_jobs.flags import NightFlags
 from ray_jobs.plan import Plan, plan_night
 from ray_jobs.request import Request, check
 from ray_jobs.rescore import deadline, ingested, run_night, train
-from scoring import registry
-from scoring.analysis.scores import Floats
 
 
 def name_of(flags: NightFlags) -> str:
     """What the tables call the dataset that an evaluation is about, alterations aside."""
     plain = replace(flags.data, relabel=0.0, corrupted_copies=False)
     return flags.publish_as or plain.source().name
-
-
-def oriented(metric: str, values: Floats) -> Floats:
-    """Values of a metric turned so that high = prototypical."""
-    return values if registry.metric(metric).prototypical == "high" else -values
 
 
 def run_nights(

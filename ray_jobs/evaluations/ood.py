@@ -12,11 +12,12 @@ import numpy as np
 import tyro
 
 from ray_jobs.data_flags import DataFlags
-from ray_jobs.evaluations.nights import name_of, oriented, run_nights
+from ray_jobs.evaluations.nights import name_of, run_nights
 from ray_jobs.evaluations.novelty_scores import novelty_scores
 from ray_jobs.evaluations.output import tell
 from ray_jobs.flags import FleetFlags, NightFlags, parse
 from ray_jobs.plan import Plan
+from scoring import registry
 from scoring.analysis import detection
 from scoring.analysis.novelty import DETECTORS
 from scoring.analysis.scores import Floats, Ints, read_scores
@@ -108,7 +109,8 @@ def _of_metric(night: Plan, metric: str) -> tuple[Ints, Floats]:
     """Ids of the test rows and their values, turned so that high = outlying."""
     store = Store(night.asked.storage.uri)
     scores = read_scores(store, night.asked.publish_as, "test", metric)
-    return scores.ids, -oriented(metric, scores.table["value"].to_numpy())
+    values = registry.metric(metric).oriented(scores.table["value"].to_numpy())
+    return scores.ids, -values
 
 
 def _judge(name: str, ids: Ints, values: Floats, kinds: dict[str, Ints]) -> list[Finding]:

@@ -1,11 +1,13 @@
 """Findings to the table `evaluations` and to the terminal."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from ray_jobs.formats import as_text
+from scoring.analysis.side_by_side import SideBySide
 from scoring.storage import Storage
 from scoring.tables.evaluations import Finding, publish_evaluation
 
@@ -35,6 +37,15 @@ def publish(
         f"Published {len(findings)} findings of {evaluation} on {dataset} as version {version} of "
         f"{storage.uri}/tables/evaluations"
     )
+
+
+def note_left_out(told: SideBySide) -> None:
+    """Say so where metrics were scored on different data."""
+    if told.left_out:
+        print(
+            f"left out: {told.left_out:,} examples that not every metric knows under one label",
+            file=sys.stderr,
+        )
 
 
 def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, pa.Array]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations_with_replacement
 
 import numpy as np
 from scipy.stats import rankdata
@@ -51,12 +52,39 @@ def spearman(standings: Sequence[Standing]) -> Floats:
     percentiles = percentiles[:, ~np.isnan(percentiles).any(axis=0)]
     if percentiles.shape[1] < _FEWEST_ROWS:
         return np.full((len(standings), len(standings)), np.nan)
-    ranks = rankdata(percentiles, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norms = np.sqrt((ranks**2).sum(axis=1))
-    scale = np.outer(norms, norms)  # [M, M], 0 beside a metric without spread
+    return _correlations(rankdata(percentiles, axis=1))
+
+
+def pearson(values: Floats) -> Floats:
+    """Pearson's correlation between metrics, pair by pair (Carlini et al. 2019, Figure 1).
+
+    Args:
+        values: [M, N] turned so that high = prototypical, NaN where a metric has no value. Those
+            examples are compared that both of a pair have a value of: an example that no private
+            model is reliably right about has no epsilon, yet says something of other pairs.
+
+    Returns:
+        [M, M] float64 in [-1, 1]; NaN beside a metric without spread, or where fewer than three
+        examples are compared.
+    """
+    found = np.full((len(values), len(values)), np.nan)
+    for i, j in combinations_with_replacement(range(len(values)), 2):
+        pair = values[[i, j]]
+        pair = pair[:, ~np.isnan(pair).any(axis=0)]
+        if pair.shape[1] >= _FEWEST_ROWS:
+            found[i, j] = found[j, i] = _correlations(pair)[0, 1]
+    return found
+
+
+def _correlations(rows: Floats) -> Floats:
+    """[M, M] Pearson's correlations of rows [M, N]; NaN beside one without spread."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    norms = np.sqrt((centred**2).sum(axis=1))
+    # The mean of equal numbers may differ from them in the last bit: that is no spread.
+    norms[np.ptp(rows, axis=1) == 0] = 0
+    scale = np.outer(norms, norms)
     correlations = np.full(scale.shape, np.nan)
-    np.divide(ranks @ ranks.T, scale, out=correlations, where=scale > 0)
+    np.divide(centred @ centred.T, scale, out=correlations, where=scale > 0)
     return correlations
 
 
@@ -86,12 +114,18 @@ class Errors:
         return sum(self.wrong[DECILES // 2 :]) / rows if rows else None
 
 
+def tenths(rank: Ints) -> Ints:
+    """[N] the tenth of the ranking that each rank [N] is in, 0 the most outlying; -1: no rank."""
+    tenth: Ints = rank * DECILES // (rank.max(initial=0) + 1)
+    return np.maximum(tenth, -1)
+
+
 def errors_by_decile(scores: Scores) -> Errors | None:
     """Errors by tenths of `rank`, which splits ties; None where no row has label and prediction."""
     known = (scores.rank >= 0) & (scores.label >= 0) & (scores.predicted >= 0)
     if not known.any():
         return None
-    decile = scores.rank[known] * DECILES // (scores.rank.max() + 1)
+    decile = tenths(scores.rank)[known]
     wrong = (scores.label != scores.predicted)[known]
     return Errors(
         rows=tuple(np.bincount(decile, minlength=DECILES).tolist()),

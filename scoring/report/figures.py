@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from scoring.analysis.statistics import DECILES, Errors
-from scoring.report import scatters
+from scoring.report import scatters, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.tables.evaluations import Finding
 
@@ -130,6 +130,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "ood": detection,
     "stability_test": stability,
     "stability_train": stability,
+    **together.FIGURES,
 }
 """Evaluation to what draws it."""
 

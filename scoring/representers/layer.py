@@ -24,8 +24,8 @@ class Seen:
 class Layer:
     """A named linear layer of a net; outputs of the last one are in the dataset's class order."""
 
-    def __init__(self, model: Fitted, name: str = LAST) -> None:
-        """Find a layer by its name in the net, or the last one.
+    def __init__(self, model: Fitted, name: str = LAST, flag: str = "--layer") -> None:
+        """Find a layer by its name in the net, or the last one; a flag that users know it by.
 
         Raises:
             UnknownName: the net has no linear layer of that name.
@@ -33,10 +33,10 @@ class Layer:
         """
         layers = {n: m for n, m in model.net.named_modules() if isinstance(m, nn.Linear)}
         if not layers:
-            raise UserError("--layer: expected a net with linear layers, got one without")
+            raise UserError(f"{flag}: expected a net with linear layers, got one without")
         self.name = list(layers)[-1] if name == LAST else name
         if self.name not in layers:
-            raise UnknownName("--layer", name, [LAST, *layers])
+            raise UnknownName(flag, name, [LAST, *layers])
         self.is_last = self.name == list(layers)[-1]
         self._model, self._module = model, layers[self.name]
 

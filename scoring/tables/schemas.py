@@ -2,8 +2,8 @@
 
 `scores` is partitioned by dataset, split and metric: those three live in the table's log, not in
 its data files. `nights` and `runs` only ever grow, a night at a time. `evaluations` is partitioned
-by dataset and evaluation, `representers` by dataset, split and run, `representer_models` by dataset
-and run.
+by dataset and evaluation, `example_sets` by dataset and split, `representers` by dataset, split and
+run, `representer_models` by dataset and run.
 """
 
 import pyarrow as pa
@@ -99,6 +99,26 @@ EVALUATIONS = pa.schema(
     }
 )
 """A data file of `evaluations`; a partition holds the newest findings of one evaluation."""
+
+EXAMPLE_SET_COLUMNS = ("dataset", "split")
+
+EXAMPLE_SETS = pa.schema(
+    {
+        "example_id": pa.int64(),
+        "name": pa.string(),  # the user's own id, or the file's name
+        "label": pa.int32(),
+        "set": pa.string(),  # memorized_exceptions, uncommon_submodes or canonical_prototypes
+        "boundary": pa.float64(),  # class percentiles that the set was cut by
+        "ensemble": pa.float64(),
+        "priv": pa.float64(),
+        "cluster": pa.int32(),  # among those of its set and class; -1 = noise; null: not clustered
+        "x": pa.float64(),  # place on the map of its set and class; null: not mapped
+        "y": pa.float64(),
+        "evaluated_at": _TIME,
+        "command": pa.string(),
+    }
+)
+"""A data file of `example_sets`: a row per example and set, sorted by (set, label, example_id)."""
 
 REPRESENTER_COLUMNS = ("dataset", "split", "run")
 

@@ -21,6 +21,7 @@ from scoring.tables.schemas import SCORES_TABLE
 from scoring.tables.views import reading_nights, reading_runs, reading_scores, views
 from scoring.tables.whole_partitions import (
     EVALUATIONS_TABLE,
+    EXAMPLE_SETS_TABLE,
     REPRESENTER_MODELS_TABLE,
     REPRESENTERS_TABLE,
     WholeTable,
@@ -89,8 +90,8 @@ class Store:
     def sql(self, query: str, at: At = None) -> pa.Table:
         """Answer a DuckDB query over the tables, each a view of its name.
 
-        `evaluations`, `representers` and `representer_models` are always as they are now, whatever
-        `at` says.
+        `evaluations`, `example_sets`, `representers` and `representer_models` are always as they
+        are now, whatever `at` says.
 
         Raises:
             UserError: DuckDB's complaint in one line.
@@ -189,6 +190,10 @@ class Store:
     def evaluations(self, dataset: str | None = None, evaluation: str | None = None) -> pa.Table:
         """What evaluations found, of one dataset or of one kind where these are given."""
         return self._whole(EVALUATIONS_TABLE, dataset=dataset, evaluation=evaluation)
+
+    def example_sets(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
+        """Which examples metrics together tell apart, and how those of a class fall into groups."""
+        return self._whole(EXAMPLE_SETS_TABLE, dataset=dataset, split=split)
 
     def representers(
         self, dataset: str | None = None, split: str | None = None, run: str | None = None

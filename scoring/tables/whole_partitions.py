@@ -22,6 +22,8 @@ from scoring.tables.delta import (
 from scoring.tables.schemas import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
+    EXAMPLE_SET_COLUMNS,
+    EXAMPLE_SETS,
     REPRESENTER_COLUMNS,
     REPRESENTER_MODEL_COLUMNS,
     REPRESENTER_MODELS,
@@ -48,13 +50,21 @@ class WholeTable:
 EVALUATIONS_TABLE = WholeTable(
     name="evaluations", partition_columns=EVALUATION_COLUMNS, data=EVALUATIONS
 )
+EXAMPLE_SETS_TABLE = WholeTable(
+    name="example_sets", partition_columns=EXAMPLE_SET_COLUMNS, data=EXAMPLE_SETS
+)
 REPRESENTERS_TABLE = WholeTable(
     name="representers", partition_columns=REPRESENTER_COLUMNS, data=REPRESENTERS
 )
 REPRESENTER_MODELS_TABLE = WholeTable(
     name="representer_models", partition_columns=REPRESENTER_MODEL_COLUMNS, data=REPRESENTER_MODELS
 )
-WHOLE_TABLES = (EVALUATIONS_TABLE, REPRESENTERS_TABLE, REPRESENTER_MODELS_TABLE)
+WHOLE_TABLES = (
+    EVALUATIONS_TABLE,
+    EXAMPLE_SETS_TABLE,
+    REPRESENTERS_TABLE,
+    REPRESENTER_MODELS_TABLE,
+)
 
 
 def replace_partition(

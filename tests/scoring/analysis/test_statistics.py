@@ -1,10 +1,17 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr
 
 from scoring.analysis.scores import Scores
-from scoring.analysis.statistics import Standing, errors_by_decile, spearman, standing
+from scoring.analysis.statistics import (
+    Standing,
+    errors_by_decile,
+    pearson,
+    spearman,
+    standing,
+    tenths,
+)
 from scoring.ranking import rank
 
 
@@ -60,6 +67,35 @@ def test_there_is_no_correlation_with_a_constant_or_among_two():
     assert np.isnan(got[:, 0]).all()
     assert got[1, 1] == pytest.approx(1)
     assert np.isnan(spearman([standing_of(np.array([1.0, 2.0]))])).all()
+
+
+def test_pearson_is_scipys_pair_by_pair():
+    random = np.random.default_rng(3)
+    values = random.normal(size=(3, 200)) + random.normal(size=200)
+    values[1, :50] = np.nan  # never reliable, say
+    values[2, 40:90] = np.nan
+    got = pearson(values)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        both = ~np.isnan(values[[i, j]]).any(axis=0)
+        want = pearsonr(values[i, both], values[j, both]).statistic
+        assert got[i, j] == got[j, i] == pytest.approx(want, abs=1e-12)
+    np.testing.assert_allclose(np.diag(got), 1)
+
+
+def test_there_is_no_pearson_with_a_constant_or_among_two():
+    varied, constant = np.random.default_rng(4).random(9), np.full(9, 0.1)
+    few = np.full(9, np.nan)
+    few[:2] = 1, 2
+    got = pearson(np.stack([varied, constant, few]))
+    assert got[0, 0] == pytest.approx(1)
+    assert np.isnan(got[1:]).all()
+    assert np.isnan(got[:, 1:]).all()
+
+
+def test_tenths_of_a_ranking():
+    ranks = np.array([-1, 0, 9, 10, 99, 95])
+    np.testing.assert_array_equal(tenths(ranks), [-1, 0, 0, 1, 9, 9])
+    np.testing.assert_array_equal(tenths(np.array([-1, 0, 1])), [-1, 0, 5])
 
 
 def test_percentiles_are_found_by_id():

@@ -1,0 +1,35 @@
+"""`protoscore evaluate classes`: does a metric rank examples, or whole classes?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ray_jobs.console import parse_flags
+from ray_jobs.evaluations.output import tell
+from ray_jobs.evaluations.published import PublishedFlags
+from scoring.analysis import classes
+
+_SHOWN = [
+    *((tenth, measure) for tenth in ("1", "10") for measure in ("coverage", "largest_share")),
+    ("all", "separation"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassesFlags(PublishedFlags):
+    """Share of each class by tenths of each metric's ranking, and whether both ends hold all."""
+
+    metrics: tuple[str, ...] = ()
+    """Default: all that are published."""
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Judge what is published."""
+    flags = parse_flags(ClassesFlags, argv, "protoscore evaluate classes")
+    snapshot = flags.snapshot()
+    names = snapshot.current(flags.split).classes
+    found = []
+    for metric in flags.published(snapshot, "--metrics", flags.metrics):
+        found += classes.findings(metric, snapshot.scores(flags.split, metric), names)
+    name = f"classes_{flags.split}"
+    tell(snapshot.storage, snapshot.dataset, name, found, _SHOWN, command)
+    return 0

@@ -1,0 +1,51 @@
+"""`protoscore evaluate correlations`: do metrics agree, overall and at the ends of each class?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ray_jobs.console import parse_flags
+from ray_jobs.evaluations.output import note_left_out, tell
+from ray_jobs.evaluations.published import PublishedFlags
+from scoring import registry
+from scoring.analysis import correlations
+from scoring.analysis.side_by_side import read_side_by_side
+from scoring.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationsFlags(PublishedFlags):
+    """Pearson's and Spearman's correlations of metrics, and Jaccard distances of their ends."""
+
+    metrics: tuple[str, ...] = ()
+    """Metrics to compare; default: all that are published."""
+    percent: float = 25.0
+    """Of a class, how many are its lowest and its highest."""
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        if not 0 < self.percent <= 50:
+            raise UserError(
+                f"--percent: expected a number above 0 and up to 50, got {self.percent}"
+            )
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Compare what is published."""
+    flags = parse_flags(CorrelationsFlags, argv, "protoscore evaluate correlations")
+    flags.check()
+    snapshot = flags.snapshot()
+    metrics = flags.published(snapshot, "--metrics", flags.metrics)
+    if len(metrics) < 2:
+        raise UserError(f"--metrics: expected two or more to compare, got {metrics[0]} alone")
+    told = read_side_by_side(snapshot, flags.split, metrics)
+    note_left_out(told)
+    oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
+    found = correlations.findings(told, oriented, flags.percent)
+    columns = list(dict.fromkeys((f.part, f.measure) for f in found))
+    name = f"correlations_{flags.split}"
+    tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
+    return 0

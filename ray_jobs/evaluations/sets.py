@@ -1,0 +1,155 @@
+"""`protoscore evaluate sets`: what metrics tell apart where they disagree, or all agree.
+
+Memorized exceptions, uncommon submodes and canonical prototypes (section 3.3 of Carlini et al.
+2019), class by class, go to the table `example_sets`. Those of a set and class are put on a map by
+t-SNE, and HDBSCAN looks for clusters on it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tyro
+
+from ray_jobs.console import parse_flags
+from ray_jobs.evaluations.output import note_left_out, tell
+from ray_jobs.evaluations.published import PublishedFlags
+from ray_jobs.explain import resources
+from ray_jobs.explain_plan import find_run
+from ray_jobs.flags import MachineFlags
+from scoring.analysis import clusters, example_sets
+from scoring.analysis.clusters import Map, MapSettings
+from scoring.analysis.example_sets import Cuts, Evidence, Group
+from scoring.analysis.side_by_side import read_names, read_side_by_side
+from scoring.analysis.snapshot import Snapshot
+from scoring.errors import UserError
+from scoring.representers.layer import Layer
+from scoring.runs import RunRecord, load_model, load_record
+from scoring.tables.example_sets import publish_example_sets
+
+_PIXELS = "pixels"
+_MOST_SHOWN = 20  # classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetsFlags(PublishedFlags):
+    """Which metrics tell the sets apart, where, and how their examples are mapped."""
+
+    evidence: tyro.conf.OmitArgPrefixes[Evidence] = field(default_factory=Evidence)
+    cuts: tyro.conf.OmitArgPrefixes[Cuts] = field(default_factory=Cuts)
+    clusters: bool = True
+    """Map the examples of each set and class, and look for clusters."""
+    features: str = _PIXELS
+    """What examples are compared by on a map: pixels, or what a linear layer of --run sees: last,
+    or the layer's name in the net."""
+    run: str = "base"
+    """The run of --features: the base model of the published scores, or a run's key."""
+    maps: tyro.conf.OmitArgPrefixes[MapSettings] = field(default_factory=MapSettings)
+    machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
+
+    def check(self) -> None:
+        """Refuse what can be refused from the flags alone.
+
+        Raises:
+            UserError: naming the flag.
+        """
+        for name, metrics in vars(self.evidence).items():
+            if not metrics:
+                raise UserError(f"--{name}: expected a metric, got none")
+        for name, cut in vars(self.cuts).items():
+            if not 0 <= cut <= 100:
+                raise UserError(
+                    f"--{name.replace('_', '-')}: expected a percentile from 0 to 100, got {cut}"
+                )
+        least = {"map_rows": 1, "perplexity": 1, "smallest_cluster": 2, "map_seed": 0}
+        for name, number in least.items():
+            if not getattr(self.maps, name) >= number:
+                raise UserError(
+                    f"--{name.replace('_', '-')}: expected a number from {number} on, got "
+                    f"{getattr(self.maps, name)}"
+                )
+        if self.features == _PIXELS and self.run != "base":
+            raise UserError("--run: expected --features last or a layer beside it, got pixels")
+        self.machine.check()
+
+
+def main(argv: Sequence[str], command: str) -> int:
+    """Cut the sets from what is published, and map them."""
+    flags = parse_flags(SetsFlags, argv, "protoscore evaluate sets", __doc__)
+    flags.check()
+    snapshot = flags.snapshot()
+    metrics = [
+        metric
+        for kind, named in vars(flags.evidence).items()
+        for metric in flags.published(snapshot, f"--{kind}", named)
+    ]
+    run = _run_of_features(flags, snapshot)
+    told = read_side_by_side(snapshot, flags.split, metrics)
+    note_left_out(told)
+    of = example_sets.percentiles(told, flags.evidence)
+    sets = example_sets.example_sets(of, flags.cuts)
+    names = snapshot.current(flags.split).classes
+    found = example_sets.findings(sets, of, names)
+    columns = example_sets.members(sets, of, told.ids)
+    columns |= dict.fromkeys(("cluster", "x", "y"), np.full(len(columns["set"]), np.nan))
+    if flags.clusters:
+        maps = _draw_maps(flags, snapshot, run, columns)
+        columns |= example_sets.placed(columns, maps)
+        found += clusters.findings(maps, names)
+    version = publish_example_sets(
+        snapshot.storage,
+        snapshot.dataset,
+        flags.split,
+        {**columns, "name": read_names(snapshot, flags.split, metrics[0], columns["example_id"])},
+        command,
+    )
+    shown = [(part, "examples") for part in ("all", *names[:_MOST_SHOWN])]
+    tell(snapshot.storage, snapshot.dataset, f"sets_{flags.split}", found, shown, command)
+    print(
+        f"Published {len(columns['set'])} rows as version {version} of "
+        f"{snapshot.storage.uri}/tables/example_sets"
+    )
+    return 0
+
+
+def _run_of_features(flags: SetsFlags, snapshot: Snapshot) -> RunRecord | None:
+    """The run whose layer examples are compared by; None for pixels.
+
+    Raises:
+        UserError: no such run or layer.
+    """
+    if not flags.clusters or flags.features == _PIXELS:
+        return None
+    key = find_run(snapshot.storage, flags.run, snapshot.newest.base)
+    run = load_record(snapshot.storage, key)
+    Layer(load_model(snapshot.storage, run, "cpu"), flags.features, "--features")
+    return run
+
+
+def _draw_maps(
+    flags: SetsFlags,
+    snapshot: Snapshot,
+    run: RunRecord | None,
+    columns: Mapping[str, npt.NDArray[Any]],
+) -> dict[Group, Map]:
+    from ray_jobs.cluster import cluster
+    from ray_jobs.evaluations.maps import Vectors, draw_maps
+    from ray_jobs.representers import stage_features
+
+    wanted = {
+        group: clusters.drawn(columns["example_id"][rows], flags.maps)
+        for group, rows in example_sets.groups(columns).items()
+        if rows.stop - rows.start >= flags.maps.smallest_cluster
+    }
+    storage, version = snapshot.storage, snapshot.current(flags.split)
+    with cluster(flags.machine.address, flags.machine.cpus):
+        if run is None:
+            vectors = Vectors(storage=storage, version=version)
+        else:
+            stage_features(
+                storage, run.key, flags.features, [version], *resources(run, flags.machine)
+            )
+            vectors = Vectors(storage=storage, version=version, run=run.key, layer=flags.features)
+        return draw_maps(vectors, wanted, flags.maps)

@@ -1,0 +1,132 @@
+"""Figures of what metrics say together: how they agree, and which examples they tell apart."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from scoring.analysis.statistics import DECILES
+from scoring.keys import SPLITS
+from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
+from scoring.tables.evaluations import Finding
+
+_CLEAR_OUTLYING, _CLEAR_PROTOTYPICAL = f"{OUTLYING}00", f"{PROTOTYPICAL}00"
+_AGREEMENT = LinearSegmentedColormap.from_list(
+    "agreement",
+    [(0, OUTLYING), (0.5, _CLEAR_OUTLYING), (0.5, _CLEAR_PROTOTYPICAL), (1, PROTOTYPICAL)],
+)
+_DISTANCE = LinearSegmentedColormap.from_list("distance", [PROTOTYPICAL, _CLEAR_PROTOTYPICAL])
+_IN_A_ROW = 5  # small figures
+_NAMED_CLASSES = 20
+
+
+@styled
+def correlations(findings: Sequence[Finding]) -> Figure:
+    """Heat maps of how metrics agree: two measures each, one below and one above the diagonal."""
+    found = {(f.subject, f.part, f.measure): f.value for f in findings}
+    parts = dict.fromkeys(f.part for f in findings if f.measure == "jaccard_distance")
+    lowest, highest = ((part, "jaccard_distance") for part in parts)
+    metrics = list(dict.fromkeys(name for f in findings for name in f.subject.split(" x ")))
+    maps = {
+        "Correlation\nPearson below, Spearman above": (
+            ("", "pearson"),
+            ("", "spearman"),
+            _AGREEMENT,
+            -1,
+        ),
+        f"Jaccard distance\n{lowest[0]} below, {highest[0]} above": (lowest, highest, _DISTANCE, 0),
+    }
+    side = 1.5 + 0.27 * len(metrics)
+    figure = Figure(figsize=(2 * side, side), layout="constrained")
+    for axes, (title, (below, above, shades, least)) in zip(
+        figure.subplots(1, 2), maps.items(), strict=True
+    ):
+        grid = np.full((len(metrics), len(metrics)), np.nan)
+        for i, j in combinations(range(len(metrics)), 2):
+            pair = f"{metrics[i]} x {metrics[j]}"
+            grid[j, i], grid[i, j] = (found[pair, *measure] for measure in (below, above))
+        _heat(axes, grid, metrics, shades, least)
+        axes.set_title(title)
+    return figure
+
+
+@styled
+def classes(findings: Sequence[Finding]) -> Figure:
+    """Share of each class by tenths of every metric's ranking, the most outlying tenth first."""
+    prefix = "share of "
+    found = {(f.subject, f.part, f.measure): f.value for f in findings}
+    shares = list(dict.fromkeys(f.measure for f in findings if f.measure.startswith(prefix)))
+    metrics = list(dict.fromkeys(f.subject for f in findings))
+    tenths = [str(tenth + 1) for tenth in range(DECILES)]
+    rows = -(-len(metrics) // _IN_A_ROW)
+    figure = Figure(figsize=(9, 1.7 * rows + 0.5), layout="constrained")
+    every = figure.subplots(rows, _IN_A_ROW, squeeze=False, sharex=True, sharey=True).flat
+    shades = mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(shares)))
+    for axes, metric in zip(every, metrics, strict=False):
+        values = [[found.get((metric, t, share), 0.0) for t in tenths] for share in shares]
+        axes.stackplot(range(1, DECILES + 1), 100 * np.array(values), colors=shades)
+        axes.set(title=metric, xticks=[1, DECILES], xlim=(1, DECILES), ylim=(0, 100))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    for axes in list(every)[len(metrics) :]:
+        axes.set_visible(False)
+    if len(shares) <= _NAMED_CLASSES:
+        names = [share.removeprefix(prefix) for share in shares]
+        figure.legend(
+            [Patch(color=shade) for shade in shades],
+            names,
+            frameon=False,
+            loc="outside lower center",
+            ncols=5,
+        )
+    return figure
+
+
+@styled
+def sets(findings: Sequence[Finding]) -> Figure:
+    """Share of each class that is in each set."""
+    found = {
+        (f.subject, f.part): 100 * f.value / f.rows
+        for f in findings
+        if f.measure == "examples" and f.rows and " x " not in f.subject
+    }
+    names = list(dict.fromkeys(name for name, _ in found))
+    parts = list(dict.fromkeys(part for _, part in found))[: 1 + _NAMED_CLASSES]
+    figure = Figure(figsize=(9, 0.7 + 0.2 * len(parts)), layout="constrained")
+    every = figure.subplots(1, len(names), sharey=True, squeeze=False).flat
+    for axes, name in zip(every, names, strict=True):
+        shares = [found.get((name, part), 0.0) for part in parts]
+        colours = [OUTLYING if part == "all" else PROTOTYPICAL for part in parts]
+        axes.barh(range(len(parts)), shares, color=colours)
+        axes.set_title(name.replace("_", " "))
+        axes.set_yticks(range(len(parts)), parts)
+        axes.invert_yaxis()
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+    return figure
+
+
+FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    f"{name}_{split}": draw
+    for name, draw in (("correlations", correlations), ("classes", classes), ("sets", sets))
+    for split in SPLITS
+}
+"""Evaluation to what draws it."""
+
+
+def _heat(
+    axes: Axes, grid: npt.NDArray[np.float64], names: Sequence[str], shades: Colormap, least: float
+) -> None:
+    """A square of numbers from `least` to 1, NaN left open, each written in its field."""
+    axes.imshow(grid, cmap=shades, vmin=least, vmax=1, interpolation="none")
+    for i, j in np.argwhere(~np.isnan(grid)):
+        number = f"{grid[i, j]:.2f}".replace("0.", ".", 1)
+        axes.text(j, i, number, ha="center", va="center", fontsize=5)
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
