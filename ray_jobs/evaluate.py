@@ -20,6 +20,7 @@ EVALUATIONS = {
     "correlations": "how metrics agree, overall and at the ends of each class",
     "sets": "memorized exceptions, uncommon submodes, canonical prototypes, and their clusters",
     "classes": "whether a metric ranks examples or whole classes",
+    "slices": "what parts of a ranking are worth to train on",
     "stability": "how seeds and batch sizes agree on a metric",
     "memorisation": "whether metrics find labels that were changed on purpose",
     "debugging": "how soon flipped labels are found and mended, in the order of each metric",
