@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import note_left_out, tell
+from ray_jobs.evaluations.output import note_left_out, publish, tell
 from ray_jobs.evaluations.published import PublishedFlags
 from scoring import registry
 from scoring.analysis import correlations
+from scoring.analysis.points import pair_points
 from scoring.analysis.side_by_side import read_side_by_side
-from scoring.errors import UserError
+from scoring.errors import UnknownName, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class CorrelationsFlags(PublishedFlags):
     """Metrics to compare; default: all that are published."""
     percent: float = 25.0
     """Of a class, how many are its lowest and its highest."""
+    pair: tuple[str, str] | None = None
+    """Two of these metrics, to be drawn against each other; default: none."""
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -31,6 +34,8 @@ class CorrelationsFlags(PublishedFlags):
             raise UserError(
                 f"--percent: expected a number above 0 and up to 50, got {self.percent}"
             )
+        if self.pair and self.pair[0] == self.pair[1]:
+            raise UserError(f"--pair: expected two metrics, got {self.pair[0]} twice")
 
 
 def main(argv: Sequence[str], command: str) -> int:
@@ -41,6 +46,9 @@ def main(argv: Sequence[str], command: str) -> int:
     metrics = flags.published(snapshot, "--metrics", flags.metrics)
     if len(metrics) < 2:
         raise UserError(f"--metrics: expected two or more to compare, got {metrics[0]} alone")
+    for metric in flags.pair or ():
+        if metric not in metrics:
+            raise UnknownName("--pair", metric, metrics)
     told = read_side_by_side(snapshot, flags.split, metrics)
     note_left_out(told)
     oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
@@ -48,4 +56,7 @@ def main(argv: Sequence[str], command: str) -> int:
     columns = list(dict.fromkeys((f.part, f.measure) for f in found))
     name = f"correlations_{flags.split}"
     tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
+    if flags.pair:
+        points = pair_points(told, flags.pair, snapshot.current(flags.split).classes)
+        publish(snapshot.storage, snapshot.dataset, f"pair_{flags.split}", points, command)
     return 0

@@ -17,6 +17,7 @@ from ray_jobs.progress import Progress
 from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
 from scoring.analysis.scores import Ints
+from scoring.data.images import ImageShape
 from scoring.data.shards import ShardRecord, read_images
 from scoring.data.versions import DatasetVersion
 from scoring.storage import Storage
@@ -47,7 +48,9 @@ class Vectors:
     def of(self, record: ShardRecord, ids: Ints) -> dict[int, Vector]:
         """Those of some examples of a shard, by id; without images that do not decode."""
         if not self.run:
-            return read_images(self.storage, self.version.name, record, self.version.shape, ids)
+            shape = self.version.shape
+            assert isinstance(shape, ImageShape)  # texts have no pixels
+            return read_images(self.storage, self.version.name, record, shape, ids)
         path = features_path(self.run, self.layer, record.content)
         staged = read_features(self.storage, path)
         rows = np.flatnonzero(np.isin(staged.ids, ids))

@@ -24,6 +24,7 @@ from scoring.analysis.clusters import Map, MapSettings
 from scoring.analysis.example_sets import Cuts, Evidence, Group
 from scoring.analysis.side_by_side import read_names, read_side_by_side
 from scoring.analysis.snapshot import Snapshot
+from scoring.data.texts import TextShape
 from scoring.errors import UserError
 from scoring.representers.layer import Layer
 from scoring.runs import RunRecord, load_model, load_record
@@ -118,9 +119,13 @@ def _run_of_features(flags: SetsFlags, snapshot: Snapshot) -> RunRecord | None:
     """The run whose layer examples are compared by; None for pixels.
 
     Raises:
-        UserError: no such run or layer.
+        UserError: no such run or layer, or pixels of texts.
     """
-    if not flags.clusters or flags.features == _PIXELS:
+    if not flags.clusters:
+        return None
+    if flags.features == _PIXELS:
+        if isinstance(snapshot.current(flags.split).shape, TextShape):
+            raise UserError("--features: expected last or a layer for texts, got pixels")
         return None
     key = find_run(snapshot.storage, flags.run, snapshot.newest.base)
     run = load_record(snapshot.storage, key)

@@ -10,6 +10,7 @@ import numpy as np
 
 from scoring.analysis.attribution import Example
 from scoring.analysis.scores import Floats, Ints
+from scoring.analysis.side_by_side import SideBySide
 from scoring.tables.evaluations import Finding
 
 _MOST = 3000
@@ -58,6 +59,28 @@ def example_points(
             {"distance": example.distance[i], **coordinates},
         )
     return told
+
+
+def pair_points(told: SideBySide, pair: Sequence[str], classes: Sequence[str]) -> list[Finding]:
+    """Where two metrics put examples (Carlini et al. 2019, arXiv:1910.13427, Figure 3 a).
+
+    Args:
+        told: what metrics say.
+        pair: the two.
+        classes: their names in the order of labels.
+
+    Returns:
+        Of at most 3000 examples that both rank, part the class ("" where it is unknown), the
+        percentile in [0, 100] by metric.
+    """
+    of_each = {metric: told.percentile[metric] for metric in pair}
+    ranked = np.flatnonzero(~np.isnan(np.stack([*of_each.values()])).any(axis=0))
+    found = []
+    for i in ranked[drawn([percentile[ranked] for percentile in of_each.values()])]:
+        part = classes[told.label[i]] if told.label[i] >= 0 else ""
+        coordinates = {metric: percentile[i] for metric, percentile in of_each.items()}
+        found += point(f"example {told.ids[i]}", part, coordinates)
+    return found
 
 
 def drawn(weighed: Iterable[Floats], most: int = _MOST) -> Ints:

@@ -117,6 +117,8 @@ def representers(findings: Sequence[Finding]) -> Figure:
 
 
 SCATTERS: Mapping[str, Callable[[Sequence[Finding]], str]] = {
+    "pair_test": scatters.pair,
+    "pair_train": scatters.pair,
     "representers_example": scatters.example,
     "toy_plane": scatters.plane,
 }

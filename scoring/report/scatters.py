@@ -101,6 +101,19 @@ def plane(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
+@styled
+def pair(findings: Sequence[Finding]) -> Figure:
+    """Examples by their percentiles of two metrics; on the diagonal the two agree."""
+    points = _points(findings, "example ")
+    figure = Figure(figsize=(4.2, 4.2), layout="constrained", dpi=_DPI)
+    axes = figure.subplots()
+    axes.axline((0, 0), slope=1, color=INK, linewidth=0.6)
+    (one, x), (other, y) = points.at.items()
+    _cloud(axes, x, y, PROTOTYPICAL, "examples")
+    axes.set(xlabel=f"{one}, percentile", ylabel=f"{other}, percentile", aspect="equal")
+    return figure
+
+
 def _points(findings: Sequence[Finding], prefix: str) -> _Points:
     """The points whose subject begins so."""
     found: dict[str, dict[str, float]] = {}

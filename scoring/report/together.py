@@ -23,7 +23,7 @@ _AGREEMENT = LinearSegmentedColormap.from_list(
 )
 _DISTANCE = LinearSegmentedColormap.from_list("distance", [PROTOTYPICAL, _CLEAR_PROTOTYPICAL])
 _IN_A_ROW = 5  # small figures
-_NAMED_CLASSES = 20
+_CLASSES = 20  # that can be told apart
 
 
 @styled
@@ -58,10 +58,18 @@ def correlations(findings: Sequence[Finding]) -> Figure:
 
 @styled
 def classes(findings: Sequence[Finding]) -> Figure:
-    """Share of each class by tenths of every metric's ranking, the most outlying tenth first."""
+    """Share of each class by tenths of every metric's ranking, the most outlying tenth first.
+
+    Of many classes, those are drawn that have the largest share of a tenth; the rest stays open.
+    """
     prefix = "share of "
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
-    shares = list(dict.fromkeys(f.measure for f in findings if f.measure.startswith(prefix)))
+    of_classes = [f for f in findings if f.measure.startswith(prefix)]
+    largest: dict[str, float] = {}
+    for f in of_classes:
+        largest[f.measure] = max(f.value, largest.get(f.measure, 0.0))
+    shown = sorted(largest, key=lambda share: -largest[share])[:_CLASSES]
+    shares = [share for share in largest if share in shown]
     metrics = list(dict.fromkeys(f.subject for f in findings))
     tenths = [str(tenth + 1) for tenth in range(DECILES)]
     rows = -(-len(metrics) // _IN_A_ROW)
@@ -75,28 +83,26 @@ def classes(findings: Sequence[Finding]) -> Figure:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     for axes in list(every)[len(metrics) :]:
         axes.set_visible(False)
-    if len(shares) <= _NAMED_CLASSES:
-        names = [share.removeprefix(prefix) for share in shares]
-        figure.legend(
-            [Patch(color=shade) for shade in shades],
-            names,
-            frameon=False,
-            loc="outside lower center",
-            ncols=5,
-        )
+    figure.legend(
+        [Patch(color=shade) for shade in shades],
+        [share.removeprefix(prefix) for share in shares],
+        frameon=False,
+        loc="outside lower center",
+        ncols=5,
+    )
     return figure
 
 
 @styled
 def sets(findings: Sequence[Finding]) -> Figure:
-    """Share of each class that is in each set."""
+    """Share of each class that is in each set; of many classes, the first."""
     found = {
         (f.subject, f.part): 100 * f.value / f.rows
         for f in findings
         if f.measure == "examples" and f.rows and " x " not in f.subject
     }
     names = list(dict.fromkeys(name for name, _ in found))
-    parts = list(dict.fromkeys(part for _, part in found))[: 1 + _NAMED_CLASSES]
+    parts = list(dict.fromkeys(part for _, part in found))[: 1 + _CLASSES]
     figure = Figure(figsize=(9, 0.7 + 0.2 * len(parts)), layout="constrained")
     every = figure.subplots(1, len(names), sharey=True, squeeze=False).flat
     for axes, name in zip(every, names, strict=True):
@@ -125,7 +131,7 @@ def _heat(
     axes.imshow(grid, cmap=shades, vmin=least, vmax=1, interpolation="none")
     for i, j in np.argwhere(~np.isnan(grid)):
         number = f"{grid[i, j]:.2f}".replace("0.", ".", 1)
-        axes.text(j, i, number, ha="center", va="center", fontsize=5)
+        axes.text(j, i, number, ha="center", va="center", fontsize=6)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.spines[:].set_visible(False)

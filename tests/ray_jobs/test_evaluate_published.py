@@ -64,11 +64,20 @@ def test_correlations_of_what_is_published(evaluate, store, capsys):
     assert 0 < found["agr x conf", "lowest 25 %", "jaccard_distance"] < 1
     assert "highest 25 % jaccard_distance" in capsys.readouterr().out
 
+    assert not findings(store, "pair_train")
+
     options = ("--split", "test", "--metrics", "priv", "conf", "--percent", "10")
+    options += ("--pair", "conf", "priv")
     assert evaluate("correlations", *options) == 0
     found = findings(store, "correlations_test")
     assert {subject for subject, _, _ in found} == {"priv x conf"}
     assert ("priv x conf", "lowest 10 %", "jaccard_distance") in found
+    points = findings(store, "pair_test")
+    assert len(points) == 2 * 60
+    rows = Store(store).scores("shapes", "test", "priv").to_pylist()
+    for row in rows:
+        point = f"example {row['example_id']}", CLASSES[row["label"]], "priv"
+        assert points[point] == row["percentile"]
 
 
 def test_classes_of_what_is_published(evaluate, store, capsys):
@@ -157,6 +166,11 @@ REFUSED = {
     "an unknown metric": ("correlations --metrics nosuch", "--metrics: expected one of adv_l2,"),
     "one metric": ("correlations --metrics conf", "--metrics: expected two or more to compare"),
     "more than half": ("correlations --percent 60", "--percent: expected a number above 0 and"),
+    "a pair that is not compared": (
+        "correlations --metrics conf priv --pair conf ret",
+        "--pair: expected one of conf, priv, got 'ret'",
+    ),
+    "a pair of one": ("correlations --pair conf conf", "--pair: expected two metrics, got conf"),
     "a metric that is not there": ("sets --priv vog", "--priv: expected one of adv_l2, agr, conf"),
     "no metric at all": ("sets --boundary", "--boundary: expected a metric, got none"),
     "a cut beyond": ("sets --canonical 101", "--canonical: expected a percentile from 0 to 100"),

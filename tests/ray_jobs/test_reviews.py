@@ -66,6 +66,15 @@ def test_scores_and_explanations_of_reviews(
     )
     assert all(row["label"] == row["train_label"] for row in excitatory.to_pylist())
 
+    sets = ["evaluate", "sets", "--store", store, "--boundary", "aum", "--ensemble", "conf"]
+    sets += ["--priv", "gradient_norm", "--submode-priv", "60"]
+    capsys.readouterr()
+    assert main(sets) == 2
+    assert "--features: expected last or a layer for texts, got pixels" in capsys.readouterr().err
+    assert main([*sets, "--features", "last"]) == 0
+    (mapped,) = Store(store).sql("select count(x) as n from example_sets").to_pylist()
+    assert mapped["n"] > 0
+
 
 def test_metrics_that_need_pixels_are_left_out(
     flags: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

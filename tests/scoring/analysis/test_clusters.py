@@ -29,9 +29,6 @@ def test_a_seed_makes_one_map_in_whatever_order_examples_come():
     np.testing.assert_array_equal(again.ids, ids)
     np.testing.assert_array_equal(again.places, first.places)
     np.testing.assert_array_equal(again.cluster, first.cluster)
-    vague = two_heaps() / 12  # on clear heaps all starts end alike
-    one, other = (draw_map(ids, vague, MapSettings(map_seed=seed)) for seed in (0, 1))
-    assert one.places.shape == other.places.shape
 
 
 @pytest.mark.parametrize("vectors", [np.ones((9, 6), np.uint8), np.arange(9)[:, None]])

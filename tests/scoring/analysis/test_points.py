@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from scoring.analysis.attribution import Example
-from scoring.analysis.points import drawn, example_points
+from scoring.analysis.points import drawn, example_points, pair_points
+from scoring.analysis.side_by_side import SideBySide
 
 ROWS = 4000
 
@@ -52,3 +53,31 @@ def test_points_of_an_example_say_who_is_where(example: Example) -> None:
     assert told["train 13", "influence"] == ("dog", -6.0)
     assert len(told) == 2 + 3 * 3
     assert {f.rows for f in found if f.subject == "test 70"} == {3}
+
+
+def test_points_of_a_pair_are_those_that_both_rank() -> None:
+    percentile = {
+        "adv_l2": np.array([0.0, 50, 100, np.nan]),
+        "conf": np.array([100.0, 0, 50, 75]),
+        "priv": np.full(4, np.nan),
+    }
+    told = SideBySide(
+        ids=np.array([3, 5, 8, 9]),
+        label=np.array([1, 0, -1, 0]),
+        value={},
+        percentile=percentile,
+        class_percentile={},
+        left_out=0,
+    )
+    found = [
+        (f.subject, f.part, f.measure, f.value)
+        for f in pair_points(told, ("conf", "adv_l2"), ["bag", "coat"])
+    ]
+    assert found == [
+        ("example 3", "coat", "conf", 100),
+        ("example 3", "coat", "adv_l2", 0),
+        ("example 5", "bag", "conf", 0),
+        ("example 5", "bag", "adv_l2", 50),
+        ("example 8", "", "conf", 50),
+        ("example 8", "", "adv_l2", 100),
+    ]

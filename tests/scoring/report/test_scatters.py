@@ -48,6 +48,18 @@ def test_where_the_prediction_is_right_there_are_two_groups() -> None:
     assert drawn["predicted: z"] == [(2, 20), (5, 50)]
 
 
+def test_two_metrics_are_drawn_against_each_other() -> None:
+    found = [
+        finding(f"example {i}", "bag", metric, value)
+        for i in range(3)
+        for metric, value in (("adv_l2", 10.0 * i), ("conf", 50.0 - i))
+    ]
+    figure = scatters.pair.__wrapped__(found)
+    assert clouds(figure, 0)["examples"] == [(0, 50), (10, 49), (20, 48)]
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("adv_l2, percentile", "conf, percentile")
+
+
 @pytest.fixture
 def plane() -> list[Finding]:
     """Ten training points on a line, of which influence says less and less."""
