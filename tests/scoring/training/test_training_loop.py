@@ -99,6 +99,18 @@ def test_only_rows_of_the_subset_matter():
     assert same(train(spec, DATA).weights, train(spec, other).weights)
 
 
+def test_only_chosen_rows_matter():
+    ids = np.arange(0, 200, 4)
+    part = DATA.only(ids, DATA.labels[ids])
+    trained = train(SPEC, part)
+    assert trained.rows == 50
+    changed = DATA.inputs.copy()
+    changed[np.arange(200) % 4 > 0] = 0
+    assert same(trained.weights, train(SPEC, replace(part, inputs=changed)).weights)
+    alone = replace(DATA, ids=ids, inputs=DATA.inputs[ids], labels=DATA.labels[ids])
+    assert same(trained.weights, train(SPEC, alone).weights)
+
+
 def test_one_batch_of_plain_sgd_is_the_textbook_step():
     recipe = Recipe(optimizer="sgd", learning_rate=0.1, momentum=0.0, batch_rows=200, epochs=1)
     spec = replace(SPEC, recipe=recipe)
