@@ -47,7 +47,7 @@ def windows(count: int, rows: int, step: int) -> dict[str, Ints]:
     """
     starts = [*range(0, count - rows, step), count - rows]
     return {
-        f"{100 * (start + rows / 2) / count:.4g} %": np.arange(start, start + rows)
+        f"{100 * (start + rows / 2) / count:.6g} %": np.arange(start, start + rows)
         for start in starts
     }
 
@@ -72,19 +72,17 @@ def mislabelled(ids: Ints, labels: Ints, share: float, classes: int, seed: int) 
 
     What becomes of an example follows from its id and the seed, not from the slice that it is in.
     """
-    chance, step = np.random.default_rng(seed).random((2, int(ids.max(initial=0)) + 1))
-    moved = 1 + (step[ids] * (classes - 1)).astype(np.int64)
-    return np.where(chance[ids] < share, (labels + moved) % classes, labels)
+    draws = np.random.default_rng(seed).random((int(ids.max(initial=0)) + 1, 2))[ids]
+    moved = 1 + (draws[:, 1] * (classes - 1)).astype(np.int64)
+    return np.where(draws[:, 0] < share, (labels + moved) % classes, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """The labelled test examples that a metric ranks."""
+    """What nets that are trained on the same slice, but for the seed, say of test examples."""
 
     right: Flags
-    """[S, N] whether each of S nets, trained on the same slice but for the seed, is right."""
-    rank: Ints
-    """[N] int64 >= 0, low = outlying."""
+    """[S, N] whether each of S nets is right, in the order of the test examples' own ranking."""
 
     def accuracy(self, subject: str, part: str) -> Finding:
         """On all of them, `test_accuracy`."""
@@ -92,14 +90,13 @@ class Judge:
 
     def of_prototypes(self, subject: str, part: str, percent: float) -> Finding:
         """On the most prototypical `percent` of them, `prototypical_test_accuracy`."""
-        many = max(1, round(percent / 100 * len(self.rank)))
-        top = np.argsort(self.rank)[-many:]
-        means = self.right[:, top].mean(axis=1)
+        many = max(1, round(percent / 100 * self.right.shape[1]))
+        means = self.right[:, -many:].mean(axis=1)
         return over_nets(subject, part, "prototypical_test_accuracy", means)
 
     def by_tenths(self, subject: str) -> list[Finding]:
         """`test_accuracy` on each tenth, "1" the most outlying; an empty tenth is left out."""
-        tenth = tenths(self.rank)
+        tenth = tenths(np.arange(self.right.shape[1]))
         return [
             over_nets(subject, str(t + 1), "test_accuracy", self.right[:, tenth == t].mean(axis=1))
             for t in range(DECILES)
@@ -108,16 +105,22 @@ class Judge:
 
 
 def over_nets(subject: str, part: str, measure: str, values: Floats) -> Finding:
-    """The mean over nets [S] that differ in their seed alone; those that are NaN are left out."""
+    """The mean of values [S], and their deviation; those that are NaN are left out."""
     known = values[~np.isnan(values)]
     return Finding(
         subject=subject,
         part=part,
         measure=measure,
-        value=float(known.mean()) if len(known) else float("nan"),
+        value=mean(values),
         spread=float(known.std()) if len(known) else None,
         rows=len(known),
     )
+
+
+def mean(values: Floats) -> float:
+    """Of those that are not NaN; NaN if all are."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def crossing(most: Mapping[int, float], least: Mapping[int, float]) -> float:

@@ -45,9 +45,9 @@ def test_the_formula_holds_for_means_of_runs_that_are_alike():
 
 
 def test_findings():
-    found = fleet_size.findings("conf", 8, {2: [0.8, 0.9], 4: [0.9, 1.0]}, {4: [0.5, 0.7]}, 0.9)
+    found = fleet_size.findings("conf", 8, {2: [0.8, 0.9], 4: [0.9, 1.0]}, {4: [0.5, 0.7]}, 0.85)
     told = {(f.part, f.measure): (f.value, f.rows) for f in found}
     assert told["2", "spearman_with_all"] == (pytest.approx(0.85), 2)
     assert told["4", "spearman_of_halves"] == (pytest.approx(0.6), 2)
     assert told["", "spearman_of_fleets"] == (pytest.approx(0.75), 8)
-    assert told["", "runs_enough"] == (24, 8)
+    assert told["", "runs_enough"] == (16, 8)

@@ -64,7 +64,7 @@ def test_wrong_labels_follow_from_the_id():
 def test_what_nets_get_right():
     right = np.zeros((2, 20), dtype=bool)
     right[0, :10] = right[1, :] = True
-    judge = Judge(right=right, rank=np.arange(20))
+    judge = Judge(right=right)
     accuracy = judge.accuracy("adv_l2", "5 %")
     assert (accuracy.value, accuracy.spread, accuracy.rows) == (0.75, 0.25, 2)
     assert judge.of_prototypes("adv_l2", "5 %", 25).value == 0.5
@@ -75,7 +75,7 @@ def test_what_nets_get_right():
 
 
 def test_few_examples_have_fewer_tenths():
-    judge = Judge(right=np.ones((1, 3), dtype=bool), rank=np.arange(3))
+    judge = Judge(right=np.ones((1, 3), dtype=bool))
     assert [f.part for f in judge.by_tenths("adv_l2")] == ["1", "4", "7"]
 
 
