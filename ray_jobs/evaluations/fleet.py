@@ -13,7 +13,7 @@ import tyro
 from ray_jobs.console import parse_flags
 from ray_jobs.evaluations.output import tell
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.evaluations.staged import Examples, stage
+from ray_jobs.evaluations.staged import Examples, is_staged, stage
 from ray_jobs.flags import MachineFlags
 from scoring import registry
 from scoring.analysis import fleet_size
@@ -75,10 +75,9 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     snapshot = flags.snapshot()
     fleets = _fleets(flags, snapshot)
+    _score(fleets, flags)
     found = []
     for fleet in fleets:
-        parts = [fleet.part(runs) for runs in fleet.all_parts(flags)]
-        stage(fleet.examples, parts, fleet.records[0], flags.machine, keep_outputs=True)
         found += _findings(fleet, flags, snapshot.scores(flags.split, fleet.metric))
     shown = [(f.part, f.measure) for f in found if f.measure != "spearman_with_all"]
     columns = sorted(
@@ -106,14 +105,14 @@ class _Fleet:
         refs = tuple(self.refs[run] for run in sorted(runs))
         return Assignment(metric=self.metric, config=config, runs=refs)
 
-    def all_parts(self, flags: FleetSizeFlags) -> list[Sequence[int]]:
-        """Numbers of the runs of every part that is needed, and of all."""
+    def parts(self, flags: FleetSizeFlags) -> list[Assignment]:
+        """Every part that is needed, and the whole."""
         found: list[Sequence[int]] = [range(len(self.refs))]
         for draw in range(flags.draws):
             one, other = fleet_size.halves(self.kinds, draw)
             found += [[*one, *other][:size] for size in self.sizes(flags)]
             found += [other[:size] for size in self.sizes(flags) if size <= len(other)]
-        return found
+        return [self.part(runs) for runs in found]
 
     def sizes(self, flags: FleetSizeFlags) -> list[int]:
         """Numbers of runs to look at, the largest half among them."""
@@ -176,6 +175,21 @@ def _ref(spec: RunSpec, record: RunRecord) -> RunRef:
 def _but_for_seed(spec: RunSpec) -> str:
     parent = replace(spec.parent, seed=0) if spec.parent else None
     return digest(replace(spec, seed=0, parent=parent))
+
+
+def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
+    """Make what is missing."""
+    missing = [fleet for fleet in fleets if not is_staged(fleet.examples, fleet.parts(flags))]
+    if not missing:
+        return
+    # Ray takes seconds to import: what is there already never needs it.
+    from ray_jobs.cluster import cluster
+
+    machine = flags.machine
+    with cluster(machine.address, machine.cpus):
+        for fleet in missing:
+            base, parts = fleet.records[0], fleet.parts(flags)
+            stage(fleet.examples, parts, base, machine, keep_outputs=True)
 
 
 def _findings(fleet: _Fleet, flags: FleetSizeFlags, scores: Scores) -> list[Finding]:

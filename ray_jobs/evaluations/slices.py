@@ -15,6 +15,8 @@ from ray_jobs.evaluations.slice_flags import SlicesFlags
 from ray_jobs.evaluations.slice_nets import make_nets
 from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
 from scoring.analysis import slices
+from scoring.analysis.scores import Floats
+from scoring.analysis.seeds import mean_of
 from scoring.analysis.slices import Judge
 from scoring.tables.evaluations import Finding
 
@@ -79,12 +81,18 @@ def _distances(plan: SlicePlan) -> list[Finding]:
         means: dict[str, list[float]] = {}
         for run in runs if cut.end == WINDOW else ():
             for attack, how in plan.attacking(run).items():
-                means.setdefault(attack, []).append(slices.mean(plan.sample.read(how).value))
+                means.setdefault(attack, []).append(_mean(plan.sample.read(how).value))
         found += [
-            slices.over_nets(cut.subject, cut.part, f"mean_{attack}", np.array(values))
+            mean_of(cut.subject, cut.part, f"mean_{attack}", np.array(values))
             for attack, values in means.items()
         ]
     return found
+
+
+def _mean(values: Floats) -> float:
+    """Of those that are not NaN; NaN if all are."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _crossings(ends: Judges) -> list[Finding]:

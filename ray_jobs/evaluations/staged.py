@@ -55,7 +55,7 @@ def stage(
     *,
     keep_outputs: bool = False,
 ) -> None:
-    """Make those of some scores that are not staged yet.
+    """Make those of some scores that are not staged; on the cluster that this process has joined.
 
     Args:
         examples: whose.
@@ -67,10 +67,6 @@ def stage(
     Raises:
         IncompleteError: shards did not come through; what is staged stays.
     """
-    if is_staged(examples, assignments):
-        return
-    # Ray takes seconds to import: what is there already never needs it.
-    from ray_jobs.cluster import cluster
     from ray_jobs.map_shards import ShardData
     from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
 
@@ -88,9 +84,10 @@ def stage(
         )
         if tasks:
             work.append(ShardTasks(record=record, tasks=tasks, every=examples.every))
-    with cluster(machine.address, machine.cpus):
-        options, pool = resources(base, machine)
-        rows = -(-max(item.record.rows for item in work) // examples.every)
-        few = min(options.batch_rows, rows)  # no batch is filled up beyond what there is
-        options = replace(options, keep_outputs=keep_outputs, batch_rows=few)
-        score_shards(job, work, options, pool)
+    if not work:
+        return
+    options, pool = resources(base, machine)
+    rows = -(-max(item.record.rows for item in work) // examples.every)
+    few = min(options.batch_rows, rows)  # no batch is filled up beyond what there is
+    options = replace(options, keep_outputs=keep_outputs, batch_rows=few)
+    score_shards(job, work, options, pool)

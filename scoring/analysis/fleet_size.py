@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
-from scoring.analysis.slices import over_nets
+from scoring.analysis.seeds import mean_of
 from scoring.tables.evaluations import Finding
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -70,7 +70,7 @@ def findings(
         fleet with another as large, and `runs_enough`, how many runs it takes for what is wanted.
     """
     found = [
-        over_nets(metric, str(size), measure, np.array(values))
+        mean_of(metric, str(size), measure, np.array(values))
         for measure, curve in (("spearman_with_all", with_all), ("spearman_of_halves", between))
         for size, values in sorted(curve.items())
     ]

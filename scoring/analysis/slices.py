@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoring.analysis.scores import Floats, Ints, Scores
+from scoring.analysis.scores import Ints, Scores
+from scoring.analysis.seeds import mean_of
 from scoring.analysis.statistics import DECILES, tenths
 from scoring.tables.evaluations import Finding
 
@@ -86,41 +87,22 @@ class Judge:
 
     def accuracy(self, subject: str, part: str) -> Finding:
         """On all of them, `test_accuracy`."""
-        return over_nets(subject, part, "test_accuracy", self.right.mean(axis=1))
+        return mean_of(subject, part, "test_accuracy", self.right.mean(axis=1))
 
     def of_prototypes(self, subject: str, part: str, percent: float) -> Finding:
         """On the most prototypical `percent` of them, `prototypical_test_accuracy`."""
         many = max(1, round(percent / 100 * self.right.shape[1]))
         means = self.right[:, -many:].mean(axis=1)
-        return over_nets(subject, part, "prototypical_test_accuracy", means)
+        return mean_of(subject, part, "prototypical_test_accuracy", means)
 
     def by_tenths(self, subject: str) -> list[Finding]:
         """`test_accuracy` on each tenth, "1" the most outlying; an empty tenth is left out."""
         tenth = tenths(np.arange(self.right.shape[1]))
         return [
-            over_nets(subject, str(t + 1), "test_accuracy", self.right[:, tenth == t].mean(axis=1))
+            mean_of(subject, str(t + 1), "test_accuracy", self.right[:, tenth == t].mean(axis=1))
             for t in range(DECILES)
             if (tenth == t).any()
         ]
-
-
-def over_nets(subject: str, part: str, measure: str, values: Floats) -> Finding:
-    """The mean of values [S], and their deviation; those that are NaN are left out."""
-    known = values[~np.isnan(values)]
-    return Finding(
-        subject=subject,
-        part=part,
-        measure=measure,
-        value=mean(values),
-        spread=float(known.std()) if len(known) else None,
-        rows=len(known),
-    )
-
-
-def mean(values: Floats) -> float:
-    """Of those that are not NaN; NaN if all are."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def crossing(most: Mapping[int, float], least: Mapping[int, float]) -> float:

@@ -91,9 +91,3 @@ def test_few_examples_have_fewer_tenths():
 )
 def test_crossing(most, least, want):
     assert slices.crossing(most, least) == pytest.approx(want, nan_ok=True)
-
-
-def test_nets_without_a_number_are_left_out():
-    found = slices.over_nets("adv_l2", "5 %", "mean_adv_linf", np.array([1.0, np.nan, 3.0]))
-    assert (found.value, found.spread, found.rows) == (2, 1, 2)
-    assert np.isnan(slices.over_nets("a", "b", "c", np.array([np.nan])).value)
