@@ -9,7 +9,6 @@ from ray_jobs.flags import MachineFlags
 from scoring import registry
 from scoring.errors import UnknownName, UserError
 from scoring.keys import SPLITS, Split
-from scoring.spec import Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class SlicesFlags(PublishedFlags):
             raise UserError(
                 f"--prototypical: expected a percentage above 0, got {self.prototypical}"
             )
-        attacks = {name for name, s in registry.metrics().items() if s.signal is Signal.BASE}
+        attacks = [name for name, spec in registry.metrics().items() if spec.moves_pixels]
         for name in self.robustness:
             if name not in attacks:
                 raise UnknownName("--robustness", name, attacks)
