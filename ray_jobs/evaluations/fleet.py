@@ -168,7 +168,9 @@ def _fleet_of(snapshot: Snapshot, split: Split, metric: str) -> _Fleet:
 
 
 def _ref(spec: RunSpec, record: RunRecord) -> RunRef:
-    parent = identify(spec, record.versions).parent if spec.kind == "finetuned" else ""
+    """A run as metrics read it, with the run that it was fine-tuned from."""
+    versions = {split: record.versions[split] for split in spec.splits()}
+    parent = identify(spec, versions).parent if spec.kind == "finetuned" else ""
     return RunRef(key=record.key, parent=parent)
 
 
