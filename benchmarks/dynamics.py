@@ -139,7 +139,7 @@ def _growth(folder: str, epochs: int) -> int:
 def _train(folder: str, epochs: int) -> str:
     """A run that kept so many epochs; a few rows are enough to make weights differ."""
     images, labels = arrays("fashion_mnist", "train", 128)
-    data = TrainingSet(inputs=images, labels=labels, classes=10)
+    data = TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=10)
     spec = RunSpec(
         kind="plain",
         split="train",

@@ -50,7 +50,9 @@ def trained(case: Case) -> nn.Module:
         seed=case.seed,
         dtype="bfloat16" if pays_bfloat16(spec, "cpu") else "float32",
     )
-    weights = train(run, TrainingSet(inputs=images, labels=labels, classes=10)).weights
+    weights = train(
+        run, TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=10)
+    ).weights
     model = build(spec, shape=images.shape[1:], classes=10)
     model.net.load_state_dict(weights)
     return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -74,7 +74,12 @@ def _alternating(first: Callable[[], None], second: Callable[[], None]) -> tuple
 def _dataset() -> TrainingSet:
     numbers = np.random.default_rng(0)
     images = numbers.integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
-    return TrainingSet(inputs=images, labels=numbers.integers(0, CLASSES, ROWS), classes=CLASSES)
+    return TrainingSet(
+        ids=np.arange(len(images)),
+        inputs=images,
+        labels=numbers.integers(0, CLASSES, ROWS),
+        classes=CLASSES,
+    )
 
 
 def _eager_epoch(recipe: Recipe) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from scoring.errors import BadData, PublishedDiffers
 from scoring.keys import SPLITS, Split, digest
 from scoring.prediction import PREDICTED
 from scoring.runs import Run, finished
-from scoring.scorer import Assignment, RunRef, Task
+from scoring.scorer import Assignment, RunRef, Task, score_key
 from scoring.spec import MetricSpec, Signal
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
@@ -169,11 +169,9 @@ def _shard_work(asked: Request, surveys: Surveys, models: Models) -> tuple[Shard
     staged = {spec.name: asked.storage.names(f"staging/{spec.name}") for spec in specs}
     work = []
     for split in asked.splits:
-        assignments = [(spec, _assignment(spec, asked, models, split)) for spec in specs]
+        assignments = [_assignment(spec, asked, models, split) for spec in specs]
         for shard in surveys[split].shards:
-            tasks = tuple(
-                Task(assignment=how, key=_score_key(spec, how, shard)) for spec, how in assignments
-            )
+            tasks = tuple(Task(assignment=how, key=_score_key(how, shard)) for how in assignments)
             missing = tuple(
                 task
                 for task in tasks
@@ -194,11 +192,11 @@ def _assignment(spec: MetricSpec, asked: Request, models: Models, split: Split) 
     return Assignment(metric=spec.name, config=config, runs=refs, checkpoints=checkpoints)
 
 
-def _score_key(spec: MetricSpec, how: Assignment, shard: PlannedShard) -> str:
+def _score_key(how: Assignment, shard: PlannedShard) -> str:
     """Name of a metric's scores on a shard; empty while shard or runs are not known."""
     if shard.record is None or not all(run.key for run in how.runs):
         return ""
-    return digest([spec.name, spec.version, how.config, how.runs, shard.record])
+    return score_key(how, shard.record)
 
 
 def _partitions(

@@ -29,6 +29,8 @@ class ShardTasks:
 
     record: ShardRecord
     tasks: tuple[tuple[int, str], ...]
+    every: int = 1
+    """Only every so-manieth row is scored."""
 
 
 def score_shards(
@@ -62,6 +64,9 @@ class _Score:
         self._counters = ScoringCounters(job.data.dataset)
 
     def __call__(self, record: ShardRecord, shard: Shard, about: dict[str, Any]) -> None:
+        shard = shard.every(about["every"])
         tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in about["tasks"]]
-        self._scorer.score(record.content, shard, self._job.classes, tasks)
-        self._counters.scored(record.rows, [task.assignment for task in tasks])
+        # Logits of some rows must not be kept as if they were those of all.
+        content = record.content if len(shard.ids) == record.rows else f"{tasks[0].key}-rows"
+        self._scorer.score(content, shard, self._job.classes, tasks)
+        self._counters.scored(len(shard.ids), [task.assignment for task in tasks])

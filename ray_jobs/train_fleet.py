@@ -21,10 +21,10 @@ from ray_jobs.cluster import total
 from ray_jobs.counters import retry_counter
 from ray_jobs.progress import Progress
 from ray_jobs.training_data import TrainingData, share_training_data
+from scoring.data.slices import Slice
 from scoring.data.versions import DatasetVersion
 from scoring.errors import OutOfTime, ProtoscoreError
 from scoring.keys import Split
-from scoring.run_spec import RunSpec
 from scoring.runs import Run, finished
 from scoring.storage import Storage
 from scoring.train_run import train_run
@@ -48,6 +48,7 @@ def train_fleet(
     train_memory: int,
     gpus_per_run: float,
     until: float = math.inf,
+    slices: Mapping[str, Slice] | None = None,
 ) -> tuple[Run, ...]:
     """Train `missing`, parents before children; returns the runs that are still missing.
 
@@ -58,6 +59,7 @@ def train_fleet(
         train_memory: bytes of decoded data to hold in memory; more is mapped from disk.
         gpus_per_run: share of a GPU a run takes, for specs on cuda.
         until: time (seconds since the epoch) after which no epoch is begun.
+        slices: run key to the slice of its split that it trains on; other runs train on all.
 
     Returns:
         Runs that failed after retries, or that there was no time for; empty where all went well.
@@ -66,10 +68,18 @@ def train_fleet(
         return ()
     spec = missing[0].spec
     resources = {"cpu": float(spec.threads), "gpu": gpus_per_run if spec.device == "cuda" else 0.0}
-    packs = pack(missing, {split: v.rows for split, v in versions.items()}, _slots(resources))
+    slices = slices or {}
+    rows = {
+        run.key: len(slices[run.key].ids) if run.key in slices else versions[run.spec.split].rows
+        for run in missing
+        if run.spec.splits()
+    }
+    packs = pack(missing, rows, _slots(resources))
     data = share_training_data(storage, versions, train_memory)
     keys = {split: version.version for split, version in versions.items()}
-    job = FleetJob(storage=storage, data=data, versions=keys, packs=packs, until=until)
+    job = FleetJob(
+        storage=storage, data=data, versions=keys, packs=packs, slices=slices, until=until
+    )
     trainable = tune.with_parameters(FleetTrainable, job=job)
     with Progress("train", len(missing), "run") as progress, tempfile.TemporaryDirectory() as tmp:
         tuner = tune.Tuner(
@@ -96,6 +106,7 @@ class FleetJob:
     data: TrainingData
     versions: Mapping[Split, str]
     packs: Sequence[Sequence[Run]]
+    slices: Mapping[str, Slice]
     until: float
 
 
@@ -144,7 +155,11 @@ class FleetTrainable(tune.Trainable):
 
     def _train(self, run: Run) -> None:
         job = self._job
-        train_run(job.storage, run, job.versions, job.data.sets(), until=job.until)
+        versions, sets = {**job.versions}, job.data.sets()
+        if run.key in job.slices:
+            split, part = run.spec.split, job.slices[run.key]
+            versions[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
+        train_run(job.storage, run, versions, sets, until=job.until)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to save: finished runs are in the store."""
@@ -178,13 +193,19 @@ class _Report(Callback):
             self._progress.note(f"run failed: {result['hopeless']}")
 
 
-def pack(runs: Sequence[Run], rows: Mapping[Split, int], slots: int) -> list[tuple[Run, ...]]:
-    """Group short runs into trials; a child goes where its parent goes, behind it."""
+def pack(runs: Sequence[Run], rows: Mapping[str, int], slots: int) -> list[tuple[Run, ...]]:
+    """Group short runs into trials; a child goes where its parent goes, behind it.
+
+    Args:
+        runs: what to train.
+        rows: run key to the rows it takes its own from; nothing for imported runs.
+        slots: how many trials go on at once.
+    """
     families: dict[str, list[Run]] = {}
     for run in runs:
         home = run.parent if run.parent in families else run.key
         families.setdefault(home, []).append(run)
-    costs = {home: sum(_seconds(r.spec, rows) for r in family) for home, family in families.items()}
+    costs = {home: sum(_seconds(r, rows) for r in family) for home, family in families.items()}
     limit = min(_PACK_SECONDS, sum(costs.values()) / (slots * _TRIALS_PER_SLOT))
     packs: list[list[Run]] = []
     room = 0.0
@@ -197,11 +218,12 @@ def pack(runs: Sequence[Run], rows: Mapping[Split, int], slots: int) -> list[tup
     return [tuple(p) for p in packs]
 
 
-def _seconds(spec: RunSpec, rows: Mapping[Split, int]) -> float:
+def _seconds(run: Run, rows: Mapping[str, int]) -> float:
     """A rough estimate: only the order and the packing of runs depend on it."""
+    spec = run.spec
     if spec.kind == "imported":
         return 1.0
-    count = int(rows[spec.split] * spec.subset)
+    count = int(rows[run.key] * spec.subset)
     passes = count * spec.recipe.epochs_for(count)
     factor = 3.0 if spec.kind == "private" else 1.0
     return passes * factor * spec.net.width / _PASSES_PER_SECOND

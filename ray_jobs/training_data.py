@@ -68,26 +68,27 @@ def share_training_data(
 def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
     """Decode a split once per node into a file that all its runs map, and map it."""
     folder = Path(tempfile.gettempdir()) / "protoscore" / version.version
-    inputs, labels = folder / "inputs.npy", folder / "labels.npy"
-    if not inputs.exists():
+    inputs, rows = folder / "inputs.npy", folder / "rows.npy"
+    if not (inputs.exists() and rows.exists()):
         folder.mkdir(parents=True, exist_ok=True)
-        _decode_to(storage, version, inputs, labels)
-    known = np.load(labels)
+        _decode_to(storage, version, inputs, rows)
+    ids, labels = np.load(rows)
     return TrainingSet(
-        inputs=np.load(inputs, mmap_mode="r")[: len(known)],
-        labels=known,
+        ids=ids,
+        inputs=np.load(inputs, mmap_mode="r")[: len(ids)],
+        labels=labels,
         classes=len(version.classes),
     )
 
 
-def _decode_to(storage: Storage, version: DatasetVersion, inputs: Path, labels: Path) -> None:
-    """Write both files whole or not at all, inputs last: they say that the split is there."""
+def _decode_to(storage: Storage, version: DatasetVersion, inputs: Path, rows: Path) -> None:
+    """Write both files, of inputs and of their ids and labels, each whole or not at all."""
     partial = inputs.with_suffix(f".{uuid.uuid4().hex}")
     shape = (version.rows, *version.shape.dims)
     place = np.lib.format.open_memmap(partial, "w+", version.shape.dtype, shape)
     data = load_training_set(storage, version, into=place)
     place.flush()
-    part = labels.with_suffix(f".{uuid.uuid4().hex}.npy")
-    np.save(part, data.labels)
-    part.replace(labels)
+    part = rows.with_suffix(f".{uuid.uuid4().hex}.npy")
+    np.save(part, np.stack([data.ids, data.labels]))
+    part.replace(rows)
     partial.replace(inputs)

@@ -7,7 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from scoring.columns import head, joined
-from scoring.data.shards import Shard
+from scoring.data.shards import Shard, ShardRecord
+from scoring.keys import digest
 from scoring.parallel import do_in_parallel
 from scoring.registry import spec_of
 from scoring.signals import SignalOptions, Signals
@@ -45,6 +46,12 @@ class Task:
 
     assignment: Assignment
     key: str
+
+
+def score_key(how: Assignment, record: ShardRecord, every: int = 1) -> str:
+    """Name of a metric's scores on a shard, or on every so-manieth row of it."""
+    made_of = [how.metric, spec_of(how.metric).version, how.config, how.runs, record]
+    return digest(made_of if every == 1 else [*made_of, every])
 
 
 def passes(assignments: Iterable[Assignment]) -> Passes:

@@ -40,6 +40,9 @@ class SetsFlags(PublishedFlags):
 
     evidence: tyro.conf.OmitArgPrefixes[Evidence] = field(default_factory=Evidence)
     cuts: tyro.conf.OmitArgPrefixes[Cuts] = field(default_factory=Cuts)
+    lowest: int = 5000
+    """Say which share of so many lowest examples of each metric is in a set; left out where there
+    are no more."""
     clusters: bool = True
     """Map the examples of each set and class, and look for clusters."""
     features: str = _PIXELS
@@ -64,6 +67,8 @@ class SetsFlags(PublishedFlags):
                 raise UserError(
                     f"--{name.replace('_', '-')}: expected a percentile from 0 to 100, got {cut}"
                 )
+        if self.lowest < 1:
+            raise UserError(f"--lowest: expected a number above 0, got {self.lowest}")
         least = {"map_rows": 1, "perplexity": 1, "smallest_cluster": 2, "map_seed": 0}
         for name, number in least.items():
             if not getattr(self.maps, name) >= number:
@@ -93,6 +98,7 @@ def main(argv: Sequence[str], command: str) -> int:
     sets = example_sets.example_sets(of, flags.cuts)
     names = snapshot.current(flags.split).classes
     found = example_sets.findings(sets, of, names)
+    found += example_sets.among_lowest(sets, told.percentile, flags.lowest)
     columns = example_sets.members(sets, of, told.ids)
     columns |= dict.fromkeys(("cluster", "x", "y"), np.full(len(columns["set"]), np.nan))
     if flags.clusters:

@@ -1,8 +1,9 @@
-"""`protoscore evaluate stability`: how trainings with other seeds and batch sizes agree.
+"""`protoscore evaluate stability`: how trainings with other seeds, nets and batch sizes agree.
 
-A night for each seed and batch size; each metric's rankings are compared example by example.
+A night for each of them; each metric's rankings are compared example by example.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,6 +16,7 @@ from scoring.analysis.scores import read_scores
 from scoring.analysis.statistics import standing
 from scoring.errors import UserError
 from scoring.keys import Split
+from scoring.nets import check_net
 from scoring.tables import Store
 
 
@@ -26,6 +28,8 @@ class StabilityFlags(NightFlags):
     """Metrics to compare."""
     seeds: tuple[int, ...] = (0, 1)
     """First seeds of the fleets."""
+    nets: tuple[str, ...] = ()
+    """Networks to compare; default: the fleet's alone."""
     batches: tuple[int, ...] = ()
     """Training batches to compare, in rows; default: the recipe's alone."""
     split: Split = "test"
@@ -38,8 +42,13 @@ class StabilityFlags(NightFlags):
             UserError: naming the flag.
         """
         super().check()
-        if len({*self.seeds}) * max(1, len({*self.batches})) < 2:
+        varied = (self.seeds, self.nets or [""], self.batches or [0])
+        if math.prod(len({*values}) for values in varied) < 2:
             raise UserError("--seeds: expected two trainings or more to compare, got one")
+        if self.nets and self.fleet.net:
+            raise UserError(f"--net: expected --nets in place of it, got {self.fleet.net}")
+        for net in self.nets:
+            check_net(net)
         if any(rows <= 0 for rows in self.batches):
             raise UserError(f"--batches: expected numbers above 0, got {min(self.batches)}")
 
@@ -50,9 +59,13 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     name = name_of(flags)
     nights = {}
-    for seed, rows in product(dict.fromkeys(flags.seeds), dict.fromkeys(flags.batches) or [None]):
-        training = f"seed {seed}" if rows is None else f"seed {seed} batch {rows}"
-        fleet = replace(flags.fleet, seed=seed, train_batch_rows=rows)
+    for seed, net, rows in product(
+        dict.fromkeys(flags.seeds),
+        dict.fromkeys(flags.nets) or [""],
+        dict.fromkeys(flags.batches) or [None],
+    ):
+        training = f"seed {seed}" + f" {net}" * bool(net) + (f" batch {rows}" if rows else "")
+        fleet = replace(flags.fleet, seed=seed, net=net or flags.fleet.net, train_batch_rows=rows)
         publish_as = f"{name}-stability-{training.replace(' ', '-')}"
         nights[training] = replace(flags, fleet=fleet, publish_as=publish_as, splits=(flags.split,))
     plans = run_nights([*nights.values()], configs, command)

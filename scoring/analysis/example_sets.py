@@ -149,6 +149,35 @@ def findings(sets: Mapping[str, Flags], of: Percentiles, classes: Sequence[str])
     ]
 
 
+def among_lowest(
+    sets: Mapping[str, Flags], percentile: Mapping[str, Floats], lowest: int
+) -> list[Finding]:
+    """What share of the lowest examples of each metric, of the whole split, a set makes up.
+
+    Args:
+        sets: name to [N] whether an example is in it.
+        percentile: metric to [N] in [0, 100]; NaN where the example is not ranked.
+        lowest: how many; nothing is found unless every metric ranks more.
+
+    Returns:
+        `share` in [0, 1] of each set, as part "lowest 5000 by adv_l2".
+    """
+    if any(np.count_nonzero(~np.isnan(p)) <= lowest for p in percentile.values()):
+        return []
+    ends = {m: np.argsort(p, kind="stable")[:lowest] for m, p in percentile.items()}  # NaN last
+    return [
+        Finding(
+            subject=name,
+            part=f"lowest {lowest} by {metric}",
+            measure="share",
+            value=float(flags[rows].mean()),
+            rows=lowest,
+        )
+        for name, flags in sets.items()
+        for metric, rows in ends.items()
+    ]
+
+
 def members(sets: Mapping[str, Flags], of: Percentiles, ids: Ints) -> dict[str, npt.NDArray[Any]]:
     """Columns of the table `example_sets`, a row per example and set, by set, class and id.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from scoring.analysis.scores import Floats
 from scoring.tables.evaluations import Finding
 
 
@@ -24,15 +25,18 @@ def over_seeds(
     ]
     for measure in next(iter(numbers.values())):
         values = np.array([of_seed[measure] for of_seed in numbers.values()])
-        known = values[~np.isnan(values)]
-        found.append(
-            Finding(
-                subject=subject,
-                part="all",
-                measure=measure,
-                value=float(known.mean()) if len(known) else np.nan,
-                spread=float(known.std()) if len(known) else None,
-                rows=len(known),
-            )
-        )
+        found.append(mean_of(subject, "all", measure, values))
     return found
+
+
+def mean_of(subject: str, part: str, measure: str, values: Floats) -> Finding:
+    """The mean of values [S] and their deviation; those that are NaN are left out."""
+    known = values[~np.isnan(values)]
+    return Finding(
+        subject=subject,
+        part=part,
+        measure=measure,
+        value=float(known.mean()) if len(known) else float("nan"),
+        spread=float(known.std()) if len(known) else None,
+        rows=len(known),
+    )

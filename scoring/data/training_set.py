@@ -1,23 +1,29 @@
 """A training split in memory: decoded once, shared by every run of a node."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.data.shapes import Inputs
 
+Ints = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
     """The decodable, labelled rows of a split, in id order."""
 
+    ids: Ints
+    """[N] int64 example ids, ascending."""
     inputs: Inputs
     """[N, H, W, D] uint8 pixels or [N, L] int16 tokens; may be a read-only view of shared memory
     or of a file."""
-    labels: npt.NDArray[np.int64]
+    labels: Ints
     """[N] int64 in [0, classes)."""
     classes: int
+    chosen: Ints | None = None
+    """[K] int64 rows that a run trains on; None: all."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -26,3 +32,20 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def only(self, ids: Ints, labels: Ints) -> "TrainingSet":
+        """The same inputs, not copied, of which a run trains on some, by labels of its own.
+
+        Args:
+            ids: [K] int64, each once.
+            labels: [K] int64 in [0, classes).
+
+        Raises:
+            ValueError: an id that is not here.
+        """
+        rows = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
+        if strangers := np.count_nonzero(self.ids[rows] != ids):
+            raise ValueError(f"expected ids of training rows, got {strangers} others")
+        changed = self.labels.copy()
+        changed[rows] = labels
+        return replace(self, labels=changed, chosen=rows)

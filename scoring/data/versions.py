@@ -98,7 +98,7 @@ def load_training_set(
     """
     shape = version.shape
     inputs = np.empty((version.rows, *shape.dims), shape.dtype) if into is None else into
-    labels = np.empty(version.rows, dtype=np.int64)
+    ids, labels = np.empty((2, version.rows), dtype=np.int64)
     filled = 0
     in_order = sorted(version.shards, key=lambda shard: shard.first_id)
     # Pillow decodes outside the interpreter's lock; small images are mostly work inside it.
@@ -107,6 +107,12 @@ def load_training_set(
     for shard in in_parallel(read, in_order, at_once):
         usable = shard.decodable & (shard.labels >= 0)
         rows = slice(filled, filled + int(usable.sum()))
-        inputs[rows], labels[rows] = shard.inputs[usable], shard.labels[usable]
+        ids[rows], labels[rows] = shard.ids[usable], shard.labels[usable]
+        inputs[rows] = shard.inputs[usable]
         filled = rows.stop
-    return TrainingSet(inputs=inputs[:filled], labels=labels[:filled], classes=len(version.classes))
+    return TrainingSet(
+        ids=ids[:filled],
+        inputs=inputs[:filled],
+        labels=labels[:filled],
+        classes=len(version.classes),
+    )

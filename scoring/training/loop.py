@@ -88,7 +88,7 @@ def train(
     if spec.kind == "imported" or (spec.kind == "finetuned" and start is None):
         raise ValueError(f"expected a run to train, with weights to fine-tune, got {spec.label}")
     began = time.perf_counter()
-    rows = subset_rows(len(data), spec.subset, spec.seed)
+    rows = _rows(spec, data)
     private = _mechanism(spec, len(rows))
     with reproducible(spec.threads, spec.device):
         training = _training(spec, data, start)
@@ -113,6 +113,13 @@ def train(
         epochs=epochs,
         seconds=before + time.perf_counter() - began,
     )
+
+
+def _rows(spec: RunSpec, data: TrainingSet) -> Tensor:
+    """The rows [K] int64 that the run trains on."""
+    if data.chosen is None:
+        return subset_rows(len(data), spec.subset, spec.seed)
+    return torch.from_numpy(data.chosen)[subset_rows(len(data.chosen), spec.subset, spec.seed)]
 
 
 def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:

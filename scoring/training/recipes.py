@@ -72,6 +72,21 @@ def finetuned(base: Recipe) -> Recipe:
     )
 
 
+def heavy(base: Recipe) -> Recipe:
+    """`base` with heavy augmentation and dropout, for twice as long, as they slow learning down.
+
+    Random crops after four pixels of padding; whether images may be mirrored is `base`'s to know.
+    """
+    return replace(
+        base,
+        crop=max(base.crop, 4),
+        dropout=max(base.dropout, 0.5),
+        epochs=2 * base.epochs,
+        min_steps=2 * base.min_steps,
+        milestones=tuple(2 * epoch for epoch in base.milestones),
+    )
+
+
 def private(base: Recipe) -> Recipe:
     """`base` for DP-SGD: SGD with momentum on larger batches, for as many epochs.
 

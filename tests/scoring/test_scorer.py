@@ -28,7 +28,9 @@ def run(storage):
     """A finished run on noise."""
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (ROWS, 8, 8, 1), dtype=np.uint8)
-    data = TrainingSet(inputs=images, labels=noise.integers(0, 3, ROWS), classes=3)
+    data = TrainingSet(
+        ids=np.arange(len(images)), inputs=images, labels=noise.integers(0, 3, ROWS), classes=3
+    )
     versions = {"train": "v1", "test": "v2"}
     spec = RunSpec(kind="plain", split="train", net=NetSpec(name="mlp"), recipe=recipe("smoke"))
     run = identify(spec, versions)

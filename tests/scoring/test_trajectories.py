@@ -33,7 +33,9 @@ def store(tmp_path_factory, digits):
     storage = Storage(str(tmp_path_factory.mktemp("store")))
     versions = {"train": "v1", "test": "v2"}
     data = {
-        split: TrainingSet(inputs=d.images, labels=d.labels, classes=10)
+        split: TrainingSet(
+            ids=np.arange(len(d.images)), inputs=d.images, labels=d.labels, classes=10
+        )
         for split, d in digits.items()
     }
     runs = []

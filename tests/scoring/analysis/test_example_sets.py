@@ -148,3 +148,11 @@ def test_no_examples_no_sets():
     assert len(columns["set"]) == 0
     assert example_sets.groups(columns) == {}
     assert example_sets.placed(columns, {})["x"].shape == (0,)
+
+
+def test_share_of_the_lowest():
+    sets = {"exceptions": np.array([True, False, True, False, True])}
+    percentile = {"adv_l2": np.array([100.0, 0.0, 25.0, 50.0, np.nan])}
+    (found,) = example_sets.among_lowest(sets, percentile, 2)
+    assert (found.subject, found.part, found.value) == ("exceptions", "lowest 2 by adv_l2", 0.5)
+    assert not example_sets.among_lowest(sets, percentile, 4)

@@ -1,5 +1,6 @@
 """A net trained on real digits, and images of its test split."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,7 +23,12 @@ def trained():
         net=NetSpec(name="small_cnn"),
         recipe=Recipe(learning_rate=2e-3, batch_rows=64, epochs=6),
     )
-    data = TrainingSet(inputs=digits["train"].images, labels=digits["train"].labels, classes=10)
+    data = TrainingSet(
+        ids=np.arange(len(digits["train"].images)),
+        inputs=digits["train"].images,
+        labels=digits["train"].labels,
+        classes=10,
+    )
     model = build(spec.net, shape=(8, 8, 1), classes=10)
     model.net.load_state_dict(train(spec, data).weights)
     images = torch.from_numpy(digits["test"].images[:200]).permute(0, 3, 1, 2).float() / 255

@@ -143,6 +143,7 @@ def test_layers_that_mix_examples_are_refused():
 def test_a_private_run_end_to_end():
     numbers = np.random.default_rng(0)
     data = TrainingSet(
+        ids=np.arange(120),
         inputs=numbers.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8),
         labels=numbers.integers(0, 4, 120),
         classes=4,

@@ -50,7 +50,9 @@ def test_read_only_arrays_are_gathered_without_warning():
     images.flags.writeable = False
     labels = np.arange(64)
     labels.flags.writeable = False
-    gather = gatherer(TrainingSet(inputs=images, labels=labels, classes=64), CPU)
+    gather = gatherer(
+        TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=64), CPU
+    )
     rows = torch.tensor([5, 3, 3, 60])
     got, got_labels = gather(rows)
     assert got_labels.tolist() == rows.tolist()

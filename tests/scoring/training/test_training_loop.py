@@ -22,7 +22,7 @@ def separable(rows=200, side=8):
     labels = numbers.integers(0, 4, rows)
     images = numbers.integers(0, 120, (rows, side, side, 1), dtype=np.uint8)
     images[np.arange(rows), :, 2 * labels, :] = 250
-    return TrainingSet(inputs=images, labels=labels, classes=4)
+    return TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=4)
 
 
 DATA = separable()
@@ -67,7 +67,7 @@ def test_what_the_spec_says_changes_the_weights(change):
 def test_read_only_data_gives_the_same_weights():
     images, labels = DATA.inputs.copy(), DATA.labels.copy()
     images.flags.writeable = labels.flags.writeable = False
-    frozen = TrainingSet(inputs=images, labels=labels, classes=4)
+    frozen = TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=4)
     assert same(train(SPEC, frozen).weights, train(SPEC, DATA).weights)
 
 
@@ -95,8 +95,20 @@ def test_only_rows_of_the_subset_matter():
     changed = DATA.inputs.copy()
     outside = subset_rows(len(DATA), 1.0, spec.seed)[50:].numpy()
     changed[outside] = 0
-    other = TrainingSet(inputs=changed, labels=DATA.labels, classes=4)
+    other = TrainingSet(ids=np.arange(len(changed)), inputs=changed, labels=DATA.labels, classes=4)
     assert same(train(spec, DATA).weights, train(spec, other).weights)
+
+
+def test_only_chosen_rows_matter():
+    ids = np.arange(0, 200, 4)
+    part = DATA.only(ids, DATA.labels[ids])
+    trained = train(SPEC, part)
+    assert trained.rows == 50
+    changed = DATA.inputs.copy()
+    changed[np.arange(200) % 4 > 0] = 0
+    assert same(trained.weights, train(SPEC, replace(part, inputs=changed)).weights)
+    alone = replace(DATA, ids=ids, inputs=DATA.inputs[ids], labels=DATA.labels[ids])
+    assert same(trained.weights, train(SPEC, alone).weights)
 
 
 def test_one_batch_of_plain_sgd_is_the_textbook_step():

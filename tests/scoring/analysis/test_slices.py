@@ -1,0 +1,93 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scoring.analysis import slices
+from scoring.analysis.scores import Scores
+from scoring.analysis.slices import LEAST, MOST, RANDOM, Judge
+
+
+def test_a_ranking_holds_what_is_labelled_and_ranked():
+    table = {
+        "example_id": [5, 6, 7, 8, 9],
+        "label": pa.array([1, None, 0, 2, 1], pa.int32()),
+        "predicted": pa.array([1, 1, 1, 1, 1], pa.int32()),
+        "rank": pa.array([3, 0, 1, None, 2], pa.int64()),
+        "percentile": [100.0, 0.0, 33.3, None, 66.7],
+    }
+    ranked = slices.ranking(Scores.of(pa.table(table)))
+    assert ranked.ids.tolist() == [7, 9, 5]
+    assert ranked.labels.tolist() == [0, 1, 1]
+
+
+def test_windows_reach_the_end_of_the_ranking():
+    found = slices.windows(10, 4, 3)
+    assert {part: places.tolist() for part, places in found.items()} == {
+        "20 %": [0, 1, 2, 3],
+        "50 %": [3, 4, 5, 6],
+        "80 %": [6, 7, 8, 9],
+    }
+    assert [p[0] for p in slices.windows(10, 4, 4).values()] == [0, 4, 6]
+    assert [p.tolist() for p in slices.windows(4, 4, 4).values()] == [[0, 1, 2, 3]]
+
+
+def test_ends_and_what_is_drawn():
+    ids = np.array([40, 10, 30, 20, 50])
+    found = slices.ends(ids, 2, seed=1)
+    assert found[MOST].tolist() == [3, 4]
+    assert found[LEAST].tolist() == [0, 1]
+    more = slices.ends(ids, 4, seed=1)[RANDOM]
+    assert more[:2].tolist() == found[RANDOM].tolist()
+    assert len(set(more.tolist())) == 4
+    # Another ranking of the same examples draws the same ones.
+    other = ids[::-1]
+    assert set(other[slices.ends(other, 2, seed=1)[RANDOM]]) == set(ids[found[RANDOM]])
+
+
+def test_wrong_labels_follow_from_the_id():
+    random = np.random.default_rng(0)
+    ids, labels = random.permutation(20_000)[:10_000], random.integers(0, 5, 10_000)
+    noisy = slices.mislabelled(ids, labels, 0.1, 5, seed=0)
+    changed = noisy != labels
+    assert 0.09 < changed.mean() < 0.11  # sd 0.003
+    steps = np.bincount((noisy - labels)[changed] % 5, minlength=5)
+    assert steps[0] == 0
+    assert (steps[1:] > 0.2 * changed.sum()).all()  # expected 0.25, sd 0.014
+    assert 0 <= noisy.min() <= noisy.max() <= 4
+    some = slice(3000, 4000)
+    again = slices.mislabelled(ids[some], labels[some], 0.1, 5, seed=0)
+    assert again.tolist() == noisy[some].tolist()
+    assert (slices.mislabelled(ids, labels, 0.1, 5, seed=1) != noisy).any()
+    assert (slices.mislabelled(ids, labels, 0.0, 5, seed=0) == labels).all()
+
+
+def test_what_nets_get_right():
+    right = np.zeros((2, 20), dtype=bool)
+    right[0, :10] = right[1, :] = True
+    judge = Judge(right=right)
+    accuracy = judge.accuracy("adv_l2", "5 %")
+    assert (accuracy.value, accuracy.spread, accuracy.rows) == (0.75, 0.25, 2)
+    assert judge.of_prototypes("adv_l2", "5 %", 25).value == 0.5
+    found = {f.part: f.value for f in judge.by_tenths("adv_l2")}
+    assert list(found) == [str(tenth) for tenth in range(1, 11)]
+    assert found["1"] == 1
+    assert found["10"] == 0.5
+
+
+def test_few_examples_have_fewer_tenths():
+    judge = Judge(right=np.ones((1, 3), dtype=bool))
+    assert [f.part for f in judge.by_tenths("adv_l2")] == ["1", "4", "7"]
+
+
+@pytest.mark.parametrize(
+    ("most", "least", "want"),
+    [
+        ({1: 0.5, 100: 0.5}, {1: 0.4, 100: 0.6}, 10),
+        ({1: 0.5, 100: 0.5}, {1: 0.4, 100: 0.5}, 100),
+        ({1: 0.5, 100: 0.9}, {1: 0.4, 100: 0.6}, np.nan),
+        ({1: 0.5, 100: 0.5}, {1: 0.6, 100: 0.7}, np.nan),
+        ({5: 0.5}, {5: 0.6}, np.nan),
+    ],
+)
+def test_crossing(most, least, want):
+    assert slices.crossing(most, least) == pytest.approx(want, nan_ok=True)
