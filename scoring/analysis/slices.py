@@ -48,7 +48,7 @@ def windows(count: int, rows: int, step: int) -> dict[str, Ints]:
     """
     starts = [*range(0, count - rows, step), count - rows]
     return {
-        f"{100 * (start + rows / 2) / count:.6g} %": np.arange(start, start + rows)
+        f"{100 * (start + rows / 2) / count:.4g} %": np.arange(start, start + rows)
         for start in starts
     }
 
