@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ray_jobs.console import default_store, parse_flags, run_job
-from ray_jobs.outputs import free_path, write_record, written_whole
+from ray_jobs.outputs import free_path, write_record
 from ray_jobs.progress import Progress
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName, UserError
@@ -21,6 +21,7 @@ from scoring.exports import (
     select,
 )
 from scoring.keys import Split
+from scoring.outputs import written_whole
 
 _FORMATS = {"csv": CSV, "parquet": PARQUET, "fiftyone": FIFTYONE, "huggingface": HUGGINGFACE}
 _THRESHOLD = 0.05
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if selection.left_out:
         left_out = ", ".join(selection.left_out)
         print(f"Left out, for they are of an older dataset version: {left_out}", file=sys.stderr)
-    with written_whole(path, "--output") as partial:
+    with written_whole(path, "--output", folder=style.folder) as partial:
         with Progress("export", selection.rows, "example") as progress:
             rows = style.write(selection, partial, progress.advance)
         if style.folder:

@@ -1,10 +1,7 @@
-"""Where commands write: whole or not at all, and over nothing that is not theirs."""
+"""Where exports write: over nothing that is not theirs."""
 
 import json
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,41 +31,3 @@ def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
 def write_record(folder: Path, about: Mapping[str, Any]) -> None:
     """Say in a folder what it was made of, which marks it as ours."""
     (folder / _RECORD).write_text(json.dumps(about, indent=1) + "\n")
-
-
-@contextmanager
-def written_whole(path: Path, flag: str) -> Iterator[Path]:
-    """A path to write a file or folder to; it takes the place of `path` once the block ends well.
-
-    Raises:
-        UserError: it cannot be written, naming the flag.
-    """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        yield partial
-        _replace(path, partial)
-    except OSError as error:
-        kind = "folder" if partial.is_dir() else "file"
-        reason = error.strerror or type(error).__name__
-        raise UserError(
-            f"{flag}: expected a {kind} that can be written, got {str(path)!r} ({reason})"
-        ) from error
-    finally:
-        _remove(partial)
-
-
-def _replace(path: Path, new: Path) -> None:
-    if not path.is_dir():
-        new.replace(path)
-        return
-    old = new.with_suffix(".old")  # no call swaps two folders
-    path.rename(old)
-    new.rename(path)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -15,7 +16,7 @@ from scoring.data.images import ImageShape, Pixels, WrongShape, as_png
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.data.texts import TextShape, plain
-from scoring.errors import BadData
+from scoring.errors import BadData, BadStore
 from scoring.keys import digest
 from scoring.storage import Storage
 
@@ -274,3 +275,19 @@ def _content_hash(
         held.update(len(data or b"").to_bytes(8, "little"))
         held.update(data or b"")
     return digest([first_id, labels.tolist(), names, encoding, shape, held.hexdigest()])
+
+
+@contextmanager
+def reading(storage: Storage, name: str, record: ShardRecord) -> Iterator[None]:
+    """Turn what goes wrong while a shard is read into one line.
+
+    Raises:
+        BadStore: it could not be read.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise BadStore(
+            f"--store: expected to read {storage.uri}/{record.path(name)}, got "
+            f"{type(error).__name__}"
+        ) from error

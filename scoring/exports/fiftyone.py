@@ -34,7 +34,6 @@ Json = dict[str, Any]
 
 def write(selection: Selection, folder: Path, done: Done) -> int:
     """Write a selection with its images, a few hundred examples at a time."""
-    folder.mkdir()
     with (folder / "samples.json").open("w", encoding="utf-8") as file:
         file.write('{"samples": [')
         for i, sample in enumerate(_samples(selection, folder, done)):

@@ -19,7 +19,7 @@ class Format:
     read_with: str
     """Python that reads it; {path} stands for where it is."""
     write: Callable[[Selection, Path, Done], int]
-    """Writes to a path where nothing is yet; returns how many examples it wrote."""
+    """Writes a file, or into an empty folder; returns how many examples it wrote."""
     folder: bool = False
     """It writes a folder, not a file."""
     images_only: bool = False

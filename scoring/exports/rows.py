@@ -5,7 +5,6 @@ read from the shards and are gone when they have been written.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scoring.analysis.snapshot import Snapshot
-from scoring.data.shards import ShardRecord, read_columns, read_files
+from scoring.data.shards import ShardRecord, read_columns, read_files, reading
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
 from scoring.storage import Storage
@@ -68,7 +67,7 @@ class ScoredSplit:
         Raises:
             BadStore: it cannot be read.
         """
-        with _reading(self.storage, shard.path(self.version.name)):
+        with reading(self.storage, self.version.name, shard):
             columns = ("example_id", "name", "label")
             return self._wide(read_columns(self.storage, self.version.name, shard, columns))
 
@@ -79,7 +78,7 @@ class ScoredSplit:
             BadStore: it cannot be read.
         """
         version = self.version
-        with _reading(self.storage, shard.path(version.name)):
+        with reading(self.storage, version.name, shard):
             for table in read_files(self.storage, version.name, shard, version.shape):
                 column = version.shape.column
                 yield self._wide(table).append_column(column, table[column])
@@ -158,13 +157,3 @@ def _read_partition(
             f"got {len(table):,} rows of other ids"
         )
     return table
-
-
-@contextmanager
-def _reading(storage: Storage, path: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise BadStore(
-            f"--store: expected to read {storage.uri}/{path}, got {type(error).__name__}"
-        ) from error

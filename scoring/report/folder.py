@@ -3,9 +3,7 @@
 On object storage, which cannot rename, its pages appear last.
 """
 
-import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scoring.errors import BadStore, UserError
+from scoring.outputs import written_whole
 from scoring.parallel import do_in_parallel
 from scoring.storage import Storage
 
@@ -26,10 +25,7 @@ _MARK = f'<meta name="generator" content="{GENERATOR}">'
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that is being written.
-
-    Every method raises `UserError`, naming the flag, where the disk does not let it.
-    """
+    """A folder that is being written; `UserError`, naming the flag, where the disk forbids it."""
 
     path: Path
 
@@ -42,10 +38,15 @@ class Folder:
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A file to write piece by piece."""
         path = self.path / name
-        with _told(self.path):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 yield file
+        except OSError as error:
+            raise UserError(
+                f"{_FLAG}: expected a folder that can be written, got {str(self.path)!r} "
+                f"({error.strerror})"
+            ) from error
 
     @property
     def size(self) -> int:
@@ -92,30 +93,21 @@ def local_path(target: str) -> Path:
 @contextmanager
 def appearing(target: str) -> Iterator[Folder]:
     """A folder to write, which takes the place of `target` once the block has ended well."""
-    with _uploaded(target) if "://" in target else _renamed(local_path(target)) as folder:
-        yield folder
+    if "://" in target:
+        with _uploaded(target) as folder:
+            yield Folder(folder)
+    else:
+        with written_whole(local_path(target), _FLAG, folder=True) as folder:
+            yield Folder(folder)
 
 
 @contextmanager
-def _renamed(target: Path) -> Iterator[Folder]:
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with _told(target):
-            aside.mkdir()
-        yield Folder(aside)
-        with _told(target):
-            _take_place(aside, target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def _uploaded(target: str) -> Iterator[Folder]:
+def _uploaded(target: str) -> Iterator[Path]:
     """Written on this machine first; what an earlier report had besides is removed at the end."""
     storage = _bucket(target)
     with tempfile.TemporaryDirectory(prefix="protoscore-report-") as aside:
         folder = Path(aside)
-        yield Folder(folder)
+        yield folder
         new = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
         pages = {name for name in new if name.endswith(".html")}
         try:
@@ -144,36 +136,9 @@ def _bucket(target: str) -> Storage:
     return storage
 
 
-def _take_place(aside: Path, target: Path) -> None:
-    """Rename; what stood there is put back if that fails, and removed if not."""
-    if not target.exists():
-        aside.rename(target)
-        return
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
-    target.rename(old)
-    try:
-        aside.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _is_replaceable(names: Set[str], first_page: Callable[[], bytes]) -> bool:
     """Whether a folder with these names in it is empty, or a report with nothing beside it."""
     if not names:
         return True
     is_ours = all(name in _PARTS or name.endswith(".html") for name in names)
     return is_ours and _FIRST_PAGE in names and _MARK.encode() in first_page()
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Turn what the disk says into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{_FLAG}: expected a folder that can be written, got {str(folder)!r} "
-            f"({error.strerror})"
-        ) from error

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from scoring.data.shapes import InputShape
-from scoring.data.shards import read_columns
+from scoring.data.shards import read_columns, reading
 from scoring.parallel import in_parallel
 from scoring.report.columns import rows_of
 from scoring.report.facts import SplitReport
@@ -100,9 +100,10 @@ def _write_shard(job: _Job, number: int) -> list[Name]:
     shard = job.of.positions.shards[number]
     where = f"data/{job.of.split}"
     stem = f"{where}/packs/{number}"
-    for path, pack in pack_files(job.storage, shard, job.packings, stem):
-        job.folder.write(path, pack)
-    table = read_columns(job.storage, shard.version.name, shard.record, ["name"])
+    with reading(job.storage, shard.version.name, shard.record):
+        for path, pack in pack_files(job.storage, shard, job.packings, stem):
+            job.folder.write(path, pack)
+        table = read_columns(job.storage, shard.version.name, shard.record, ["name"])
     names: list[Name] = table["name"].to_pylist()
     for n, first in enumerate(range(0, len(names), ROWS)):
         path = f"{where}/rows/{number}-{n}.js"

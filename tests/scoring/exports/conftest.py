@@ -43,6 +43,8 @@ def write(selection: Selection, tmp_path: Path):
 
     def run(style: Format) -> Path:
         path, done = tmp_path / f"out{style.ending}", []
+        if style.folder:
+            path.mkdir()
         rows = style.write(selection, path, done.append)
         assert sum(done) == selection.rows >= rows
         return path

@@ -11,6 +11,8 @@ from PIL import Image
 from report_folder import WRITTEN, ids_of, read_data, write
 from report_store import COMMAND, TEXTS, publish_scores, shapes, write_dataset
 
+from scoring.errors import BadStore
+from scoring.keys import SPLITS
 from scoring.report import MetricText, gather, take_snapshot
 from scoring.report.pages import PAGES, render
 from scoring.storage import Storage
@@ -244,3 +246,14 @@ def test_metrics_may_be_published_for_one_split_and_unknown_to_the_registry(tmp_
     assert [metric["name"] for metric in report["metrics"]] == ["agr", "adv_l2"]
     assert [*read_data(folder, "data/train.js")["metrics"]] == ["agr"]
     assert [*read_data(folder, "data/test.js")["metrics"]] == ["agr", "adv_l2"]
+
+
+def test_a_shard_that_is_gone_is_one_line_and_nothing_is_written(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    examples = {split: shapes(30, 2) for split in SPLITS}
+    versions = write_dataset(storage, "shapes", examples, ["a", "b"])
+    publish_scores(storage, "shapes", versions, examples)
+    storage.remove([versions["train"].shards[0].path("shapes")])
+    with pytest.raises(BadStore, match=r"--store: expected to read .*, got FileNotFoundError"):
+        write(storage.uri, TEXTS, tmp_path / "report")
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
