@@ -168,7 +168,7 @@ def test_an_example_that_no_layer_knows_cannot_be_drawn(store, kind):
 
 
 REFUSED = {
-    "no such evaluation": ("nosuch", "evaluate: expected one of debugging, deciles, memor"),
+    "no such evaluation": ("nosuch", "evaluate: expected one of classes, correlations, deb"),
     "no scores": ("deciles --store {}", "--store: expected"),
     "nothing relabelled": ("memorisation --relabel 0", "--relabel: expected a share above 0"),
     "a recipe": ("memorisation --recipe quick --before smoke", "--recipe: expected --before and"),
