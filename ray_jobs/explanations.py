@@ -88,7 +88,8 @@ class _Explain:
         rest, _ = load_layer(job.storage, load_record(job.storage, job.run))
         # In files, which all workers of a node share.
         rows = gathered(job.storage, job.base, job.about.layer, job.train, memory=0)
-        file = node_folder(job.base, job.about.layer, job.train) / f"alpha-{job.run}.npy"
+        alpha = f"alpha-{digest([job.run, rest.fingerprint])}.npy"
+        file = node_folder(job.base, job.about.layer, job.train) / alpha
         targets = targets_of(job.about, rest.loss, rows)
         self._explainer = Explainer(rows, rest, targets, file)
 

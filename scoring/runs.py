@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scoring.keys import Split, digest, jsonable
 from scoring.nets import Dims, Fitted, build, net_source
+from scoring.representers.solve import SOLVER_VERSION
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
@@ -67,11 +68,12 @@ class RunRecord:
 
 
 def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
-    """Name a run: the hash of its spec, the split versions it reads and the training loop."""
+    """Name a run: the hash of its spec, the split versions it reads and what made it."""
 
     def key(of: RunSpec) -> str:
         read = {split: versions[split] for split in of.splits()}
-        return digest([of, read, LOOP_VERSION, net_source(of.net.name)])
+        made_by = SOLVER_VERSION if of.kind == "representer" else LOOP_VERSION
+        return digest([of, read, made_by, net_source(of.net.name)])
 
     return Run(spec=spec, key=key(spec), parent=key(spec.parent) if spec.parent else "")
 

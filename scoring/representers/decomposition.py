@@ -1,5 +1,6 @@
 """The decomposition of a stationary layer: alpha, and the proof that parts make up the whole."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ class StationaryLayer:
     """lambda."""
     rows: int
     """N: how many rows F is a mean of."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of W: tells layers apart that came to rest in slightly different places."""
+        return hashlib.sha256(self.weights.numpy().tobytes()).hexdigest()
 
     def outputs(self, features: Tensor) -> Tensor:
         """W f_i: [n, D] to [n, C] float64."""

@@ -39,6 +39,9 @@ from scoring.representers.preconditioner import (
 
 Made = TypeVar("Made")
 
+SOLVER_VERSION = 2
+"""Part of the name of a layer at rest: raised whenever the solver comes to rest elsewhere."""
+
 _STEPS = 100  # of Newton; half a dozen is usual
 _INNER_STEPS = 500  # of conjugate gradients
 _ARMIJO = 1e-4

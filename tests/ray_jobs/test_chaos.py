@@ -23,7 +23,7 @@ from ray_jobs.cli import main
 from scoring.storage import Storage
 from scoring.tables import Store
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 100_000)))
 WORKERS = 3
 FLAGS = ("--limit-train", "300", "--limit-test", "150", "--shard-rows", "25", "--recipe", "smoke")

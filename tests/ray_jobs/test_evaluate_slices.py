@@ -14,8 +14,6 @@ from scoring.tables import Store
 METRICS = ("msp", "conf", "ret", "priv")
 SMALL = ("--limit-train", "300", "--limit-test", "100", "--shard-rows", "60", "--batch-rows", "50")
 
-pytestmark = pytest.mark.timeout(600)  # the first test waits for a night
-
 
 @pytest.fixture(scope="module")
 def store(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:

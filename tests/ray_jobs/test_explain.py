@@ -68,14 +68,13 @@ def test_points_are_those_of_all_products(
     targets = rest.loss.activation(torch.from_numpy(train.outputs[:]))
     alpha = rest.alpha(torch.from_numpy(train.features[:]), targets).numpy()
     products = test.features[:].astype(float) @ train.features[:].astype(float).T
-    near = {"rel": 1e-8}  # alpha is a small difference of outputs, whose last bits depend on blocks
     for row in table:
         t = int(np.flatnonzero(test.ids == row["test_id"])[0])
         assert row["class"] == row["predicted"] == test.outputs[t : t + 1].argmax()
         pulls = row["sign"] * products[t] * alpha[:, row["class"]]
-        assert row["sign"] * row["value"] == pytest.approx(-np.sort(-pulls)[row["rank"]], **near)
+        assert row["sign"] * row["value"] == pytest.approx(-np.sort(-pulls)[row["rank"]], rel=1e-9)
         i = int(np.flatnonzero(train.ids == row["train_id"])[0])
-        assert row["sign"] * row["value"] == pytest.approx(pulls[i], **near)
+        assert row["sign"] * row["value"] == pytest.approx(pulls[i], rel=1e-9)
         assert row["value"] == pytest.approx(row["alpha"] * row["similarity"], rel=1e-12)
         assert row["train_label"] == train.labels[i]
 

@@ -88,3 +88,10 @@ def test_the_proof_measures_what_is_missing() -> None:
     gradient = objective.at(moved.weights).gradient
     wanted = (gradient @ torch.from_numpy(features[:]).double().T).abs().max() / (2 * 0.01)
     assert off.residual == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_layers_that_rest_elsewhere_have_other_fingerprints() -> None:
+    layer = at_rest(problem())
+    moved = replace(layer, weights=layer.weights + 1e-15)
+    assert not torch.equal(moved.weights, layer.weights)
+    assert moved.fingerprint != layer.fingerprint == at_rest(problem()).fingerprint
