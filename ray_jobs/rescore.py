@@ -133,14 +133,14 @@ def _make(night: Plan, until: float) -> tuple[Plan, Plan, str]:
 
 
 def ingested(night: Plan, until: float) -> Plan:
-    """The plan once all data is in the store."""
+    """The plan once all data is in the store, and the versions that say which data that is."""
     from ray_jobs.make_shards import ingest
 
-    if not night.to_ingest:
-        return night
     asked = night.asked
+    # Also where no shard is missing: of what other nights have made, these may be the first to
+    # take just this part, and a night may have ended after its last shard.
     ingest(asked.source, asked.storage, night.surveys, asked.flags.data.max_corrupt, until)
-    return plan_night(asked)
+    return plan_night(asked) if night.to_ingest else night
 
 
 def train(night: Plan, until: float) -> tuple[Run, ...]:

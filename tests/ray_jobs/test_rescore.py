@@ -67,6 +67,28 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_shards_of_other_nights_are_enough_for_a_part_of_them(
+    rescore: Rescore, tmp_path: Path
+) -> None:
+    assert main(["ingest", "--dataset", "digits", *DIGITS, "--store", str(tmp_path / "store")]) == 0
+    assert rescore(*DIGITS, "--limit-train", "100", "--metrics", "msp") == 0
+    assert len(Store(str(tmp_path / "store")).scores(split="train")) == 100
+
+
+def test_a_night_ended_after_its_last_shard_is_taken_up(rescore: Rescore, tmp_path: Path) -> None:
+    assert main(["ingest", "--dataset", "digits", *DIGITS, "--store", str(tmp_path / "store")]) == 0
+    versions = [
+        path
+        for split in ("train", "test")
+        for path in (tmp_path / "store" / "datasets" / "digits" / split).glob("*.json")
+    ]
+    assert len(versions) == 2
+    for path in versions:
+        path.unlink()
+    assert rescore(*DIGITS, "--metrics", "msp") == 0
+    assert all(path.is_file() for path in versions)
+
+
 def test_a_split_alone_costs_and_publishes_itself(rescore: Rescore, tmp_path: Path) -> None:
     flags = (*DIGITS, "--metrics", "msp", "ret")
     assert rescore(*flags, "--splits", "test") == 0
