@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 
 from ray_jobs.explain_plan import ExplainPlan
-from scoring.data.shards import ShardRecord, read_columns, read_images, read_texts
+from scoring.data.shard_parts import read_columns, read_images, read_texts
+from scoring.data.shards import ShardRecord
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.inputs import as_input

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ray_jobs.plan import ShardWork
-from scoring.data.shards import ShardRecord, read_columns
+from scoring.data.shard_parts import read_columns
+from scoring.data.shards import ShardRecord
 from scoring.errors import IncompleteError
 from scoring.parallel import in_parallel
 from scoring.prediction import PREDICTED

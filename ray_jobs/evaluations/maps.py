@@ -18,7 +18,8 @@ from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
 from scoring.analysis.scores import Ints
 from scoring.data.images import ImageShape
-from scoring.data.shards import ShardRecord, read_images
+from scoring.data.shard_parts import read_images
+from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.storage import Storage
 from scoring.tables.features import features_path, read_features

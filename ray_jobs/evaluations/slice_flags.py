@@ -34,6 +34,8 @@ class SlicesFlags(PublishedFlags):
     """Whose examples are trained on; those of the other split judge."""
     metrics: tuple[str, ...] = ("adv_l2",)
     """Metrics to slice the rankings of."""
+    within_classes: bool = False
+    """Rank every example within its class, so that slices hold all classes."""
     window: int = 5000
     """Train on so many consecutive examples; 0: no windows."""
     step: int | None = None

@@ -34,6 +34,7 @@ class Cut:
     """A part of a metric's ranking, and a way of training on it."""
 
     metric: str
+    within_classes: bool
     variant: Variant
     end: str
     """Which end of the ranking; `WINDOW` for consecutive examples anywhere."""
@@ -42,8 +43,8 @@ class Cut:
 
     @property
     def ranking(self) -> str:
-        """The metric and the way of training."""
-        return self.metric + self.variant.name
+        """The metric, and the way of ranking by it and of training."""
+        return self.metric + " within classes" * self.within_classes + self.variant.name
 
     @property
     def subject(self) -> str:
@@ -126,7 +127,13 @@ def plan_slices(flags: SlicesFlags, snapshot: Snapshot) -> SlicePlan:
         ranked = _ranking(flags, snapshot, metric)
         for (variant, spec), seed in product(specs.items(), dict.fromkeys(flags.seeds)):
             for end, part, places in _places(flags, ranked.ids, seed):
-                cut = Cut(metric=metric, variant=variant, end=end, part=part)
+                cut = Cut(
+                    metric=metric,
+                    within_classes=flags.within_classes,
+                    variant=variant,
+                    end=end,
+                    part=part,
+                )
                 held = _slice(ranked, places, variant, versions[flags.split], seed)
                 run = identify(replace(spec, seed=seed), {**names, flags.split: held.key})
                 of_runs[run.key] = held
@@ -172,7 +179,8 @@ def _spec(flags: SlicesFlags, like: RunRecord, variant: Variant, data: DatasetVe
 
 
 def _ranking(flags: SlicesFlags, snapshot: Snapshot, metric: str) -> Ranking:
-    ranked = slices.ranking(snapshot.scores(flags.split, metric))
+    scores = snapshot.scores(flags.split, metric)
+    ranked = slices.ranking(scores, within_classes=flags.within_classes)
     longest = max(flags.window, min(flags.sizes, default=0))
     if len(ranked.ids) < longest:
         flag = "--window" if longest == flags.window else "--sizes"

@@ -50,9 +50,12 @@ def main(argv: Sequence[str], command: str) -> int:
 def _judges(plan: SlicePlan) -> dict[Cut, Judge]:
     """What the nets of each cut get right of the other split, as the metric ranks it."""
     told = {run.key: plan.judging.read(plan.predicting(run)) for run in plan.runs}
+    flags = plan.flags
     rankings = {
-        metric: slices.ranking(plan.snapshot.scores(plan.flags.other, metric))
-        for metric in dict.fromkeys(plan.flags.metrics)
+        metric: slices.ranking(
+            plan.snapshot.scores(flags.other, metric), within_classes=flags.within_classes
+        )
+        for metric in dict.fromkeys(flags.metrics)
     }
     found = {}
     for cut, runs in plan.cuts.items():

@@ -2,8 +2,8 @@
 
 Carlini et al. 2019, arXiv:1910.13427, section 4 and Figures 6 to 10: nets are trained on examples
 that stand together in a metric's ranking, and judged on the test examples. Cuts are of the ranking
-of all examples, as there, not of each class's. Position 0 % is the most outlying example, 100 % the
-most prototypical.
+of all examples, as there, or of each class's own. Position 0 % is the most outlying example, 100 %
+the most prototypical.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoring.analysis.scores import Ints, Scores
+from scoring.analysis.scores import Floats, Ints, Scores
 from scoring.analysis.seeds import mean_of
 from scoring.analysis.statistics import DECILES, tenths
 from scoring.tables.evaluations import Finding
@@ -31,11 +31,28 @@ class Ranking:
     """[N] int64."""
 
 
-def ranking(scores: Scores) -> Ranking:
-    """The labelled examples of a partition in the order of `rank`."""
+def ranking(scores: Scores, *, within_classes: bool = False) -> Ranking:
+    """The labelled examples of a partition in the order of `rank`.
+
+    Args:
+        scores: the partition.
+        within_classes: by their place in their own class instead; then any part of the ranking
+            holds every class as often as the whole does.
+    """
     rows = np.flatnonzero((scores.rank >= 0) & (scores.label >= 0))
     rows = rows[np.argsort(scores.rank[rows])]
+    if within_classes:
+        rows = rows[np.argsort(_place_in_class(scores.label[rows]), kind="stable")]
     return Ranking(ids=scores.ids[rows], labels=scores.label[rows])
+
+
+def _place_in_class(labels: Ints) -> Floats:
+    """Where in (0, 1) each of the examples [N] stands among those of its class."""
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return place
 
 
 def windows(count: int, rows: int, step: int) -> dict[str, Ints]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scoring.analysis.snapshot import Snapshot
-from scoring.data.shards import ShardRecord, read_columns, read_files, reading
+from scoring.data.shard_parts import read_columns, read_files
+from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
 from scoring.storage import Storage

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from scoring.data.shapes import InputShape
-from scoring.data.shards import iterate_images, iterate_texts
+from scoring.data.shard_parts import iterate_images, iterate_texts
 from scoring.data.texts import TextShape
 from scoring.report.positions import PlacedShard
 from scoring.report.scripts import as_script

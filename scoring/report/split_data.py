@@ -16,7 +16,8 @@ from functools import partial
 from typing import Any
 
 from scoring.data.shapes import InputShape
-from scoring.data.shards import read_columns, reading
+from scoring.data.shard_parts import read_columns
+from scoring.data.shards import reading
 from scoring.parallel import in_parallel
 from scoring.report.columns import rows_of
 from scoring.report.facts import SplitReport

@@ -97,9 +97,15 @@ def test_slices_with_noise_and_with_heavy_augmentation(store, capsys):
 @pytest.mark.ray
 def test_the_test_split_may_be_sliced(store):
     command = ["evaluate", "slices", "--store", store, "--metrics", "msp", "--split", "test"]
-    assert main([*command, "--window", "0", "--sizes", "50", "--seeds", "0", "--epochs", "1"]) == 0
+    command += ["--window", "0", "--sizes", "50", "--seeds", "0", "--epochs", "1"]
+    assert main(command) == 0
+    assert 0 < findings(store, "slices_ends")["msp random", "50", "test_accuracy"] < 1
+    # Random ones are what they were; ends of each class are others than of all classes.
+    before = runs(store)
+    assert main([*command, "--within-classes"]) == 0
     found = findings(store, "slices_ends")
-    assert 0 < found["msp random", "50", "test_accuracy"] < 1
+    assert 0 < found["msp within classes most prototypical", "50", "test_accuracy"] < 1
+    assert len(runs(store) - before) == 2
 
 
 @pytest.mark.ray

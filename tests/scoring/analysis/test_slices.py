@@ -20,6 +20,27 @@ def test_a_ranking_holds_what_is_labelled_and_ranked():
     assert ranked.labels.tolist() == [0, 1, 1]
 
 
+def test_within_classes_any_part_of_a_ranking_holds_every_class():
+    # All of class 0 stand above all of class 1; class 2 has half as many.
+    labels = np.repeat([1, 0, 2], [40, 40, 20])
+    table = {
+        "example_id": np.arange(100)[::-1],
+        "label": labels,
+        "predicted": labels,
+        "rank": np.arange(100),
+        "percentile": np.linspace(0, 100, 100),
+    }
+    scores = Scores.of(pa.table(table))
+    ranked = slices.ranking(scores, within_classes=True)
+    assert sorted(ranked.ids.tolist()) == list(range(100))
+    for start in range(0, 100, 5):
+        assert np.bincount(ranked.labels[start : start + 5]).tolist() == [2, 2, 1]
+    for label in range(3):  # in its class, each stands where it stood
+        one = slices.ranking(scores)
+        of_class = [r.ids[r.labels == label].tolist() for r in (one, ranked)]
+        assert of_class[0] == of_class[1]
+
+
 def test_windows_reach_the_end_of_the_ranking():
     found = slices.windows(10, 4, 3)
     assert {part: places.tolist() for part, places in found.items()} == {

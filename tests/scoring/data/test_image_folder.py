@@ -7,7 +7,7 @@ from image_files import encode, pixels, write_folder
 from ingest_here import ingest, look, missing
 
 from scoring.data.image_folder import ImageFolderSource
-from scoring.data.shards import read_columns
+from scoring.data.shard_parts import read_columns
 from scoring.errors import BadData
 from scoring.storage import Storage, filesystem
 

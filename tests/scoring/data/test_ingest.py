@@ -9,7 +9,7 @@ from ingest_here import ingest, look, missing, parquet
 from scoring.data import ingest as ingest_module
 from scoring.data import parquet_rows
 from scoring.data.ingest import assemble, ingest_piece, remember_layout
-from scoring.data.shards import read_columns
+from scoring.data.shard_parts import read_columns
 from scoring.data.versions import load_training_set
 from scoring.errors import BadData
 from scoring.storage import Storage

@@ -5,7 +5,8 @@ from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, look, missing, parquet
 
 from scoring.data.images import ImageShape
-from scoring.data.shards import read_columns, read_shard
+from scoring.data.shard_parts import read_columns
+from scoring.data.shards import read_shard
 from scoring.errors import BadData
 from scoring.storage import Storage, filesystem
 

@@ -8,7 +8,8 @@ from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, look, missing, parquet
 
 from scoring.data.images import ImageShape, decode
-from scoring.data.shards import read_columns, read_files, read_images, read_shard, write_shard
+from scoring.data.shard_parts import read_columns, read_files, read_images
+from scoring.data.shards import read_shard, write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData
 from scoring.storage import Storage
