@@ -1,5 +1,6 @@
 """A Ray of the tests' own, for jobs to run on."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from ray_jobs.cluster import cluster
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """One Ray for all tests of a session: jobs find it started and use it."""
-    with cluster("", 2):
+    """One Ray for all tests of a session: jobs find it started and use it.
+
+    Of two workers that share the tests each has one CPU: every actor costs seconds to start.
+    """
+    with cluster("", 1 if "PYTEST_XDIST_WORKER" in os.environ else 2):
         yield
 
 

@@ -1,5 +1,6 @@
 """Whole nights on a real Ray, small enough to take seconds."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,13 @@ import pytest
 from own_nets import FAILED_ONCE
 
 from ray_jobs.cli import main
+from ray_jobs.flags import NightFlags, parse
+from ray_jobs.plan import plan_night
+from ray_jobs.request import check
+from ray_jobs.rescore import ingested
+from scoring.data.versions import load_version
 from scoring.registry import metrics
+from scoring.storage import Storage
 from scoring.tables import Store
 
 pytestmark = pytest.mark.ray
@@ -67,26 +74,22 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shards_of_other_nights_are_enough_for_a_part_of_them(
-    rescore: Rescore, tmp_path: Path
+@pytest.mark.parametrize("rows", [200, 100])
+def test_shards_that_are_all_there_still_become_a_version(
+    local_ray: None, tmp_path: Path, rows: int
 ) -> None:
-    assert main(["ingest", "--dataset", "digits", *DIGITS, "--store", str(tmp_path / "store")]) == 0
-    assert rescore(*DIGITS, "--limit-train", "100", "--metrics", "msp") == 0
-    assert len(Store(str(tmp_path / "store")).scores(split="train")) == 100
-
-
-def test_a_night_ended_after_its_last_shard_is_taken_up(rescore: Rescore, tmp_path: Path) -> None:
-    assert main(["ingest", "--dataset", "digits", *DIGITS, "--store", str(tmp_path / "store")]) == 0
-    versions = [
-        path
-        for split in ("train", "test")
-        for path in (tmp_path / "store" / "datasets" / "digits" / split).glob("*.json")
-    ]
-    assert len(versions) == 2
-    for path in versions:
+    """A night may end after its last shard, and another take a part of its shards."""
+    store = str(tmp_path / "store")
+    assert main(["ingest", "--dataset", "digits", *DIGITS, "--store", store]) == 0
+    for path in (tmp_path / "store" / "datasets" / "digits" / "train").glob("*.json"):
         path.unlink()
-    assert rescore(*DIGITS, "--metrics", "msp") == 0
-    assert all(path.is_file() for path in versions)
+    args = [*DIGITS, "--store", store, "--limit-train", str(rows)]
+    night = plan_night(check(*parse(args, "rescore", "", NightFlags), writable=True))
+    assert not night.to_ingest
+    assert ingested(night, math.inf) == night
+    for split, version in night.versions.items():
+        assert load_version(Storage(store), "digits", split, version.version) == version
+    assert night.versions["train"].rows == rows
 
 
 def test_a_split_alone_costs_and_publishes_itself(rescore: Rescore, tmp_path: Path) -> None:
