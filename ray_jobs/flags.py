@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import UTC, datetime
 from datetime import date as Day
 from typing import Annotated, Any, Literal, TypeVar
@@ -142,6 +142,10 @@ class NightFlags:
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
     fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(default_factory=FleetFlags)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
+
+    def night(self) -> "NightFlags":
+        """The night alone, without the flags of a job that takes more."""
+        return NightFlags(**{each.name: getattr(self, each.name) for each in fields(NightFlags)})
 
     def night_date(self) -> Day:
         """The day that the night counts for.

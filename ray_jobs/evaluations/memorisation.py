@@ -56,8 +56,10 @@ class MemorisationFlags(NightFlags):
             raise UserError("--relabel: expected a share above 0, got 0")
         if not 0 < self.lowest <= 1:
             raise UserError(f"--lowest: expected a share above 0 and up to 1, got {self.lowest}")
-        if self.fleet.recipe not in ("", self.before, self.after):
-            raise UserError("--recipe: expected --before and --after in place of it, got it")
+        if self.fleet.recipe:
+            raise UserError(
+                f"--recipe: expected --before and --after in place of it, got {self.fleet.recipe}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ def run_nights(
         PartlyPublished: runs failed or the time was over; the same command goes on.
         ProtoscoreError: something a user or the store did.
     """
-    nights = [replace(night, replace=True) for night in nights]
+    nights = [replace(night.night(), replace=True) for night in nights]
     until = min(map(deadline, nights))
     asked = [check(night, configs, writable=True) for night in nights]
     plans = [plan_night(a) for a in asked]

@@ -91,7 +91,7 @@ def test_ood_judges_every_corruption(local_ray, store, capsys):
 @pytest.mark.ray
 def test_stability_and_deciles(local_ray, store, capsys):
     command = ["evaluate", "stability", "--store", store, *SMALL, "--recipe", "smoke"]
-    command += ["--metrics", "aum", "vog", "--batches", "32", "--seeds", "0", "3"]
+    command += ["--metrics", "aum", "vog", "--batches", "32", "--seeds", "0", "3", "--nets", "mlp"]
     assert main(command) == 0
     assert "train: 2/2 runs" in capsys.readouterr().err
     found = values(store, "digits", "stability_test")
@@ -99,7 +99,7 @@ def test_stability_and_deciles(local_ray, store, capsys):
     ranks = [
         Store(store).sql(
             f"select percentile from scores where metric = 'aum' and split = 'test' "
-            f"and dataset = 'digits-stability-seed-{seed}-batch-32' order by example_id"
+            f"and dataset = 'digits-stability-seed-{seed}-mlp-batch-32' order by example_id"
         )["percentile"]
         for seed in (0, 3)
     ]
@@ -109,7 +109,9 @@ def test_stability_and_deciles(local_ray, store, capsys):
     batches = {json.loads(row["recipe"])["batch_rows"] for row in Store(store).runs().to_pylist()}
     assert batches == {32}
 
-    dataset = "digits-stability-seed-3-batch-32"
+    assert {row["net"] for row in Store(store).runs().to_pylist()} == {"mlp"}
+
+    dataset = "digits-stability-seed-3-mlp-batch-32"
     assert main(["evaluate", "deciles", "--store", store, "--dataset", dataset]) == 0
     rates = values(store, dataset, "deciles_test")
     scores = Store(store).scores(dataset, "test", "aum").to_pylist()
