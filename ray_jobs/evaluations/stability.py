@@ -4,13 +4,16 @@ A night for each of them; each metric's rankings are compared example by example
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
+from typing import Any
 
 from ray_jobs.evaluations.nights import name_of, run_nights
 from ray_jobs.evaluations.output import tell
 from ray_jobs.flags import NightFlags, parse
+from ray_jobs.plan import plan_night
+from ray_jobs.request import check
 from scoring.analysis import stability
 from scoring.analysis.scores import read_scores
 from scoring.analysis.statistics import standing
@@ -18,6 +21,8 @@ from scoring.errors import UserError
 from scoring.keys import Split
 from scoring.nets import check_net
 from scoring.tables import Store
+
+_APART = 100  # no fleet has more runs of a kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,8 @@ class StabilityFlags(NightFlags):
     metrics: tuple[str, ...] = ("vog", "vog_predicted", "vog_logp", "vog_logp_predicted")
     """Metrics to compare."""
     seeds: tuple[int, ...] = (0, 1)
-    """First seeds of the fleets."""
+    """First seeds of the fleets; their runs count up from them, so those of more than a base run
+    are to be 100 apart."""
     nets: tuple[str, ...] = ()
     """Networks to compare; default: the fleet's alone."""
     batches: tuple[int, ...] = ()
@@ -68,6 +74,7 @@ def main(argv: Sequence[str], command: str) -> int:
         fleet = replace(flags.fleet, seed=seed, net=net or flags.fleet.net, train_batch_rows=rows)
         publish_as = f"{name}-stability-{training.replace(' ', '-')}"
         nights[training] = replace(flags, fleet=fleet, publish_as=publish_as, splits=(flags.split,))
+    _refuse_overlap(nights.values(), configs)
     plans = run_nights([*nights.values()], configs, command)
     store, found = Store(plans[0].asked.storage.uri), []
     for metric in plans[0].asked.metrics:
@@ -81,3 +88,18 @@ def main(argv: Sequence[str], command: str) -> int:
     columns += [(pair, "spearman") for pair in pairs]
     tell(plans[0].asked.storage, name, f"stability_{flags.split}", found, columns, command)
     return 0
+
+
+def _refuse_overlap(nights: Iterable[StabilityFlags], configs: Mapping[str, Any]) -> None:
+    """Fleets count up from their seeds: those that meet share runs, and agree more for it."""
+    runs = {}
+    for night in nights:
+        alone = replace(night.night(), replace=True)
+        plan = plan_night(check(alone, configs, writable=False))
+        runs[night.fleet.seed] = {(run.spec.kind, run.spec.seed) for run in plan.runs}
+    for one, other in combinations(runs, 2):
+        if runs[one] & runs[other]:
+            raise UserError(
+                f"--seeds: expected fleets that share no seed, got {one} and {other}, from which "
+                f"their runs count up; take {one} and {one + _APART}"
+            )
