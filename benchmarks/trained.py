@@ -55,7 +55,7 @@ def trained(case: Case) -> nn.Module:
     ).weights
     model = build(spec, shape=images.shape[1:], classes=10)
     model.net.load_state_dict(weights)
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def images_of(dataset: str, split: Split, rows: int) -> Tensor:

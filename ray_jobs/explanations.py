@@ -64,7 +64,7 @@ def explain_shards(job: ExplainJob, shards: Sequence[str]) -> list[str]:
     if missing:
         workers = max(1, min(len(missing), int(total("CPU"))))
         receipts = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-            _Explain,  # type: ignore[arg-type]
+            _Explain,  # type: ignore[arg-type] # Ray takes classes; its stub does not
             fn_constructor_args=(job,),
             num_cpus=1,
             compute=ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),

@@ -169,5 +169,4 @@ def frozen(
     model.net.load_state_dict(dict(weights))
     model.requires_grad_(False)
     model.eval()
-    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
+    return model.to(device=device).to(memory_format=torch.channels_last)

@@ -73,7 +73,7 @@ def draw_maps(
     if not shards:
         return {}
     picked = ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(
-        pick.rows,  # type: ignore[arg-type]
+        pick.rows,  # type: ignore[arg-type] # one format of the batches that its stub has
         batch_size=1,
     )
     drawn = picked.groupby("group", num_partitions=min(len(names), _MOST_PARTITIONS)).map_groups(

@@ -31,7 +31,7 @@ class StabilityFlags(NightFlags):
 
     metrics: tuple[str, ...] = ("vog", "vog_predicted", "vog_logp", "vog_logp_predicted")
     """Metrics to compare."""
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 100)
     """First seeds of the fleets; their runs count up from them, so those of more than a base run
     are to be 100 apart."""
     nets: tuple[str, ...] = ()

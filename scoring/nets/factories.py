@@ -59,7 +59,9 @@ def load_factory(name: str) -> Callable[[Dims, int], object]:
     """
     module_name, _, attribute = name.partition(":")
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
+        factory: Callable[[Dims, int], object] = getattr(
+            importlib.import_module(module_name), attribute
+        )
     except Exception as error:  # a user's module may fail in any way as it is imported
         raise UserError(
             f"--net: expected an importable package.module:factory, got {name!r} "
@@ -67,7 +69,7 @@ def load_factory(name: str) -> Callable[[Dims, int], object]:
         ) from error
     if not callable(factory):
         raise UserError(f"--net: expected {name!r} to be callable, got {type(factory).__name__}")
-    return factory  # type: ignore[no-any-return]
+    return factory
 
 
 def source_hash(name: str) -> str:
