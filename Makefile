@@ -39,7 +39,7 @@ slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of 
 	$(BIN)/pytest -m slow --durations=10
 
 chaos: install ## Disturb ROUNDS nights on a cluster at random; CHAOS_SEED=n repeats one
-	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/test_chaos.py
+	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/whole_nights/test_chaos.py
 
 bench: install ## Measure ratios against floors and peers; ONLY=name for one
 	$(BIN)/python -m benchmarks $(ONLY)

@@ -24,12 +24,12 @@ from scoring.data.shards import Shard
 from scoring.data.training_set import TrainingSet
 from scoring.registry import metrics
 from scoring.run_spec import NetSpec, Recipe, RunSpec
-from scoring.runs import identify
-from scoring.signals import SignalOptions, Signals
+from scoring.runs.record import identify
+from scoring.runs.train_one import train_run
+from scoring.score.signals import SignalOptions, Signals
+from scoring.score.trajectories import Fold, Watch
 from scoring.spec import Signal
-from scoring.storage import Storage
-from scoring.train_run import train_run
-from scoring.trajectories import Fold, Watch
+from scoring.store.storage import Storage
 
 EPOCHS, ROWS, TURNS = 5, 1000, 3
 SLOW_ROWS = 100

@@ -11,23 +11,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ray_jobs.cluster import cluster
-from ray_jobs.map_shards import PoolOptions, ShardData
-from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
-from ray_jobs.train_fleet import train_fleet
+from ray_jobs.on_ray.cluster import cluster
+from ray_jobs.on_ray.map_shards import PoolOptions, ShardData
+from ray_jobs.on_ray.score_shards import ScoringJob, ShardTasks, score_shards
+from ray_jobs.on_ray.train_fleet import train_fleet
 from scoring.data.images import ImageShape
 from scoring.data.shards import read_shard, write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.data.versions import DatasetVersion
-from scoring.fleet import Hardware, build_fleet, preset
-from scoring.keys import Split
 from scoring.registry import metric
 from scoring.run_spec import NetSpec
-from scoring.runs import Run, identify, load_records
-from scoring.scorer import Assignment, RunRef, Scorer, Task
-from scoring.signals import SignalOptions
-from scoring.storage import Storage
-from scoring.train_run import train_run
+from scoring.runs.fleet import Hardware, build_fleet, preset
+from scoring.runs.record import Run, identify, load_records
+from scoring.runs.train_one import train_run
+from scoring.score.scorer import Assignment, RunRef, Scorer, Task
+from scoring.score.signals import SignalOptions
+from scoring.store.keys import Split
+from scoring.store.storage import Storage
 from scoring.training.recipes import recipe
 
 SHARDS, ROWS = 12, 250

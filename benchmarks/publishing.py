@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.jobs import result, timed
-from scoring.ranking import rank
-from scoring.storage import Storage
+from scoring.score.ranking import rank
+from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import publish
-from scoring.tables.rows import score_rows
+from scoring.tables.score_rows import score_rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,16 +21,16 @@ from torch import Tensor
 
 from benchmarks.memory import resident
 from benchmarks.trained import Case, arrays, trained
-from scoring.keys import Split
 from scoring.representers.decomposition import StationaryLayer, proof, recomposed
 from scoring.representers.explainer import SIGNS, Explainer
 from scoring.representers.layer import Layer
+from scoring.representers.layer_rows import LayerRows, OneHot
 from scoring.representers.losses import SOFTMAX
 from scoring.representers.matrix import FileMatrix, Matrix32
-from scoring.representers.rows import LayerRows, OneHot
 from scoring.representers.solve import Objective, stationary
 from scoring.representers.strongest import Floats, Ints, Kernel, strongest
 from scoring.run_spec import Recipe
+from scoring.store.keys import Split
 
 PENALTY, K, BLOCK = 0.003, 10, 200
 TURNS = 3  # of the shorter solver, whose median is told

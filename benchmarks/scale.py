@@ -83,7 +83,14 @@ def night(dataset: Dataset) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         write(dataset, Path(folder))
         summary = Path(folder, "summary.json")
-        command = [sys.executable, "-m", "ray_jobs.rescore", *_FLAGS, "--store", f"{folder}/store"]
+        command = [
+            sys.executable,
+            "-m",
+            "ray_jobs.rescore",
+            *_FLAGS,
+            "--store",
+            f"{folder}/store",
+        ]
         command += ["--train", f"{folder}/train.parquet", "--test", f"{folder}/test.parquet"]
         command += ["--shard-rows", str(dataset.shard_rows), "--summary", str(summary)]
         free = _shared_free()

@@ -12,11 +12,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.jobs import dataset, one_run, renamed, result, score_in_a_loop, scoring_job
-from ray_jobs.cluster import cluster
-from ray_jobs.map_shards import PoolOptions
-from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
-from scoring.signals import SignalOptions
-from scoring.storage import Storage
+from ray_jobs.on_ray.cluster import cluster
+from ray_jobs.on_ray.map_shards import PoolOptions
+from ray_jobs.on_ray.score_shards import ScoringJob, ShardTasks, score_shards
+from scoring.score.signals import SignalOptions
+from scoring.store.storage import Storage
 
 _BATCH = SignalOptions(batch_rows=50)
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from scoring.data.named import LOADERS
 from scoring.data.training_set import TrainingSet
-from scoring.keys import Split
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Recipe, RunSpec
+from scoring.store.keys import Split
 from scoring.training.loop import pays_bfloat16, train
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import scoring.metrics
 from scoring.errors import UnknownName
-from scoring.prediction import PREDICTED
+from scoring.folds.prediction import PREDICTED
 from scoring.spec import MetricSpec
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from scoring.data.versions import DatasetVersion
-from scoring.storage import Storage
-from scoring.tables.example_sets import publish_example_sets
+from scoring.store.storage import Storage
 from scoring.tables.explanations import (
     publish_explanations,
     publish_model,
     write_explanations,
 )
 from scoring.tables.schemas import REPRESENTERS
+from scoring.tables.set_members import publish_example_sets
 
 COMMAND = "protoscore evaluate sets --dataset shapes"
 NO = float("nan")

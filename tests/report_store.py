@@ -16,14 +16,14 @@ from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Rows, cut
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
-from scoring.keys import SPLITS
-from scoring.ranking import rank
 from scoring.report import MetricText
-from scoring.storage import Storage
+from scoring.score.ranking import rank
+from scoring.store.keys import SPLITS
+from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.rows import score_rows
+from scoring.tables.score_rows import score_rows
 
 STARTED = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 COMMAND = "protoscore rescore --dataset shapes --fleet demo"

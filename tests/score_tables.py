@@ -11,14 +11,14 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 import pyarrow as pa
 
-from scoring.ranking import rank
-from scoring.storage import Storage
+from scoring.score.ranking import rank
+from scoring.store.storage import Storage
 from scoring.tables import delta
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.rows import score_rows
 from scoring.tables.schemas import SCORES
+from scoring.tables.score_rows import score_rows
 
 CLASSES = ("ankle boot", "bag", "coat")
 VERSION = "v1"

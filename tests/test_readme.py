@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ray_jobs.cli import JOBS
+from ray_jobs.cli import COMMANDS
 from scoring.registry import markdown_table
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -18,4 +18,4 @@ def test_the_metrics_table_is_the_registry():
 def test_every_command_in_it_exists():
     commands = set(re.findall(r"(?:^|[`/])protoscore ([a-z]+)", README, re.MULTILINE))
     assert {"rescore", "plan", "query", "outliers", "prototypes"} <= commands
-    assert commands <= {*JOBS}
+    assert commands <= {*COMMANDS}

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import tell
 from ray_jobs.evaluations.published import PublishedFlags
-from scoring.analysis import classes
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.terminal.console import parse_flags
+from scoring.analysis import class_spread
 
 _SHOWN = [
     *((tenth, measure) for tenth in ("1", "10") for measure in ("coverage", "largest_share")),
@@ -29,7 +29,7 @@ def main(argv: Sequence[str], command: str) -> int:
     names = snapshot.current(flags.split).classes
     found = []
     for metric in flags.published(snapshot, "--metrics", flags.metrics):
-        found += classes.findings(metric, snapshot.scores(flags.split, metric), names)
+        found += class_spread.findings(metric, snapshot.scores(flags.split, metric), names)
     name = f"classes_{flags.split}"
     tell(snapshot.storage, snapshot.dataset, name, found, _SHOWN, command)
     return 0

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import note_left_out, publish, tell
 from ray_jobs.evaluations.published import PublishedFlags
+from ray_jobs.evaluations.tell import note_left_out, publish, tell
+from ray_jobs.terminal.console import parse_flags
 from scoring import registry
-from scoring.analysis import correlations
+from scoring.analysis import agreement
 from scoring.analysis.points import pair_points
 from scoring.analysis.side_by_side import read_side_by_side
 from scoring.errors import UnknownName, UserError
@@ -52,7 +52,7 @@ def main(argv: Sequence[str], command: str) -> int:
     told = read_side_by_side(snapshot, flags.split, metrics)
     note_left_out(told)
     oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
-    found = correlations.findings(told, oriented, flags.percent)
+    found = agreement.findings(told, oriented, flags.percent)
     columns = list(dict.fromkeys((f.part, f.measure) for f in found))
     name = f"correlations_{flags.split}"
     tell(snapshot.storage, snapshot.dataset, name, found, columns, command)

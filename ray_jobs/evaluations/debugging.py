@@ -10,20 +10,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.data_flags import DataFlags
-from ray_jobs.evaluations.nights import name_of, run_nights
-from ray_jobs.evaluations.output import tell
-from ray_jobs.flags import NightFlags, parse
-from ray_jobs.plan import Plan
-from ray_jobs.progress import Progress
-from scoring.analysis import debugging
-from scoring.analysis.debugging import Floats, Ints, Mislabelled
+from ray_jobs.evaluations.run_nights import name_of, run_nights
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.jobs.progress import Progress
+from ray_jobs.night.plan import Plan
+from ray_jobs.terminal.data_flags import DataFlags
+from ray_jobs.terminal.night_flags import NightFlags, parse
+from scoring.analysis import mending
+from scoring.analysis.mending import Floats, Ints, Mislabelled
 from scoring.analysis.scores import read_scores
 from scoring.data.altered import Relabelled, layout_of
 from scoring.data.versions import load_version
 from scoring.errors import UserError
 from scoring.registry import metrics
-from scoring.representers.rows import gathered
+from scoring.representers.layer_rows import gathered
 from scoring.spec import Signal
 from scoring.tables import Store
 
@@ -79,12 +79,12 @@ def main(argv: Sequence[str], command: str) -> int:
     with Progress("mend", len(plans), "draw") as progress:
         for draw, plan in enumerate(plans):
             case = _case(plan)
-            orders = {**_by_metrics(plan, case.train.ids), **debugging.suspicions(case, draw)}
-            curves.append(debugging.curves(case, orders, flags.inspected))
+            orders = {**_by_metrics(plan, case.train.ids), **mending.suspicions(case, draw)}
+            curves.append(mending.curves(case, orders, flags.inspected))
             progress.advance()
-    found = debugging.findings(curves, len(case.true))
+    found = mending.findings(curves, len(case.true))
     shown = min(flags.inspected, key=lambda share: abs(share - _SHOWN))
-    some, none = debugging.part_of(shown), debugging.part_of(0)
+    some, none = mending.part_of(shown), mending.part_of(0)
     columns = [(some, "flips_found"), (none, "test_accuracy"), (some, "test_accuracy")]
     tell(plans[0].asked.storage, name, "debugging", found, columns, command)
     return 0

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import tell
 from ray_jobs.evaluations.published import PublishedFlags
-from scoring.analysis import deciles
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.terminal.console import parse_flags
+from scoring.analysis import error_by_tenth
 from scoring.analysis.statistics import errors_by_decile
 from scoring.errors import UserError
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,10 @@ def main(argv: Sequence[str], command: str) -> int:
     for metric in flags.published(snapshot, "--metrics", flags.metrics):
         errors = errors_by_decile(snapshot.scores(flags.split, metric))
         if errors:
-            found += deciles.findings(metric, errors)
+            found += error_by_tenth.findings(metric, errors)
     if not found:
         raise UserError(f"--split: expected labelled rows, got none in {flags.split}")
-    columns = [(part, "error_rate") for part in deciles.PARTS]
+    columns = [(part, "error_rate") for part in error_by_tenth.PARTS]
     name = f"deciles_{flags.split}"
     tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
     return 0

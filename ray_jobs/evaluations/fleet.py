@@ -10,24 +10,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import tell
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.evaluations.staged import Examples, is_staged, stage
-from ray_jobs.flags import MachineFlags
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
 from scoring.analysis import fleet_size
 from scoring.analysis.scores import Scores
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Standing, spearman
 from scoring.errors import UserError
-from scoring.keys import Split, digest
-from scoring.ranking import rank
 from scoring.run_spec import RunKind, RunSpec
-from scoring.runs import RunRecord, identify, load_records, parse_spec
-from scoring.scorer import Assignment, RunRef
+from scoring.runs.record import RunRecord, identify, load_records, parse_spec
+from scoring.score.ranking import rank
+from scoring.score.scorer import Assignment, RunRef
 from scoring.spec import Signal
-from scoring.tables.evaluations import Finding
+from scoring.store.keys import Split, digest
+from scoring.tables.findings import Finding
 
 _KINDS: Mapping[Signal, tuple[RunKind, ...]] = {
     Signal.ENSEMBLE: ("plain", "imported"),
@@ -185,7 +185,7 @@ def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
     if not missing:
         return
     # Ray takes seconds to import: what is there already never needs it.
-    from ray_jobs.cluster import cluster
+    from ray_jobs.on_ray.cluster import cluster
 
     machine = flags.machine
     with cluster(machine.address, machine.cpus):

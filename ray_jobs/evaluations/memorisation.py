@@ -11,22 +11,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.data_flags import DataFlags
-from ray_jobs.evaluations.nights import name_of, run_nights
-from ray_jobs.evaluations.output import tell
-from ray_jobs.flags import NightFlags, parse
-from ray_jobs.plan import Plan
-from scoring.analysis import memorisation
+from ray_jobs.evaluations.run_nights import name_of, run_nights
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.night.plan import Plan
+from ray_jobs.terminal.data_flags import DataFlags
+from ray_jobs.terminal.night_flags import NightFlags, parse
+from scoring.analysis import changed_labels
+from scoring.analysis.changed_labels import Judged
 from scoring.analysis.example_sets import Cuts, Evidence, Flags, example_sets, percentiles
-from scoring.analysis.memorisation import Judged
 from scoring.analysis.scores import Ints, read_scores
 from scoring.analysis.side_by_side import read_side_by_side
 from scoring.analysis.snapshot import take_snapshot
 from scoring.data.altered import Relabelled
 from scoring.errors import UserError
-from scoring.runs import load_records
+from scoring.runs.record import load_records
 from scoring.tables import Store
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _SHOWN = ("auroc", "precision_at_changed", "precision", "recall")
 
@@ -101,7 +101,7 @@ def main(argv: Sequence[str], command: str) -> int:
         changed = _changed(night)
         for metric in night.asked.metrics:
             judged = _judged(night, metric.name, changed)
-            found += memorisation.findings(metric.name, stage, judged, flags.lowest)
+            found += changed_labels.findings(metric.name, stage, judged, flags.lowest)
         found += _sets(night, stage, changed)
     columns = [(stage, measure) for stage in stages for measure in _SHOWN]
     tell(night.asked.storage, name, "memorisation", found, columns, command)
@@ -146,7 +146,7 @@ def _sets(night: Plan, stage: str, changed: Changed) -> list[Finding]:
     snapshot = take_snapshot(night.asked.storage.uri, night.asked.publish_as)
     told = read_side_by_side(snapshot, "train", evidence.metrics)
     sets = example_sets(percentiles(told, evidence), Cuts())
-    return memorisation.findings_of_sets(sets, stage, changed.of(told.ids))
+    return changed_labels.findings_of_sets(sets, stage, changed.of(told.ids))
 
 
 def _changed(night: Plan) -> Changed:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.data_flags import DataFlags
-from ray_jobs.evaluations.nights import name_of, run_nights
-from ray_jobs.evaluations.novelty_scores import novelty_scores
-from ray_jobs.evaluations.output import tell
-from ray_jobs.flags import FleetFlags, NightFlags, parse
-from ray_jobs.plan import Plan
+from ray_jobs.evaluations.run_nights import name_of, run_nights
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.night.plan import Plan
+from ray_jobs.on_ray.novelty_scores import novelty_scores
+from ray_jobs.terminal.data_flags import DataFlags
+from ray_jobs.terminal.night_flags import FleetFlags, NightFlags, parse
 from scoring import registry
 from scoring.analysis import detection
 from scoring.analysis.novelty import DETECTORS
@@ -24,7 +24,7 @@ from scoring.analysis.scores import Floats, Ints, read_scores
 from scoring.data.altered import CLEAN, corruption_of
 from scoring.errors import UnknownName, UserError
 from scoring.tables import Store
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _MOST_VALUES = 4096  # of an image: covariances of its pixels are held
 _MEASURES = ("auroc", "aupr_out", "aupr_in")

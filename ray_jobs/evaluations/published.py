@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ray_jobs.console import default_store
+from ray_jobs.terminal.console import default_store
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)

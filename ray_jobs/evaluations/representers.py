@@ -13,25 +13,25 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ray_jobs.console import default_store, parse_flags
-from ray_jobs.evaluations.output import publish, tell
-from ray_jobs.explain import bring_to_rest
-from ray_jobs.explain_flags import ExplainFlags
-from ray_jobs.explain_plan import ExplainPlan, plan_explanations, with_ids
-from ray_jobs.flags import MachineFlags
+from ray_jobs.commands.explain import bring_to_rest
+from ray_jobs.evaluations.tell import publish, tell
+from ray_jobs.explanations.explain_flags import ExplainFlags
+from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, with_ids
+from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.analysis import attribution
 from scoring.analysis.attribution import Compared, Setting
 from scoring.analysis.points import example_points
 from scoring.data.shards import read_shard
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UserError
-from scoring.keys import Split
 from scoring.representers.decomposition import Proof
-from scoring.representers.rows import LayerRows, gathered
-from scoring.representers.runs import load_layer, targets_of
+from scoring.representers.layer_rows import LayerRows, gathered
 from scoring.representers.solve import Objective
-from scoring.runs import load_record
-from scoring.tables.evaluations import Finding
+from scoring.runs.at_rest import load_layer, targets_of
+from scoring.runs.record import load_record
+from scoring.store.keys import Split
+from scoring.tables.findings import Finding
 
 _GB = 1 << 30
 _MEASURES = ("pearson", "mean_difference", "residual")
@@ -87,7 +87,7 @@ def main(argv: Sequence[str], command: str) -> int:
     first = next(iter(plans.values()))
     if flags.example is not None:
         _check_example(first, flags.example)
-    from ray_jobs.cluster import cluster
+    from ray_jobs.on_ray.cluster import cluster
 
     with cluster(flags.machine.address, flags.machine.cpus):
         for plan in plans.values():

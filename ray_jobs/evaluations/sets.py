@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import note_left_out, tell
+from ray_jobs.commands.explain import resources
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.explain import resources
-from ray_jobs.explain_plan import find_run
-from ray_jobs.flags import MachineFlags
+from ray_jobs.evaluations.tell import note_left_out, tell
+from ray_jobs.explanations.explain_plan import find_run
+from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.analysis import clusters, example_sets
 from scoring.analysis.clusters import Map, MapSettings
 from scoring.analysis.example_sets import Cuts, Evidence, Group
@@ -27,8 +27,8 @@ from scoring.analysis.snapshot import Snapshot
 from scoring.data.texts import TextShape
 from scoring.errors import UserError
 from scoring.representers.layer import Layer
-from scoring.runs import RunRecord, load_model, load_record
-from scoring.tables.example_sets import publish_example_sets
+from scoring.runs.record import RunRecord, load_model, load_record
+from scoring.tables.set_members import publish_example_sets
 
 _PIXELS = "pixels"
 _MOST_SHOWN = 20  # classes
@@ -145,9 +145,9 @@ def _draw_maps(
     run: RunRecord | None,
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> dict[Group, Map]:
-    from ray_jobs.cluster import cluster
-    from ray_jobs.evaluations.maps import Vectors, draw_maps
-    from ray_jobs.representers import stage_features
+    from ray_jobs.on_ray.cluster import cluster
+    from ray_jobs.on_ray.layers_at_rest import stage_features
+    from ray_jobs.on_ray.maps import Vectors, draw_maps
 
     wanted = {
         group: clusters.drawn(columns["example_id"][rows], flags.maps)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import tyro
 
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.flags import MachineFlags
+from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
 from scoring.errors import UnknownName, UserError
-from scoring.keys import SPLITS, Split
+from scoring.store.keys import SPLITS, Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from ray_jobs.evaluations.slice_plan import SlicePlan
 from ray_jobs.evaluations.staged import is_staged, stage
-from ray_jobs.job_record import Lease, new_job_id
+from ray_jobs.jobs.lease import Lease, new_job_id
 from scoring.errors import IncompleteError
-from scoring.runs import Run, finished
+from scoring.runs.record import Run, finished
 
 _GB = 1 << 30
 
@@ -26,7 +26,7 @@ def make_nets(plan: SlicePlan, command: str) -> None:
     if not missing and all(is_staged(*answer) for answer in answers):
         return
     # Ray takes seconds to import: what is there already never needs it.
-    from ray_jobs.cluster import cluster
+    from ray_jobs.on_ray.cluster import cluster
 
     lease = Lease(
         plan.storage,
@@ -55,7 +55,7 @@ def _missing(plan: SlicePlan) -> list[Run]:
 
 
 def _train(plan: SlicePlan, missing: Sequence[Run]) -> None:
-    from ray_jobs.train_fleet import train_fleet
+    from ray_jobs.on_ray.train_fleet import train_fleet
 
     machine = plan.flags.machine
     left = train_fleet(

@@ -6,23 +6,23 @@ from itertools import product
 
 from ray_jobs.evaluations.slice_flags import SlicesFlags, Variant
 from ray_jobs.evaluations.staged import Examples
-from ray_jobs.explain_plan import find_run
+from ray_jobs.explanations.explain_plan import find_run
 from scoring import registry
-from scoring.analysis import slices
+from scoring.analysis import windows
 from scoring.analysis.scores import Ints
-from scoring.analysis.slices import Ranking
 from scoring.analysis.snapshot import Snapshot
+from scoring.analysis.windows import Ranking
 from scoring.data.slices import Slice, slice_of
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UnknownName, UserError
-from scoring.keys import SPLITS, Split
+from scoring.folds.prediction import PREDICTED
 from scoring.nets import build
-from scoring.prediction import PREDICTED
 from scoring.run_spec import NetSpec, RunSpec
-from scoring.runs import Run, RunRecord, identify, load_record, parse_spec
-from scoring.scorer import Assignment, RunRef
-from scoring.storage import Storage
+from scoring.runs.record import Run, RunRecord, identify, load_record, parse_spec
+from scoring.score.scorer import Assignment, RunRef
+from scoring.store.keys import SPLITS, Split
+from scoring.store.storage import Storage
 from scoring.training.recipes import heavy, recipe
 
 WINDOW = ""
@@ -180,7 +180,7 @@ def _spec(flags: SlicesFlags, like: RunRecord, variant: Variant, data: DatasetVe
 
 def _ranking(flags: SlicesFlags, snapshot: Snapshot, metric: str) -> Ranking:
     scores = snapshot.scores(flags.split, metric)
-    ranked = slices.ranking(scores, within_classes=flags.within_classes)
+    ranked = windows.ranking(scores, within_classes=flags.within_classes)
     longest = max(flags.window, min(flags.sizes, default=0))
     if len(ranked.ids) < longest:
         flag = "--window" if longest == flags.window else "--sizes"
@@ -195,10 +195,10 @@ def _places(flags: SlicesFlags, ids: Ints, seed: int) -> Iterator[tuple[str, str
     """End, part, and places in the ranking of what is trained on with one seed."""
     if flags.window:
         step = flags.step or flags.window
-        for part, places in slices.windows(len(ids), flags.window, step).items():
+        for part, places in windows.windows(len(ids), flags.window, step).items():
             yield WINDOW, part, places
     for size in sorted({size for size in flags.sizes if size <= len(ids)}):
-        for end, places in slices.ends(ids, size, seed).items():
+        for end, places in windows.ends(ids, size, seed).items():
             yield end, str(size), places
 
 
@@ -207,7 +207,7 @@ def _slice(
 ) -> Slice:
     ids, labels = ranked.ids[places], ranked.labels[places]
     if variant.noise:
-        labels = slices.mislabelled(ids, labels, variant.noise, len(data.classes), seed)
+        labels = windows.mislabelled(ids, labels, variant.noise, len(data.classes), seed)
     return slice_of(data.version, ids, labels)
 
 

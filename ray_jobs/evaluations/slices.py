@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ray_jobs.console import parse_flags
-from ray_jobs.evaluations.output import tell
 from ray_jobs.evaluations.slice_flags import SlicesFlags
 from ray_jobs.evaluations.slice_nets import make_nets
 from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
-from scoring.analysis import slices
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.terminal.console import parse_flags
+from scoring.analysis import windows
 from scoring.analysis.scores import Floats
 from scoring.analysis.seeds import mean_of
-from scoring.analysis.slices import Judge
-from scoring.tables.evaluations import Finding
+from scoring.analysis.windows import Judge
+from scoring.tables.findings import Finding
 
 _SHOWN = ("test_accuracy", "crossing")
 Judges = Mapping[Cut, Judge]
@@ -52,7 +52,7 @@ def _judges(plan: SlicePlan) -> dict[Cut, Judge]:
     told = {run.key: plan.judging.read(plan.predicting(run)) for run in plan.runs}
     flags = plan.flags
     rankings = {
-        metric: slices.ranking(
+        metric: windows.ranking(
             plan.snapshot.scores(flags.other, metric), within_classes=flags.within_classes
         )
         for metric in dict.fromkeys(flags.metrics)
@@ -109,8 +109,8 @@ def _crossings(ends: Judges) -> list[Finding]:
             subject=ranking,
             part="",
             measure="crossing",
-            value=slices.crossing(of_end[slices.MOST], of_end[slices.LEAST]),
-            rows=len(of_end[slices.MOST]),
+            value=windows.crossing(of_end[windows.MOST], of_end[windows.LEAST]),
+            rows=len(of_end[windows.MOST]),
         )
         for ranking, of_end in curves.items()
     ]

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
-from ray_jobs.evaluations.nights import name_of, run_nights
-from ray_jobs.evaluations.output import tell
-from ray_jobs.flags import NightFlags, parse
-from ray_jobs.plan import plan_night
-from ray_jobs.request import check
-from scoring.analysis import stability
+from ray_jobs.evaluations.run_nights import name_of, run_nights
+from ray_jobs.evaluations.tell import tell
+from ray_jobs.night.plan import plan_night
+from ray_jobs.night.request import check
+from ray_jobs.terminal.night_flags import NightFlags, parse
+from scoring.analysis import across_trainings
 from scoring.analysis.scores import read_scores
 from scoring.analysis.statistics import standing
 from scoring.errors import UserError
-from scoring.keys import Split
 from scoring.nets import check_net
+from scoring.store.keys import Split
 from scoring.tables import Store
 
 _APART = 100  # no fleet has more runs of a kind
@@ -82,7 +82,7 @@ def main(argv: Sequence[str], command: str) -> int:
             training: standing(read_scores(store, night.publish_as, flags.split, metric.name))
             for training, night in nights.items()
         }
-        found += stability.findings(metric.name, standings)
+        found += across_trainings.findings(metric.name, standings)
     columns = [("all", "spearman"), ("all", "instance_sd")]
     pairs = dict.fromkeys(f.part for f in found if f.part != "all")
     columns += [(pair, "spearman") for pair in pairs]

@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 
-from ray_jobs.explain import resources
-from ray_jobs.flags import MachineFlags
+from ray_jobs.commands.explain import resources
+from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.data.versions import DatasetVersion
-from scoring.parallel import in_parallel
-from scoring.runs import RunRecord
-from scoring.scorer import Assignment, score_key
-from scoring.storage import Storage
-from scoring.tables.staging import StagedScores, read_scores, staged_path
+from scoring.runs.record import RunRecord
+from scoring.score.scorer import Assignment, score_key
+from scoring.staged.scores import StagedScores, read_scores, staged_path
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,8 @@ def stage(
     Raises:
         IncompleteError: shards did not come through; what is staged stays.
     """
-    from ray_jobs.map_shards import ShardData
-    from ray_jobs.score_shards import ScoringJob, ShardTasks, score_shards
+    from ray_jobs.on_ray.map_shards import ShardData
+    from ray_jobs.on_ray.score_shards import ScoringJob, ShardTasks, score_shards
 
     of_each = {how: examples.paths(how) for how in assignments}
     there = examples.storage.existing(path for paths in of_each.values() for path in paths)

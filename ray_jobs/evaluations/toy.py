@@ -7,12 +7,12 @@ what representer values and influence functions say where a net is sure of all (
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ray_jobs.console import default_store, parse_flags
-from ray_jobs.evaluations.output import publish, tell
-from scoring.analysis import representer_toy, toy
+from ray_jobs.evaluations.tell import publish, tell
+from ray_jobs.terminal.console import default_store, parse_flags
+from scoring.analysis import plane_representers, plane_vog
 from scoring.errors import UserError
-from scoring.storage import Storage
-from scoring.tables.evaluations import PLANE, Finding
+from scoring.store.storage import Storage
+from scoring.tables.findings import PLANE, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ def main(argv: Sequence[str], command: str) -> int:
     storage = Storage(flags.store)
     storage.check(writable=True)
     seeds = list(dict.fromkeys(flags.seeds))
-    vog = toy.findings({seed: toy.toy(seed) for seed in seeds})
+    vog = plane_vog.findings({seed: plane_vog.toy(seed) for seed in seeds})
     tell(storage, PLANE, "toy", vog, _means(vog), command)
-    sure = {seed: representer_toy.representer_toy(seed) for seed in seeds}
-    said = representer_toy.findings(sure)
+    sure = {seed: plane_representers.representer_toy(seed) for seed in seeds}
+    said = plane_representers.findings(sure)
     tell(storage, PLANE, "toy_representers", said, _means(said), command)
-    publish(storage, PLANE, "toy_plane", representer_toy.plane(sure[seeds[0]]), command)
+    publish(storage, PLANE, "toy_plane", plane_representers.plane(sure[seeds[0]]), command)
     return 0
 
 

@@ -20,7 +20,7 @@ from scoring.representers.decomposition import StationaryLayer
 from scoring.representers.influence import Influence
 from scoring.representers.matrix import Matrix, Matrix32, blocks
 from scoring.representers.solve import Objective
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

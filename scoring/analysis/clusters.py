@@ -17,7 +17,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from scoring.analysis.scores import Floats, Ints
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 NOISE = -1
 

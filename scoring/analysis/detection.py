@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scoring.analysis.scores import Floats
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 MEAN = "mean"
 

@@ -30,7 +30,7 @@ import numpy.typing as npt
 from scoring.analysis.clusters import Map
 from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.side_by_side import SideBySide
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 Flags = npt.NDArray[np.bool_]
 Columns = Mapping[str, npt.NDArray[Any]]

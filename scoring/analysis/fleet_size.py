@@ -12,7 +12,7 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from scoring.analysis.seeds import mean_of
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 

@@ -11,7 +11,7 @@ import numpy as np
 from scoring.analysis.attribution import Example
 from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.side_by_side import SideBySide
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _MOST = 3000
 _STRONGEST = 25  # of each sign and way

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.keys import Split
+from scoring.store.keys import Split
 from scoring.tables import Store
 from scoring.tables.history import At
 

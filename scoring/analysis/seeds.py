@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from scoring.analysis.scores import Floats
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 
 def over_seeds(

@@ -9,7 +9,7 @@ import numpy as np
 
 from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.snapshot import Snapshot
-from scoring.keys import Split
+from scoring.store.keys import Split
 from scoring.tables import Store
 
 _COLUMNS = ("example_id", "label", "value", "percentile", "class_percentile")

@@ -8,11 +8,11 @@ from typing import Any
 from scoring.analysis.scores import Row, Scores, read_scores
 from scoring.data.versions import DatasetVersion, load_version, version_path
 from scoring.errors import BadStore, UnknownName, UserError
-from scoring.keys import SPLITS, Split
-from scoring.representers.paths import evidence_path
-from scoring.storage import Storage
+from scoring.store.keys import SPLITS, Split
+from scoring.store.layout import evidence_path
+from scoring.store.storage import Storage
 from scoring.tables import Store
-from scoring.tables.evaluations import PLANE, Finding, finding_of
+from scoring.tables.findings import PLANE, Finding, finding_of
 from scoring.tables.history import At, open_scores
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published

@@ -17,7 +17,7 @@ from scoring.data.images import ImageShape, as_png
 from scoring.data.shapes import InputShape
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows, Source, first_rows
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 CLEAN = "clean"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.errors import BadData
-from scoring.storage import filesystem
+from scoring.store.storage import filesystem
 
 _MAGIC = "*?["
 _HIDDEN = (".", "_")  # how Hadoop's kin name markers, and files not yet complete

@@ -13,9 +13,9 @@ from scoring.data.files import SourceFile, fingerprint, is_local
 from scoring.data.images import probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
-from scoring.keys import Split, digest
-from scoring.parallel import in_parallel
-from scoring.storage import filesystem
+from scoring.store.keys import Split, digest
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import filesystem
 
 _PROBED = 100
 _FOLDERS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val")}

@@ -14,8 +14,8 @@ from scoring.data.shards import ShardRecord, write_shard
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
-from scoring.keys import SPLITS, Split, digest, jsonable
-from scoring.storage import Storage
+from scoring.store.keys import SPLITS, Split, digest, jsonable
+from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from scoring.data.idx import read_idx
 from scoring.data.images import ImageShape, Pixels
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData, UnknownName
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 _IDX_FILES: dict[Split, tuple[str, str]] = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -10,8 +10,8 @@ from scoring.data.altered import Altered, as_labels, layout_of
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import UnknownName
-from scoring.keys import Split
-from scoring.parallel import in_parallel
+from scoring.store.keys import Split
+from scoring.store.parallel import in_parallel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
 from scoring.data.shards import ShardRecord, decoded, holds_pixels
 from scoring.data.texts import TextShape, plain
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 def read_columns(

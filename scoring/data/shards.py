@@ -16,8 +16,8 @@ from scoring.data.images import WrongShape
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData, BadStore
-from scoring.keys import digest
-from scoring.storage import Storage
+from scoring.store.keys import digest
+from scoring.store.storage import Storage
 
 _FIELDS = [
     pa.field("example_id", pa.int64(), nullable=False),

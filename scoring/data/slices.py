@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoring.keys import digest
+from scoring.store.keys import digest
 
 Ints = npt.NDArray[np.int64]
 

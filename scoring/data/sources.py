@@ -10,7 +10,7 @@ from typing import Protocol
 
 from scoring.data.images import Pixels
 from scoring.data.shapes import InputShape
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)

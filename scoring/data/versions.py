@@ -10,9 +10,9 @@ import numpy as np
 from scoring.data.shapes import Inputs, InputShape, parse_shape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
-from scoring.keys import Split, digest, jsonable
-from scoring.parallel import in_parallel
-from scoring.storage import Storage
+from scoring.store.keys import Split, digest, jsonable
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import Storage
 
 _LARGE_IMAGE = 100_000  # bytes, decoded
 

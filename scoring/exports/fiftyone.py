@@ -21,7 +21,7 @@ import pyarrow as pa
 from scoring.data.images import file_suffix
 from scoring.exports.format import Done, Format
 from scoring.exports.selection import Selection
-from scoring.keys import Split, digest
+from scoring.store.keys import Split, digest
 
 _LAYOUT = "1.0.0"
 _FIELDS = "fiftyone.core.fields"

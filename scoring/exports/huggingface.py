@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from scoring.data.images import file_suffix
 from scoring.exports.format import Done, Format
 from scoring.exports.selection import Selection
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 _CLASSES = ("label", "predicted")
 _NOT_COLUMNS = ("split", "label_name", "predicted_name")  # splits are files, classes are typed

@@ -16,7 +16,7 @@ from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
 
 _SCORES = {

@@ -14,7 +14,7 @@ from scoring.data.shapes import InputShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UnknownName, UserError
 from scoring.exports.rows import ScoredSplit, read_split, wide_schema
-from scoring.keys import Split
+from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ the N examples of a batch.
 
 from dataclasses import dataclass
 
-from scoring.dynamics import State, begin, finish, margin, mean, passes, update
+from scoring.folds.dynamics import State, begin, finish, margin, mean, passes, update
 from scoring.spec import Batch, MetricSpec, Signal
 
 

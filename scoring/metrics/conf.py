@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scoring.moments import Moments
+from scoring.folds.moments import Moments
 from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
 
 

@@ -13,7 +13,7 @@ and checkpoint; memory O(K N) for the N examples of a batch.
 
 from dataclasses import dataclass
 
-from scoring.dynamics import State, begin, finish, label_probability, mean, passes, update
+from scoring.folds.dynamics import State, begin, finish, label_probability, mean, passes, update
 from scoring.spec import Batch, MetricSpec, Signal
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scoring.dynamics import State, begin, finish, last, passes, update
+from scoring.folds.dynamics import State, begin, finish, last, passes, update
 from scoring.spec import Batch, MetricSpec, Signal
 
 

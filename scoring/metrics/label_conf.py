@@ -13,7 +13,7 @@ Deep Learning: Metrics, Characteristics, and Utility" (2019 submission; arXiv:19
 
 from dataclasses import dataclass
 
-from scoring.dynamics import State, begin, finish, label_probability, last, passes, update
+from scoring.folds.dynamics import State, begin, finish, label_probability, last, passes, update
 from scoring.spec import Batch, MetricSpec, Signal
 
 

@@ -12,7 +12,7 @@ end in place of one net on its way. Cost: M forward passes an example; memory O(
 
 from dataclasses import dataclass
 
-from scoring.dynamics import State, begin, finish, last, margin, passes, update
+from scoring.folds.dynamics import State, begin, finish, last, margin, passes, update
 from scoring.spec import Batch, MetricSpec, Signal
 
 

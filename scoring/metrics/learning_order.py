@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.dynamics import State, begin, finish, passes, right, update
+from scoring.folds.dynamics import State, begin, finish, passes, right, update
 from scoring.spec import Batch, Floats, MetricSpec, Signal
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scoring.moments import Moments
+from scoring.folds.moments import Moments
 from scoring.spec import Batch, Columns, Floats, MetricSpec, Output, Passes, Signal
 
 

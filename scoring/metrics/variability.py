@@ -14,7 +14,7 @@ and checkpoint; memory O(K N) for the N examples of a batch.
 
 from dataclasses import dataclass
 
-from scoring.dynamics import State, begin, finish, label_probability, passes, update
+from scoring.folds.dynamics import State, begin, finish, label_probability, passes, update
 from scoring.spec import Batch, Floats, MetricSpec, Signal
 
 

@@ -13,8 +13,8 @@ backward pass an example and checkpoint; memory O(H W) an example of a batch, wh
 checkpoints.
 """
 
+from scoring.folds.gradients import Begin, Config, chosen, finish, passes, update
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
 __all__ = ["METRIC", "Config"]
 

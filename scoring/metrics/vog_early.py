@@ -16,8 +16,8 @@ checkpoints.
 
 from dataclasses import dataclass
 
+from scoring.folds.gradients import Begin, finish, passes, update
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import Begin, finish, passes, update
 
 
 @dataclass(frozen=True, kw_only=True)

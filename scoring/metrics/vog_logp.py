@@ -17,8 +17,8 @@ logit, no normalisation; several runs are averaged. Cost: one forward and one ba
 example and checkpoint; memory O(H W) an example of a batch, whatever the number of checkpoints.
 """
 
+from scoring.folds.gradients import Begin, Config, chosen, finish, passes, update
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
 __all__ = ["METRIC", "Config"]
 

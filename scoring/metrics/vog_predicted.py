@@ -15,8 +15,8 @@ backward pass an example and checkpoint, and one forward pass more; memory O(H W
 batch, whatever the number of checkpoints.
 """
 
+from scoring.folds.gradients import Begin, Config, chosen, finish, passes, update
 from scoring.spec import MetricSpec, Signal
-from scoring.variance_of_gradients import Begin, Config, chosen, finish, passes, update
 
 __all__ = ["METRIC", "Config"]
 

@@ -18,7 +18,7 @@ from scoring.nets.group_norm import holds_batch_norm, with_group_norm
 from scoring.nets.mlp import mlp
 from scoring.nets.resnetv2 import resnetv2
 from scoring.nets.sizes import Dims, OwnNet, TextNet
-from scoring.nets.texts import LSTM, BagOfEmbeddings
+from scoring.nets.text_nets import LSTM, BagOfEmbeddings
 from scoring.run_spec import NetSpec
 
 __all__ = [

@@ -9,13 +9,13 @@ from scoring.analysis.scores import Floats, Row
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Errors, errors_by_decile, spearman, standing
 from scoring.data.versions import DatasetVersion
-from scoring.keys import Split
-from scoring.report.columns import MetricColumns, Statuses, columns_of
 from scoring.report.explained import Explained, explained
 from scoring.report.positions import Positions, place
 from scoring.report.runs import RunGroup, group_runs
-from scoring.report.sets import ExampleSets, sets_of
-from scoring.tables.evaluations import Finding
+from scoring.report.score_columns import MetricColumns, Statuses, columns_of
+from scoring.report.set_maps import ExampleSets, sets_of
+from scoring.store.keys import Split
+from scoring.tables.findings import Finding
 
 _NIGHTS = 7
 

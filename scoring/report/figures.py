@@ -11,7 +11,7 @@ from scoring.analysis.statistics import DECILES, Errors
 from scoring.report import scatters, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.report.plain_figures import plain
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
 _NAMED = 4  # of the other orders, the best

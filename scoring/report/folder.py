@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scoring.errors import BadStore, UserError
-from scoring.outputs import written_whole
-from scoring.parallel import do_in_parallel
-from scoring.storage import Storage
+from scoring.store.parallel import do_in_parallel
+from scoring.store.storage import Storage
+from scoring.store.whole_files import written_whole
 
 GENERATOR = "protoscore report"
 """How the first page of a report names its maker."""

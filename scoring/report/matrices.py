@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.analysis.scores import Floats
-from scoring.keys import Split
 from scoring.report.facts import Report, SplitReport
-from scoring.tables.evaluations import Finding
+from scoring.store.keys import Split
+from scoring.tables.findings import Finding
 
 BETWEEN = " x "
 """Stands between the metrics of a pair in a finding's subject."""

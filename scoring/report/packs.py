@@ -14,7 +14,7 @@ from scoring.data.texts import TextShape
 from scoring.report.positions import PlacedShard
 from scoring.report.scripts import as_script
 from scoring.report.thumbnails import ImagePacking, choose_packing
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 _LONGEST = 20_000  # characters of a text; of a longer one the rest is left out
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoring.report.drawing import OUTLYING, PROTOTYPICAL, SOFT, styled
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _MOST_PANELS = 6
 _PANELS_ACROSS = 2

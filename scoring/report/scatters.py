@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from scoring.analysis.scores import Floats
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, styled
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 _GREY = "#8b8d96"  # on light and dark alike
 _DPI = 200  # of clouds

@@ -18,15 +18,15 @@ from typing import Any
 from scoring.data.shapes import InputShape
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import reading
-from scoring.parallel import in_parallel
-from scoring.report.columns import rows_of
 from scoring.report.facts import SplitReport
 from scoring.report.folder import Folder
 from scoring.report.packs import Packing, pack_files
 from scoring.report.positions import PlacedShard
+from scoring.report.score_columns import rows_of
 from scoring.report.scripts import as_script
-from scoring.report.sets import Memberships, memberships
-from scoring.storage import Storage
+from scoring.report.set_maps import Memberships, memberships
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import Storage
 
 ROWS = 250
 """Examples of a file of rows."""

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from scoring.analysis.statistics import DECILES
-from scoring.keys import SPLITS
 from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
-from scoring.tables.evaluations import Finding
+from scoring.store.keys import SPLITS
+from scoring.tables.findings import Finding
 
 _CLEAR_OUTLYING, _CLEAR_PROTOTYPICAL = f"{OUTLYING}00", f"{PROTOTYPICAL}00"
 _AGREEMENT = LinearSegmentedColormap.from_list(

@@ -13,7 +13,7 @@ from scoring.report.pages import render
 from scoring.report.scripts import as_script
 from scoring.report.split_data import write_split
 from scoring.report.templates import STATIC
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 
 def write_report(report: Report, target: str) -> int:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from scoring.representers.decomposition import StationaryLayer
+from scoring.representers.layer_rows import LayerRows
 from scoring.representers.matrix import Matrix, Matrix32, block_rows, blocks
-from scoring.representers.rows import LayerRows
 from scoring.representers.strongest import Kernel, strongest
 
 Floats = npt.NDArray[np.float64]

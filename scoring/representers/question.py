@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.representers.explainer import Points
-from scoring.tables.features import StagedFeatures
+from scoring.staged.features import StagedFeatures
 
 Outputs = Literal["predicted", "label", "all"]
 Ints = npt.NDArray[np.int64]

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoring.parallel import in_parallel
 from scoring.representers.losses import SuitableLoss
 from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.preconditioner import (
@@ -36,6 +35,7 @@ from scoring.representers.preconditioner import (
     pays,
     preconditioner,
 )
+from scoring.store.parallel import in_parallel
 
 Made = TypeVar("Made")
 

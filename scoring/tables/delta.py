@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from scoring.errors import BadStore, IncompleteError
-from scoring.storage import Storage, delta_options
+from scoring.store.storage import Storage, delta_options
 
 TRIES = 30
 RETENTION = {

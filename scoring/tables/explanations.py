@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.schemas import REPRESENTER_MODELS, REPRESENTERS
 from scoring.tables.whole_partitions import (

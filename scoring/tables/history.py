@@ -6,7 +6,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from scoring.errors import BadStore, UserError
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, open_table, table_uri
 from scoring.tables.schemas import NIGHTS

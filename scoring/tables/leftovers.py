@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from scoring.storage import Storage, StoredFile
+from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
 from scoring.tables.delta import kept_files
 from scoring.tables.history import reading_log

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from deltalake import DeltaTable
 
 from scoring.errors import UnknownName, UserError
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import published
 from scoring.tables.schemas import PARTITION_COLUMNS

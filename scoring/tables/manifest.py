@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from scoring.keys import jsonable
+from scoring.store.keys import jsonable
 
 
 class Partition(NamedTuple):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables.delta import Change, commit, ensure_table, open_table, write_file
 from scoring.tables.history import history
 from scoring.tables.schemas import NIGHTS, RUNS

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from scoring.errors import BadStore
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables.delta import (
     TRIES,
     Change,
@@ -25,8 +25,8 @@ from scoring.tables.delta import (
     write_file,
 )
 from scoring.tables.manifest import Manifest, Partition, manifest_path
-from scoring.tables.rows import Rows, checked
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
+from scoring.tables.score_rows import Rows, checked
 
 Fate = Literal["committed", "already", "yielded"]
 _Files = dict[str, str]

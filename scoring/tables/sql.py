@@ -1,6 +1,6 @@
 """SQL over data files: DuckDB reads them where they lie, only the columns and rows it needs.
 
-Files are reached through `scoring.storage`, on S3 too, so nothing needs an extension of DuckDB.
+Files are reached through `scoring.store`, on S3 too: no extension of DuckDB is needed.
 """
 
 import re
@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from scoring.errors import BadStore, UserError
-from scoring.storage import Storage, filesystem
+from scoring.store.storage import Storage, filesystem
 
 _TYPES = {
     pa.string(): "varchar",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from scoring.errors import UnknownName, UserError
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.history import At, history, open_scores
 from scoring.tables.lookup import (

@@ -5,7 +5,7 @@ from functools import partial
 
 from deltalake import DeltaTable
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, table_uri
 from scoring.tables.history import reading_log

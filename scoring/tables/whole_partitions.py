@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables.delta import (
     Change,
     commit,

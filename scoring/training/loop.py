@@ -29,7 +29,7 @@ from scoring.training.reproducible import (
     reproducible,
     seed_default_generators,
 )
-from scoring.training.standing import State, Training
+from scoring.training.resumable import State, Training
 from scoring.training.steps import Seen, Step, learning_rate, optimizer_for, plain_step
 
 __all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "pays_bfloat16", "train"]

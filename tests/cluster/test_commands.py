@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from manifests import COMPOSE, TEXTS, containers, nodes, objects
 
-from ray_jobs import flags
-from ray_jobs.cli import JOBS
+from ray_jobs.cli import COMMANDS
+from ray_jobs.terminal import night_flags
 
 SUBMIT_FLAGS = {"--address": 1, "--working-dir": 1, "--no-wait": 0}
 """Of `protoscore submit`, with the number of words that follow."""
@@ -52,9 +52,9 @@ def job_of(words: list[str]) -> tuple[str, list[str]]:
 @pytest.mark.parametrize(("where", "words"), [*in_manifests(), *in_readme()])
 def test_a_command_line_parses_with_our_own_cli(where, words):
     job, rest = job_of(words)
-    assert job in JOBS
+    assert job in COMMANDS
     if job == "rescore":
-        night, _ = flags.parse(rest, "protoscore rescore", "", flags.NightFlags)
+        night, _ = night_flags.parse(rest, "protoscore rescore", "", night_flags.NightFlags)
         night.data.check()
         night.data.source()
         assert night.store.startswith("s3://")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ray_jobs.cli import main
-from ray_jobs.cluster import cluster
+from ray_jobs.on_ray.cluster import cluster
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from scoring.score.trajectories import Fold, look
 from scoring.spec import Batch, Checkpoint, Columns, MetricSpec, Output, Signal
-from scoring.trajectories import Fold, look
 
 CLASSES = 3
 KINDS = ("label", "predicted", "log_label", "log_predicted")

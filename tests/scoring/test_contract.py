@@ -7,10 +7,10 @@ import pytest
 import torch
 from apply_metric import apply, columns_of, joined, small_case
 
-from scoring.keys import digest
-from scoring.prediction import PREDICTED
+from scoring.folds.prediction import PREDICTED
 from scoring.registry import metrics
 from scoring.spec import Passes
+from scoring.store.keys import digest
 
 EVERY = [*metrics().values(), PREDICTED]
 # A part may take other kernels than the whole: sums differ in the last bits of float32.

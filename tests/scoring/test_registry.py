@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from scoring.errors import UnknownName
-from scoring.prediction import PREDICTED
+from scoring.folds.prediction import PREDICTED
 from scoring.registry import find, metric, metrics, spec_of
 
 SOURCE = """

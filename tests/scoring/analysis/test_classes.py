@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scoring.analysis import classes
-from scoring.analysis.classes import chances_above
+from scoring.analysis import class_spread
+from scoring.analysis.class_spread import chances_above
 from scoring.analysis.scores import Scores
-from scoring.ranking import rank
+from scoring.score.ranking import rank
 
 NAMES = ("bag", "coat", "shirt")
 
@@ -29,7 +29,7 @@ def scores_of(value, label):
 
 
 def found_of(value, label, names=NAMES):
-    found = classes.findings("conf", scores_of(value, label), names)
+    found = class_spread.findings("conf", scores_of(value, label), names)
     return {(f.part, f.measure): f for f in found}
 
 

@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial.distance import jaccard
 from scipy.stats import pearsonr, spearmanr
 
-from scoring.analysis import correlations
-from scoring.analysis.correlations import jaccard_distances
+from scoring.analysis import agreement
+from scoring.analysis.agreement import jaccard_distances
 from scoring.analysis.side_by_side import SideBySide
-from scoring.ranking import rank
+from scoring.score.ranking import rank
 
 
 def told_of(values, label, status=None):
@@ -58,7 +58,7 @@ def test_findings_are_scipys():
     base = random.normal(size=400)
     values = {name: base + random.normal(size=400) for name in ("adv", "conf", "ret")}
     values["conf"][:30] = np.nan  # such rows have no rank
-    found = by_key(correlations.findings(told_of(values, label), values, 25))
+    found = by_key(agreement.findings(told_of(values, label), values, 25))
     assert {subject for subject, _, _ in found} == {"adv x conf", "adv x ret", "conf x ret"}
 
     def both(one, other):
@@ -79,7 +79,7 @@ def test_ends_are_cut_within_classes():
     # The other turns round class 1 alone.
     other = np.concatenate([np.arange(40.0), -np.arange(40.0)])
     found = by_key(
-        correlations.findings(told_of({"a": one, "b": other}, label), {"a": one, "b": other}, 25)
+        agreement.findings(told_of({"a": one, "b": other}, label), {"a": one, "b": other}, 25)
     )
     for part in ("lowest 25 %", "highest 25 %"):
         distance = found["a x b", part, "jaccard_distance"]
@@ -89,7 +89,7 @@ def test_ends_are_cut_within_classes():
 def test_where_most_of_a_class_tie_at_an_end_there_is_none():
     label = np.zeros(40, np.int64)
     values = {"forgetting": np.minimum(np.arange(40.0), 15), "conf": np.arange(40.0)}
-    found = by_key(correlations.findings(told_of(values, label), values, 25))
+    found = by_key(agreement.findings(told_of(values, label), values, 25))
     assert found["forgetting x conf", "lowest 25 %", "jaccard_distance"].value == 0
     highest = found["forgetting x conf", "highest 25 %", "jaccard_distance"]
     assert math.isnan(highest.value)

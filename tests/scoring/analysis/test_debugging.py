@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from scoring.analysis import debugging
-from scoring.analysis.debugging import Mislabelled
-from scoring.representers.rows import LayerRows
+from scoring.analysis import mending
+from scoring.analysis.mending import Mislabelled
+from scoring.representers.layer_rows import LayerRows
 
 ROWS, TESTS = 600, 400
 
@@ -34,7 +34,7 @@ def case() -> Mislabelled:
 
 def test_an_order_that_knows_finds_all_and_mending_pays(case: Mislabelled) -> None:
     wrong = case.train.labels != case.true
-    found = debugging.curves(case, {"known": wrong.astype(float)}, (0.2, 0.5))
+    found = mending.curves(case, {"known": wrong.astype(float)}, (0.2, 0.5))
     hits, accuracy = found["known", 0.5]
     assert hits == 1
     assert found["known", 0.2][0] == pytest.approx(0.2 * ROWS / wrong.sum(), abs=0.01)
@@ -43,8 +43,8 @@ def test_an_order_that_knows_finds_all_and_mending_pays(case: Mislabelled) -> No
 
 
 def test_loss_and_influence_find_more_than_chance(case: Mislabelled) -> None:
-    orders = debugging.suspicions(case, seed=0)
-    found = debugging.curves(case, orders, (0.3,))
+    orders = mending.suspicions(case, seed=0)
+    found = mending.curves(case, orders, (0.3,))
     chance = found["random", 0.3][0]
     assert chance == pytest.approx(0.3, abs=0.08)
     assert found["loss", 0.3][0] > chance + 0.15
@@ -54,13 +54,13 @@ def test_loss_and_influence_find_more_than_chance(case: Mislabelled) -> None:
 def test_rows_without_a_score_come_last(case: Mislabelled) -> None:
     wrong = case.train.labels != case.true
     suspicion = np.where(wrong, np.nan, 0.0)
-    found = debugging.curves(case, {"blind": suspicion}, (float((~wrong).mean()),))
+    found = mending.curves(case, {"blind": suspicion}, (float((~wrong).mean()),))
     assert max(hits for hits, _ in found.values()) < 0.01
 
 
 def test_findings_are_means_over_draws() -> None:
     draws = [{("loss", 0.3): (0.5, 0.8)}, {("loss", 0.3): (0.7, 0.9)}]
-    found = {f.measure: f for f in debugging.findings(draws, rows=10)}
+    found = {f.measure: f for f in mending.findings(draws, rows=10)}
     assert found["flips_found"].value == pytest.approx(0.6)
     assert found["flips_found"].spread == pytest.approx(0.1)
     assert found["test_accuracy"].part == "30 %"

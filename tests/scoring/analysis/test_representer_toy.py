@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from scoring.analysis.representer_toy import FOR, RepresenterToy, findings, plane, representer_toy
+from scoring.analysis.plane_representers import (
+    FOR,
+    RepresenterToy,
+    findings,
+    plane,
+    representer_toy,
+)
 
 SEED = 1
 

@@ -5,7 +5,7 @@ from report_store import publish_scores, shapes, write_dataset
 
 from scoring.analysis.side_by_side import read_names, read_side_by_side, side_by_side
 from scoring.analysis.snapshot import take_snapshot
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 def table(ids, label, value=None):

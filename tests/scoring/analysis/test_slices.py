@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scoring.analysis import slices
+from scoring.analysis import windows
 from scoring.analysis.scores import Scores
-from scoring.analysis.slices import LEAST, MOST, RANDOM, Judge
+from scoring.analysis.windows import LEAST, MOST, RANDOM, Judge
 
 
 def test_a_ranking_holds_what_is_labelled_and_ranked():
@@ -15,7 +15,7 @@ def test_a_ranking_holds_what_is_labelled_and_ranked():
         "rank": pa.array([3, 0, 1, None, 2], pa.int64()),
         "percentile": [100.0, 0.0, 33.3, None, 66.7],
     }
-    ranked = slices.ranking(Scores.of(pa.table(table)))
+    ranked = windows.ranking(Scores.of(pa.table(table)))
     assert ranked.ids.tolist() == [7, 9, 5]
     assert ranked.labels.tolist() == [0, 1, 1]
 
@@ -31,44 +31,44 @@ def test_within_classes_any_part_of_a_ranking_holds_every_class():
         "percentile": np.linspace(0, 100, 100),
     }
     scores = Scores.of(pa.table(table))
-    ranked = slices.ranking(scores, within_classes=True)
+    ranked = windows.ranking(scores, within_classes=True)
     assert sorted(ranked.ids.tolist()) == list(range(100))
     for start in range(0, 100, 5):
         assert np.bincount(ranked.labels[start : start + 5]).tolist() == [2, 2, 1]
     for label in range(3):  # in its class, each stands where it stood
-        one = slices.ranking(scores)
+        one = windows.ranking(scores)
         of_class = [r.ids[r.labels == label].tolist() for r in (one, ranked)]
         assert of_class[0] == of_class[1]
 
 
 def test_windows_reach_the_end_of_the_ranking():
-    found = slices.windows(10, 4, 3)
+    found = windows.windows(10, 4, 3)
     assert {part: places.tolist() for part, places in found.items()} == {
         "20 %": [0, 1, 2, 3],
         "50 %": [3, 4, 5, 6],
         "80 %": [6, 7, 8, 9],
     }
-    assert [p[0] for p in slices.windows(10, 4, 4).values()] == [0, 4, 6]
-    assert [p.tolist() for p in slices.windows(4, 4, 4).values()] == [[0, 1, 2, 3]]
+    assert [p[0] for p in windows.windows(10, 4, 4).values()] == [0, 4, 6]
+    assert [p.tolist() for p in windows.windows(4, 4, 4).values()] == [[0, 1, 2, 3]]
 
 
 def test_ends_and_what_is_drawn():
     ids = np.array([40, 10, 30, 20, 50])
-    found = slices.ends(ids, 2, seed=1)
+    found = windows.ends(ids, 2, seed=1)
     assert found[MOST].tolist() == [3, 4]
     assert found[LEAST].tolist() == [0, 1]
-    more = slices.ends(ids, 4, seed=1)[RANDOM]
+    more = windows.ends(ids, 4, seed=1)[RANDOM]
     assert more[:2].tolist() == found[RANDOM].tolist()
     assert len(set(more.tolist())) == 4
     # Another ranking of the same examples draws the same ones.
     other = ids[::-1]
-    assert set(other[slices.ends(other, 2, seed=1)[RANDOM]]) == set(ids[found[RANDOM]])
+    assert set(other[windows.ends(other, 2, seed=1)[RANDOM]]) == set(ids[found[RANDOM]])
 
 
 def test_wrong_labels_follow_from_the_id():
     random = np.random.default_rng(0)
     ids, labels = random.permutation(20_000)[:10_000], random.integers(0, 5, 10_000)
-    noisy = slices.mislabelled(ids, labels, 0.1, 5, seed=0)
+    noisy = windows.mislabelled(ids, labels, 0.1, 5, seed=0)
     changed = noisy != labels
     assert 0.09 < changed.mean() < 0.11  # sd 0.003
     steps = np.bincount((noisy - labels)[changed] % 5, minlength=5)
@@ -76,10 +76,10 @@ def test_wrong_labels_follow_from_the_id():
     assert (steps[1:] > 0.2 * changed.sum()).all()  # expected 0.25, sd 0.014
     assert 0 <= noisy.min() <= noisy.max() <= 4
     some = slice(3000, 4000)
-    again = slices.mislabelled(ids[some], labels[some], 0.1, 5, seed=0)
+    again = windows.mislabelled(ids[some], labels[some], 0.1, 5, seed=0)
     assert again.tolist() == noisy[some].tolist()
-    assert (slices.mislabelled(ids, labels, 0.1, 5, seed=1) != noisy).any()
-    assert (slices.mislabelled(ids, labels, 0.0, 5, seed=0) == labels).all()
+    assert (windows.mislabelled(ids, labels, 0.1, 5, seed=1) != noisy).any()
+    assert (windows.mislabelled(ids, labels, 0.0, 5, seed=0) == labels).all()
 
 
 def test_what_nets_get_right():
@@ -111,4 +111,4 @@ def test_few_examples_have_fewer_tenths():
     ],
 )
 def test_crossing(most, least, want):
-    assert slices.crossing(most, least) == pytest.approx(want, nan_ok=True)
+    assert windows.crossing(most, least) == pytest.approx(want, nan_ok=True)

@@ -6,7 +6,7 @@ from report_store import TEXTS, publish_scores, shapes, write_dataset
 
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.report import take_snapshot
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 CLASSES = ("circle", "square")
 EXAMPLES = {"train": shapes(30, 2, seed=1), "test": shapes(26, 2, seed=2)}

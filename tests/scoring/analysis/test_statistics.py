@@ -12,7 +12,7 @@ from scoring.analysis.statistics import (
     standing,
     tenths,
 )
-from scoring.ranking import rank
+from scoring.score.ranking import rank
 
 
 def standing_of(value, ids=None, direction="high"):

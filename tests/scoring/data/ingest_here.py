@@ -1,8 +1,8 @@
 """Ingest without Ray: what the job does on a cluster, piece by piece in this process."""
 
 from scoring.data.ingest import assemble, ingest_piece, remember_layout, survey
-from scoring.data.parquet import ParquetSource
-from scoring.keys import SPLITS
+from scoring.data.parquet_source import ParquetSource
+from scoring.store.keys import SPLITS
 
 
 def look(source, storage, train=None, test=None):

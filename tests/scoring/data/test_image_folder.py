@@ -9,7 +9,7 @@ from ingest_here import ingest, look, missing
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.shard_parts import read_columns
 from scoring.errors import BadData
-from scoring.storage import Storage, filesystem
+from scoring.store.storage import Storage, filesystem
 
 
 @pytest.fixture

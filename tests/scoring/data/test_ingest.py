@@ -12,7 +12,7 @@ from scoring.data.ingest import assemble, ingest_piece, remember_layout
 from scoring.data.shard_parts import read_columns
 from scoring.data.versions import load_training_set
 from scoring.errors import BadData
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

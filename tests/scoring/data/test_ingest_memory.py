@@ -21,7 +21,7 @@ import json, sys
 import numpy as np
 from ingest_here import ingest, parquet
 from scoring.data.versions import load_training_set
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 train, test, folder = sys.argv[1:]
 

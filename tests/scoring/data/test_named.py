@@ -12,7 +12,7 @@ from scoring.data import named
 from scoring.data.named import NamedSource
 from scoring.data.shards import read_shard
 from scoring.errors import BadData, UnknownName
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 NAMES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -10,10 +10,10 @@ from PIL import Image
 from scoring.data.altered import Relabelled
 from scoring.data.named import NamedSource
 from scoring.data.only_classes import OnlyClasses
-from scoring.data.parquet import ParquetSource
+from scoring.data.parquet_source import ParquetSource
 from scoring.data.sources import Source, first_rows
 from scoring.errors import UnknownName
-from scoring.keys import SPLITS
+from scoring.store.keys import SPLITS
 
 
 @pytest.fixture

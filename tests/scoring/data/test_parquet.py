@@ -8,7 +8,7 @@ from scoring.data.images import ImageShape
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import read_shard
 from scoring.errors import BadData
-from scoring.storage import Storage, filesystem
+from scoring.store.storage import Storage, filesystem
 
 
 @pytest.fixture

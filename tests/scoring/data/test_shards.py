@@ -12,7 +12,7 @@ from scoring.data.shard_parts import read_columns, read_files, read_images
 from scoring.data.shards import read_shard, write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 LAYOUT = Layout(classes=("ant", "bee"), shape=ImageShape(height=8, width=8, channels=1))
 PIECE = Piece(file="a.parquet", start=40, rows=3, fingerprint="")

@@ -7,7 +7,7 @@ from ingest_here import ingest, parquet
 
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import all_versions, load_training_set, load_version, version_path
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from report_store import Examples, publish_scores, shapes, write_dataset
 
 from scoring.analysis.snapshot import take_snapshot
 from scoring.exports import Format, Selection, select
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 @pytest.fixture(scope="session")

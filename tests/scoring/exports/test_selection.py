@@ -10,7 +10,7 @@ from report_store import TEXTS, publish_scores, shapes, write_dataset
 from scoring.analysis.snapshot import take_snapshot
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.exports import select
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
 
 EXAMPLES = {"train": shapes(30, 3, seed=1), "test": shapes(26, 3, seed=2)}

@@ -7,8 +7,8 @@ from apply_metric import fold, small_net
 from torch import nn
 
 from scoring.metrics import vog, vog_early, vog_late, vog_logp, vog_logp_predicted, vog_predicted
+from scoring.score.trajectories import look
 from scoring.spec import Batch, Checkpoint
-from scoring.trajectories import look
 
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
 

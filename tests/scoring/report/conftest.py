@@ -6,7 +6,7 @@ import pytest
 from report_folder import write
 from report_store import TEXTS, Examples, publish_scores, shapes, write_dataset
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 CLASSES = ("circle", "square", "star")
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 from report_folder import unpacked
 
 from scoring.analysis.scores import Scores
-from scoring.report.columns import NONE, STEPS, Statuses, columns_of, rows_of
+from scoring.report.score_columns import NONE, STEPS, Statuses, columns_of, rows_of
 
 
 def scores(**columns) -> Scores:

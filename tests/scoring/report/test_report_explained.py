@@ -5,7 +5,7 @@ from report_store import publish_scores, shapes, write_dataset
 from scoring.analysis.snapshot import take_snapshot
 from scoring.report.explained import STRONGEST, explained
 from scoring.report.positions import place
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

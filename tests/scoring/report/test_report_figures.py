@@ -6,7 +6,7 @@ import pytest
 
 from scoring.report import figures
 from scoring.report.plain_figures import plain
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 
 def found(subject="agr", part="", measure="auroc", value=0.875):

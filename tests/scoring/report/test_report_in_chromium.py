@@ -8,8 +8,8 @@ from report_findings import NO, publish_explained, publish_sets
 from report_folder import write
 from report_store import TEXTS, publish_scores, shapes, write_dataset
 
-from scoring.storage import Storage
-from scoring.tables.evaluations import Finding, publish_evaluation
+from scoring.store.storage import Storage
+from scoring.tables.findings import Finding, publish_evaluation
 
 pytestmark = [
     pytest.mark.browser,

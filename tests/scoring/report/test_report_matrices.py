@@ -6,8 +6,8 @@ from scipy.stats import spearmanr
 
 from scoring.report import gather, take_snapshot
 from scoring.report.matrices import matrices
-from scoring.storage import Storage
-from scoring.tables.evaluations import Finding, publish_evaluation
+from scoring.store.storage import Storage
+from scoring.tables.findings import Finding, publish_evaluation
 
 
 def pair(measure, value, part="", subject="agr x adv_l2"):

@@ -12,11 +12,11 @@ from report_folder import WRITTEN, ids_of, read_data, write
 from report_store import COMMAND, TEXTS, publish_scores, shapes, write_dataset
 
 from scoring.errors import BadStore
-from scoring.keys import SPLITS
 from scoring.report import MetricText, gather, take_snapshot
 from scoring.report.pages import PAGES, render
-from scoring.storage import Storage
-from scoring.tables.evaluations import PLANE, Finding, publish_evaluation
+from scoring.store.keys import SPLITS
+from scoring.store.storage import Storage
+from scoring.tables.findings import PLANE, Finding, publish_evaluation
 
 
 class Page(HTMLParser):

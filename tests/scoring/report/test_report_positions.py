@@ -4,7 +4,7 @@ import numpy as np
 from report_store import shapes, write_dataset
 
 from scoring.report.positions import place
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 
 
 def versions(tmp_path, seed=0, **rows):

@@ -4,8 +4,8 @@ from report_findings import COMMAND, NO, publish_sets
 from report_store import publish_scores, shapes, write_dataset
 
 from scoring.report.positions import place
-from scoring.report.sets import NOT_CLUSTERED, memberships, sets_of
-from scoring.storage import Storage
+from scoring.report.set_maps import NOT_CLUSTERED, memberships, sets_of
+from scoring.store.storage import Storage
 from scoring.tables import Store
 
 ROWS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.report import together
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 
 def finding(subject, part, measure, value=0.5):

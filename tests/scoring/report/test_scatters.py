@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from scoring.report import scatters
-from scoring.tables.evaluations import Finding
+from scoring.tables.findings import Finding
 
 
 def finding(subject: str, part: str, measure: str, value: float, rows: int = 1) -> Finding:

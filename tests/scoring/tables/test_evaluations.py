@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from score_tables import part
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
-from scoring.tables.evaluations import Finding, publish_evaluation
+from scoring.tables.findings import Finding, publish_evaluation
 from scoring.tables.leftovers import leftovers
 from scoring.tables.publish import publish
 from scoring.tables.whole_partitions import EVALUATIONS_TABLE

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from score_tables import part
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
-from scoring.tables.example_sets import publish_example_sets
 from scoring.tables.leftovers import leftovers
 from scoring.tables.publish import publish
+from scoring.tables.set_members import publish_example_sets
 from scoring.tables.whole_partitions import EXAMPLE_SETS_TABLE
 
 SETS = ["uncommon_submodes", "memorized_exceptions", "memorized_exceptions"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from score_tables import night_row, part, publish_and_die
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.explanations import publish_model
 from scoring.tables.leftovers import leftovers

@@ -4,7 +4,7 @@ from scipy.stats import spearmanr
 from score_tables import part
 
 from scoring.errors import UnknownName, UserError
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.publish import publish
 

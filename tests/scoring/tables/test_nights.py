@@ -3,7 +3,7 @@ import multiprocessing
 import pytest
 from score_tables import append_at, night_row, part, run_row
 
-from scoring.storage import Storage
+from scoring.store.storage import Storage
 from scoring.tables import Store, delta, nights
 from scoring.tables.delta import open_table
 from scoring.tables.nights import append_night

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from scoring.ranking import rank
-from scoring.tables import rows
+from scoring.score.ranking import rank
+from scoring.tables import score_rows
 from scoring.tables.schemas import SCORES
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ def batches(n):
     value[:2], status[:2] = np.nan, ["never_reliable", "undecodable_image"]
     shard = (np.arange(n) >= n // 2).astype(np.int32)
     times = pa.array([NOON, NOON.replace(hour=13)], pa.timestamp("us", "UTC"))
-    return rows.score_rows(
+    return score_rows.score_rows(
         example_id=ids,
         name=pa.array([f"image-{i}" for i in ids], pa.large_string()),
         label=label,
@@ -36,7 +36,7 @@ def batches(n):
 
 def test_row_groups_are_cut_from_the_same_rows(monkeypatch):
     whole = pa.Table.from_batches(batches(100))
-    monkeypatch.setattr(rows, "GROUP_ROWS", 7)
+    monkeypatch.setattr(score_rows, "GROUP_ROWS", 7)
     groups = list(batches(100))
     assert [len(group) for group in groups] == [7] * 14 + [2]
     assert pa.Table.from_batches(groups).combine_chunks() == whole.combine_chunks()

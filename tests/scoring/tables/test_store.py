@@ -8,7 +8,7 @@ import pytest
 from score_tables import CLASSES, night_row, part, run_row, write_classes
 
 from scoring.errors import BadStore, UnknownName, UserError
-from scoring.storage import Storage, delta_options
+from scoring.store.storage import Storage, delta_options
 from scoring.tables import Store
 from scoring.tables.delta import open_table
 from scoring.tables.history import HISTORY

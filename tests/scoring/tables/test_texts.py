@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from scoring.tables.texts import texts_on_disk
+from scoring.tables.strings_on_disk import texts_on_disk
 
 PARTS = [["a", None, "Straße"], [], [""], ["犬" * 1000, "b"]]
 

@@ -7,9 +7,9 @@ from test_training_loop import DATA, RECIPE, SPEC, same
 
 from scoring.errors import OutOfTime
 from scoring.run_spec import NetSpec, Privacy
-from scoring.runs import Run, finished, load_record
-from scoring.storage import Storage
-from scoring.train_run import train_run
+from scoring.runs.record import Run, finished, load_record
+from scoring.runs.train_one import train_run
+from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes
 from scoring.training.loop import train
 

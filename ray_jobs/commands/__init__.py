@@ -1,0 +1,1 @@
+"""One module a command: its flags, and the one call they turn into."""

@@ -1,0 +1,10 @@
+"""`protoscore prototypes`: the most prototypical examples of a metric."""
+
+from collections.abc import Sequence
+
+from ray_jobs.terminal.ranking_ends import show_end
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show the most prototypical examples, the most extreme first."""
+    return show_end("prototypes", argv)

@@ -1,0 +1,1 @@
+"""Which training examples explain a prediction: flags, plan and page."""

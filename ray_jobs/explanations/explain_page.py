@@ -1,0 +1,151 @@
+"""Draws explained examples: what they are, their strongest points, and what makes these pull."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ray_jobs.explanations.explain_plan import ExplainPlan
+from scoring.data.shard_parts import read_columns, read_images, read_texts
+from scoring.data.shards import ShardRecord
+from scoring.data.texts import TextShape
+from scoring.data.versions import DatasetVersion
+from scoring.inputs import as_input
+from scoring.report.explanation_pages import Content, ShownExample, ShownPoint, render_explanations
+from scoring.representers.layer import Layer
+from scoring.representers.sensitivity import sensitivity_maps
+from scoring.runs.record import load_model
+from scoring.staged.features import features_path, read_features
+
+_NOISE = 0.1  # of SmoothGrad, in units of a pixel's range (Smilkov et al. 2017, section 3.1)
+
+Row = Mapping[str, Any]
+
+
+def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth: int) -> str:
+    """The page of some examples.
+
+    Args:
+        plan: what was explained.
+        rows: of `representers`, with classes by name beside their indices.
+        about: one line on the layer.
+        smooth: noisy copies of an image to average its maps over.
+    """
+    layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.about.layer)
+    ids = _ids(row["test_id"] for row in rows)
+    tests, names = contents(plan, plan.explained, ids), _names(plan, ids)
+    trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
+    features = _features(plan, _ids(row["train_id"] for row in rows))
+    shown = []
+    for of_output in _by_output(rows):
+        first = of_output[0]
+        maps = _maps(layer, tests[first["test_id"]], of_output, features, smooth)
+        points = [_point(row, trains, map_) for row, map_ in zip(of_output, maps, strict=True)]
+        shown.append(
+            ShownExample(
+                test_id=first["test_id"],
+                name=names.get(first["test_id"], ""),
+                label=str(first["label"]),
+                predicted=str(first["predicted"]),
+                output=str(first["class"]),
+                content=tests[first["test_id"]],
+                excitatory=[p for p in points if p.value > 0],
+                inhibitory=[p for p in points if p.value < 0],
+            )
+        )
+    return render_explanations(f"{plan.dataset}, {plan.split} split", about, shown)
+
+
+def _by_output(rows: Sequence[Row]) -> Iterable[list[Row]]:
+    """Rows of one output of one example together, in the order they come."""
+    groups: dict[tuple[int, Any], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["test_id"], row["class"]].append(row)
+    return groups.values()
+
+
+def _point(
+    row: Row, trains: Mapping[int, Content], sensitivity: npt.NDArray[np.float64] | None
+) -> ShownPoint:
+    return ShownPoint(
+        train_id=row["train_id"],
+        label=str(row["train_label"]),
+        content=trains.get(row["train_id"]),
+        sensitivity=sensitivity,
+        value=row["value"],
+        alpha=row["alpha"],
+        similarity=row["similarity"],
+    )
+
+
+def _maps(
+    layer: Layer,
+    content: Content,
+    rows: Sequence[Row],
+    features: Mapping[int, npt.NDArray[np.float32]],
+    copies: int,
+) -> Sequence[npt.NDArray[np.float64] | None]:
+    """[K, H, W]: the sensitivity maps of some points, summed over channels; none of a text."""
+    if isinstance(content, str):
+        return [None] * len(rows)
+    pixels = as_input(torch.from_numpy(content[None].copy()))[0]
+    maps = sensitivity_maps(
+        layer,
+        pixels,
+        torch.from_numpy(np.stack([features[row["train_id"]] for row in rows])),
+        torch.tensor([row["alpha"] for row in rows], dtype=torch.float64),
+        copies=copies,
+        noise=_NOISE if copies > 1 else 0.0,
+    )
+    summed: npt.NDArray[np.float64] = maps.sum(dim=1).double().numpy()
+    return list(summed)
+
+
+def contents(
+    plan: ExplainPlan, version: DatasetVersion, ids: npt.NDArray[np.int64]
+) -> dict[int, Content]:
+    """Images or texts of some examples, without those that cannot be read."""
+    found: dict[int, Content] = {}
+    for shard, inside in _holding(version, ids):
+        if isinstance(version.shape, TextShape):
+            found |= read_texts(plan.storage, version.name, shard, version.shape, inside)
+        else:
+            found |= read_images(plan.storage, version.name, shard, version.shape, inside)
+    return found
+
+
+def _ids(ids: Iterable[int]) -> npt.NDArray[np.int64]:
+    return np.array(sorted(set(ids)), dtype=np.int64)
+
+
+def _holding(
+    version: DatasetVersion, ids: npt.NDArray[np.int64]
+) -> Iterable[tuple[ShardRecord, npt.NDArray[np.int64]]]:
+    """The shards that hold some ids, and which."""
+    for shard in version.shards:
+        inside = ids[(ids >= shard.first_id) & (ids < shard.first_id + shard.rows)]
+        if len(inside):
+            yield shard, inside
+
+
+def _names(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    columns = ("example_id", "name")
+    for shard, inside in _holding(plan.explained, ids):
+        table = read_columns(plan.storage, plan.explained.name, shard, columns)
+        named = zip(*(table[column].to_pylist() for column in columns), strict=True)
+        found |= {i: name or "" for i, name in named if i in inside}
+    return found
+
+
+def _features(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.float32]]:
+    found: dict[int, npt.NDArray[np.float32]] = {}
+    for shard, inside in _holding(plan.versions["train"], ids):
+        path = features_path(plan.base.key, plan.about.layer, shard.content)
+        staged = read_features(plan.storage, path)
+        rows = np.flatnonzero(np.isin(staged.ids, inside))
+        found |= {int(staged.ids[row]): staged.features[row] for row in rows}
+    return found

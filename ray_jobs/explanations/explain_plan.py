@@ -1,0 +1,195 @@
+"""What `explain` needs: the run, the layer at rest, and the examples that are meant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ray_jobs.explanations.explain_flags import ExplainFlags
+from scoring.analysis.snapshot import Snapshot, take_snapshot
+from scoring.data.versions import DatasetVersion, load_version
+from scoring.errors import UnknownName, UserError
+from scoring.representers.layer import Layer
+from scoring.representers.question import Outputs, Question
+from scoring.run_spec import Representer
+from scoring.runs.at_rest import load_layer
+from scoring.runs.fleet import at_rest
+from scoring.runs.record import (
+    Run,
+    RunRecord,
+    finished,
+    identify,
+    load_model,
+    load_record,
+    parse_spec,
+)
+from scoring.store.keys import SPLITS, Split
+from scoring.store.storage import Storage
+from scoring.tables.lookup import class_index
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainPlan:
+    """All that is known before any work."""
+
+    snapshot: Snapshot
+    split: Split
+    base: RunRecord
+    """The run whose layer it is."""
+    run: Run
+    """What that layer becomes."""
+    about: Representer
+    versions: Mapping[Split, DatasetVersion]
+    """What the layer rests on, and what it is proved on."""
+    explained: DatasetVersion
+    """The examples that are meant, their shards alone."""
+    question: Question
+    gives_classes: bool
+    """The layer's outputs are classes; else they are units."""
+
+    @property
+    def storage(self) -> Storage:
+        """The store."""
+        return self.snapshot.storage
+
+    @property
+    def dataset(self) -> str:
+        """As the tables call it."""
+        return self.snapshot.dataset
+
+    def model_row(self) -> dict[str, Any]:
+        """The row of `representer_models`, once the layer is at rest."""
+        record = load_record(self.storage, self.run.key)
+        _, evidence = load_layer(self.storage, record)
+        return {
+            "base_run": self.base.key,
+            "layer": evidence.layer,
+            "penalty": self.about.penalty,
+            "targets": self.about.targets,
+            "rows": record.rows,
+            "gradient_norm": evidence.gradient_norm,
+            "residual_train": evidence.train.residual,
+            "residual_test": evidence.test.residual,
+            "pearson_train": evidence.train.pearson,
+            "pearson_test": evidence.test.pearson,
+            "train_version": self.versions["train"].version,
+            "test_version": self.versions["test"].version,
+            "seconds": record.seconds,
+            "solved_at": datetime.fromisoformat(record.trained_at),
+        }
+
+
+def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
+    """Look at what is published, and refuse what cannot be explained.
+
+    Raises:
+        UserError: no such dataset, split, run, layer, class or example.
+    """
+    snapshot = take_snapshot(flags.store, flags.dataset)
+    storage, newest = snapshot.storage, snapshot.newest
+    storage.check(writable=True)
+    if flags.split not in snapshot.splits:
+        raise UnknownName("--split", flags.split, snapshot.splits)
+    base = load_record(storage, find_run(storage, flags.run, newest.base))
+    about = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
+    seen = {**newest.trained_on, **base.versions}
+    names = {split: seen[split] for split in SPLITS}
+    run = identify(at_rest(parse_spec(base.spec), about), names)
+    if run.parent != base.key:
+        raise UserError(
+            f"--run: expected a run that this protoscore would make, got {base.key}; "
+            "run rescore again"
+        )
+    layer = Layer(load_model(storage, base, "cpu"), flags.layer)
+    _check_layer(flags, layer)
+    current = snapshot.current(flags.split)
+    question = _question(flags, current.classes)
+    folder = newest.settings["dataset"]
+    versions = {split: load_version(storage, folder, split, names[split]) for split in SPLITS}
+    return ExplainPlan(
+        snapshot=snapshot,
+        split=flags.split,
+        base=base,
+        run=run,
+        about=about,
+        versions=versions,
+        explained=with_ids(current, flags.ids),
+        question=question,
+        gives_classes=layer.is_last,
+    )
+
+
+def find_run(storage: Storage, name: str, base: str) -> str:
+    """The key of a finished run, from the first digits of it, or of the base model.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    if name == "base":
+        if not base or not finished(storage, [base]):
+            raise UserError(
+                "--run: expected the base model of the published scores in the store, got none; "
+                "run rescore with a metric that reads it, adv_l2 say"
+            )
+        return base
+    known = finished(storage, storage.names("runs"))
+    found = [key for key in known if key.startswith(name)]
+    if len(found) != 1:
+        raise UserError(
+            f"--run: expected base, or the first digits of one run's key, got {name!r}, which "
+            f"{len(found)} of {len(known)} runs begin with"
+        )
+    return found[0]
+
+
+def _check_layer(flags: ExplainFlags, layer: Layer) -> None:
+    if layer.is_last:
+        return
+    for flag, value, bad in (
+        ("--targets", flags.targets, "labels"),
+        ("--class", flags.outputs, "label"),
+    ):
+        if value == bad:
+            raise UserError(
+                f"{flag}: expected anything else with --layer {flags.layer}, which gives no "
+                f"logits, got {bad}"
+            )
+    if flags.confused:
+        raise UserError(f"--confused: expected --layer last, got --layer {flags.layer}")
+
+
+def _question(flags: ExplainFlags, classes: Sequence[str]) -> Question:
+    confused = None
+    if flags.confused:
+        label, taken_for = (class_index(name, classes, "--confused") for name in flags.confused)
+        confused = label, taken_for
+    automatic: Outputs = "label" if confused else "predicted"
+    return Question(
+        outputs=automatic if flags.outputs == "auto" else flags.outputs,
+        k=flags.k,
+        ids=tuple(sorted(set(flags.ids))),
+        misclassified=flags.misclassified,
+        confused=confused,
+    )
+
+
+def with_ids(version: DatasetVersion, ids: Sequence[int], flag: str = "--ids") -> DatasetVersion:
+    """The shards that hold some examples; all where none are given.
+
+    Raises:
+        UserError: an id that no shard holds.
+    """
+    if not ids:
+        return version
+    holding = []
+    left = set(ids)
+    for shard in version.shards:
+        inside = {i for i in left if shard.first_id <= i < shard.first_id + shard.rows}
+        left -= inside
+        holding += [shard] if inside else []
+    if left:
+        raise UserError(
+            f"{flag}: expected ids of the {version.split} split's {version.rows:,} examples, got "
+            f"{min(left)}"
+        )
+    return replace(version, shards=tuple(holding))

@@ -1,0 +1,147 @@
+"""What a night was: written down before its commit, recorded in `nights` and `runs` after it.
+
+The record is an artefact first: should the job die between the commit and those tables, the next
+job completes them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from datetime import date as Day
+from typing import Any
+
+from ray_jobs.jobs.lease import new_job_id
+from ray_jobs.night.plan import Plan
+from scoring.runs.record import load_records
+from scoring.store.storage import Storage
+from scoring.tables.nights import append_night
+from scoring.tables.publish import published
+from scoring.tables.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """A night as it began."""
+
+    night_id: str
+    date: Day
+    """The day it counts for."""
+    started: datetime
+    command: str
+
+    @classmethod
+    def begin(cls, command: str, date: Day) -> "Night":
+        """A night that starts now."""
+        now = datetime.now(UTC)
+        return cls(night_id=new_job_id(now), date=date, started=now, command=command)
+
+
+def write_record(planned: Plan, plan: Plan, night: Night) -> None:
+    """Write down what the night made.
+
+    Args:
+        planned: the night before anything was trained or scored.
+        plan: what of it can be published.
+        night: which night it is.
+    """
+    storage = plan.asked.storage
+    record = {
+        "night": _night_row(planned, plan, night),
+        "runs": _run_rows(planned, plan, storage, night),
+    }
+    storage.write(_record_path(night.night_id), json.dumps(record).encode())
+
+
+def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
+    """A night's row of `nights`, as it was written down."""
+    row: dict[str, Any] = json.loads(storage.read(_record_path(night_id)))["night"]
+    return row
+
+
+def record_nights(storage: Storage, dataset: str) -> None:
+    """Complete `nights` and `runs` for every night whose scores are published."""
+    recorded = {row["night_id"] for row in Store(storage.uri).nights().to_pylist()}
+    current = published(storage).items()
+    nights = {m.night_id for partition, m in current if partition.dataset == dataset}
+    for night_id in sorted(nights - recorded):
+        record = json.loads(storage.read(_record_path(night_id)))
+        append_night(storage, _times(record["night"]), [_times(row) for row in record["runs"]])
+
+
+def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
+    """The night's row of `nights`, times as JSON has them."""
+    finished = datetime.now(UTC)
+    to_train = {run.key for run in planned.missing_runs}
+    trained = sum(run.key in to_train for run in plan.runs)
+    to_score = {task.key for work in planned.work for task in work.missing}
+    tasks = [task.key for work in plan.work for task in work.tasks]
+    scored = sum(key in to_score for key in tasks)
+    return {
+        "night_id": night.night_id,
+        "date": night.date.isoformat(),
+        "dataset": plan.asked.publish_as,
+        "started_at": night.started.isoformat(),
+        "finished_at": finished.isoformat(),
+        "command": night.command,
+        "train_version": plan.versions["train"].version,
+        "test_version": plan.versions["test"].version,
+        "metrics": sorted({p.spec.name for p in plan.to_publish}),
+        "runs_trained": trained,
+        "runs_reused": len(plan.runs) - trained,
+        "shards_scored": scored,
+        "shards_reused": len(tasks) - scored,
+        "rows": sum(plan.versions[p.split].rows for p in plan.to_publish),
+        "commit_version": None,
+        "seconds": (finished - night.started).total_seconds(),
+    }
+
+
+def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list[dict[str, object]]:
+    trained = {run.key for run in planned.missing_runs}
+    rows = []
+    for run, record in zip(
+        plan.runs, load_records(storage, [run.key for run in plan.runs]), strict=True
+    ):
+        spec = run.spec
+        rows.append(
+            {
+                "night_id": night.night_id,
+                "run_key": run.key,
+                "kind": spec.kind,
+                "split": spec.split,
+                "net": spec.net.name,
+                "width": spec.net.width,
+                "recipe": json.dumps(record.spec["recipe"], sort_keys=True),
+                "seed": spec.seed,
+                "subset": spec.subset,
+                "epsilon_target": spec.privacy.epsilon if spec.privacy else None,
+                "epsilon_spent": record.epsilon,
+                "delta": spec.privacy.delta if spec.privacy else None,
+                "train_accuracy": record.train_accuracy,
+                "test_accuracy": record.test_accuracy,
+                "rows": record.rows,
+                "epochs": record.epochs,
+                "seconds": record.seconds,
+                "host": record.host,
+                "device": record.device,
+                "trained_at": record.trained_at,
+                "reused": run.key not in trained,
+            }
+        )
+    return rows
+
+
+def _times(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON texts back to dates and times."""
+
+    def parsed(name: str, value: str) -> object:
+        if name == "date":
+            return Day.fromisoformat(value)
+        return datetime.fromisoformat(value) if name.endswith("_at") and value else value
+
+    return {name: parsed(name, value) for name, value in row.items()}
+
+
+def _record_path(night_id: str) -> str:
+    return f"nights/{night_id}.json"

@@ -1,0 +1,158 @@
+"""The rows of a partition, from staged shards: a few of them in memory at a time.
+
+What is held for all examples are columns of at most 8 bytes, the only thing on a driver that grows
+with the dataset.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ray_jobs.night.plan import ShardWork
+from scoring.data.shard_parts import read_columns
+from scoring.data.shards import ShardRecord
+from scoring.errors import IncompleteError
+from scoring.folds.prediction import PREDICTED
+from scoring.score.ranking import Floats, Ints, rank
+from scoring.spec import MetricSpec
+from scoring.staged.scores import StagedScores, read_scores, staged_path
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import Storage
+from scoring.tables.score_rows import Rows, score_rows
+from scoring.tables.strings_on_disk import texts_on_disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What all partitions of a split share: N rows in shard order."""
+
+    work: Sequence[ShardWork]
+    shard: npt.NDArray[np.int32]
+    """Which of `work` a row belongs to."""
+    ids: Ints
+    names: pa.Array
+    labels: npt.NDArray[np.int32]
+    predicted: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scores:
+    """What a metric says of the N rows."""
+
+    value: Floats
+    spread: Floats
+    tiebreak: Floats | None
+    status: npt.NDArray[np.object_]
+    scored_at: pa.Array
+
+
+def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> Examples:
+    """Ids, labels, names and predicted classes of a split.
+
+    Raises:
+        IncompleteError: the ids of the predictions are not the dataset's.
+    """
+    rows = [_record(item).rows for item in work]
+    ids = np.empty(sum(rows), dtype=np.int64)
+    labels = np.empty(len(ids), dtype=np.int32)
+    read = partial(read_columns, storage, dataset, columns=("example_id", "name", "label"))
+
+    def names() -> Iterator[pa.Array]:
+        at = 0
+        for part in in_parallel(read, map(_record, work)):
+            here = slice(at, at := at + len(part))
+            ids[here] = part["example_id"].to_numpy()
+            labels[here] = part["label"].fill_null(-1).to_numpy()
+            yield part["name"].combine_chunks()
+
+    texts = texts_on_disk(names(), len(ids))
+    predicted = np.full(len(ids), -1, dtype=np.int32)
+    for here, part in _staged(storage, work, PREDICTED.name, ids):
+        predicted[here] = np.nan_to_num(part.value, nan=-1)
+    return Examples(
+        work=work,
+        shard=np.repeat(np.arange(len(work), dtype=np.int32), rows),
+        ids=ids,
+        names=texts,
+        labels=labels,
+        predicted=predicted,
+    )
+
+
+def partition_rows(
+    storage: Storage, metric: MetricSpec, examples: Examples, dataset_version: str
+) -> Rows:
+    """Rank a metric's staged scores; nothing is read before the first row is asked for.
+
+    Raises:
+        IncompleteError: the staged ids are not the dataset's.
+    """
+    scores = _scores(storage, metric.name, examples)
+    ranks = rank(
+        value=scores.value,
+        label=examples.labels if metric.normalised_in == "label" else examples.predicted,
+        example_id=examples.ids,
+        direction=metric.prototypical,
+        ranked_by=metric.ranked_by,
+        status=scores.status,
+        tiebreak=scores.tiebreak,
+    )
+    keys = pa.array([item.key(metric.name) for item in examples.work])
+    yield from score_rows(
+        example_id=examples.ids,
+        name=examples.names,
+        label=examples.labels,
+        predicted=examples.predicted,
+        value=scores.value,
+        spread=scores.spread,
+        status=scores.status,
+        ranks=ranks,
+        scored_at=pa.DictionaryArray.from_arrays(examples.shard, scores.scored_at),
+        dataset_version=dataset_version,
+        score_key=pa.DictionaryArray.from_arrays(examples.shard, keys),
+    )
+
+
+def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
+    value, spread, tiebreak = (np.full(len(examples.ids), np.nan) for _ in range(3))
+    status = np.full(len(examples.ids), "", dtype=np.object_)
+    scored_at = []
+    for here, part in _staged(storage, examples.work, metric, examples.ids):
+        value[here], spread[here], tiebreak[here] = part.value, part.spread, part.tiebreak
+        status[here] = part.status
+        scored_at.append(part.scored_at)
+    return _Scores(
+        value=value,
+        spread=spread,
+        tiebreak=None if np.isnan(tiebreak).all() else np.nan_to_num(tiebreak, copy=False),
+        status=status,
+        scored_at=pa.array(scored_at, pa.timestamp("us", "UTC")),
+    )
+
+
+def _staged(
+    storage: Storage, work: Sequence[ShardWork], metric: str, ids: Ints
+) -> Iterator[tuple[slice, StagedScores]]:
+    """What is staged of each shard, and where its rows stand.
+
+    Raises:
+        IncompleteError: the ids are not the dataset's.
+    """
+    paths = [staged_path(metric, item.key(metric)) for item in work]
+    at = 0
+    for part in in_parallel(partial(read_scores, storage), paths):
+        here = slice(at, at := at + len(part.ids))
+        if not np.array_equal(part.ids, ids[here]):
+            raise IncompleteError(f"{metric}: expected the dataset's ids in staging, got others")
+        yield here, part
+    if at != len(ids):
+        raise IncompleteError(f"{metric}: expected {len(ids)} rows in staging, got {at}")
+
+
+def _record(work: ShardWork) -> ShardRecord:
+    assert work.shard.record is not None  # scores are staged, so the shard is there
+    return work.shard.record

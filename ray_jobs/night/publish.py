@@ -1,0 +1,76 @@
+"""From staged shards to one commit: rank each partition, publish all, record the night."""
+
+from collections.abc import Iterator
+
+from ray_jobs.jobs.progress import Progress
+from ray_jobs.night.night_record import Night, record_nights, write_record
+from ray_jobs.night.partition_rows import partition_rows, read_examples
+from ray_jobs.night.plan import PartitionPlan, Plan, prediction_signal
+from scoring.folds.prediction import PREDICTED
+from scoring.staged.scores import staged_path
+from scoring.store.storage import Storage
+from scoring.tables.manifest import Manifest
+from scoring.tables.publish import Outcome, publish
+from scoring.tables.score_rows import Rows
+
+
+def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
+    """Rank what is staged, replace the partitions that changed in one commit, record the night.
+
+    Args:
+        planned: the night before anything was trained or scored.
+        plan: what of it can be published.
+        night: which night it is.
+
+    Raises:
+        IncompleteError: rows are missing; nothing was published.
+    """
+    storage = plan.asked.storage
+    write_record(planned, plan, night)
+    with Progress("publish", len(plan.to_publish), "partition") as progress:
+        outcome = publish(storage, _parts(plan, storage, night, progress))
+    if outcome.committed:
+        record_nights(storage, plan.asked.publish_as)
+    return outcome
+
+
+def _parts(
+    plan: Plan, storage: Storage, night: Night, progress: Progress
+) -> Iterator[tuple[Manifest, Rows]]:
+    """Manifest and rows of each changed partition."""
+    for split in plan.asked.splits:
+        changed = [partition for partition in plan.to_publish if partition.split == split]
+        if changed:
+            work = [item for item in plan.work if item.split == split]
+            examples = read_examples(storage, plan.asked.source.name, work)
+        for partition in changed:
+            manifest = _manifest(plan, night, partition)
+            version = manifest.dataset_version
+            yield manifest, partition_rows(storage, partition.spec, examples, version)
+            progress.advance()
+
+
+def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
+    version = plan.versions[partition.split]
+    work = [item for item in plan.work if item.split == partition.split]
+    metrics = (partition.spec.name, PREDICTED.name)
+    return Manifest(
+        partition=partition.partition,
+        key=partition.key,
+        night_id=night.night_id,
+        planned_at=night.started.isoformat(),
+        settings={**partition.settings, **plan.models.hardware_settings()},
+        dataset_version=version.version,
+        trained_on={str(split): key for split, key in plan.models.trained_on.items()},
+        runs=_run_keys(plan, partition),
+        base=plan.models.base().key,
+        rows=version.rows,
+        staged=tuple(staged_path(name, item.key(name)) for name in metrics for item in work),
+    )
+
+
+def _run_keys(plan: Plan, partition: PartitionPlan) -> tuple[str, ...]:
+    """The runs behind the scores and the predictions, and those that they were fine-tuned from."""
+    runs = (*partition.runs, *plan.models.runs(prediction_signal(plan.asked), "train"))
+    keys = (key for run in runs for key in (run.key, run.parent) if key)
+    return tuple(dict.fromkeys(keys))

@@ -1,0 +1,58 @@
+"""A command line, checked: the source, the store and the metrics that it refers to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray_jobs.terminal.night_flags import NightFlags
+from scoring.data.ingest import Survey, survey
+from scoring.data.sources import Source
+from scoring.registry import metric, metrics
+from scoring.spec import MetricSpec
+from scoring.store.keys import SPLITS, Split
+from scoring.store.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for, before any look at the data."""
+
+    flags: NightFlags
+    configs: Mapping[str, Any]
+    """Metric name to its Config."""
+    metrics: tuple[MetricSpec, ...]
+    source: Source
+    storage: Storage
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits to score, train first."""
+        return tuple(split for split in SPLITS if split in self.flags.splits)
+
+    @property
+    def publish_as(self) -> str:
+        """The dataset's name in the tables."""
+        return self.flags.publish_as or self.source.name
+
+
+def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> Request:
+    """Refuse what can be refused before any work.
+
+    Raises:
+        UserError: in one line, naming the flag.
+    """
+    flags.check()
+    chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
+    source = flags.data.source()
+    storage = Storage(flags.store)
+    storage.check(writable=writable)
+    return Request(flags=flags, configs=configs, metrics=chosen, source=source, storage=storage)
+
+
+def survey_splits(asked: Request) -> dict[Split, Survey]:
+    """Look at both splits of the source; reads metadata, writes nothing.
+
+    Raises:
+        UserError: the source cannot be used.
+    """
+    return survey(asked.source, asked.storage, asked.flags.data.first)

@@ -1,0 +1,74 @@
+"""What came of a night, as JSON for the program that started it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray_jobs.jobs.progress import Stage, observing
+from ray_jobs.night.night_record import Night, load_night
+from ray_jobs.night.plan import Plan
+from scoring.errors import ProtoscoreError, UserError
+from scoring.tables.publish import Outcome
+
+
+@dataclass
+class Summary:
+    """Filled in while the night goes on."""
+
+    content: dict[str, Any] = field(default_factory=dict)
+    _stages: dict[str, Stage] = field(default_factory=dict)
+
+    def observe(self, stage: Stage) -> None:
+        """Note how far a stage has come."""
+        self._stages[stage.name] = stage
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Each stage that had work: name, unit, done, total and seconds."""
+        kept = ("name", "unit", "done", "total", "seconds")
+        return [{name: getattr(stage, name) for name in kept} for stage in self._stages.values()]
+
+    def published(self, made: Plan, outcome: Outcome) -> None:
+        """Note the night's row of `nights`, and what became of each partition."""
+        row = load_night(made.asked.storage, str(self.content["night_id"]))
+        self.content["night"] = {**row, "commit_version": outcome.version}
+        for fate in ("committed", "already", "yielded"):
+            names = [str(manifest.partition) for manifest in getattr(outcome, fate)]
+            self.content[fate] = sorted(names)
+
+
+@contextmanager
+def write_summary(target: str, night: Night) -> Iterator[Summary]:
+    """Write a summary when the night ends, however it does.
+
+    Args:
+        target: a local file; "" writes none.
+        night: which night.
+
+    Raises:
+        UserError: the file's folder is not there.
+    """
+    if target and not Path(target).absolute().parent.is_dir():
+        raise UserError(f"--summary: expected a file in a folder that exists, got {target!r}")
+    summary = Summary({"night_id": night.night_id, "date": night.date.isoformat()})
+    code, said = 0, ""
+    try:
+        with observing(summary.observe):
+            yield summary
+    except ProtoscoreError as error:
+        code, said = error.exit_code, str(error)
+        raise
+    except BaseException as error:
+        code, said = 1, type(error).__name__
+        raise
+    finally:
+        if target:
+            content = {
+                **summary.content,
+                "stages": summary.stages(),
+                "exit_code": code,
+                "said": said,
+            }
+            Path(target).write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,1 @@
+"""The only room that imports Ray: shards and trainings on a cluster."""

@@ -1,0 +1,53 @@
+"""Counters that Ray exports on every node's metrics port, for Prometheus: `ray_protoscore_*`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from ray.util.metrics import Counter
+
+from ray_jobs.jobs.progress import Stage, observing
+from scoring.score.scorer import Assignment, passes
+
+
+@contextmanager
+def counting_stages(dataset: str) -> Iterator[None]:
+    """Count what each stage of a night has done: shards ingested or scored, runs trained."""
+    units = _counter("protoscore_units", "Shards or runs done", "dataset", "stage")
+    seen: dict[str, int] = {}
+
+    def count(stage: Stage) -> None:
+        new = stage.done - seen.get(stage.name, 0)
+        seen[stage.name] = stage.done
+        if new > 0:
+            units.inc(new, {"dataset": dataset, "stage": stage.name})
+
+    with observing(count):
+        yield
+
+
+def retry_counter() -> Callable[[], None]:
+    """Counts training trials that failed and are tried again."""
+    retries = _counter("protoscore_retries", "Trials that failed", "stage")
+    return lambda: retries.inc(1, {"stage": "train"})
+
+
+class ScoringCounters:
+    """What one scoring actor has done."""
+
+    def __init__(self, dataset: str) -> None:
+        self._dataset = dataset
+        self._examples = _counter("protoscore_examples", "Examples scored", "dataset", "metric")
+        self._passes = _counter("protoscore_passes", "Passes through a net", "dataset", "direction")
+
+    def scored(self, rows: int, done: Sequence[Assignment]) -> None:
+        """Count a shard of `rows` rows."""
+        for how in done:
+            self._examples.inc(rows, {"dataset": self._dataset, "metric": how.metric})
+        for direction, count in asdict(passes(done)).items():
+            if count:
+                self._passes.inc(rows * count, {"dataset": self._dataset, "direction": direction})
+
+
+def _counter(name: str, what: str, *tags: str) -> Counter:
+    return Counter(name, description=what, tag_keys=tags)

@@ -1,0 +1,1 @@
+"""What people type and read: flags, one-line errors, tables."""

@@ -1,0 +1,167 @@
+"""What a layer sees of the rows of a split, gathered from its staged shards."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from scoring.data.versions import DatasetVersion
+from scoring.representers.losses import SuitableLoss
+from scoring.representers.matrix import FileMatrix, Matrix, Matrix32
+from scoring.staged.features import StagedFeatures, features_path, read_features
+from scoring.store.keys import digest
+from scoring.store.parallel import in_parallel
+from scoring.store.storage import Storage
+
+_AT_ONCE = 4
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRows:
+    """N rows."""
+
+    ids: Ints
+    """[N] example ids."""
+    labels: Ints
+    """[N], -1 where unknown."""
+    features: Matrix
+    """[N, D] float32."""
+    outputs: Matrix
+    """[N, C] float32, of the layer as it was trained."""
+
+
+@dataclass(frozen=True)
+class Activated:
+    """Targets [N, C]: what a trained layer's activation gives."""
+
+    outputs: Matrix
+    loss: SuitableLoss
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C)."""
+        return self.outputs.shape
+
+    def __getitem__(self, rows: slice | Ints) -> Matrix32:
+        """Some rows."""
+        active: Matrix32 = self.loss.activation(torch.from_numpy(self.outputs[rows])).numpy()
+        return active
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Targets [N, C]: the labels."""
+
+    labels: Ints
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C)."""
+        return len(self.labels), self.classes
+
+    def __getitem__(self, rows: slice | Ints) -> Matrix32:
+        """Some rows."""
+        labels = self.labels[rows]
+        hot = np.zeros((len(labels), self.classes), np.float32)
+        hot[np.arange(len(labels)), labels] = 1
+        return hot
+
+
+def gathered(
+    storage: Storage, run: str, layer: str, version: DatasetVersion, memory: int
+) -> LayerRows:
+    """The labelled rows of a split, from its staged features.
+
+    Args:
+        storage: the store.
+        run: whose layer.
+        layer: its name, as the features were staged.
+        version: the split.
+        memory: bytes to hold at most; more goes to files of this machine.
+    """
+    parts = staged_rows(storage, run, layer, [shard.content for shard in version.shards])
+    first = next(parts)
+    width = first.features.shape[1] + first.outputs.shape[1]
+    every = labelled(chain([first], parts))
+    if 4 * width * version.rows <= memory:
+        return in_memory(every)
+    return on_disk(every, node_folder(run, layer, version))
+
+
+def node_folder(run: str, layer: str, version: DatasetVersion) -> Path:
+    """Where the processes of a machine share the rows of a split."""
+    name = digest([run, layer, version.version])
+    return Path(tempfile.gettempdir()) / "protoscore" / f"features-{name}"
+
+
+def staged_rows(
+    storage: Storage, run: str, layer: str, shards: Iterable[str]
+) -> Iterator[StagedFeatures]:
+    """The staged features of shards, by their content hash, in order; a few are held."""
+    paths = (features_path(run, layer, content) for content in shards)
+    return in_parallel(partial(read_features, storage), paths, _AT_ONCE)
+
+
+def labelled(parts: Iterable[StagedFeatures]) -> Iterator[StagedFeatures]:
+    """Only the rows that can be trained on."""
+    for part in parts:
+        known = part.labels >= 0
+        yield StagedFeatures(
+            ids=part.ids[known],
+            labels=part.labels[known],
+            features=part.features[known],
+            outputs=part.outputs[known],
+        )
+
+
+def in_memory(parts: Iterable[StagedFeatures]) -> LayerRows:
+    """All rows, held."""
+    every = list(parts)
+    return LayerRows(
+        ids=np.concatenate([part.ids for part in every]),
+        labels=np.concatenate([part.labels for part in every]),
+        features=np.concatenate([part.features for part in every]),
+        outputs=np.concatenate([part.outputs for part in every]),
+    )
+
+
+def on_disk(parts: Iterable[StagedFeatures], folder: Path) -> LayerRows:
+    """All rows in files of a folder, which are written unless they are there; ids are held."""
+    if not folder.exists():
+        aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+        aside.mkdir(parents=True)
+        _write(parts, aside)
+        with suppress(OSError):  # another process was faster
+            aside.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+    ids, labels = (np.load(folder / f"{name}.npy") for name in ("ids", "labels"))
+    features, outputs = (_matrix(folder / name, len(ids)) for name in ("features", "outputs"))
+    return LayerRows(ids=ids, labels=labels, features=features, outputs=outputs)
+
+
+def _write(parts: Iterable[StagedFeatures], folder: Path) -> None:
+    ids, labels = [], []
+    with (folder / "features").open("wb") as features, (folder / "outputs").open("wb") as outputs:
+        for part in parts:
+            part.features.tofile(features)
+            part.outputs.tofile(outputs)
+            ids.append(part.ids)
+            labels.append(part.labels)
+    np.save(folder / "labels.npy", np.concatenate(labels))
+    np.save(folder / "ids.npy", np.concatenate(ids))
+
+
+def _matrix(path: Path, rows: int) -> FileMatrix:
+    return FileMatrix(path=path, shape=(rows, path.stat().st_size // (4 * max(rows, 1))))

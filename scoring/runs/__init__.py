@@ -1,0 +1,1 @@
+"""Runs: what is trained, by which spec, and what a finished training left behind."""

@@ -1,0 +1,226 @@
+"""Which runs a night needs: the base model, the ensemble, fine-tuned pairs and private models.
+
+Presets follow Carlini et al. 2019, section 2: the paper's own size, about a tenth of it, and the
+least that shows every measure.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Literal
+
+from scoring.errors import UnknownName
+from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
+from scoring.spec import Signal
+from scoring.store.keys import SPLITS, Split
+from scoring.training.recipes import finetuned, private
+
+EnsembleKind = Literal["subsets", "seeds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetSize:
+    """How many runs of each kind."""
+
+    bases: int
+    """Runs whose epochs are watched; the first is the base model."""
+    ensemble: int
+    pairs: int
+    """Fine-tuned pairs for each split."""
+    epsilons: tuple[float, ...]
+    private_seeds: int
+    """Private runs at each epsilon."""
+
+
+PRESETS: dict[str, FleetSize] = {
+    "demo": FleetSize(
+        bases=1, ensemble=6, pairs=3, epsilons=(0.5, 2.0, 8.0, 32.0), private_seeds=2
+    ),
+    "standard": FleetSize(
+        bases=3,
+        ensemble=20,
+        pairs=5,
+        epsilons=(0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        private_seeds=5,
+    ),
+    "paper": FleetSize(
+        bases=5,
+        ensemble=100,
+        pairs=100,
+        epsilons=(0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
+        private_seeds=10,
+    ),
+}
+_WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # ensemble members differ in capacity
+_SUBSET = 0.7
+
+BY_LABELS = Representer(targets="labels")
+"""How hard a row pulls towards its own label; a teacher may know a wrong one by heart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The runs that each signal reads."""
+
+    base: RunSpec
+    watched: tuple[RunSpec, ...]
+    """Runs whose epochs are kept, or imported checkpoints in the order of their epochs."""
+    ensemble: tuple[RunSpec, ...]
+    pairs: Mapping[Split, tuple[RunSpec, ...]]
+    """Fine-tuned runs by the split whose examples they score; `parent` is the other half."""
+    private: tuple[RunSpec, ...]
+    representer: RunSpec
+    """The base run with its last layer at rest."""
+
+    def runs(self, signal: Signal, split: Split) -> tuple[RunSpec, ...]:
+        """The runs a metric of `signal` reads to score `split`."""
+        match signal:
+            case Signal.BASE:
+                return (self.base,)
+            case Signal.ENSEMBLE:
+                return self.ensemble
+            case Signal.PAIRS:
+                return self.pairs[split]
+            case Signal.PRIVATE:
+                return self.private
+            case Signal.REPRESENTER:
+                return (self.representer,)
+            case Signal.CHECKPOINTS:
+                return self.watched
+
+    def needed(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[RunSpec, ...]:
+        """Every run that `signals` read on `splits`, parents before children, once each."""
+        needed: dict[RunSpec, None] = {}
+        for signal, split in product(signals, splits):
+            for run in self.runs(signal, split):
+                needed |= dict.fromkeys([run.parent, run] if run.parent else [run])
+        return tuple(needed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What a spec fixes of the machine, so that what Ray grants never changes a result."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    threads: int = 1
+
+
+def preset(name: str) -> FleetSize:
+    """A fleet size by name.
+
+    Raises:
+        UnknownName: no such preset.
+    """
+    if name not in PRESETS:
+        raise UnknownName("--fleet", name, PRESETS)
+    return PRESETS[name]
+
+
+def build_fleet(
+    size: FleetSize,
+    *,
+    net: NetSpec,
+    recipe: Recipe,
+    hardware: Hardware,
+    seed: int,
+    train_rows: int,
+    ensemble: EnsembleKind = "subsets",
+    group_norm: bool = False,
+    representer: Representer = BY_LABELS,
+) -> Fleet:
+    """Write down every run of a fleet.
+
+    Args:
+        size: how many of each kind.
+        net: the base network; ensemble members vary its width.
+        recipe: of plain runs; fine-tuning and DP-SGD derive theirs from it.
+        hardware: part of every spec.
+        seed: the first seed; runs count up from it.
+        train_rows: rows of the training split, which bound delta.
+        ensemble: `subsets`: members differ in capacity, training subset and seed (section 2.1);
+            `seeds`: in seed alone (appendix B).
+        group_norm: private runs need the net's GroupNorm form.
+        representer: what becomes of the base run's last layer.
+    """
+    base = RunSpec(
+        kind="plain", split="train", net=net, recipe=recipe, seed=seed, **asdict(hardware)
+    )
+    secret = replace(base, net=replace(net, group_norm=group_norm))
+    delta = delta_for(train_rows)
+    return Fleet(
+        base=_with_epochs(base),
+        watched=tuple(_with_epochs(_again(base, i)) for i in range(size.bases)),
+        ensemble=tuple(_member(base, i, ensemble) for i in range(size.ensemble)),
+        pairs={split: tuple(_pair(base, split, i) for i in range(size.pairs)) for split in SPLITS},
+        private=tuple(
+            _private(secret, i, Privacy(epsilon=epsilon, delta=delta))
+            for epsilon in size.epsilons
+            for i in range(size.private_seeds)
+        ),
+        representer=at_rest(_with_epochs(base), representer),
+    )
+
+
+def at_rest(parent: RunSpec, representer: Representer) -> RunSpec:
+    """The run that a layer of `parent` gives once it is at rest."""
+    return replace(
+        parent,
+        kind="representer",
+        split="train",
+        subset=1.0,
+        parent=parent,
+        weights="",
+        privacy=None,
+        keep_epochs=False,
+        representer=representer,
+    )
+
+
+def _with_epochs(base: RunSpec) -> RunSpec:
+    """The base run keeps its epochs' weights, for the metrics that watch it learn."""
+    return replace(base, keep_epochs=True)
+
+
+def _again(base: RunSpec, index: int) -> RunSpec:
+    """The base run with other seeds; the first is the base run itself."""
+    return replace(base, seed=base.seed + 3000 + index) if index else base
+
+
+def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:
+    # Seeds of their own: member 0 must not be the base run again.
+    run = replace(base, seed=base.seed + 1000 + index)
+    if ensemble == "seeds":
+        return run
+    width = base.net.width * _WIDTHS[index % len(_WIDTHS)]
+    return replace(run, net=replace(base.net, width=width), subset=_SUBSET)
+
+
+def _pair(base: RunSpec, scored: Split, index: int) -> RunSpec:
+    """A run trained with the `scored` split, then on the other one; its parent is the first half.
+
+    The first training pair's parent is the base run itself.
+    """
+    holdout: Split = "test" if scored == "train" else "train"
+    run = replace(base, split=scored, seed=base.seed + index)
+    parent = _with_epochs(run) if run == base else run
+    return replace(
+        run, kind="finetuned", split=holdout, recipe=finetuned(base.recipe), parent=parent
+    )
+
+
+def _private(base: RunSpec, index: int, privacy: Privacy) -> RunSpec:
+    return replace(
+        base,
+        kind="private",
+        seed=base.seed + 2000 + index,
+        recipe=private(base.recipe),
+        privacy=privacy,
+        dtype="float32",
+    )
+
+
+def delta_for(rows: int) -> float:
+    """The largest power of ten below 1 / rows: 1e-5 for MNIST's 60 000."""
+    return 10.0 ** -(math.floor(math.log10(max(rows, 1))) + 1)

@@ -1,0 +1,180 @@
+"""Runs made elsewhere: a manifest of the user's own checkpoints becomes runs like any other.
+
+    {"runs": [{"weights": "resnet.pt", "net": "resnet18", "role": "base",
+               "mean": [0.5], "std": [0.25], "classes": ["cat", "dog"]}]}
+
+`weights` is a .safetensors file or .pt state dict, relative to the manifest. `role` is `base` (the
+model that attacks probe), `ensemble`, or `checkpoint`: a place on the way of one training, in the
+order of the manifest, for the metrics that watch a net learn; the last is the trained net. `mean`
+and `std` are the net's own normalisation of pixels in [0, 1], `classes` its output order where that
+is not the dataset's.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from textwrap import shorten
+from typing import Any
+
+from torch import Tensor
+
+from scoring.data.sources import Layout
+from scoring.errors import BadData, UserError
+from scoring.nets import build
+from scoring.run_spec import NetSpec, RunSpec
+from scoring.runs.fleet import Fleet, at_rest
+from scoring.store.storage import Storage, filesystem
+from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
+
+_FLAG = "--import-runs"
+_ROLES = ("base", "ensemble", "checkpoint")
+_REASON_CHARACTERS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A checkpoint that stands in for runs of the fleet."""
+
+    spec: RunSpec
+    role: str
+    weights: Mapping[str, Tensor]
+
+
+def weights_path(spec: RunSpec) -> str:
+    """Where imported weights lie in the store until their run is written."""
+    return f"imports/{spec.weights}.safetensors"
+
+
+def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
+    """Read and check a manifest and its checkpoints, local or on object storage.
+
+    Raises:
+        UserError: the manifest or a checkpoint cannot be used; the message names the file.
+    """
+    try:
+        entries = json.loads(_read(path))["runs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f'{_FLAG}: expected a JSON file {{"runs": [...]}}, got {path!r}') from error
+    if not isinstance(entries, list) or not entries:
+        got = shorten(repr(entries), _REASON_CHARACTERS)
+        raise BadData(f"{_FLAG} {path}: expected a list of runs, got {got}")
+    imported = tuple(_imported(path, entry, layout) for entry in entries)
+    if (bases := sum(run.role == "base" for run in imported)) > 1:
+        raise BadData(f"{_FLAG} {path}: expected at most one run of role base, got {bases}")
+    return imported
+
+
+def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
+    """Put imported weights where a worker can make runs of them."""
+    for run in imported:
+        storage.write(weights_path(run.spec), to_bytes(run.weights))
+
+
+def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
+    """Replace base model, ensemble and watched runs by imported ones, where there are any."""
+    by_role = {role: tuple(run.spec for run in imported if run.role == role) for role in _ROLES}
+    base = (by_role["base"] or (fleet.base,))[0]
+    about = fleet.representer.representer
+    assert about is not None
+    return replace(
+        fleet,
+        base=base,
+        representer=at_rest(base, about),
+        ensemble=by_role["ensemble"] or fleet.ensemble,
+        watched=by_role["checkpoint"] or fleet.watched,
+    )
+
+
+def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: ANN401
+    _check_entry(manifest, entry)
+    net = NetSpec(
+        name=entry["net"],
+        width=entry.get("width", NetSpec.width),
+        mean=tuple(entry.get("mean", NetSpec.mean)),
+        std=tuple(entry.get("std", NetSpec.std)),
+        class_order=_class_order(manifest, entry.get("classes"), layout),
+    )
+    file = _beside(manifest, entry["weights"])
+    weights = load_user_weights(_read(file), f"{_FLAG} {file}")
+    _check_fit(manifest, file, net, weights, layout)
+    spec = RunSpec(kind="imported", split="train", net=net, weights=content_hash(weights))
+    return Imported(spec=spec, role=entry.get("role", _ROLES[0]), weights=weights)
+
+
+def _check_entry(manifest: str, entry: Any) -> None:  # noqa: ANN401
+    """Refuse an entry whose fields are not those of the module's text."""
+    if not isinstance(entry, dict) or not {"weights", "net"} <= set(entry) <= set(_FIELDS):
+        got = ", ".join(entry) if isinstance(entry, dict) else repr(entry)
+        raise BadData(
+            f"{_FLAG} {manifest}: expected weights, net and any of {', '.join(_FIELDS)}, got {got}"
+        )
+    for name, value in entry.items():
+        want, fits = _FIELDS[name]
+        if not fits(value):
+            raise BadData(f"{_FLAG} {manifest}: expected {name} to be {want}, got {value!r}")
+
+
+def _check_fit(
+    manifest: str, file: str, net: NetSpec, weights: Mapping[str, Tensor], layout: Layout
+) -> None:
+    """Refuse a net that the images do not fit, and weights that the net does not."""
+    try:
+        model = build(net, shape=layout.shape.dims, classes=len(layout.classes))
+    except UserError as error:
+        raise BadData(f"{_FLAG} {manifest}: {error}") from error
+    try:
+        model.net.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = shorten(" ".join(str(error).splitlines()[1:]), _REASON_CHARACTERS)
+        raise BadData(
+            f"{_FLAG}: expected weights of {net.name} for {layout.shape.dims} images and "
+            f"{len(layout.classes)} classes, got {file!r}: {reason}"
+        ) from error
+
+
+def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -> tuple[int, ...]:
+    if classes is None or tuple(classes) == layout.classes:
+        return ()
+    if sorted(classes) != sorted(layout.classes):
+        known, got = (shorten(", ".join(c), _REASON_CHARACTERS) for c in (layout.classes, classes))
+        raise BadData(
+            f"{_FLAG} {manifest}: expected the dataset's classes {known} in any order, got {got}"
+        )
+    return tuple(list(classes).index(name) for name in layout.classes)
+
+
+def _beside(manifest: str, file: str) -> str:
+    """The path of a file that the manifest names relative to itself."""
+    folder = manifest.rpartition("/")[0]
+    return file if "://" in file or file.startswith("/") or not folder else f"{folder}/{file}"
+
+
+def _read(file: str) -> bytes:
+    fs, path = filesystem(file)
+    try:
+        return bytes(fs.cat_file(path))
+    except Exception as error:  # every filesystem's driver has errors of its own
+        raise BadData(f"{_FLAG}: cannot read {file!r} ({type(error).__name__})") from error
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(fits, value))
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "weights": ("a file name", _is_text),
+    "net": ("the name of a net", _is_text),
+    "role": (f"one of {', '.join(_ROLES)}", lambda v: v in _ROLES),
+    "width": ("a number above 0", lambda v: _is_number(v) and v > 0),
+    "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
+    "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),
+    "classes": ("a list of class names", lambda v: _is_list(v, _is_text)),
+}

@@ -1,0 +1,137 @@
+"""Trains a run from its spec and writes it; what was cut short goes on where it was."""
+
+import math
+import platform
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import torch
+from torch import Tensor, nn
+
+from scoring.data.training_set import TrainingSet
+from scoring.errors import OutOfTime
+from scoring.inputs import as_input
+from scoring.runs.record import Run, RunRecord, epoch_path, frozen, load_weights, write_run
+from scoring.store.keys import Split, jsonable
+from scoring.store.storage import Storage
+from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
+from scoring.training.loop import Trained, Training, train
+
+_EVALUATION_ROWS = 1000
+_KEEP_S = 60.0
+
+
+def train_run(
+    storage: Storage,
+    run: Run,
+    versions: Mapping[Split, str],
+    data: Mapping[Split, TrainingSet],
+    *,
+    until: float = math.inf,
+) -> RunRecord:
+    """Train one run from its spec, and write it; go on where an earlier process was cut short.
+
+    Args:
+        storage: the store; a fine-tuned run's parent is read from it.
+        run: what to train.
+        versions: dataset version of each split, as `identify` was given.
+        data: both splits, decoded; the one it does not train on measures its accuracy.
+        until: time (seconds since the epoch) after which no further training epoch is begun.
+
+    Raises:
+        OutOfTime: that time has come; how far training got is kept.
+    """
+    spec = run.spec
+    if spec.kind == "imported":
+        weights = from_bytes(storage.read(f"imports/{spec.weights}.safetensors"))
+        trained = None
+    else:
+        trained = _train(storage, run, data[spec.split], until)
+        weights = trained.weights
+    record = _record(run, versions, data, weights, trained)
+    write_run(storage, record, weights)
+    storage.delete(_unfinished_path(run.key))
+    return record
+
+
+def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
+    """Train, keeping how far it got once a minute: a lost machine costs little more."""
+    unfinished = _unfinished_path(run.key)
+    kept_at = time.monotonic()
+
+    def after_epoch(training: Training) -> None:
+        nonlocal kept_at
+        if run.spec.keep_epochs:
+            path = epoch_path(run.key, len(training.losses))
+            storage.write(path, to_bytes(training.weights))
+        out_of_time = time.time() >= until
+        if out_of_time or time.monotonic() - kept_at > _KEEP_S:
+            storage.write(unfinished, exact_bytes(training.save()))
+            kept_at = time.monotonic()
+        if out_of_time:
+            raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
+
+    return train(
+        run.spec,
+        data,
+        start=load_weights(storage, run.parent) if run.parent else None,
+        on_epoch=after_epoch,
+        resume=from_bytes(storage.read(unfinished)) if storage.exists(unfinished) else None,
+    )
+
+
+def _record(
+    run: Run,
+    versions: Mapping[Split, str],
+    data: Mapping[Split, TrainingSet],
+    weights: Mapping[str, Tensor],
+    trained: Trained | None,
+) -> RunRecord:
+    spec, seen = run.spec, data[run.spec.split]
+    model = frozen(spec.net, seen.shape, seen.classes, weights, spec.device)
+    accuracies = {
+        split: trained.accuracy
+        if trained and split == spec.split
+        else accuracy(model, rows, spec.device)
+        for split, rows in data.items()
+    }
+    return RunRecord(
+        key=run.key,
+        label=spec.label,
+        kind=spec.kind,
+        split=spec.split,
+        net=jsonable(spec.net),
+        spec=jsonable(spec),
+        versions={split: versions[split] for split in spec.splits()},
+        shape=seen.shape,
+        classes=seen.classes,
+        rows=trained.rows if trained else 0,
+        epochs=trained.epochs if trained else 0,
+        losses=trained.losses if trained else (),
+        train_accuracy=accuracies["train"],
+        test_accuracy=accuracies["test"],
+        epsilon=trained.epsilon if trained else None,
+        noise_multiplier=trained.noise_multiplier if trained else None,
+        seconds=trained.seconds if trained else 0.0,
+        host=platform.node(),
+        device=spec.device,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def accuracy(model: nn.Module, data: TrainingSet, device: str) -> float:
+    """Share of rows whose largest logit is their label's."""
+    right = 0
+    with torch.inference_mode():
+        for first in range(0, len(data), _EVALUATION_ROWS):
+            rows = slice(first, first + _EVALUATION_ROWS)
+            inputs = as_input(torch.tensor(data.inputs[rows], device=device))
+            labels = torch.tensor(data.labels[rows], device=device)
+            right += int((model(inputs).argmax(1) == labels).sum())
+    return right / max(len(data), 1)
+
+
+def _unfinished_path(key: str) -> str:
+    """Where a run that is not finished keeps how far it got."""
+    return f"runs/{key}/training.safetensors"

@@ -1,0 +1,1 @@
+"""Scoring one shard: signals made once, folded by every metric, then ranked."""

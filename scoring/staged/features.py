@@ -1,0 +1,71 @@
+"""Staged features: what a layer of a run's net sees of the rows of a shard."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scoring.store.storage import Storage
+
+Matrix32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFeatures:
+    """The readable rows of a shard, in its order."""
+
+    ids: npt.NDArray[np.int64]
+    """[N]."""
+    labels: npt.NDArray[np.int64]
+    """[N], -1 where unknown."""
+    features: Matrix32
+    """[N, D], a constant 1 last where the layer has a bias."""
+    outputs: Matrix32
+    """[N, C], of the layer, before any activation."""
+
+
+def features_path(run: str, layer: str, content: str) -> str:
+    """Where the features of one shard are kept."""
+    return f"features/{run}/{layer}/{content}.parquet"
+
+
+def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
+    """Keep the features of a shard."""
+    table = pa.table(
+        {
+            "example_id": staged.ids,
+            "label": staged.labels,
+            "features": _column(staged.features),
+            "outputs": _column(staged.outputs),
+        }
+    )
+    buffer = io.BytesIO()
+    # Floats hardly repeat: a dictionary of them, or a better compression, is work for nothing.
+    pq.write_table(table, buffer, compression="lz4", use_dictionary=False)
+    storage.write(path, buffer.getvalue())
+
+
+def read_features(storage: Storage, path: str) -> StagedFeatures:
+    """The features of one shard as `write_features` kept them."""
+    table = pq.read_table(pa.BufferReader(storage.read(path))).combine_chunks()
+    return StagedFeatures(
+        ids=table["example_id"].to_numpy(),
+        labels=table["label"].to_numpy(),
+        features=_rows(table["features"]),
+        outputs=_rows(table["outputs"]),
+    )
+
+
+def _column(rows: Matrix32) -> pa.Array:
+    values = pa.array(np.ascontiguousarray(rows).reshape(-1), pa.float32())
+    return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
+
+
+def _rows(column: pa.ChunkedArray) -> Matrix32:
+    if not column.num_chunks:
+        return np.empty((0, column.type.list_size), np.float32)
+    values = np.asarray(column.combine_chunks().flatten())
+    return values.reshape(len(column), column.type.list_size)

@@ -1,0 +1,252 @@
+"""The one place that turns a URI and the AWS environment into a filesystem and storage options.
+
+Artefacts are written whole or not at all: one PUT on object storage, write-then-rename on disk.
+"""
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import fsspec
+
+from scoring.errors import BadStore
+from scoring.store.parallel import do_in_parallel, in_parallel
+
+_UPLOAD_BLOCK = 16 << 20  # bytes of a file being written that are held in memory
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """Open the filesystem of `uri` and the path in it.
+
+    Credentials and endpoint come from the environment (`AWS_ACCESS_KEY_ID`,
+    `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
+
+    Raises:
+        BadStore: the scheme is not known, its driver refuses the URI, or the URI holds credentials.
+    """
+    uri = uri.removeprefix("file://")
+    scheme, _, rest = uri.partition("://")
+    if "@" in rest.partition("/")[0]:
+        raise BadStore(f"expected credentials in the environment, got some in a {scheme}:// URI")
+    if "://" not in uri:
+        return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
+    try:
+        if uri.startswith("s3://"):
+            # A cached listing would hide what another job has just written.
+            options = {"use_listings_cache": False, "client_kwargs": _s3_client_options()}
+            fs, path = fsspec.core.url_to_fs(uri, **options)
+        else:
+            fs, path = fsspec.core.url_to_fs(uri)
+    except Exception as error:  # some drivers connect at once
+        raise BadStore(f"expected a local path or s3://bucket/prefix, got {uri!r}") from error
+    return fs, path.rstrip("/")
+
+
+def delta_options(uri: str) -> dict[str, str]:
+    """Storage options of deltalake for `uri`, from the same environment as `filesystem`."""
+    if not uri.startswith("s3://"):
+        return {}
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    options = {name: os.environ[name] for name in names if name in os.environ}
+    options["AWS_REGION"] = _region()
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        options["AWS_ENDPOINT_URL"] = endpoint
+        options["AWS_ALLOW_HTTP"] = str(endpoint.startswith("http://")).lower()
+    return options
+
+
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def _s3_client_options() -> dict[str, str]:
+    options = {"region_name": _region()}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        options["endpoint_url"] = endpoint
+    return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file of a store."""
+
+    path: str
+    size: int
+    """Bytes."""
+    modified: datetime
+
+
+class Storage:
+    """Named artefacts under one root; paths are relative to it and use `/`."""
+
+    def __init__(self, uri: str) -> None:
+        uri = uri.removeprefix("file://")
+        self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
+        self._fs, self._root = filesystem(uri)
+        self._local = "://" not in uri
+
+    def __reduce__(self) -> tuple[type["Storage"], tuple[str]]:
+        """Travel to workers as the URI alone; credentials stay in each process's environment."""
+        return Storage, (self.uri,)
+
+    def check(self, *, writable: bool, flag: str = "--store") -> None:
+        """Refuse a store that cannot be read (or written) before any work starts.
+
+        Raises:
+            BadStore: in one line, which names the flag, without credentials.
+        """
+        if not self._local and not self.uri.startswith("s3://"):
+            raise BadStore(f"{flag}: expected a local path or s3://bucket/prefix, got {self.uri!r}")
+        try:
+            if self._local:
+                _check_folder(Path(self._root), writable=writable)
+            else:
+                self._check_bucket(writable=writable)
+        except Exception as error:
+            want = "writable" if writable else "readable"
+            raise BadStore(
+                f"{flag}: expected a {want} store, got {self.uri!r} ({type(error).__name__})"
+            ) from error
+
+    def exists(self, path: str) -> bool:
+        """Whether the artefact is there, whole."""
+        return bool(self._fs.exists(self._full(path)))
+
+    def existing(self, paths: Iterable[str]) -> set[str]:
+        """The subset of `paths` that exist, asked in parallel."""
+        wanted = list(paths)
+        there = in_parallel(self.exists, wanted)
+        return {path for path, is_there in zip(wanted, there, strict=True) if is_there}
+
+    def names(self, folder: str) -> set[str]:
+        """Names directly under `folder`, empty where it does not exist."""
+        try:
+            found = self._fs.ls(self._full(folder), detail=False)
+        except FileNotFoundError:
+            return set()
+        return {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
+
+    def read(self, path: str) -> bytes:
+        """The artefact's bytes; `FileNotFoundError` where there is none."""
+        return bytes(self._fs.cat_file(self._full(path)))
+
+    def read_all(self, paths: Iterable[str]) -> list[bytes]:
+        """Several artefacts, read in parallel, in the order asked."""
+        return list(in_parallel(self.read, paths))
+
+    def read_existing(self, paths: Iterable[str]) -> list[bytes]:
+        """Those of several artefacts that are there, in the order asked."""
+
+        def read(path: str) -> bytes | None:
+            try:
+                return self.read(path)
+            except FileNotFoundError:
+                return None
+
+        return [data for data in in_parallel(read, paths) if data is not None]
+
+    def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
+        """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
+        return self._fs.open(self._full(path), "rb", cache_type="none")
+
+    def walk(self, folder: str) -> list[StoredFile]:
+        """Every file below `folder`, partly written ones included; empty where there is none."""
+        found = self._fs.find(self._full(folder), detail=True)
+        return [
+            StoredFile(
+                path=str(full).removeprefix(f"{self._root}/"),
+                size=int(about["size"]),
+                modified=_modified(about),
+            )
+            for full, about in found.items()
+        ]
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files, in parallel; those that are not there any more do not matter."""
+
+        def remove(path: str) -> None:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._full(path))
+
+        do_in_parallel(remove, paths)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write the artefact so that it appears whole or not at all."""
+        if self._local:
+            with self.writing(path) as file:
+                file.write(data)
+        else:
+            self._fs.pipe_file(self._full(path), data)
+
+    def upload(self, path: str, file: Path) -> None:
+        """Copy a file of this machine; object storage keeps the media type that its name tells."""
+        self._fs.put_file(str(file), self._full(path))
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[BinaryIO]:
+        """A file to write a large artefact to; it appears once the block has ended well."""
+        full = self._full(path)
+        if self._local:
+            with _written_aside(Path(full)) as aside:
+                yield aside
+            return
+        file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
+        try:
+            yield file
+            file.close()
+            file.commit()
+        except BaseException:
+            file.discard()
+            raise
+
+    def delete(self, folder: str) -> None:
+        """Remove a folder and all below it; quiet where there is none."""
+        if self._fs.exists(self._full(folder)):
+            self._fs.rm(self._full(folder), recursive=True)
+
+    def _check_bucket(self, *, writable: bool) -> None:
+        bucket, _, prefix = self._root.partition("/")
+        self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        if writable:
+            probe = f"{self._root}/.writable-{uuid.uuid4().hex}"
+            self._fs.pipe_file(probe, b"")
+            self._fs.rm_file(probe)
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+
+@contextmanager
+def _written_aside(target: Path) -> Iterator[BinaryIO]:
+    """Write beside `target`, then take its place at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _modified(about: Mapping[str, Any]) -> datetime:
+    """When a file was written, by the clock of whoever stores it."""
+    if "LastModified" in about:
+        return cast(datetime, about["LastModified"])
+    return datetime.fromtimestamp(about["mtime"], UTC)
+
+
+def _check_folder(folder: Path, *, writable: bool) -> None:
+    """Refuse a folder that cannot be used, or made."""
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError
+    if not os.access(folder, os.R_OK | os.X_OK | (os.W_OK if writable else 0)):
+        raise PermissionError

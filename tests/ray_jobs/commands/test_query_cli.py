@@ -1,0 +1,201 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from score_tables import CLASSES, night_row, part, run_row, write_classes
+
+from ray_jobs.cli import main
+from ray_jobs.commands import query
+from ray_jobs.terminal.console import default_store, run_job
+from scoring.errors import IncompleteError, UserError
+from scoring.store.storage import Storage
+from scoring.tables.nights import append_night
+from scoring.tables.publish import publish
+
+PARTS = [part("conf"), part("agr", n=20)]
+# What a terminal must not wait for: pandas comes along with pyarrow if one is not careful.
+HEAVY = ("torch", "ray", "pandas")
+
+
+@pytest.fixture
+def store(store_uri, monkeypatch):
+    storage = Storage(store_uri)
+    publish(storage, PARTS)
+    append_night(storage, night_row("night-1"), [run_row("night-1")])
+    write_classes(storage, PARTS[0][0])
+    monkeypatch.setenv("PROTOSCORE_STORE", store_uri)
+    return store_uri
+
+
+@pytest.fixture
+def local(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    publish(storage, PARTS)
+    write_classes(storage, PARTS[0][0])
+    return storage.uri
+
+
+def as_json(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_query(store, capsys):
+    assert query.main(["select metric, count(*) as n from scores group by 1 order by 2"]) == 0
+    assert capsys.readouterr().out == "metric   n\n------  --\nagr     20\nconf    30\n(2 rows)\n"
+
+
+def test_query_as_it_was(store, capsys):
+    publish(Storage(store), [part(key="k2", night=2, n=9)])
+    counts = "select count(*) as n from scores where metric = 'conf'"
+    assert query.main([counts, "--at", "1", "--format", "json"]) == 0
+    assert as_json(capsys) == [{"n": 30}]
+    assert query.main([counts, "--format", "json"]) == 0
+    assert as_json(capsys) == [{"n": 9}]
+
+
+def test_columns_of_one_name_keep_apart(store, capsys):
+    joined = "select n.rows, r.rows from nights n join runs r using (night_id)"
+    assert query.main([joined, "--format", "json"]) == 0
+    assert as_json(capsys) == [{"rows": 60, "rows_1": 100}]
+
+
+def test_query_into_a_file(local, tmp_path, capsys):
+    file = tmp_path / "rows.csv"
+    ask = ["select example_id from scores", "--store", local, "--output", str(file)]
+    assert query.main(ask) == 0
+    assert len(file.read_text().splitlines()) == 51
+
+
+@pytest.mark.parametrize(
+    ("command", "ranks"), [("outliers", [0, 1, 2]), ("prototypes", [28, 27, 26])]
+)
+def test_both_ends(store, capsys, command, ranks):
+    arguments = [command, "--metric", "conf", "-n", "3", "--format", "json"]
+    assert main(arguments) == 0
+    rows = as_json(capsys)
+    assert [row["rank"] for row in rows] == ranks
+    assert main([*arguments, "--label", "bag", "--dataset", "digits"]) == 0
+    assert {(row["label"], row["label_name"]) for row in as_json(capsys)} == {(1, CLASSES[1])}
+
+
+# -- in a process of its own -----------------------------------------------------------------------
+
+COMMANDS = {
+    "query": ["query", "select * from scores order by rank"],
+    "query help": ["query", "--help"],
+    "outliers": ["outliers", "--metric", "conf"],
+    "prototypes help": ["prototypes", "--help"],
+}
+WATCHED = """
+import atexit, os, runpy, sys
+def report():
+    heavy = {name.partition('.')[0] for name in sys.modules}.intersection(%r)
+    print('imported:', sorted(heavy), 'cpu:', sum(os.times()[:2]), file=sys.stderr)
+atexit.register(report)
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_terminal_waits_for_nothing_heavy(local, name, monkeypatch):
+    """Processor seconds: what it takes on a machine that is not busy otherwise."""
+    monkeypatch.setenv("PROTOSCORE_STORE", local)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED % (HEAVY,), "ray_jobs.cli", *COMMANDS[name]],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("usage: protoscore" if "help" in name else "rows)") in done.stdout
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("imported: [] cpu: "), said
+    assert float(said.rpartition(" ")[2]) < 2.0
+
+
+def run(*arguments, store):
+    return subprocess.run(
+        [sys.executable, "-m", "ray_jobs.cli", *arguments, "--store", store],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_errors_are_one_line_and_exit_code_2(local, tmp_path):
+    empty = str(tmp_path / "empty")
+    failures = [
+        (
+            run("query", "select nope from scores", store=local),
+            "query: expected SQL",
+        ),
+        (run("query", "select 1", store=empty), "--store: expected a store with"),
+        (
+            run("outliers", "--metric", "x", store=local),
+            "--metric: expected one of agr, conf, got 'x'",
+        ),
+        (
+            run("outliers", "--metric", "x", "-n", "many", store=local),
+            "-n/--n: invalid literal",
+        ),
+        (run("middle", store=local), "expected one of rescore, "),
+    ]
+    for done, message in failures:
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"protoscore: error: {message}")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(local):
+    ask = "select s.* from scores s, range(2000)"  # more than a pipe holds
+    command = [
+        sys.executable,
+        "-m",
+        "ray_jobs.commands.query",
+        ask,
+        "--format",
+        "csv",
+        "--store",
+        local,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b'"dataset"')
+        process.stdout.close()
+        assert process.wait(timeout=120) == 0
+        assert process.stderr.read() == b""
+
+
+# -- console ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("--n: expected 1, got 2"), 2, "protoscore: error: --n: expected 1, got 2\n"),
+        (IncompleteError("3 runs failed"), 4, "protoscore: error: 3 runs failed\n"),
+        (KeyboardInterrupt(), 130, "protoscore: interrupted\n"),
+    ],
+)
+def test_exit_codes(capsys, error, code, said):
+    def main(argv):
+        raise error
+
+    assert run_job(main, []) == code
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_job(lambda argv: 1 // 0, [])
+
+
+def test_arguments_and_exit_code_pass_through():
+    assert run_job(lambda argv: len(argv), ["a", "b", "c"]) == 3
+
+
+def test_the_store_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("PROTOSCORE_STORE", raising=False)
+    assert default_store() == "./store"
+    monkeypatch.setenv("PROTOSCORE_STORE", "s3://bucket/store")
+    assert default_store() == "s3://bucket/store"

@@ -1,0 +1,164 @@
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ray_jobs.cli import main
+from ray_jobs.commands import vacuum
+from ray_jobs.jobs import lease as lease_module
+from ray_jobs.jobs.lease import LEASE, VACUUM, JobRecord, Lease, live_jobs, load_jobs
+from ray_jobs.jobs.progress import Progress
+from scoring.errors import BadData, PartlyPublished
+from scoring.store.storage import Storage
+
+
+@pytest.fixture
+def storage(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_S", 0.02)
+    monkeypatch.setattr(lease_module, "_POLL_S", 0.02)
+    return Storage(str(tmp_path / "store"))
+
+
+def lease(storage, job="rescore", job_id="j1", started=None):
+    moment = started or datetime.now(UTC)
+    command = f"protoscore {job}"
+    return Lease(storage, job, job_id=job_id, started=moment, command=command, dataset="digits")
+
+
+def the_job(storage) -> JobRecord:
+    (job,) = load_jobs(storage)
+    return job
+
+
+def until(ready):
+    pause = threading.Event()
+    for _ in range(500):
+        if ready():
+            return
+        pause.wait(0.02)
+    pytest.fail("it never came")
+
+
+def test_a_job_at_work_is_seen_with_its_progress_and_leaves_an_account(storage):
+    with lease(storage) as mine:
+        assert [job.job_id for job in live_jobs(storage)] == ["j1"]
+        with Progress("train", 4, "run") as progress:
+            progress.advance()
+            until(lambda: the_job(storage).done == 1)
+        job = the_job(storage)
+        assert (job.stage, job.unit, job.total, job.state) == ("train", "run", 4, "running")
+        assert job.eta_s > 0
+        seen = job.seen_at
+        until(lambda: the_job(storage).seen_at > seen)
+        mine.end("published")
+        assert the_job(storage).state == "running"  # until it has really ended
+    assert the_job(storage).state == "published"
+    assert live_jobs(storage) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "said"),
+    [
+        (PartlyPublished("priv was left out"), "partly published", "priv was left out"),
+        (BadData("--train: expected rows, got none"), "failed", "--train: expected rows, got none"),
+        (OSError("secret=hunter2"), "failed", "OSError"),
+        (KeyboardInterrupt(), "failed", "KeyboardInterrupt"),
+    ],
+)
+def test_how_a_job_failed_is_told_without_what_drivers_say(storage, error, state, said):
+    with pytest.raises(type(error)), lease(storage):
+        raise error
+    job = the_job(storage)
+    assert (job.state, job.said) == (state, said)
+
+
+def test_a_job_without_a_sign_of_life_is_taken_for_dead(storage):
+    with lease(storage):
+        alive = the_job(storage)
+    now = datetime.now(UTC)
+    running = replace(alive, state="running")
+    assert running.lives(now)
+    assert not running.lives(now + LEASE + timedelta(seconds=1))
+
+
+def test_a_store_that_is_away_for_a_while_does_not_end_the_job(storage, monkeypatch):
+    write, away = Storage.write, threading.Event()
+
+    def write_or_fail(self, path, data):
+        if away.is_set():
+            raise OSError("away")
+        write(self, path, data)
+
+    monkeypatch.setattr(Storage, "write", write_or_fail)
+    with lease(storage) as mine:
+        away.set()
+        threading.Event().wait(0.1)
+        away.clear()
+        seen = the_job(storage).seen_at
+        until(lambda: the_job(storage).seen_at > seen)
+        mine.end("published")
+    assert the_job(storage).state == "published"
+
+
+def test_a_job_waits_for_a_vacuum_and_knows_that_it_did(storage, capsys):
+    begun = datetime.now(UTC)
+    with lease(storage, VACUUM, "v"):
+        waiting = lease(storage, started=begun)
+        thread = threading.Thread(target=waiting.__enter__)
+        thread.start()
+        until(lambda: "waiting for a vacuum" in capsys.readouterr().err)
+        assert thread.is_alive()
+    thread.join(timeout=10)
+    assert waiting.waited
+    waiting.__exit__(None, None, None)
+    with lease(storage, job_id="j2") as later:
+        assert not later.waited
+    with lease(storage, job_id="j3", started=begun) as planned_before_it:
+        assert planned_before_it.waited  # it ended between the plan and the lease
+
+
+def test_a_vacuum_refuses_beside_a_live_job(storage, capsys):
+    storage.write("staging/conf/old.parquet", b"x")
+    flags = ["vacuum", "--older-than-days", "0", "--store", storage.uri]
+    with lease(storage):
+        assert main(flags) == 2
+        said = capsys.readouterr().err
+        assert "expected no job at work" in said
+        assert "rescore j1" in said
+        assert storage.exists("staging/conf/old.parquet")
+    assert main(flags) == 0
+    assert "Removed:\n  staging" in capsys.readouterr().out
+    assert not storage.exists("staging/conf/old.parquet")
+
+
+def test_a_dry_run_removes_nothing(storage, capsys):
+    storage.write("staging/conf/old.parquet", b"x" * 1000)
+    flags = ["vacuum", "--older-than-days", "0", "--dry-run", "--store", storage.uri]
+    assert main(flags) == 0
+    assert "Would remove:\n  staging         1 files         0.0 MB" in capsys.readouterr().out
+    assert storage.exists("staging/conf/old.parquet")
+    assert load_jobs(storage) == []
+    assert main([*flags[:1], "--store", storage.uri]) == 0
+    assert "Removed nothing" in capsys.readouterr().out
+
+
+def test_what_a_vacuum_refuses(storage, capsys):
+    assert main(["vacuum", "--older-than-days", "-1", "--store", storage.uri]) == 2
+    assert "--older-than-days: expected 0 or more, got -1" in capsys.readouterr().err
+
+
+def test_status_tells_the_living_from_the_lost(storage, capsys):
+    with lease(storage, job_id="j1") as first:
+        first.end("published")
+    with lease(storage, job_id="j2"):
+        gone = replace(load_jobs(storage)[0], job_id="j0", state="running")
+        gone = replace(gone, seen_at="2026-01-01T00:00:00.000+00:00")
+        storage.write("jobs/j0.json", json.dumps(vars(gone)).encode())
+        assert main(["status", "--store", storage.uri, "--format", "json"]) == 0
+        states = {row["job_id"]: row["state"] for row in json.loads(capsys.readouterr().out)}
+        assert states == {"j2": "running", "j1": "published", "j0": "lost"}
+        assert main(["status", "--store", storage.uri, "-n", "0", "--format", "json"]) == 0
+        assert [row["job_id"] for row in json.loads(capsys.readouterr().out)] == ["j2"]
+    assert vacuum.main(["--store", storage.uri, "--dry-run"]) == 0

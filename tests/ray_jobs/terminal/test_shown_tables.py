@@ -1,0 +1,110 @@
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ray_jobs.terminal.tables import as_text, show
+from scoring.errors import UserError
+
+TABLE = pa.table(
+    {
+        "name": ["a.png", 'é, "b".png'],
+        "value": [0.123456789, None],
+        "rows": pa.array([Decimal(7), Decimal(12)], pa.decimal128(38, 0)),
+        "at": pa.array([datetime(2026, 3, 1, 6, 30, 5, 250_000, tzinfo=UTC)] * 2),
+        "metrics": [["conf", "agr"], []],
+    }
+)
+
+
+def test_text_is_aligned_and_numbers_stand_right():
+    assert as_text(TABLE) == (
+        "name           value  rows  at                    metrics\n"
+        "----------  --------  ----  --------------------  --------\n"
+        "a.png       0.123457     7  2026-03-01 06:30:05Z  conf agr\n"
+        'é, "b".png              12  2026-03-01 06:30:05Z\n'
+        "(2 rows)\n"
+    )
+
+
+def test_what_is_too_wide_for_the_terminal_comes_row_by_row():
+    text = as_text(TABLE.select(["name", "value"]).slice(0, 1), width=10)
+    assert text == "name   a.png\nvalue  0.123457\n\n(1 row)\n"
+
+
+def test_long_tables_say_that_they_were_cut():
+    text = as_text(pa.table({"i": range(1000)}))
+    assert len(text.splitlines()) == 203
+    assert text.endswith("(1000 rows, the first 200 shown; csv, json and parquet hold all)\n")
+
+
+def test_an_empty_table_has_its_header():
+    assert as_text(TABLE.select(["value"]).slice(0, 0)) == "value\n-----\n(0 rows)\n"
+
+
+def test_json_holds_all_at_full_precision(capsys):
+    show(TABLE, "json", "")
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {
+        "name": "a.png",
+        "value": 0.123456789,
+        "rows": 7,
+        "at": "2026-03-01 06:30:05.250000Z",
+        "metrics": ["conf", "agr"],
+    }
+    assert (second["name"], second["value"]) == ('é, "b".png', None)
+
+
+def test_json_of_what_sql_can_return(capsys):
+    odd = pa.table(
+        {
+            "nan": [float("nan")],
+            "share": pa.array([Decimal("0.25")], pa.decimal128(9, 2)),
+            "day": [date(2026, 3, 1)],
+            "nothing": pa.nulls(1),
+        }
+    )
+    show(odd, "json", "")
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {"nan": None, "share": 0.25, "day": "2026-03-01", "nothing": None}
+
+
+def test_csv_holds_all(capsys):
+    show(TABLE, "csv", "")
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["name"] for row in rows] == TABLE["name"].to_pylist()
+    assert [row["value"] for row in rows] == ["0.123456789", ""]
+    assert [row["metrics"] for row in rows] == ["conf agr", ""]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_the_suffix_of_a_file_chooses_the_format(tmp_path, capsys, suffix):
+    file = tmp_path / f"rows.{suffix}"
+    show(TABLE, None, str(file))
+    assert capsys.readouterr() == ("", f"2 rows to {file}\n")
+    if suffix == "parquet":
+        assert pq.read_table(file).equals(TABLE)
+    else:
+        show(TABLE, suffix, "")
+        assert capsys.readouterr().out == file.read_text()
+
+
+def test_a_given_format_goes_before_the_suffix(tmp_path):
+    file = tmp_path / "rows.txt"
+    show(TABLE, "json", str(file))
+    assert len(json.loads(file.read_text())) == 2
+
+
+def test_parquet_needs_a_file():
+    with pytest.raises(UserError, match="--format parquet: expected --output FILE, got none"):
+        show(TABLE, "parquet", "")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"--output: expected a file .* got .*/no/rows.csv"):
+        show(TABLE, "csv", str(tmp_path / "no" / "rows.csv"))

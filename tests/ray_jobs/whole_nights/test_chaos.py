@@ -1,0 +1,167 @@
+"""Nights on a cluster where anything may fail at any moment end as undisturbed ones do.
+
+CHAOS_ROUNDS and CHAOS_SEED change how often and what; a failure prints its seed.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fault_proxy import FaultProxy, fault_proxy
+from processes import below
+from ray.cluster_utils import Cluster
+from s3_store import Gateway
+
+from ray_jobs.cli import main
+from scoring.store.storage import Storage
+from scoring.tables import Store
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
+SEED = int(os.environ.get("CHAOS_SEED", str(time.time_ns() % 100_000)))
+WORKERS = 3
+FLAGS = ("--limit-train", "300", "--limit-test", "150", "--shard-rows", "25", "--recipe", "smoke")
+FLAGS += ("--batch-rows", "25", "--metrics", "adv_steps", "conf", "ret")
+COLUMNS = "split, metric, example_id, name, label, predicted, value, spread, status, rank"
+TRIES = 8
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.timeout(300 + 200 * ROUNDS),
+]
+
+
+@dataclass
+class Site:
+    """A cluster of a head without CPUs and workers of one, and the store behind a proxy."""
+
+    cluster: Cluster
+    proxy: FaultProxy
+    environment: Mapping[str, str]
+    log: Path
+    workers: list[object] = field(default_factory=list)
+
+    def add_worker(self) -> None:
+        self.workers.append(self.cluster.add_node(num_cpus=1, object_store_memory=100 << 20))
+
+    def night(self, store: str) -> "subprocess.Popen[bytes]":
+        """Start the job as a process of its own."""
+        command = [sys.executable, "-m", "ray_jobs.rescore", "--store", store, *FLAGS]
+        environment = {**os.environ, **self.environment, "RAY_ADDRESS": self.cluster.address}
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="module")
+def site(s3_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with fault_proxy(s3_gateway.endpoint) as proxy, pytest.MonkeyPatch.context() as patch:
+        environment = {**s3_gateway.environment, "AWS_ENDPOINT_URL": proxy.endpoint}
+        for name, value in environment.items():
+            patch.setenv(name, value)  # raylets hand it to their workers
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 << 20}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        site = Site(cluster, proxy, environment, tmp_path_factory.mktemp("chaos") / "log")
+        for _ in range(WORKERS):
+            site.add_worker()
+        yield site
+        cluster.shutdown()
+
+
+def kill_a_node(site: Site, chance: random.Random, _: "subprocess.Popen[bytes]") -> None:
+    """A machine is gone, and another one joins."""
+    node = site.workers.pop(chance.randrange(len(site.workers)))
+    site.cluster.remove_node(node, allow_graceful=False)
+    time.sleep(chance.uniform(0, 3))
+    site.add_worker()
+
+
+def kill_a_process(site: Site, chance: random.Random, _: "subprocess.Popen[bytes]") -> None:
+    """A trial, a scorer or a decoder dies."""
+    workers = [
+        pid
+        for pid, title in below(os.getpid()).items()
+        # With its agent a raylet dies too: that would be a node, and none would join.
+        if title.startswith("ray::") and "Agent" not in title
+    ]
+    if workers:
+        os.kill(chance.choice(workers), signal.SIGKILL)
+
+
+def kill_the_driver(_: Site, __: random.Random, driver: "subprocess.Popen[bytes]") -> None:
+    driver.kill()
+
+
+def let_the_store_fail(site: Site, chance: random.Random, _: "subprocess.Popen[bytes]") -> None:
+    site.proxy.ail("failing", chance.uniform(0.5, 2))
+
+
+def let_the_store_stall(site: Site, chance: random.Random, _: "subprocess.Popen[bytes]") -> None:
+    site.proxy.ail("stalling", chance.uniform(1, 5))
+
+
+FAULTS: tuple[Callable[[Site, random.Random, "subprocess.Popen[bytes]"], None], ...] = (
+    kill_a_node,
+    kill_a_process,
+    kill_the_driver,
+    let_the_store_fail,
+    let_the_store_stall,
+)
+
+
+def disturbed_night(site: Site, store: str, chance: random.Random) -> list[str]:
+    """Run a night to its end, however often it must be started; returns what befell it."""
+    faults = chance.sample(FAULTS, 3)
+    befell = []
+    for _ in range(TRIES):
+        driver = site.night(store)
+        while driver.poll() is None:
+            if faults:
+                time.sleep(chance.uniform(3, 12))
+                fault = faults.pop()
+                befell.append(fault.__name__)
+                fault(site, chance, driver)
+            else:
+                time.sleep(0.2)
+        if driver.returncode == 0:
+            return befell
+    pytest.fail(f"{TRIES} tries were not enough: {site.log.read_text()[-3000:]}")
+
+
+def published(store: str) -> list[tuple[object, ...]]:
+    table = Store(store).sql(f"select {COLUMNS} from scores order by all")
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_disturbed_nights_end_as_undisturbed_ones(
+    site: Site, s3_gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undisturbed = s3_gateway.new_store()
+    assert site.night(undisturbed).wait() == 0, site.log.read_text()[-3000:]
+    want = published(undisturbed)
+    assert len(want) == 3 * 450
+    for round_ in range(ROUNDS):
+        chance = random.Random(f"{SEED} {round_}")
+        store = s3_gateway.new_store()
+        befell = disturbed_night(site, store, chance)
+        with capsys.disabled():
+            print(f"\nchaos seed {SEED}, round {round_ + 1}: {', '.join(befell)}", flush=True)
+        assert published(store) == want
+        assert nothing_but_what_is_needed(store), f"CHAOS_SEED={SEED}"
+        assert published(store) == want
+
+
+def nothing_but_what_is_needed(store: str) -> bool:
+    """Whether vacuum finds all that broken tries left: then the store is as an undisturbed one."""
+    storage = Storage(store)
+    for path in [f"jobs/{name}" for name in storage.names("jobs")]:
+        storage.remove([path])  # a killed job's lease holds for minutes
+    assert main(["vacuum", "--older-than-days", "0", "--store", store]) == 0
+    return {len(storage.names(f"staging/{metric}")) for metric in storage.names("staging")} == {18}

@@ -1,0 +1,102 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from scoring.errors import BadStore
+from scoring.store.storage import Storage
+from scoring.tables import Store
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def storage(s3_store):
+    return Storage(f"{s3_store}/a folder/é+%")
+
+
+def test_artefacts_are_written_and_read(storage):
+    storage.check(writable=True)
+    assert storage.names("runs") == set()
+    storage.write("runs/k1/run.json", b"{}")
+    storage.write("runs/k2/run.json", b"[1]")
+    assert storage.read("runs/k2/run.json") == b"[1]"
+    assert storage.read_all(["runs/k2/run.json", "runs/k1/run.json"]) == [b"[1]", b"{}"]
+    assert storage.names("runs") == {"k1", "k2"}
+    assert storage.exists("runs/k1/run.json")
+    paths = [f"runs/k{i}/run.json" for i in range(1, 40)]
+    assert storage.existing(paths) == set(paths[:2])
+    storage.delete("runs/k1")
+    storage.delete("runs/never")
+    assert storage.names("runs") == {"k2"}
+    with pytest.raises(FileNotFoundError):
+        storage.read("runs/k1/run.json")
+
+
+def test_what_another_job_writes_is_seen(storage):
+    other = pickle.loads(pickle.dumps(storage))
+    assert not storage.exists("x")
+    assert storage.names("") == set()
+    other.write("x", b"1")
+    assert storage.exists("x")
+    assert storage.names("") == {"x"}
+
+
+def test_an_artefact_larger_than_one_request(storage):
+    data = os.urandom(1 << 20) * 60  # s3fs cuts uploads into 50 MiB pieces
+    storage.write("model.safetensors", data)
+    assert storage.read("model.safetensors") == data
+
+
+FAILURES = {
+    "bucket": ("s3://no-such-bucket/store", {}, r"404 Not Found"),
+    "secret": (None, {"AWS_SECRET_ACCESS_KEY": "WRONGSECRET"}, r"403 Forbidden"),
+    "endpoint": (None, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, r"OSError"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_store_that_cannot_be_read_is_one_line_without_secrets(s3_store, name, monkeypatch):
+    uri, environment, reason = FAILURES[name]
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(BadStore, match=rf"--store: expected a readable store.* \({reason}\)$") as e:
+        Store(uri or s3_store).scores()
+    for secret in ("\n", "WRONGSECRET", os.environ["AWS_ACCESS_KEY_ID"] + "/", "Signature"):
+        assert secret not in str(e.value)
+
+
+CHECK = """
+import json, sys
+from scoring.errors import BadStore
+from scoring.store.storage import Storage
+said = []
+for writable in (False, True):
+    try:
+        Storage(sys.argv[1]).check(writable=writable)
+    except BadStore as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize("name", ["bucket", "secret"])
+def test_a_store_is_refused_before_any_work(s3_store, name):
+    """In a process of its own: s3fs keeps connections with the credentials they began with."""
+    uri, environment, _ = FAILURES[name]
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, uri or s3_store],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    assert len(said) == 2
+    for message in said:
+        assert message.startswith("--store: expected a ")
+        assert "WRONGSECRET" not in message
+        assert "\n" not in message
