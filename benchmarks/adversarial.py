@@ -24,9 +24,9 @@ from scipy.stats import spearmanr
 
 from benchmarks.attacks import CW, Counted, Run, attacks, run_attacks
 from benchmarks.trained import Case, images_of, trained
+from scoring.arrays import Floats
 from scoring.attacks.common import held_still
 from scoring.run_spec import Recipe
-from scoring.spec import Floats
 
 OUTPUT = Path("build/adversarial.json")
 EXAMPLES, FEW = 500, 30

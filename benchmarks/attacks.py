@@ -14,12 +14,12 @@ from foolbox.criteria import Misclassification
 from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 
+from scoring.arrays import Floats
 from scoring.attacks.boundary_race import smallest_change
 from scoring.attacks.by_foolbox import nearest_on_the_way
 from scoring.attacks.common import norms_of
 from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import L2
-from scoring.spec import Floats
 
 BATCH = 250
 SHORT = 10  # seconds: what takes less is timed thrice

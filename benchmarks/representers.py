@@ -21,14 +21,15 @@ from torch import Tensor
 
 from benchmarks.memory import resident
 from benchmarks.trained import Case, arrays, trained
+from scoring.arrays import Floats, Floats32, Ints
 from scoring.representers.decomposition import StationaryLayer, proof, recomposed
 from scoring.representers.explainer import SIGNS, Explainer
 from scoring.representers.layer import Layer
 from scoring.representers.layer_rows import LayerRows, OneHot
 from scoring.representers.losses import SOFTMAX
-from scoring.representers.matrix import FileMatrix, Matrix32
+from scoring.representers.matrix import FileMatrix
 from scoring.representers.solve import Objective, stationary
-from scoring.representers.strongest import Floats, Ints, Kernel, strongest
+from scoring.representers.strongest import Kernel, strongest
 from scoring.run_spec import Recipe
 from scoring.store.keys import Split
 
@@ -45,9 +46,9 @@ WIDTH, CLASSES, QUERIES = 512, 10, 1000
 class _Case:
     """Training and test rows of a real net, and its layer."""
 
-    train: Matrix32
-    test: Matrix32
-    targets: Matrix32
+    train: Floats32
+    test: Floats32
+    targets: Floats32
     start: Tensor
 
     @property

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from scoring.arrays import Floats, Ints
 
 
 class Signal(StrEnum):

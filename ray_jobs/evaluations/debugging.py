@@ -17,8 +17,9 @@ from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import mending
-from scoring.analysis.mending import Floats, Ints, Mislabelled
+from scoring.analysis.mending import Mislabelled
 from scoring.analysis.scores import read_scores
+from scoring.arrays import Floats, Ints
 from scoring.data.altered import Relabelled, layout_of
 from scoring.data.versions import load_version
 from scoring.errors import UserError

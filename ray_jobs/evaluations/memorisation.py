@@ -18,10 +18,11 @@ from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import changed_labels
 from scoring.analysis.changed_labels import Judged
-from scoring.analysis.example_sets import Cuts, Evidence, Flags, example_sets, percentiles
-from scoring.analysis.scores import Ints, read_scores
+from scoring.analysis.example_sets import Cuts, Evidence, example_sets, percentiles
+from scoring.analysis.scores import read_scores
 from scoring.analysis.side_by_side import read_side_by_side
 from scoring.analysis.snapshot import take_snapshot
+from scoring.arrays import Bools, Ints
 from scoring.data.altered import Relabelled
 from scoring.errors import UserError
 from scoring.runs.record import load_records
@@ -68,10 +69,10 @@ class Changed:
 
     ids: Ints
     """[N] ascending."""
-    flags: Flags
+    flags: Bools
     """[N]."""
 
-    def of(self, ids: Ints) -> Flags:
+    def of(self, ids: Ints) -> Bools:
         """Of some examples [K]."""
         return self.flags[np.searchsorted(self.ids, ids)]
 

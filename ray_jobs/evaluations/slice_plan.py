@@ -9,9 +9,9 @@ from ray_jobs.evaluations.staged import Examples
 from ray_jobs.explanations.explain_plan import find_run
 from scoring import registry
 from scoring.analysis import windows
-from scoring.analysis.scores import Ints
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.windows import Ranking
+from scoring.arrays import Ints
 from scoring.data.slices import Slice, slice_of
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion

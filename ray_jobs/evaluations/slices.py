@@ -15,9 +15,9 @@ from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
 from ray_jobs.evaluations.tell import tell
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import windows
-from scoring.analysis.scores import Floats
 from scoring.analysis.seeds import mean_of
 from scoring.analysis.windows import Judge
+from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 _SHOWN = ("test_accuracy", "crossing")

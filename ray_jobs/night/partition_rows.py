@@ -13,11 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ray_jobs.night.plan import ShardWork
+from scoring.arrays import AnyInts, Floats
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import ShardRecord
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
-from scoring.score.ranking import Floats, Ints, rank
+from scoring.score.ranking import rank
 from scoring.spec import MetricSpec
 from scoring.staged.scores import StagedScores, read_scores, staged_path
 from scoring.store.parallel import in_parallel
@@ -33,7 +34,7 @@ class Examples:
     work: Sequence[ShardWork]
     shard: npt.NDArray[np.int32]
     """Which of `work` a row belongs to."""
-    ids: Ints
+    ids: AnyInts
     names: pa.Array
     labels: npt.NDArray[np.int32]
     predicted: npt.NDArray[np.int32]
@@ -135,7 +136,7 @@ def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
 
 
 def _staged(
-    storage: Storage, work: Sequence[ShardWork], metric: str, ids: Ints
+    storage: Storage, work: Sequence[ShardWork], metric: str, ids: AnyInts
 ) -> Iterator[tuple[slice, StagedScores]]:
     """What is staged of each shard, and where its rows stand.
 

@@ -16,7 +16,7 @@ import ray
 from ray_jobs.jobs.progress import Progress
 from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
-from scoring.analysis.scores import Ints
+from scoring.arrays import Ints
 from scoring.data.images import ImageShape
 from scoring.data.shard_parts import read_images
 from scoring.data.shards import ShardRecord

@@ -8,7 +8,7 @@ import numpy as np
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.night.plan import Plan
 from scoring.analysis.novelty import DETECTORS, Images
-from scoring.analysis.scores import Floats, Ints
+from scoring.arrays import Floats, Ints
 from scoring.data.shards import Shard, read_shard
 from scoring.data.versions import DatasetVersion
 from scoring.staged.scores import read_scores, staged_path, write_scores

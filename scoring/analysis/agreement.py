@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.side_by_side import SideBySide
 from scoring.analysis.statistics import Standing, pearson, spearman
+from scoring.arrays import Bools, Floats, Ints
 from scoring.tables.findings import Finding
-
-Flags = npt.NDArray[np.bool_]
 
 
 def findings(told: SideBySide, oriented: Mapping[str, Floats], percent: float) -> list[Finding]:
@@ -54,7 +51,7 @@ def findings(told: SideBySide, oriented: Mapping[str, Floats], percent: float) -
     return found
 
 
-def jaccard_distances(chosen: Flags, label: Ints) -> Floats:
+def jaccard_distances(chosen: Bools, label: Ints) -> Floats:
     """How much sets have in common, class by class: 1 - |A and B| / |A or B|.
 
     Args:

@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from scoring.arrays import Floats, Floats32, Ints
 from scoring.representers.decomposition import StationaryLayer
 from scoring.representers.influence import Influence
-from scoring.representers.matrix import Matrix, Matrix32, blocks
+from scoring.representers.matrix import Matrix, blocks
 from scoring.representers.solve import Objective
 from scoring.tables.findings import Finding
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 MEASURES = ("seconds_once", "seconds_each", "nothing_said", "spearman")
 _TOGETHER = 64  # test rows whose values are held for all training rows
 _NOTHING = 1e-3
@@ -35,7 +33,7 @@ class Setting:
 
     objective: Objective
     rest: StationaryLayer
-    features: Matrix32
+    features: Floats32
     """[T, D]."""
     labels: Ints
     """[T]."""

@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import ttest_ind
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Bools, Floats
 from scoring.tables.findings import Finding
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +24,7 @@ class Judged:
     """[N] in the metric's unit, NaN where there is none."""
     percentile: Floats
     """[N] in [0, 100], low = outlying; NaN where the row is not ranked."""
-    changed: Flags
+    changed: Bools
     """[N]."""
 
 
@@ -69,12 +66,12 @@ def findings(metric: str, stage: str, judged: Judged, lowest: float) -> list[Fin
     ] + caught(metric, stage, inspected, changed)
 
 
-def findings_of_sets(sets: Mapping[str, Flags], stage: str, changed: Flags) -> list[Finding]:
+def findings_of_sets(sets: Mapping[str, Bools], stage: str, changed: Bools) -> list[Finding]:
     """How many of each set's members [N] have a changed label [N]: `precision` and `recall`."""
     return [f for name, members in sets.items() for f in caught(name, stage, members, changed)]
 
 
-def caught(subject: str, stage: str, chosen: Flags, changed: Flags) -> list[Finding]:
+def caught(subject: str, stage: str, chosen: Bools, changed: Bools) -> list[Finding]:
     """Of chosen rows [N], those whose label was changed [N].
 
     Returns:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scoring.analysis.scores import Floats, Ints, Scores
+from scoring.analysis.scores import Scores
 from scoring.analysis.statistics import DECILES, tenths
+from scoring.arrays import Floats, Ints
 from scoring.tables.findings import Finding
 
 _BINS = 1000  # of a percentile, within which examples count as tied

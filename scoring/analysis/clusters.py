@@ -16,7 +16,7 @@ from sklearn.cluster import HDBSCAN
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from scoring.analysis.scores import Floats, Ints
+from scoring.arrays import Floats, Ints
 from scoring.tables.findings import Finding
 
 NOISE = -1

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 MEAN = "mean"

@@ -28,11 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.analysis.clusters import Map
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.side_by_side import SideBySide
+from scoring.arrays import Bools, Floats, Ints
 from scoring.tables.findings import Finding
 
-Flags = npt.NDArray[np.bool_]
 Columns = Mapping[str, npt.NDArray[Any]]
 Group = tuple[str, int]
 """A set and a label."""
@@ -83,9 +82,9 @@ class Percentiles:
     priv: Floats
 
     @property
-    def known(self) -> Flags:
+    def known(self) -> Bools:
         """[N]: the examples that can be in a set."""
-        ranked: Flags = ~np.isnan(self.boundary + self.ensemble + self.priv)
+        ranked: Bools = ~np.isnan(self.boundary + self.ensemble + self.priv)
         return ranked & (self.label >= 0)
 
 
@@ -101,7 +100,7 @@ def percentiles(told: SideBySide, evidence: Evidence) -> Percentiles:
     return Percentiles(label=told.label, **kinds)
 
 
-def example_sets(of: Percentiles, cuts: Cuts) -> dict[str, Flags]:
+def example_sets(of: Percentiles, cuts: Cuts) -> dict[str, Bools]:
     """By name of set, [N] whether an example is in it."""
     outlying = (of.boundary <= cuts.memorized_others) & (of.priv <= cuts.memorized_others)
     seen = (of.boundary >= cuts.submode_others) | (of.ensemble >= cuts.submode_others)
@@ -121,7 +120,7 @@ def _highest_of_class(values: Floats, label: Ints) -> Floats:
     return highest[label]
 
 
-def findings(sets: Mapping[str, Flags], of: Percentiles, classes: Sequence[str]) -> list[Finding]:
+def findings(sets: Mapping[str, Bools], of: Percentiles, classes: Sequence[str]) -> list[Finding]:
     """How large the sets are, and what they share.
 
     Args:
@@ -150,7 +149,7 @@ def findings(sets: Mapping[str, Flags], of: Percentiles, classes: Sequence[str])
 
 
 def among_lowest(
-    sets: Mapping[str, Flags], percentile: Mapping[str, Floats], lowest: int
+    sets: Mapping[str, Bools], percentile: Mapping[str, Floats], lowest: int
 ) -> list[Finding]:
     """What share of the lowest examples of each metric, of the whole split, a set makes up.
 
@@ -178,7 +177,7 @@ def among_lowest(
     ]
 
 
-def members(sets: Mapping[str, Flags], of: Percentiles, ids: Ints) -> dict[str, npt.NDArray[Any]]:
+def members(sets: Mapping[str, Bools], of: Percentiles, ids: Ints) -> dict[str, npt.NDArray[Any]]:
     """Columns of the table `example_sets`, a row per example and set, by set, class and id.
 
     Args:

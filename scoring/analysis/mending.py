@@ -10,17 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from scoring.arrays import Floats, Ints
 from scoring.representers.influence import Influence
 from scoring.representers.layer_rows import LayerRows, OneHot
 from scoring.representers.losses import SOFTMAX
 from scoring.representers.solve import Objective, Point, stationary
 from scoring.tables.findings import Finding
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _TOLERANCE = 1e-6  # of a layer that is only asked for classes
 
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import OneClassSVM
 from torch import nn
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 
 Images = npt.NDArray[np.float32]
 """[N, P], pixels in [0, 1]."""

@@ -28,8 +28,8 @@ from scoring.analysis.attribution import (
     nothing_said,
 )
 from scoring.analysis.points import point
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.seeds import over_seeds
+from scoring.arrays import Floats, Ints
 from scoring.nets import Fitted, build
 from scoring.representers.decomposition import StationaryLayer, proof, recomposed
 from scoring.representers.layer import Layer

@@ -12,8 +12,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.seeds import over_seeds
+from scoring.arrays import Floats, Ints
 from scoring.folds.gradients import Begin, finish, update
 from scoring.score.trajectories import look
 from scoring.spec import Batch, Checkpoint

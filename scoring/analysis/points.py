@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from scoring.analysis.attribution import Example
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.side_by_side import SideBySide
+from scoring.arrays import Floats, Ints
 from scoring.tables.findings import Finding
 
 _MOST = 3000

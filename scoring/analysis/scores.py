@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from scoring.arrays import Floats, Ints
 from scoring.store.keys import Split
 from scoring.tables import Store
 from scoring.tables.history import At
 
 Row = Mapping[str, Any]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 _COLUMNS = (
     "example_id",
     "label",

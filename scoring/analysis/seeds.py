@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 

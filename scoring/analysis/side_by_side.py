@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scoring.analysis.scores import Floats, Ints
 from scoring.analysis.snapshot import Snapshot
+from scoring.arrays import Floats, Ints
 from scoring.store.keys import Split
 from scoring.tables import Store
 

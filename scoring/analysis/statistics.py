@@ -8,7 +8,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy.stats import rankdata
 
-from scoring.analysis.scores import Floats, Ints, Scores
+from scoring.analysis.scores import Scores
+from scoring.arrays import Floats, Ints
 
 DECILES = 10
 _FEWEST_ROWS = 3

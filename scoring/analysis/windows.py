@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.analysis.scores import Floats, Ints, Scores
+from scoring.analysis.scores import Scores
 from scoring.analysis.seeds import mean_of
 from scoring.analysis.statistics import DECILES, tenths
+from scoring.arrays import Bools, Floats, Ints
 from scoring.tables.findings import Finding
 
-Flags = npt.NDArray[np.bool_]
 MOST, LEAST, RANDOM = "most prototypical", "least prototypical", "random"
 
 
@@ -99,7 +98,7 @@ def mislabelled(ids: Ints, labels: Ints, share: float, classes: int, seed: int) 
 class Judge:
     """What nets that are trained on the same slice, but for the seed, say of test examples."""
 
-    right: Flags
+    right: Bools
     """[S, N] whether each of S nets is right, in the order of the test examples' own ranking."""
 
     def accuracy(self, subject: str, part: str) -> Finding:

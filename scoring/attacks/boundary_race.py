@@ -40,6 +40,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scoring.arrays import Floats
 from scoring.attacks.common import norms_of
 from scoring.attacks.efforts import EFFORTS, Effort, EffortName, Heat
 from scoring.attacks.lanes import (
@@ -54,7 +55,6 @@ from scoring.attacks.lanes import (
     steered_by_bfloat16,
 )
 from scoring.attacks.norms import Norm, column, dot
-from scoring.spec import Floats
 
 _FINE = 1  # steps at the end of a race that are never in bfloat16
 _STRETCH = 1.5  # of the radius, at most, in one step

@@ -18,11 +18,11 @@ from foolbox.models.base import Model
 from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
 
+from scoring.arrays import Floats
 from scoring.attacks.boundary_race import smallest_change
 from scoring.attacks.common import BISECTIONS, classify, norms_of
 from scoring.attacks.efforts import EffortName
 from scoring.attacks.norms import L2
-from scoring.spec import Floats
 
 _MOST_LEAD = 4.0  # of the reference class's logit: its softmax stays clear of 1
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scoring.spec import Batch, Columns, Floats, Passes
+from scoring.arrays import Floats
+from scoring.spec import Batch, Columns, Passes
 
 Reference = Literal["prediction", "label"]
 NO_ADVERSARIAL = "no_adversarial_found"

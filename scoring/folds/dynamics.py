@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoring.arrays import Floats, Ints
 from scoring.folds.moments import Moments
-from scoring.spec import Batch, Columns, Floats, Ints, Output, Passes
+from scoring.spec import Batch, Columns, Output, Passes
 
 UNLABELLED = "unlabelled"
 OfCheckpoint = Callable[[Tensor, Tensor], Tensor]

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoring.arrays import Floats, Ints
 from scoring.folds.moments import Moments
-from scoring.spec import Batch, Columns, Floats, InputGradient, Ints, Output, Passes
+from scoring.spec import Batch, Columns, InputGradient, Output, Passes
 
 UNLABELLED = "unlabelled"
 TOO_FEW = "too_few_checkpoints"

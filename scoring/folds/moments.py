@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.spec import Floats
+from scoring.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
+from scoring.arrays import Floats
 from scoring.attacks.boundary_race import race_distance
 from scoring.attacks.common import (
     Reference,
@@ -41,7 +42,7 @@ from scoring.attacks.common import (
 )
 from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import L2
-from scoring.spec import Batch, Columns, Floats, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
 
 Attack = Literal["race", "ddn", "carlini_wagner", "deepfool"]
 _CANDIDATES = 10  # likeliest classes that DeepFool aims at, its own among them

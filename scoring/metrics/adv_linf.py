@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scoring.arrays import Floats
 from scoring.attacks.boundary_race import race_distance
 from scoring.attacks.common import (
     Reference,
@@ -43,7 +44,7 @@ from scoring.attacks.common import (
 )
 from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import LINF
-from scoring.spec import Batch, Columns, Floats, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
 
 Attack = Literal["race", "fmn", "deepfool"]
 _CANDIDATES = 10  # likeliest classes that DeepFool aims at, its own among them

@@ -31,8 +31,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scoring.arrays import Floats
 from scoring.attacks.common import Reference, check_choice, check_positive, score_attack
-from scoring.spec import Batch, Columns, Floats, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
 
 _USUAL_DISTANCE = 0.1  # in L-infinity, of images of digits: what the planned cost supposes
 

@@ -35,7 +35,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scoring.spec import Batch, Columns, Floats, MetricSpec, Output, Passes, Signal
+from scoring.arrays import Floats
+from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
 
 Probabilities = npt.NDArray[np.float32]
 Reals = npt.NDArray[np.floating[Any]]

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scoring.arrays import Floats
 from scoring.folds.dynamics import State, begin, finish, passes, right, update
-from scoring.spec import Batch, Floats, MetricSpec, Signal
+from scoring.spec import Batch, MetricSpec, Signal
 
 
 @dataclass(frozen=True, kw_only=True)

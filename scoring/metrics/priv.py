@@ -20,11 +20,9 @@ second key for ties. Cost: one forward pass of every private model an example; m
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.spec import Batch, Columns, Floats, Ints, MetricSpec, Output, Passes, Signal
-
-Flags = npt.NDArray[np.bool_]
+from scoring.arrays import Bools, Floats, Ints
+from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +48,11 @@ class _State:
     config: Config
     labels: Ints
     epsilons: tuple[float, ...] = ()
-    right: tuple[Flags, ...] = ()
+    right: tuple[Bools, ...] = ()
     """For each model, [N]: whether it predicts the label."""
 
 
-def smallest_reliable(epsilons: Floats, right: Flags, config: Config) -> Floats:
+def smallest_reliable(epsilons: Floats, right: Bools, config: Config) -> Floats:
     """The smallest epsilon that is reliable for each example.
 
     Args:
@@ -74,9 +72,9 @@ def smallest_reliable(epsilons: Floats, right: Flags, config: Config) -> Floats:
     return smallest
 
 
-def _at_least(share: float, right: Flags) -> Flags:
+def _at_least(share: float, right: Bools) -> Bools:
     """[N]: whether that share of the models [M, N] is right; true of no models at all."""
-    enough: Flags = right.sum(axis=0) >= share * len(right)
+    enough: Bools = right.sum(axis=0) >= share * len(right)
     return enough
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from scoring.spec import Batch, Columns, Floats, Ints, MetricSpec, Output, Passes, Signal
+from scoring.arrays import Floats, Ints
+from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
 
 UNLABELLED = "unlabelled"
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import torch
 
+from scoring.arrays import Floats
 from scoring.folds.moments import Moments
-from scoring.spec import Batch, Columns, Floats, MetricSpec, Output, Passes, Signal
+from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
 
 
 @dataclass(frozen=True, kw_only=True)

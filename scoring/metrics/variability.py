@@ -14,8 +14,9 @@ and checkpoint; memory O(K N) for the N examples of a batch.
 
 from dataclasses import dataclass
 
+from scoring.arrays import Floats
 from scoring.folds.dynamics import State, begin, finish, label_probability, passes, update
-from scoring.spec import Batch, Floats, MetricSpec, Signal
+from scoring.spec import Batch, MetricSpec, Signal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from scoring.analysis.scores import Ints
 from scoring.analysis.snapshot import Snapshot
+from scoring.arrays import Ints
 from scoring.data.versions import DatasetVersion
 from scoring.report.positions import Positions
 

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib import colormaps
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 from scoring.data.images import Pixels
 from scoring.report.templates import STATIC, templates
 from scoring.report.thumbnails import MEDIA_TYPE, Encoding

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from scoring.analysis.scores import Floats, Row
+from scoring.analysis.scores import Row
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Errors, errors_by_decile, spearman, standing
+from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explained import Explained, explained
 from scoring.report.positions import Positions, place

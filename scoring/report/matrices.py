@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 from scoring.report.facts import Report, SplitReport
 from scoring.store.keys import Split
 from scoring.tables.findings import Finding

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scoring.analysis.scores import Ints
+from scoring.arrays import Ints
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.analysis.scores import Floats
+from scoring.arrays import Floats
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, styled
 from scoring.tables.findings import Finding
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.analysis.scores import Ints
+from scoring.arrays import Ints
 from scoring.data.versions import DatasetVersion
 from scoring.report.positions import Positions
 from scoring.report.scripts import packed

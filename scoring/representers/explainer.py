@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from scoring.arrays import Floats, Floats32, Ints
 from scoring.representers.decomposition import StationaryLayer
 from scoring.representers.layer_rows import LayerRows
-from scoring.representers.matrix import Matrix, Matrix32, block_rows, blocks
+from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.strongest import Kernel, strongest
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 SIGNS = (1, -1)
 
 
@@ -56,7 +54,7 @@ class Explainer:
         self._rows, self._kernel = rows, Kernel.of(rows.features)
         self._alpha = _columns(rest, rows.features, targets, file)
 
-    def points(self, features: Matrix32, outputs: Ints, k: int) -> Points:
+    def points(self, features: Floats32, outputs: Ints, k: int) -> Points:
         """The k strongest of each sign, of some outputs of some test rows.
 
         Args:
@@ -76,7 +74,7 @@ class Explainer:
         order = np.lexsort((every["rank"], -every["sign"], every["output"], every["test"]))
         return Points(**{name: column[order] for name, column in every.items()})
 
-    def _of_output(self, features: Matrix32, tests: Ints, output: int, k: int, sign: int) -> Points:
+    def _of_output(self, features: Floats32, tests: Ints, output: int, k: int, sign: int) -> Points:
         alpha = self._alpha(output)
         found = strongest(self._kernel, alpha, features[tests], k, sign)
         there = found.rows >= 0

@@ -11,20 +11,18 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from scoring.arrays import Floats32, Ints
 from scoring.data.versions import DatasetVersion
 from scoring.representers.losses import SuitableLoss
-from scoring.representers.matrix import FileMatrix, Matrix, Matrix32
+from scoring.representers.matrix import FileMatrix, Matrix
 from scoring.staged.features import StagedFeatures, features_path, read_features
 from scoring.store.keys import digest
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
 _AT_ONCE = 4
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +51,9 @@ class Activated:
         """(N, C)."""
         return self.outputs.shape
 
-    def __getitem__(self, rows: slice | Ints) -> Matrix32:
+    def __getitem__(self, rows: slice | Ints) -> Floats32:
         """Some rows."""
-        active: Matrix32 = self.loss.activation(torch.from_numpy(self.outputs[rows])).numpy()
+        active: Floats32 = self.loss.activation(torch.from_numpy(self.outputs[rows])).numpy()
         return active
 
 
@@ -71,7 +69,7 @@ class OneHot:
         """(N, C)."""
         return len(self.labels), self.classes
 
-    def __getitem__(self, rows: slice | Ints) -> Matrix32:
+    def __getitem__(self, rows: slice | Ints) -> Floats32:
         """Some rows."""
         labels = self.labels[rows]
         hot = np.zeros((len(labels), self.classes), np.float32)

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Matrix32 = npt.NDArray[np.float32]
+from scoring.arrays import Floats32
+
 _BLOCK_BYTES = 4 << 20  # stays in a core's cache between the two products that read it
 
 
@@ -20,7 +21,7 @@ class Matrix(Protocol):
     def shape(self) -> tuple[int, ...]:
         """(N, D)."""
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.int64], /) -> Matrix32:
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64], /) -> Floats32:
         """Some rows, [n, D]."""
 
 
@@ -31,7 +32,7 @@ class FileMatrix:
     path: Path
     shape: tuple[int, int]
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> Matrix32:
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> Floats32:
         """Some rows, [n, D]; a slice is of consecutive rows."""
         width = self.shape[1]
         if isinstance(rows, slice):

@@ -6,11 +6,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from scoring.arrays import Ints
 from scoring.representers.explainer import Points
 from scoring.staged.features import StagedFeatures
 
 Outputs = Literal["predicted", "label", "all"]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,14 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scoring.representers.matrix import Matrix, Matrix32, block_rows, blocks
+from scoring.arrays import Floats, Floats32, Ints
+from scoring.representers.matrix import Matrix, block_rows, blocks
 
 _RESERVE = 16  # candidates beyond k
 _FIRST, _LARGEST = 512, 4096  # rows of the first block, and of later ones
 _WEIGHED = 128  # test rows whose candidates are held in float64
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class Strongest:
     """[T, k] float64: alpha_i (f_i . f_t); NaN where there are fewer."""
 
 
-def strongest(kernel: Kernel, alpha: Floats, queries: Matrix32, k: int, sign: int) -> Strongest:
+def strongest(kernel: Kernel, alpha: Floats, queries: Floats32, k: int, sign: int) -> Strongest:
     """The rows of largest (sign 1: excitatory) or smallest value (sign -1: inhibitory).
 
     Args:
@@ -77,7 +75,7 @@ def strongest(kernel: Kernel, alpha: Floats, queries: Matrix32, k: int, sign: in
 
 
 def _search(
-    kernel: Kernel, pull: Floats, queries: Matrix32, k: int, dtype: torch.dtype
+    kernel: Kernel, pull: Floats, queries: Floats32, k: int, dtype: torch.dtype
 ) -> tuple[Ints, Floats, npt.NDArray[np.bool_]]:
     """The rows of largest pull_i (f_i . f_t), these values in float64, and which sets are certain.
 
@@ -113,12 +111,12 @@ def _search(
 class _Candidates:
     """The best rows so far of T test rows: `values` and `rows`, [T, kept], largest first."""
 
-    def __init__(self, queries: Matrix32, kept: int, dtype: torch.dtype) -> None:
+    def __init__(self, queries: Floats32, kept: int, dtype: torch.dtype) -> None:
         self._queries, self._kept = torch.from_numpy(queries).to(dtype), kept
         self.values = torch.full((len(queries), kept), -torch.inf, dtype=dtype)
         self.rows = torch.full((len(queries), kept), -1)
 
-    def offer(self, going: Ints, rows: Ints, features: Matrix32, pull: Floats) -> None:
+    def offer(self, going: Ints, rows: Ints, features: Floats32, pull: Floats) -> None:
         """Weigh some rows against the test rows that are `going`."""
         dtype = self.values.dtype
         pulled = torch.from_numpy(features).to(dtype) * torch.from_numpy(pull[:, None]).to(dtype)
@@ -131,7 +129,7 @@ class _Candidates:
 
 
 def _weighed(
-    features: Matrix, pull: Floats, queries: Matrix32, candidates: Ints
+    features: Matrix, pull: Floats, queries: Floats32, candidates: Ints
 ) -> tuple[Ints, Floats]:
     """Candidates [T, kept] and their values in float64, largest first, equal ones by position."""
     names = np.sort(candidates, axis=1)

@@ -15,14 +15,11 @@ then it does not count in N. Cost: a few sorts, O(N log N), and ten columns of 8
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.signedinteger[Any]]  # ids and ranks int64, classes mostly int32
-Texts = npt.NDArray[np.str_] | npt.NDArray[np.object_]
+from scoring.arrays import AnyInts, Floats, Strings
 
 MOST_PROTOTYPICAL = "no_adversarial_found"
 MOST_OUTLYING = "never_reliable"
@@ -33,7 +30,7 @@ UNRANKED = -1
 class RankColumns:
     """Standing of N rows; row i belongs to row i of what was ranked."""
 
-    rank: Ints
+    rank: AnyInts
     """[N] int64, 0 = most outlying; -1 where the row is not ranked."""
     percentile: Floats
     """[N] float64 in [0, 100], low = outlying; NaN where the row is not ranked."""
@@ -46,10 +43,10 @@ class RankColumns:
 def rank(
     *,
     value: Floats,
-    label: Ints,
-    example_id: Ints,
+    label: AnyInts,
+    example_id: AnyInts,
     direction: Literal["high", "low"],
-    status: Texts | None = None,
+    status: Strings | None = None,
     tiebreak: Floats | None = None,
     ranked_by: Literal["value", "class_z"] = "value",
 ) -> RankColumns:
@@ -87,7 +84,7 @@ def rank(
     )
 
 
-def _check(value: Floats, example_id: Ints, lengths: Sequence[int]) -> None:
+def _check(value: Floats, example_id: AnyInts, lengths: Sequence[int]) -> None:
     if len(set(lengths)) > 1:
         raise ValueError(f"expected columns of one length, got {lengths}")
     if np.isinf(value).any():
@@ -97,7 +94,7 @@ def _check(value: Floats, example_id: Ints, lengths: Sequence[int]) -> None:
         )
 
 
-def _typicality(value: Floats, status: Texts | None, direction: Literal["high", "low"]) -> Floats:
+def _typicality(value: Floats, status: Strings | None, direction: Literal["high", "low"]) -> Floats:
     """[N] float64, high = more prototypical, NaN = not ranked."""
     key = value.copy() if direction == "high" else -value
     if status is not None:
@@ -107,7 +104,7 @@ def _typicality(value: Floats, status: Texts | None, direction: Literal["high", 
     return key
 
 
-def _class_z(value: Floats, label: Ints, example_id: Ints) -> Floats:
+def _class_z(value: Floats, label: AnyInts, example_id: AnyInts) -> Floats:
     z = np.full(len(value), np.nan)
     # Sums depend on the order of their terms: sorted by id, they no longer depend on the caller's.
     rows = np.lexsort((example_id, label))
@@ -120,7 +117,7 @@ def _class_z(value: Floats, label: Ints, example_id: Ints) -> Floats:
     return z
 
 
-def _class_percentiles(key: Floats, label: Ints, order: Ints) -> Floats:
+def _class_percentiles(key: Floats, label: AnyInts, order: AnyInts) -> Floats:
     percentile = np.full(len(key), np.nan)
     rows = order[np.argsort(label[order], kind="stable")]
     rows = rows[np.count_nonzero(label[order] < 0) :]
@@ -140,6 +137,6 @@ def _percentiles(key: Floats) -> Floats:
     return np.repeat(100.0 * mean_rank / (n - 1), counts)
 
 
-def _groups(rows: Ints, label: Ints) -> list[Ints]:
+def _groups(rows: AnyInts, label: AnyInts) -> list[AnyInts]:
     """`rows`, cut where their sorted `label` changes."""
     return np.split(rows, np.flatnonzero(np.diff(label)) + 1) if len(rows) else []

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from scoring.arrays import Floats
 from scoring.data.shards import Shard, ShardRecord
 from scoring.folds.columns import head, joined
 from scoring.registry import spec_of
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Fold, Watch
-from scoring.spec import Batch, Columns, Floats, Output, Passes, Signal
+from scoring.spec import Batch, Columns, Output, Passes, Signal
 from scoring.staged.scores import staged_path, write_scores
 from scoring.store.keys import digest
 from scoring.store.parallel import do_in_parallel

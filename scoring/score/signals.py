@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scoring.arrays import Ints
 from scoring.data.shards import Shard
 from scoring.inputs import as_input
 from scoring.runs.record import RunRecord, load_model, load_record
-from scoring.spec import Ints
 from scoring.staged.scores import outputs_path, read_logits, write_logits
 from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage

@@ -12,10 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from scoring.arrays import Ints
 from scoring.data.shards import Shard
 from scoring.folds.columns import head
 from scoring.score.signals import Signals
-from scoring.spec import Batch, Checkpoint, Columns, InputGradient, Ints, MetricSpec, Output
+from scoring.spec import Batch, Checkpoint, Columns, InputGradient, MetricSpec, Output
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.arrays import Floats32
 from scoring.store.storage import Storage
-
-Matrix32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +20,9 @@ class StagedFeatures:
     """[N]."""
     labels: npt.NDArray[np.int64]
     """[N], -1 where unknown."""
-    features: Matrix32
+    features: Floats32
     """[N, D], a constant 1 last where the layer has a bias."""
-    outputs: Matrix32
+    outputs: Floats32
     """[N, C], of the layer, before any activation."""
 
 
@@ -59,12 +58,12 @@ def read_features(storage: Storage, path: str) -> StagedFeatures:
     )
 
 
-def _column(rows: Matrix32) -> pa.Array:
+def _column(rows: Floats32) -> pa.Array:
     values = pa.array(np.ascontiguousarray(rows).reshape(-1), pa.float32())
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
 
 
-def _rows(column: pa.ChunkedArray) -> Matrix32:
+def _rows(column: pa.ChunkedArray) -> Floats32:
     if not column.num_chunks:
         return np.empty((0, column.type.list_size), np.float32)
     values = np.asarray(column.combine_chunks().flatten())

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.arrays import Floats
 from scoring.store.storage import Storage
 
 STAGED = pa.schema(
@@ -21,7 +22,6 @@ STAGED = pa.schema(
     ]
 )
 _SCORED_AT = b"scored_at"
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scoring.arrays import AnyInts, Floats
 from scoring.errors import IncompleteError
-from scoring.score.ranking import Floats, Ints, RankColumns
+from scoring.score.ranking import RankColumns
 from scoring.tables.manifest import Manifest
 from scoring.tables.schemas import SCORES
 
@@ -22,10 +23,10 @@ _LAST = np.iinfo(np.int64).max
 
 def score_rows(
     *,
-    example_id: Ints,
+    example_id: AnyInts,
     name: pa.Array,
-    label: Ints,
-    predicted: Ints,
+    label: AnyInts,
+    predicted: AnyInts,
     value: Floats,
     spread: Floats | None,
     status: npt.NDArray[np.object_],
@@ -116,12 +117,12 @@ def _in_order(where: str, batch: pa.RecordBatch, last: tuple[int, int]) -> tuple
     return int(label[-1]), int(rank[-1])
 
 
-def _nulls_last(column: Ints) -> Ints:
+def _nulls_last(column: AnyInts) -> AnyInts:
     last = column.dtype.type(np.iinfo(column.dtype).max)
     return np.where(column < 0, last, column) if (column < 0).any() else column
 
 
-def _known(column: Ints) -> pa.Array:
+def _known(column: AnyInts) -> pa.Array:
     return pa.array(column, mask=column < 0)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from scoring.arrays import Floats32
 from scoring.representers.decomposition import StationaryLayer
 from scoring.representers.losses import SOFTMAX, SuitableLoss
-from scoring.representers.matrix import Matrix32
 from scoring.representers.solve import Objective, stationary
 
 
@@ -43,6 +43,6 @@ def alpha_of(objective: Objective, layer: StationaryLayer) -> np.ndarray:
     return layer.alpha(features, targets).numpy()
 
 
-def twice(rows: Matrix32) -> Matrix32:
+def twice(rows: Floats32) -> Floats32:
     """Every row once more."""
     return np.concatenate([rows, rows])

@@ -1,0 +1,79 @@
+"""Keys name artefacts for good: a store of an earlier protoscore goes on where it stood."""
+
+import pytest
+
+from scoring.data.shards import ShardRecord
+from scoring.registry import metrics
+from scoring.representers.question import Question
+from scoring.run_spec import NetSpec, Recipe
+from scoring.runs.fleet import PRESETS, Hardware, build_fleet
+from scoring.runs.record import identify
+from scoring.score.scorer import Assignment, RunRef, score_key
+from scoring.store.keys import digest
+
+FLEET = build_fleet(
+    PRESETS["demo"],
+    net=NetSpec(name="small_cnn"),
+    recipe=Recipe(),
+    hardware=Hardware(),
+    seed=0,
+    train_rows=1000,
+)
+RUNS = {
+    "base": FLEET.base,
+    "member": FLEET.ensemble[1],
+    "pair": FLEET.pairs["test"][0],
+    "private": FLEET.private[0],
+    "representer": FLEET.representer,
+}
+RUN_KEYS = {
+    "base": "0286d4b84a8bf368d321bb7f763b2da2",
+    "member": "d4402068f2103bc0c5040d1181a607c1",
+    "pair": "5026afaf730779cff10e3f1f3813027b",
+    "private": "b89817a35a2c64a754f39fafcbed1d14",
+    "representer": "840a72afbbbac50daffbe9ce412ae6ba",
+}
+SCORE_KEYS = {
+    "adv_l2": "967c830e",
+    "adv_linf": "11c39563",
+    "adv_steps": "4030ca6a",
+    "agr": "ac6f1ad2",
+    "agr_kl": "4e7b9f5d",
+    "aum": "e041116a",
+    "conf": "72db240c",
+    "confidence_mean": "af06976a",
+    "el2n": "96b5edf5",
+    "forgetting": "ea2c3a0a",
+    "gradient_norm": "5483780e",
+    "label_conf": "e98c855e",
+    "label_margin": "1df2985a",
+    "learning_order": "f0370674",
+    "msp": "3ec73ca5",
+    "priv": "a04eda0c",
+    "representer_self": "3d120cac",
+    "ret": "37915929",
+    "variability": "b58535a4",
+    "vog": "9157f4cc",
+    "vog_early": "1344dd14",
+    "vog_late": "a184d02a",
+    "vog_logp": "62f80ebf",
+    "vog_logp_predicted": "d80fe705",
+    "vog_predicted": "71a08e55",
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_keeps_its_key(name):
+    assert identify(RUNS[name], {"train": "a", "test": "b"}).key == RUN_KEYS[name]
+
+
+@pytest.mark.parametrize("name", SCORE_KEYS)
+def test_scores_of_a_shard_keep_their_key(name):
+    record = ShardRecord(content="c", first_id=0, rows=10, undecodable=1, trainable=8)
+    runs = (RunRef(key="r", parent="p"),)
+    how = Assignment(metric=name, config=metrics()[name].config(), runs=runs)
+    assert score_key(how, record).startswith(SCORE_KEYS[name])
+
+
+def test_explanations_of_a_shard_keep_their_key():
+    assert digest([Question(outputs="predicted", k=10)]) == "eb66c12ba40bbfd6001cfbcc5cdd9569"
