@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations
 from ray_jobs.explanations.explain_show import show
-from ray_jobs.jobs.lease import Lease, new_job_id
+from ray_jobs.jobs.job_record import new_job_id
+from ray_jobs.jobs.lease import Lease
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.errors import IncompleteError

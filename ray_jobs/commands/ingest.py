@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 import tyro
 
-from ray_jobs.jobs.lease import Lease, new_job_id
+from ray_jobs.jobs.job_record import new_job_id
+from ray_jobs.jobs.lease import Lease
 from ray_jobs.night.request import check, survey_splits
 from ray_jobs.on_ray.cluster import cluster
 from ray_jobs.on_ray.make_shards import ingest

@@ -8,7 +8,7 @@ from typing import Annotated
 import pyarrow as pa
 import tyro
 
-from ray_jobs.jobs.lease import JobRecord, load_jobs
+from ray_jobs.jobs.job_record import JobRecord, load_jobs
 from ray_jobs.jobs.progress import clock
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.tables import Format, show

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ray_jobs.jobs.lease import VACUUM, Lease, live_jobs, new_job_id
+from ray_jobs.jobs.job_record import VACUUM, live_jobs
+from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.console import default_store, parse_flags
 from scoring.errors import UserError
 from scoring.store.storage import Storage, StoredFile
@@ -42,14 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if flags.dry_run:
         print(_report("Would remove", leftovers(storage, before), _expire(storage, dry_run=True)))
         return 0
-    lease = Lease(
-        storage,
-        VACUUM,
-        job_id=new_job_id(started),
-        started=started,
-        command=shlex.join(["protoscore", "vacuum", *args]),
-    )
-    with lease:
+    command = shlex.join(["protoscore", "vacuum", *args])
+    with writing_job(storage, VACUUM, command=command, started=started):
         _refuse_beside_others(storage)
         found = leftovers(storage, before)
         storage.remove(file.path for files in found.values() for file in files)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from ray_jobs.evaluations.slice_plan import SlicePlan
 from ray_jobs.evaluations.staged import is_staged, stage
-from ray_jobs.jobs.lease import Lease, new_job_id
+from ray_jobs.jobs.job_record import new_job_id
+from ray_jobs.jobs.lease import Lease
 from scoring.errors import IncompleteError
 from scoring.runs.record import Run, finished
 

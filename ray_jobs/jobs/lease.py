@@ -13,71 +13,55 @@ import platform
 import sys
 import threading
 import time
-import uuid
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Literal
 
+from ray_jobs.jobs.job_record import (
+    FOLDER,
+    VACUUM,
+    JobRecord,
+    State,
+    live_jobs,
+    load_jobs,
+    new_job_id,
+)
 from ray_jobs.jobs.progress import Stage, observing
 from scoring.errors import PartlyPublished, ProtoscoreError
 from scoring.store.storage import Storage
 
 RENEW_S = 20.0
-LEASE = timedelta(minutes=10)  # without a sign of life for so long, a job is taken for dead
-VACUUM = "vacuum"
-_FOLDER = "jobs"
 _POLL_S = 1.0
 _log = logging.getLogger(__name__)
 
-State = Literal["running", "published", "nothing to do", "partly published", "done", "failed"]
 
+@contextmanager
+def writing_job(
+    storage: Storage,
+    kind: str,
+    *,
+    command: str,
+    dataset: str = "",
+    job_id: str | None = None,
+    started: datetime | None = None,
+) -> Iterator["Lease"]:
+    """Hold a lease on the store for the length of the block; every job that writes goes through it.
 
-@dataclass(frozen=True, kw_only=True)
-class JobRecord:
-    """A job, as its last sign of life had it."""
-
-    job_id: str
-    job: str
-    """rescore, ingest or vacuum."""
-    dataset: str
-    command: str
-    host: str
-    pid: int
-    started_at: str
-    seen_at: str
-    """Last sign of life, ISO 8601 in UTC."""
-    state: State = "running"
-    stage: str = ""
-    unit: str = ""
-    done: int = 0
-    total: int = 0
-    eta_s: float | None = None
-    """Seconds that the stage still needs; None while unknown."""
-    said: str = ""
-    """Why it failed, or what it left out, in one line."""
-
-    def lives(self, now: datetime) -> bool:
-        """Whether it may still be at work."""
-        return self.state == "running" and now - datetime.fromisoformat(self.seen_at) < LEASE
-
-
-def new_job_id(now: datetime) -> str:
-    """Sorts by time; no other job shares it."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-
-
-def load_jobs(storage: Storage) -> list[JobRecord]:
-    """Every job that the store remembers, oldest first."""
-    names = sorted(name for name in storage.names(_FOLDER) if name.endswith(".json"))
-    found = storage.read_existing(f"{_FOLDER}/{name}" for name in names)
-    return [JobRecord(**json.loads(data)) for data in found]
-
-
-def live_jobs(storage: Storage) -> list[JobRecord]:
-    """Jobs that may be at work, oldest first."""
-    now = datetime.now(UTC)
-    return [job for job in load_jobs(storage) if job.lives(now)]
+    Args:
+        storage: the store.
+        kind: what the job is, e.g. "rescore".
+        command: what the user typed.
+        dataset: the dataset that it works on, where it is one.
+        job_id: default: a new one.
+        started: when it began to plan, so that `waited` covers the plan; default: now.
+    """
+    started = started or datetime.now(UTC)
+    job_id = job_id or new_job_id(started)
+    lease = Lease(storage, kind, job_id=job_id, started=started, command=command, dataset=dataset)
+    with lease:
+        yield lease
 
 
 class Lease:
@@ -160,7 +144,7 @@ class Lease:
     def _write(self) -> None:
         record = replace(self._record, seen_at=_text(datetime.now(UTC)))
         data = json.dumps(asdict(record), indent=1).encode()
-        self._storage.write(f"{_FOLDER}/{record.job_id}.json", data)
+        self._storage.write(f"{FOLDER}/{record.job_id}.json", data)
 
     def _wait_for_vacuum(self) -> None:
         if self._record.job == VACUUM:

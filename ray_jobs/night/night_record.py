@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from datetime import date as Day
 from typing import Any
 
-from ray_jobs.jobs.lease import new_job_id
+from ray_jobs.jobs.job_record import new_job_id
 from ray_jobs.night.plan import Plan
 from scoring.runs.record import load_records
 from scoring.store.storage import Storage

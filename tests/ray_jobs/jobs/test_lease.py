@@ -8,7 +8,8 @@ import pytest
 from ray_jobs.cli import main
 from ray_jobs.commands import vacuum
 from ray_jobs.jobs import lease as lease_module
-from ray_jobs.jobs.lease import LEASE, VACUUM, JobRecord, Lease, live_jobs, load_jobs
+from ray_jobs.jobs.job_record import LEASE, VACUUM, JobRecord, live_jobs, load_jobs
+from ray_jobs.jobs.lease import Lease
 from ray_jobs.jobs.progress import Progress
 from scoring.errors import BadData, PartlyPublished
 from scoring.store.storage import Storage
