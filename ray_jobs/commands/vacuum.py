@@ -15,7 +15,7 @@ from ray_jobs.terminal.console import default_store, parse_flags
 from scoring.errors import UserError
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables.delta import expire
-from scoring.tables.leftovers import TABLES, leftovers
+from scoring.tables.leftovers import TABLE_NAMES, leftovers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def _refuse_beside_others(storage: Storage) -> None:
 
 def _expire(storage: Storage, *, dry_run: bool) -> int:
     """Data files of versions that are past the tables' retention of a year."""
-    return sum(len(expire(storage, name, dry_run=dry_run)) for name in TABLES)
+    return sum(len(expire(storage, name, dry_run=dry_run)) for name in TABLE_NAMES)
 
 
 def _report(done: str, found: Mapping[str, Sequence[StoredFile]], expired: int) -> str:

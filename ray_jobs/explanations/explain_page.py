@@ -18,7 +18,8 @@ from scoring.report.explanation_pages import Content, ShownExample, ShownPoint, 
 from scoring.representers.layer import Layer
 from scoring.representers.sensitivity import sensitivity_maps
 from scoring.runs.record import load_model
-from scoring.staged.features import features_path, read_features
+from scoring.staged.features import read_features
+from scoring.store.layout import features_path
 
 _NOISE = 0.1  # of SmoothGrad, in units of a pixel's range (Smilkov et al. 2017, section 3.1)
 
@@ -34,7 +35,7 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth:
         about: one line on the layer.
         smooth: noisy copies of an image to average its maps over.
     """
-    layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.about.layer)
+    layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.representer.layer)
     ids = _ids(row["test_id"] for row in rows)
     tests, names = contents(plan, plan.explained, ids), _names(plan, ids)
     trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
@@ -144,7 +145,7 @@ def _names(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, str]:
 def _features(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.float32]]:
     found: dict[int, npt.NDArray[np.float32]] = {}
     for shard, inside in _holding(plan.versions["train"], ids):
-        path = features_path(plan.base.key, plan.about.layer, shard.content)
+        path = features_path(plan.base.key, plan.representer.layer, shard.content)
         staged = read_features(plan.storage, path)
         rows = np.flatnonzero(np.isin(staged.ids, inside))
         found |= {int(staged.ids[row]): staged.features[row] for row in rows}

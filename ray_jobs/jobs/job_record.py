@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from scoring.store.layout import JOBS, job_path, stem
 from scoring.store.storage import Storage
 
 LEASE = timedelta(minutes=10)  # a job that shows no sign of life for this long counts as dead
 VACUUM = "vacuum"
-FOLDER = "jobs"
 
 State = Literal["running", "published", "nothing to do", "partly published", "done", "failed"]
 
@@ -54,8 +54,8 @@ def new_job_id(now: datetime) -> str:
 
 def load_jobs(storage: Storage) -> list[JobRecord]:
     """Read the records of all jobs in the store, oldest first."""
-    names = sorted(name for name in storage.names(FOLDER) if name.endswith(".json"))
-    found = storage.read_existing(f"{FOLDER}/{name}" for name in names)
+    names = sorted(name for name in storage.names(JOBS) if name.endswith(".json"))
+    found = storage.read_existing(job_path(stem(name)) for name in names)
     return [JobRecord(**json.loads(data)) for data in found]
 
 

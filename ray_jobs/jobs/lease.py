@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from ray_jobs.jobs.job_record import (
-    FOLDER,
     VACUUM,
     JobRecord,
     State,
@@ -30,6 +29,7 @@ from ray_jobs.jobs.job_record import (
 )
 from ray_jobs.jobs.progress import Stage, observing
 from scoring.errors import PartlyPublished, ProtoscoreError
+from scoring.store.layout import job_path
 from scoring.store.storage import Storage
 
 RENEW_S = 20.0
@@ -144,7 +144,7 @@ class Lease:
     def _write(self) -> None:
         record = replace(self._record, seen_at=_text(datetime.now(UTC)))
         data = json.dumps(asdict(record), indent=1).encode()
-        self._storage.write(f"{FOLDER}/{record.job_id}.json", data)
+        self._storage.write(job_path(record.job_id), data)
 
     def _wait_for_vacuum(self) -> None:
         if self._record.job == VACUUM:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.analysis.scores import Row, Scores, read_scores
-from scoring.data.versions import DatasetVersion, load_version, version_path
+from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
-from scoring.store.layout import evidence_path
+from scoring.store.layout import DATASETS, evidence_path, version_path
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.findings import PLANE, Finding, finding_of
@@ -153,7 +153,7 @@ def _choose(dataset: str | None, known: Sequence[str], at: At) -> str:
 
 def _find_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read a dataset version; scores published under another name keep their images' folder."""
-    folders = [name, *sorted(storage.names("datasets") - {name})]
+    folders = [name, *sorted(storage.names(DATASETS) - {name})]
     for folder in folders:
         if storage.exists(version_path(folder, split, version)):
             return load_version(storage, folder, split, version)

@@ -15,6 +15,7 @@ from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
 from scoring.store.keys import SPLITS, Split, digest, jsonable
+from scoring.store.layout import layout_path, receipt_path, receipts_folder
 from scoring.store.storage import Storage
 
 
@@ -66,7 +67,7 @@ def survey(
     """
     pieces = {split: source.pieces(split) for split in SPLITS}
     layout = _layout(source, storage, pieces["train"])
-    receipts = storage.names(f"datasets/{source.name}/receipts")
+    receipts = storage.names(receipts_folder(source.name))
 
     def compare(split: Split) -> Survey:
         seen = [version.ranges for version in all_versions(storage, source.name, split)]
@@ -114,7 +115,7 @@ def ingest_piece(
 
 def remember_layout(source: Source, storage: Storage, layout: Layout) -> None:
     """Spare the next night the look at labels and first images, while the files hold still."""
-    storage.write(_layout_path(source, layout.state), json.dumps(jsonable(layout)).encode())
+    storage.write(layout_path(source.name, layout.state), json.dumps(jsonable(layout)).encode())
 
 
 def assemble(
@@ -156,21 +157,17 @@ def assemble(
 def _receipt(source: Source, split: Split, piece: Piece, ranges: Ranges, layout: Layout) -> str:
     first_id = ranges[piece_id(piece)][0]
     key = digest([source, split, piece, first_id, layout.classes, layout.shape])
-    return f"datasets/{source.name}/receipts/{key}.json"
+    return receipt_path(source.name, key)
 
 
 def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layout:
     """The source's layout, remembered per state of its training files."""
     state = digest([source, training])
-    path = _layout_path(source, state)
+    path = layout_path(source.name, state)
     if storage.exists(path):
         raw = json.loads(storage.read(path))
         return Layout(classes=tuple(raw["classes"]), shape=parse_shape(raw["shape"]), state=state)
     return replace(source.layout(), state=state)
-
-
-def _layout_path(source: Source, state: str) -> str:
-    return f"datasets/{source.name}/layouts/{state}.json"
 
 
 def _parse(data: bytes) -> ShardRecord:

@@ -11,6 +11,7 @@ from scoring.data.shapes import Inputs, InputShape, parse_shape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.store.keys import Split, digest, jsonable
+from scoring.store.layout import version_path, versions_folder
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
@@ -57,11 +58,6 @@ class DatasetVersion:
             storage.write(path, json.dumps(jsonable(self), indent=1).encode())
 
 
-def version_path(name: str, split: Split, version: str) -> str:
-    """Where a version lies in the store."""
-    return f"datasets/{name}/{split}/{version}.json"
-
-
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read one version back."""
     return _parse(storage.read(version_path(name, split, version)))
@@ -69,7 +65,7 @@ def load_version(storage: Storage, name: str, split: Split, version: str) -> Dat
 
 def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:
     """Every version of a split that the store has seen, in no particular order."""
-    folder = f"datasets/{name}/{split}"
+    folder = versions_folder(name, split)
     files = sorted(f for f in storage.names(folder) if f.endswith(".json"))
     return [_parse(data) for data in storage.read_all(f"{folder}/{file}" for file in files)]
 

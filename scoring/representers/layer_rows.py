@@ -17,8 +17,9 @@ from scoring.arrays import Floats32, Ints
 from scoring.data.versions import DatasetVersion
 from scoring.representers.losses import SuitableLoss
 from scoring.representers.matrix import FileMatrix, Matrix
-from scoring.staged.features import StagedFeatures, features_path, read_features
+from scoring.staged.features import StagedFeatures, read_features
 from scoring.store.keys import digest
+from scoring.store.layout import features_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 

@@ -23,7 +23,7 @@ from scoring.representers.solve import Objective, stationary
 from scoring.run_spec import Representer
 from scoring.runs.record import Run, RunRecord, load_model, load_record, write_run
 from scoring.store.keys import Split, jsonable
-from scoring.store.layout import evidence_path, weights_path
+from scoring.store.layout import evidence_path, layer_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, snapshot
 
@@ -146,7 +146,7 @@ def make_run(
         device="cpu",
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    storage.write(weights_path(run.key), exact_bytes({"weights": rest.weights}))
+    storage.write(layer_path(run.key), exact_bytes({"weights": rest.weights}))
     storage.write(evidence_path(run.key), json.dumps(jsonable(evidence)).encode())
     write_run(storage, record, snapshot(model.net))
     return record
@@ -158,7 +158,7 @@ def load_layer(storage: Storage, record: RunRecord) -> tuple[StationaryLayer, Ev
     proofs = {split: Proof(**raw[split]) for split in ("train", "test")}
     evidence = Evidence(**{**raw, **proofs})
     rest = StationaryLayer(
-        weights=from_bytes(storage.read(weights_path(record.key)))["weights"],
+        weights=from_bytes(storage.read(layer_path(record.key)))["weights"],
         loss=loss_of(evidence),
         penalty=record.spec["representer"]["penalty"],
         rows=record.rows,

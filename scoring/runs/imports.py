@@ -23,6 +23,7 @@ from scoring.errors import BadData, UserError
 from scoring.nets import build
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.fleet import Fleet, at_rest
+from scoring.store.layout import import_path
 from scoring.store.storage import Storage, filesystem
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 
@@ -38,11 +39,6 @@ class Imported:
     spec: RunSpec
     role: str
     weights: Mapping[str, Tensor]
-
-
-def weights_path(spec: RunSpec) -> str:
-    """Where imported weights lie in the store until their run is written."""
-    return f"imports/{spec.weights}.safetensors"
 
 
 def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
@@ -67,7 +63,7 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
 def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
     """Put imported weights where a worker can make runs of them."""
     for run in imported:
-        storage.write(weights_path(run.spec), to_bytes(run.weights))
+        storage.write(import_path(run.spec.weights), to_bytes(run.weights))
 
 
 def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:

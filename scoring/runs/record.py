@@ -15,6 +15,7 @@ from scoring.nets import Dims, Fitted, build, net_source
 from scoring.representers.solve import SOLVER_VERSION
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.store.keys import Split, digest, jsonable
+from scoring.store.layout import epoch_path, model_path, run_of, run_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.loop import LOOP_VERSION
@@ -78,30 +79,20 @@ def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
     return Run(spec=spec, key=key(spec), parent=key(spec.parent) if spec.parent else "")
 
 
-def record_path(key: str) -> str:
-    """The file whose existence says that the run is finished."""
-    return f"runs/{key}/run.json"
-
-
-def epoch_path(key: str, epoch: int) -> str:
-    """Weights after so many epochs, from 1."""
-    return f"runs/{key}/checkpoints/epoch-{epoch:04d}.safetensors"
-
-
 def finished(storage: Storage, keys: Iterable[str]) -> set[str]:
     """Those of `keys` whose run is finished."""
-    there = storage.existing(record_path(key) for key in keys)
-    return {path.split("/")[1] for path in there}
+    there = storage.existing(run_path(key) for key in keys)
+    return {run_of(path) for path in there}
 
 
 def load_record(storage: Storage, key: str) -> RunRecord:
     """Read a finished run's record."""
-    return parse_record(storage.read(record_path(key)))
+    return parse_record(storage.read(run_path(key)))
 
 
 def load_records(storage: Storage, keys: Iterable[str]) -> list[RunRecord]:
     """Read the records of several finished runs, in the order asked."""
-    return [parse_record(data) for data in storage.read_all(record_path(key) for key in keys)]
+    return [parse_record(data) for data in storage.read_all(run_path(key) for key in keys)]
 
 
 def parse_record(data: bytes) -> RunRecord:
@@ -112,9 +103,9 @@ def parse_record(data: bytes) -> RunRecord:
 
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:
     """Write weights, then the record that makes them a run."""
-    storage.write(f"runs/{record.key}/model.safetensors", to_bytes(weights))
+    storage.write(model_path(record.key), to_bytes(weights))
     text = json.dumps(jsonable(asdict(record)), indent=1)
-    storage.write(record_path(record.key), text.encode())
+    storage.write(run_path(record.key), text.encode())
 
 
 def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0) -> Fitted:
@@ -154,7 +145,7 @@ def _parse(kind: type[Part], raw: Mapping[str, Any]) -> Part:
 
 def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:
     """A finished run's weights, as they lie in its inner net."""
-    return from_bytes(storage.read(f"runs/{key}/model.safetensors"))
+    return from_bytes(storage.read(model_path(key)))
 
 
 def frozen(

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from scoring.data.training_set import TrainingSet
 from scoring.errors import OutOfTime
 from scoring.inputs import as_input
-from scoring.runs.record import Run, RunRecord, epoch_path, frozen, load_weights, write_run
+from scoring.runs.record import Run, RunRecord, frozen, load_weights, write_run
 from scoring.store.keys import Split, jsonable
+from scoring.store.layout import epoch_path, import_path, unfinished_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
 from scoring.training.loop import Trained, Training, train
@@ -44,20 +45,20 @@ def train_run(
     """
     spec = run.spec
     if spec.kind == "imported":
-        weights = from_bytes(storage.read(f"imports/{spec.weights}.safetensors"))
+        weights = from_bytes(storage.read(import_path(spec.weights)))
         trained = None
     else:
         trained = _train(storage, run, data[spec.split], until)
         weights = trained.weights
     record = _record(run, versions, data, weights, trained)
     write_run(storage, record, weights)
-    storage.delete(_unfinished_path(run.key))
+    storage.delete(unfinished_path(run.key))
     return record
 
 
 def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
     """Train, keeping how far it got once a minute: a lost machine costs little more."""
-    unfinished = _unfinished_path(run.key)
+    unfinished = unfinished_path(run.key)
     kept_at = time.monotonic()
 
     def after_epoch(training: Training) -> None:
@@ -130,8 +131,3 @@ def accuracy(model: nn.Module, data: TrainingSet, device: str) -> float:
             labels = torch.tensor(data.labels[rows], device=device)
             right += int((model(inputs).argmax(1) == labels).sum())
     return right / max(len(data), 1)
-
-
-def _unfinished_path(key: str) -> str:
-    """Where a run that is not finished keeps how far it got."""
-    return f"runs/{key}/training.safetensors"

@@ -7,7 +7,8 @@ from scoring.data.shards import Shard, ShardRecord
 from scoring.nets import Fitted
 from scoring.representers.layer import Layer
 from scoring.score.signals import SignalOptions, Signals
-from scoring.staged.features import StagedFeatures, features_path, write_features
+from scoring.staged.features import StagedFeatures, write_features
+from scoring.store.layout import features_path
 from scoring.store.storage import Storage
 
 

@@ -13,8 +13,9 @@ from scoring.registry import spec_of
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Fold, Watch
 from scoring.spec import Batch, Columns, Output, Passes, Signal
-from scoring.staged.scores import staged_path, write_scores
+from scoring.staged.scores import write_scores
 from scoring.store.keys import digest
+from scoring.store.layout import staged_path
 from scoring.store.parallel import do_in_parallel
 from scoring.store.storage import Storage
 

@@ -18,7 +18,8 @@ from scoring.arrays import Ints
 from scoring.data.shards import Shard
 from scoring.inputs import as_input
 from scoring.runs.record import RunRecord, load_model, load_record
-from scoring.staged.scores import outputs_path, read_logits, write_logits
+from scoring.staged.scores import read_logits, write_logits
+from scoring.store.layout import logits_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage
 
@@ -123,7 +124,7 @@ class Signals:
 
     def _keep(self, keys: Sequence[str], content: str, shard: Shard) -> None:
         """Store the logits that are missing; models run on while earlier ones are written."""
-        paths = {key: outputs_path(key, content) for key in keys}
+        paths = {key: logits_path(key, content) for key in keys}
         there = self._storage.existing(paths.values())
         every = np.arange(len(shard.ids))
         do_in_parallel(
@@ -136,7 +137,7 @@ class Signals:
         )
 
     def _kept(self, content: str, rows: Ints, key: str) -> Tensor:
-        return torch.tensor(read_logits(self._storage, outputs_path(key, content))[rows])
+        return torch.tensor(read_logits(self._storage, logits_path(key, content))[rows])
 
     def _forward(self, key: str, shard: Shard, rows: Ints) -> Tensor:
         model, parts = self.model(key), []

@@ -26,11 +26,6 @@ class StagedFeatures:
     """[N, C], of the layer, before any activation."""
 
 
-def features_path(run: str, layer: str, content: str) -> str:
-    """Where the features of one shard are kept."""
-    return f"features/{run}/{layer}/{content}.parquet"
-
-
 def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
     """Keep the features of a shard."""
     table = pa.table(

@@ -38,16 +38,6 @@ class StagedScores:
     scored_at: datetime
 
 
-def staged_path(metric: str, key: str) -> str:
-    """Where the scores of one shard wait to be published."""
-    return f"staging/{metric}/{key}.parquet"
-
-
-def outputs_path(run: str, content: str) -> str:
-    """Where the logits of one run on one shard are kept."""
-    return f"outputs/{run}/{content}.parquet"
-
-
 def write_scores(
     storage: Storage,
     path: str,

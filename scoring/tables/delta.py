@@ -22,6 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from scoring.errors import BadStore, IncompleteError
+from scoring.store.layout import log_folder, table_path
 from scoring.store.storage import Storage, delta_options
 
 TRIES = 30
@@ -46,7 +47,7 @@ class Change:
 
 def table_uri(storage: Storage, name: str) -> str:
     """Where a table of the store lies."""
-    return f"{storage.uri}/tables/{name}"
+    return f"{storage.uri}/{table_path(name)}"
 
 
 def open_table(storage: Storage, name: str, version: int | None = None) -> DeltaTable | None:
@@ -113,7 +114,7 @@ def write_file(
 ) -> AddAction:
     """Write a data file, a row group at a time; nobody sees it until a commit adds it."""
     rows = 0
-    with storage.writing(f"tables/{name}/{path}") as file:
+    with storage.writing(table_path(name, path)) as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for group in groups:
                 writer.write_batch(group)
@@ -138,7 +139,7 @@ def kept_files(storage: Storage, name: str) -> set[str]:
     table = open_table(storage, name)
     if table is None:
         return set()
-    log = [f.path for f in storage.walk(f"tables/{name}/_delta_log") if f.path.endswith(".json")]
+    log = [f.path for f in storage.walk(log_folder(name)) if f.path.endswith(".json")]
     actions = [
         json.loads(line) for data in storage.read_existing(log) for line in data.splitlines()
     ]
@@ -199,7 +200,7 @@ def commit(
         else:
             return version
     raise IncompleteError(
-        f"tables/{name}: expected to commit within {tries} tries, "
+        f"{table_path(name)}: expected to commit within {tries} tries, "
         "got a conflict with another job every time; nothing was published"
     )
 

@@ -20,11 +20,6 @@ from scoring.tables.whole_partitions import (
 )
 
 
-def explanations_path(run: str, key: str) -> str:
-    """Where the explanations of one shard wait to be published."""
-    return f"explanations/{run}/{key}.parquet"
-
-
 def write_explanations(
     storage: Storage, path: str, columns: Mapping[str, npt.NDArray[Any]]
 ) -> None:

@@ -19,11 +19,12 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
+from scoring.store import layout
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
 from scoring.tables.delta import kept_files
 from scoring.tables.history import reading_log
-from scoring.tables.manifest import Manifest, manifest_path
+from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS
 from scoring.tables.whole_partitions import (
@@ -32,8 +33,7 @@ from scoring.tables.whole_partitions import (
     reading_table,
 )
 
-TABLES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
-_UNFINISHED = "/training.safetensors"  # how far a run got that has been finished since
+TABLE_NAMES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
 _Needed = Callable[[str], bool]
 
 
@@ -62,19 +62,23 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
     explaining = _explaining_runs(storage)
     kept_runs = {run for manifest in kept.values() for run in manifest.runs} | explaining
     shards = _known_shards(storage)
-    data = {f"tables/{name}/{path}" for name in TABLES for path in kept_files(storage, name)}
+    data = {
+        layout.table_path(name, path) for name in TABLE_NAMES for path in kept_files(storage, name)
+    }
     unrecorded = {manifest.night_id for manifest in now} - _recorded_nights(storage)
     return {
-        "staging": lambda path: path in staged,
-        "outputs": lambda path: path.split("/")[1] in current_runs,
-        "features": lambda path: path.split("/")[1] in current_runs | explaining,
-        "explanations": lambda _: False,
-        "runs": lambda path: path.split("/")[1] in kept_runs and not path.endswith(_UNFINISHED),
-        "imports": lambda _: False,
-        "datasets": lambda path: "/shards/" not in path or path in shards,
-        "tables": lambda path: "/_delta_log/" in path or path in data or path in kept,
-        "nights": lambda path: _stem(path) in unrecorded,
-        "jobs": lambda _: False,
+        layout.STAGING: lambda path: path in staged,
+        layout.OUTPUTS: lambda path: layout.run_of(path) in current_runs,
+        layout.FEATURES: lambda path: layout.run_of(path) in current_runs | explaining,
+        layout.EXPLANATIONS: lambda _: False,
+        layout.RUNS: lambda path: (
+            layout.run_of(path) in kept_runs and not layout.is_unfinished(path)
+        ),
+        layout.IMPORTS: lambda _: False,
+        layout.DATASETS: lambda path: not layout.is_shard(path) or path in shards,
+        layout.TABLES: lambda path: layout.is_log(path) or path in data or path in kept,
+        layout.NIGHTS: lambda path: layout.stem(path) in unrecorded,
+        layout.JOBS: lambda _: False,
     }
 
 
@@ -84,20 +88,22 @@ def _is_partial(file: StoredFile) -> bool:
 
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
     """Manifests by path, of the data files of every version that is kept."""
-    paths = [manifest_path(path) for path in kept_files(storage, "scores")]
+    paths = [layout.manifest_path(path) for path in kept_files(storage, "scores")]
     return dict(zip(paths, map(Manifest.from_json, storage.read_all(paths)), strict=True))
 
 
 def _known_shards(storage: Storage) -> set[str]:
     """Paths of the shards that a dataset version or a receipt names."""
     found = set()
-    for file in storage.walk("datasets"):
-        _, dataset, folder, name = file.path.split("/", 3)
-        if folder in ("shards", "layouts") or not name.endswith(".json"):
+    for file in storage.walk(layout.DATASETS):
+        if layout.is_receipt(file.path):
+            shards = [json.loads(storage.read(file.path))]
+        elif layout.is_version(file.path):
+            shards = json.loads(storage.read(file.path))["shards"]
+        else:
             continue
-        about = json.loads(storage.read(file.path))
-        records = [about] if folder == "receipts" else about["shards"]
-        found |= {f"datasets/{dataset}/shards/{shard['content']}.parquet" for shard in records}
+        dataset = layout.dataset_of(file.path)
+        found |= {layout.shard_path(dataset, shard["content"]) for shard in shards}
     return found
 
 
@@ -112,7 +118,3 @@ def _explaining_runs(storage: Storage) -> set[str]:
 def _recorded_nights(storage: Storage) -> set[str]:
     views = {"nights": lambda: reading_log(storage, "nights", NIGHTS)}
     return set(sql.run(storage, "select night_id from nights", views)["night_id"].to_pylist())
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].removesuffix(".json")

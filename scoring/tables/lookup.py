@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from deltalake import DeltaTable
 
 from scoring.errors import UnknownName, UserError
+from scoring.store.layout import version_path
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import published
@@ -51,7 +52,7 @@ def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> li
     made = published(storage, table.version())[partition]
     # Scores published under another name keep the dataset that they were made from.
     dataset = made.settings.get("dataset", partition.dataset)
-    path = f"datasets/{dataset}/{partition.split}/{made.dataset_version}.json"
+    path = version_path(dataset, partition.split, made.dataset_version)
     try:
         return list(json.loads(storage.read(path))["classes"])
     except FileNotFoundError:

@@ -77,9 +77,3 @@ class Manifest:
         """A path in the table that no other publication of the same key shares."""
         folders = (f"{n}={quote(v, safe='')}" for n, v in self.partition._asdict().items())
         return f"{'/'.join(folders)}/{self.key}-{uuid.uuid4().hex[:8]}.parquet"
-
-
-def manifest_path(data_path: str) -> str:
-    """Where the manifest of a data file lies in the store."""
-    name = data_path.rsplit("/", 1)[-1].removesuffix(".parquet")
-    return f"tables/manifests/{name}.json"

@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from scoring.errors import BadStore
+from scoring.store.layout import manifest_path
 from scoring.store.storage import Storage
 from scoring.tables.delta import (
     TRIES,
@@ -24,7 +25,7 @@ from scoring.tables.delta import (
     removal,
     write_file,
 )
-from scoring.tables.manifest import Manifest, Partition, manifest_path
+from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
 from scoring.tables.score_rows import Rows, checked
 

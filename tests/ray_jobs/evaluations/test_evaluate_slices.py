@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 
 from ray_jobs.cli import main
 from scoring.store.keys import SPLITS
+from scoring.store.layout import logits_path
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -137,7 +138,7 @@ def test_part_of_a_fleet_is_what_its_runs_say(store):
     uri, scores = Storage(store), Store(store).scores("digits", "train", "conf")
     whole = dict(zip(*(scores[n].to_pylist() for n in ("example_id", "value")), strict=True))
     from scoring.analysis.snapshot import take_snapshot
-    from scoring.staged.scores import outputs_path, read_logits
+    from scoring.staged.scores import read_logits
 
     snapshot = take_snapshot(store)
     manifest = snapshot.manifests["train", "conf"]
@@ -145,7 +146,7 @@ def test_part_of_a_fleet_is_what_its_runs_say(store):
     for run in manifest.runs:
         alone, every = [], []
         for shard in snapshot.data["train", manifest.dataset_version].shards:
-            logits = read_logits(uri, outputs_path(run, shard.content))
+            logits = read_logits(uri, logits_path(run, shard.content))
             odds = np.exp(logits - logits.max(axis=1, keepdims=True))
             alone += (odds.max(axis=1) / odds.sum(axis=1)).tolist()
             every += [whole[i] for i in range(shard.first_id, shard.first_id + shard.rows)]

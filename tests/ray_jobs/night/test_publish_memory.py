@@ -19,6 +19,7 @@ import numpy as np
 
 from ray_jobs.night.partition_rows import partition_rows, read_examples
 from ray_jobs.night.plan import ShardWork
+from scoring.store.layout import staged_path
 from scoring.data.images import ImageShape
 from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Piece, Rows
@@ -27,7 +28,7 @@ from scoring.score.scorer import Assignment, Task
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import publish
-from scoring.staged.scores import staged_path, write_scores
+from scoring.staged.scores import write_scores
 
 SHARD = 5000
 shape = ImageShape(height=1, width=1, channels=1)

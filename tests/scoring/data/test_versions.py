@@ -6,7 +6,8 @@ from image_files import grey_pngs, pixels, write_parquet
 from ingest_here import ingest, parquet
 
 from scoring.data.shards import ShardRecord
-from scoring.data.versions import all_versions, load_training_set, load_version, version_path
+from scoring.data.versions import all_versions, load_training_set, load_version
+from scoring.store.layout import version_path
 from scoring.store.storage import Storage
 
 

@@ -10,7 +10,8 @@ from scoring.errors import UserError
 from scoring.nets import build
 from scoring.run_spec import NetSpec
 from scoring.runs.fleet import PRESETS, Hardware, build_fleet
-from scoring.runs.imports import read_manifest, store_weights, weights_path, with_imports
+from scoring.runs.imports import read_manifest, store_weights, with_imports
+from scoring.store.layout import import_path
 from scoring.store.storage import Storage, filesystem
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe
@@ -83,7 +84,7 @@ def test_outputs_come_in_the_dataset_s_order(write):
 def test_weights_reach_the_store(write, store_uri):
     imported, storage = read_manifest(write(), LAYOUT), Storage(store_uri)
     store_weights(storage, imported)
-    stored = from_bytes(storage.read(weights_path(imported[0].spec)))
+    stored = from_bytes(storage.read(import_path(imported[0].spec.weights)))
     assert all(torch.equal(stored[name], value) for name, value in imported[0].weights.items())
 
 

@@ -10,7 +10,8 @@ from scoring.runs.record import identify
 from scoring.runs.train_one import train_run
 from scoring.score.scorer import Assignment, RunRef, Scorer, Task
 from scoring.score.signals import SignalOptions
-from scoring.staged.scores import read_scores, staged_path
+from scoring.staged.scores import read_scores
+from scoring.store.layout import staged_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe

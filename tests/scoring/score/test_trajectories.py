@@ -15,7 +15,8 @@ from scoring.score.scorer import Assignment, RunRef, Scorer, Task, passes
 from scoring.score.signals import SignalOptions
 from scoring.score.trajectories import look, steps
 from scoring.spec import Batch, Checkpoint, Passes, Signal
-from scoring.staged.scores import read_scores, staged_path
+from scoring.staged.scores import read_scores
+from scoring.store.layout import staged_path
 from scoring.store.storage import Storage
 
 EPOCHS = 5
