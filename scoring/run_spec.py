@@ -126,6 +126,13 @@ class RunSpec:
             f"{self.kind} {self.split} {self.net.name} x{self.net.width:g}{extra} seed={self.seed}"
         )
 
+    @property
+    def layer_at_rest(self) -> Representer:
+        """The layer that a representer run brings to rest; `ValueError` for other runs."""
+        if self.representer is None:
+            raise ValueError(f"expected a representer run, got {self.label}")
+        return self.representer
+
     def splits(self) -> tuple[Split, ...]:
         """The splits whose rows shaped the weights, sorted."""
         if self.kind == "imported":

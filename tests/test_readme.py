@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ray_jobs.cli import COMMANDS
+from ray_jobs.commands import COMMANDS
 from scoring.registry import markdown_table
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

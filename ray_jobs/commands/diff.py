@@ -1,4 +1,4 @@
-"""`protoscore diff`: what moved between two nights."""
+"""`protoscore diff`: compare two nights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ray_jobs.terminal.console import default_store, parse_flags
-from ray_jobs.terminal.tables import Format, show
+from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.shared_flags import TableFlags, by_default
 from scoring.errors import UserError
 from scoring.store.keys import Split
 from scoring.tables import Store
@@ -15,41 +15,34 @@ from scoring.tables import Store
 
 @dataclass(frozen=True, kw_only=True)
 class DiffFlags:
-    """How each metric of two nights agrees (Spearman), and the examples that moved most."""
+    """Compare two nights: how each metric's ranks agree, and which examples moved most."""
 
     before: Annotated[str, tyro.conf.arg(name="from")]
-    """A date like 2026-03-31 (what its night left), a version of `scores`, or a time."""
-    after: Annotated[str | None, tyro.conf.arg(name="to")] = None
-    """The same; default: now."""
-    dataset: str | None = None
-    """Only this dataset."""
-    split: Split | None = None
-    """Only this split."""
-    metric: str | None = None
-    """Only this metric."""
+    """Earlier night: a date such as 2026-03-31, a UTC time, or a version of the scores."""
+    after: Annotated[str | None, tyro.conf.arg(name="to"), by_default("now")] = None
+    """Later night, in the same forms."""
+    dataset: Annotated[str | None, by_default("all")] = None
+    """Compare only this dataset."""
+    split: Annotated[Split | None, by_default("both")] = None
+    """Compare only this split."""
+    metric: Annotated[str | None, by_default("all")] = None
+    """Compare only this metric."""
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 20
-    """How many examples."""
+    """Number of examples to show."""
     show: Literal["both", "metrics", "examples"] = "both"
-    """Which of the two tables; a file or a program takes one of them."""
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    format: Format | None = None
-    """Default: what the suffix of --output says, else table."""
-    output: str = ""
-    """A file to write to; default: standard output."""
+    """Tables to show; choose one to use --output or --format."""
+    table: tyro.conf.OmitArgPrefixes[TableFlags] = field(default_factory=TableFlags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare two nights."""
     flags = parse_flags(DiffFlags, argv, "protoscore diff")
-    if flags.show == "both" and (flags.output or flags.format not in (None, "table")):
+    if flags.show == "both" and (flags.table.output or flags.table.format not in (None, "table")):
         raise UserError("--show: expected metrics or examples with --output or --format, got both")
-    store = Store(flags.store)
+    store = Store(flags.table.store)
     only = {"dataset": flags.dataset, "split": flags.split, "metric": flags.metric}
     if flags.show != "examples":
-        agreement = store.agreement(flags.before, flags.after, **only)
-        show(agreement, flags.format, flags.output)
+        flags.table.show(store.agreement(flags.before, flags.after, **only))
     if flags.show != "metrics":
-        moved = store.moved(flags.before, flags.after, **only, n=flags.n)
-        show(moved, flags.format, flags.output)
+        flags.table.show(store.moved(flags.before, flags.after, **only, n=flags.n))
     return 0

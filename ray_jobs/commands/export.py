@@ -1,13 +1,14 @@
-"""`protoscore export`: published scores, and their images, for the tools people already use."""
+"""`protoscore export`: published scores and their examples, for other tools."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.destinations import free_path, write_record
+from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri, by_default
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName, UserError
 from scoring.exports import (
@@ -29,31 +30,29 @@ _THRESHOLD = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFlags:
-    """Published scores for other tools: one row an example, every metric beside the other."""
+    """Export published scores for other tools: one row per example, one column per metric."""
 
     to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface"]
-    """csv, parquet: a file of scores; cleanlab: label issues of the examples with a label, in
-    Parquet; fiftyone, huggingface: a folder of examples and scores."""
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    dataset: str | None = None
-    """May be left out where only one is published."""
-    split: Split | Literal["both"] = "both"
-    """Which split's examples."""
-    metrics: tuple[str, ...] = ()
-    """Default: all that were scored on the newest version of the dataset."""
-    label_quality: str = ""
-    """cleanlab: the metric whose percentile, as a share, is the quality of a label; default: the
-    first published of those that find wrong labels best."""
-    threshold: float | None = None
-    """cleanlab: a label of a quality below it is an issue, so it is the share of labels taken for
-    wrong; default 0.05."""
-    at: str | None = None
-    """The scores as they were: a version of `scores`, or a time like 2026-03-31T06:00 (UTC)."""
-    output: str = ""
-    """The file or folder to write; default: named after dataset and format."""
+    """csv, parquet: a file of scores.
+    cleanlab: a Parquet file of label issues, for the examples with a label.
+    fiftyone, huggingface: a folder of examples and scores."""
+    output: Annotated[str, by_default("named after dataset and format")] = ""
+    """File or folder to write."""
     overwrite: bool = False
-    """Replace what an earlier export left there."""
+    """Replace an earlier export."""
+    split: Split | Literal["both"] = "both"
+    """Split to export."""
+    metrics: Annotated[
+        tuple[str, ...], by_default("all that were scored on the newest dataset version")
+    ] = ()
+    """Metrics to export."""
+    label_quality: Annotated[str, by_default("the best at finding wrong labels")] = ""
+    """cleanlab: metric whose percentile / 100 is the quality of a label."""
+    threshold: Annotated[float | None, by_default("0.05")] = None
+    """cleanlab: share of labels to report as issues, those of lowest quality."""
+    dataset: PublishedDataset = None
+    at: At = None
+    store: StoreUri = field(default_factory=default_store)
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -61,8 +60,8 @@ class ExportFlags:
         Raises:
             UserError: naming the flag.
         """
-        asked = {"--label-quality": self.label_quality, "--threshold": self.threshold}
-        for flag, value in asked.items():
+        cleanlab_only = {"--label-quality": self.label_quality, "--threshold": self.threshold}
+        for flag, value in cleanlab_only.items():
             if value not in ("", None) and self.to != "cleanlab":
                 raise UserError(f"{flag}: expected it with --to cleanlab, got {self.to}")
         if self.metrics and self.to == "cleanlab":
@@ -72,7 +71,7 @@ class ExportFlags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the export; returns the exit code."""
+    """Write the export; return the exit code."""
     flags = parse_flags(ExportFlags, argv, "protoscore export")
     flags.check()
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
@@ -85,12 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = free_path(output, folder=style.folder, overwrite=flags.overwrite)
     if selection.left_out:
         left_out = ", ".join(selection.left_out)
-        print(f"Left out, for they are of an older dataset version: {left_out}", file=sys.stderr)
-    with written_whole(path, "--output", folder=style.folder) as partial:
+        print(f"Left out, scored on an older dataset version: {left_out}", file=sys.stderr)
+    with written_whole(path, "--output", folder=style.folder) as unfinished:
         with Progress("export", selection.rows, "example") as progress:
-            rows = style.write(selection, partial, progress.advance)
+            rows = style.write(selection, unfinished, progress.advance)
         if style.folder:
-            write_record(partial, selection.about())
+            write_record(unfinished, selection.about())
     print(
         f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), scored by "
         f"{', '.join(selection.metrics)}: {path}"
@@ -99,18 +98,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _splits(snapshot: Snapshot, asked: Split | Literal["both"]) -> tuple[Split, ...]:
-    if asked == "both":
+def _splits(snapshot: Snapshot, split: Split | Literal["both"]) -> tuple[Split, ...]:
+    if split == "both":
         return snapshot.splits
-    if asked not in snapshot.splits:
-        raise UnknownName("--split", asked, snapshot.splits)
-    return (asked,)
+    if split not in snapshot.splits:
+        raise UnknownName("--split", split, snapshot.splits)
+    return (split,)
 
 
 def _format(
     flags: ExportFlags, snapshot: Snapshot, splits: Sequence[Split]
 ) -> tuple[Format, Sequence[str]]:
-    """The format, and the metrics that it is to hold; none: all that belong together."""
+    """Return the format and the metrics to write; none: all of the newest dataset version."""
     if flags.to != "cleanlab":
         return _FORMATS[flags.to], flags.metrics
     published = {metric for split, metric in snapshot.manifests if split in splits}

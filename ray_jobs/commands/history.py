@@ -1,4 +1,4 @@
-"""`protoscore history`: the nights of a store, the last one first."""
+"""`protoscore history`: the nights of a store, newest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from ray_jobs.terminal.console import default_store, parse_flags
-from ray_jobs.terminal.tables import Format, show
+from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.shared_flags import TableFlags
 from scoring.errors import UserError
 from scoring.tables import Store
 
@@ -20,16 +20,11 @@ _NIGHTS = """
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryFlags:
-    """What each published night made, and as which version of `scores`."""
+    """List the nights of a store, newest first: what each made and published."""
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 30
-    """How many nights."""
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    format: Format | None = None
-    """Default: what the suffix of --output says, else table."""
-    output: str = ""
-    """A file to write to; default: standard output."""
+    """Number of nights to list."""
+    table: tyro.conf.OmitArgPrefixes[TableFlags] = field(default_factory=TableFlags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,5 +32,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse_flags(HistoryFlags, argv, "protoscore history")
     if flags.n < 0:
         raise UserError(f"-n: expected 0 or more rows, got {flags.n}")
-    show(Store(flags.store).sql(_NIGHTS.format(n=flags.n)), flags.format, flags.output)
+    flags.table.show(Store(flags.table.store).sql(_NIGHTS.format(n=flags.n)))
     return 0

@@ -1,4 +1,4 @@
-"""`protoscore outliers`: the least prototypical examples of a metric."""
+"""`protoscore outliers`: the least prototypical examples by a metric."""
 
 from collections.abc import Sequence
 

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from ray_jobs.night import describe
-from ray_jobs.night.plan import plan_night
 from ray_jobs.night.request import check
+from ray_jobs.night.run import foresee, survey
 from ray_jobs.terminal.night_flags import NightFlags, parse
 
 
@@ -13,5 +13,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what `rescore` would do with the same flags, and make nothing."""
     args = list(sys.argv[1:] if argv is None else argv)
     flags, configs = parse(args, "protoscore plan", main.__doc__ or "", NightFlags)
-    print(describe.plan(plan_night(check(flags, configs, writable=False))))
+    print(describe.forecast(foresee(*survey(check(flags, configs, writable=False)))))
     return 0

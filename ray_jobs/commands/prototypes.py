@@ -1,4 +1,4 @@
-"""`protoscore prototypes`: the most prototypical examples of a metric."""
+"""`protoscore prototypes`: the most prototypical examples by a metric."""
 
 from collections.abc import Sequence
 

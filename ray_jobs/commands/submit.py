@@ -1,31 +1,19 @@
-"""`protoscore submit`: run a job on a Ray cluster, follow its log, end as it ends.
+"""Run a command on a Ray cluster, follow its log, and end as it ends.
 
     protoscore submit --address http://head:8265 rescore --store s3://bucket/prefix ...
 
-The submission's id is a lock, `<job>-<hash of the command>-<date>-<attempt>`: whoever submits the
-same command on the same day joins the attempt that runs, and a new attempt is made only once the
-last one has failed. It returns the job's own exit code, where `ray job submit` knows only 0 and 1.
+The same command on the same day joins the attempt that is running; a new attempt is made only if
+the last one failed. The exit code is the job's own.
 """
 
-import asyncio
-import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
-
+from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal.console import parse_flags
-from scoring.errors import IncompleteError, UnknownName, UserError
-from scoring.store.keys import digest
-
-_STARTING_S = 60.0  # a head that has just started has no agent to run a job for some seconds
-_POLL_S = 1.0
+from scoring.errors import UnknownName, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,123 +32,21 @@ class SubmitFlags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Submit a job; returns its exit code."""
-    from ray_jobs.cli import COMMANDS
+    """Submit a command; returns its exit code."""
+    from ray_jobs.jobs.submission import submit  # imports Ray
 
     args = list(sys.argv[1:] if argv is None else argv)
-    jobs = [name for name in COMMANDS if name != "submit"]
-    at = next((i for i, arg in enumerate(args) if arg in jobs), len(args))
+    known = [name for name in COMMANDS if name != "submit"]
+    at = next((i for i, arg in enumerate(args) if arg in known), len(args))
     flags = parse_flags(SubmitFlags, args[:at], "protoscore submit", __doc__)
     if at == len(args):
-        raise UnknownName("job", "none", jobs)
+        raise UnknownName("command", "none", known)
     if flags.working_dir and not Path(flags.working_dir).is_dir():
         raise UserError(f"--working-dir: expected a folder, got {flags.working_dir!r}")
-    client = _connect(flags.address)
-    job_id = _submit(client, args[at:], flags)
-    if flags.no_wait:
-        return 0
-    try:
-        return _follow(client, job_id)
-    except KeyboardInterrupt:
-        print(
-            f"{job_id} goes on without you; the same command follows it again, and "
-            f"`ray job stop {job_id}` ends it",
-            file=sys.stderr,
-        )
-        raise
-
-
-def submission_prefix(command: Sequence[str], today: str) -> str:
-    """The submission's id without its attempt."""
-    dates = [b for a, b in pairwise(command) if a == "--date"]
-    dates += [arg.removeprefix("--date=") for arg in command if arg.startswith("--date=")]
-    date = dates[-1] if dates and dates[-1] != "auto" else today
-    return f"{command[0]}-{digest(list(command))[:12]}-{date}"
-
-
-def _connect(address: str | None) -> JobSubmissionClient:
-    from ray.exceptions import AuthenticationError
-
-    where = address or "RAY_API_SERVER_ADDRESS"
-    try:
-        return JobSubmissionClient(address)
-    except AuthenticationError:
-        raise UserError(
-            f"--address {where}: expected the cluster's token (RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), got none or another one"
-        ) from None
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"--address: expected a Ray job server like http://head:8265, got {where} "
-            f"({type(error).__name__})"
-        ) from None
-
-
-def _submit(client: JobSubmissionClient, command: Sequence[str], flags: SubmitFlags) -> str:
-    """Submit, or join the attempt that runs or has succeeded; returns its id."""
-    prefix = submission_prefix(command, f"{datetime.now(UTC):%Y-%m-%d}")
-    attempts = _attempts(client, prefix)
-    if attempts:
-        last = attempts[max(attempts)]
-        goes_on = not last.status.is_terminal()
-        if goes_on or (last.status is JobStatus.SUCCEEDED and not flags.again):
-            state = "runs already" if goes_on else "has succeeded; --again makes a new attempt"
-            print(f"{last.submission_id} {state}", flush=True)
-            return str(last.submission_id)
-    job_id = f"{prefix}-{max(attempts, default=0) + 1}"
-    _start(client, job_id, command, flags.working_dir)
-    print(f"submitted {job_id}", flush=True)
-    return job_id
-
-
-def _start(
-    client: JobSubmissionClient, job_id: str, command: Sequence[str], working_dir: str
-) -> None:
-    """Start an attempt, unless somebody else has just done so."""
-    deadline = time.monotonic() + _STARTING_S
-    while True:
-        try:
-            client.submit_job(
-                entrypoint=shlex.join(["python", "-m", "ray_jobs.cli", *command]),
-                submission_id=job_id,
-                runtime_env={"working_dir": working_dir} if working_dir else {},
-            )
-        except (RuntimeError, ValueError) as error:
-            if "already exists" in str(error):
-                return
-            if "No available agent" not in str(error) or time.monotonic() > deadline:
-                raise IncompleteError(f"{job_id}: expected to submit it, got {error}") from None
-            time.sleep(_POLL_S)
-        else:
-            return
-
-
-def _attempts(client: JobSubmissionClient, prefix: str) -> dict[int, JobDetails]:
-    """Earlier attempts of the same command on the same day, by number."""
-    found = {}
-    for job in client.list_jobs():
-        start, _, attempt = (job.submission_id or "").rpartition("-")
-        if start == prefix and attempt.isdecimal():
-            found[int(attempt)] = job
-    return found
-
-
-def _follow(client: JobSubmissionClient, job_id: str) -> int:
-    """Show the log until the job has ended; returns its exit code."""
-    asyncio.run(_show_log(client, job_id))
-    while not client.get_job_status(job_id).is_terminal():
-        time.sleep(_POLL_S)
-    ended: Any = client.get_job_info(job_id)
-    if ended.driver_exit_code is not None:
-        return int(ended.driver_exit_code)
-    if ended.status is JobStatus.SUCCEEDED:
-        return 0
-    raise IncompleteError(f"{job_id}: expected it to end by itself, got {ended.message}")
-
-
-async def _show_log(client: JobSubmissionClient, job_id: str) -> None:
-    try:
-        async for lines in client.tail_job_logs(job_id):
-            print(lines, end="", flush=True)
-    except RuntimeError as error:  # the connection broke; the job goes on
-        print(f"the log of {job_id} broke off: {error}", file=sys.stderr)
+    return submit(
+        args[at:],
+        address=flags.address,
+        working_dir=flags.working_dir,
+        wait=not flags.no_wait,
+        again=flags.again,
+    )

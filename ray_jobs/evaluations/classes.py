@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ray_jobs.evaluations.evaluating import evaluating
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.evaluations.tell import tell
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import class_spread
 
@@ -30,6 +30,6 @@ def main(argv: Sequence[str], command: str) -> int:
     found = []
     for metric in flags.published(snapshot, "--metrics", flags.metrics):
         found += class_spread.findings(metric, snapshot.scores(flags.split, metric), names)
-    name = f"classes_{flags.split}"
-    tell(snapshot.storage, snapshot.dataset, name, found, _SHOWN, command)
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        evaluation.tell(f"classes_{flags.split}", found, _SHOWN)
     return 0

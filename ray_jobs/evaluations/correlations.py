@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ray_jobs.evaluations.evaluating import evaluating, note_left_out
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.evaluations.tell import note_left_out, publish, tell
 from ray_jobs.terminal.console import parse_flags
 from scoring import registry
 from scoring.analysis import agreement
@@ -54,9 +54,9 @@ def main(argv: Sequence[str], command: str) -> int:
     oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
     found = agreement.findings(told, oriented, flags.percent)
     columns = list(dict.fromkeys((f.part, f.measure) for f in found))
-    name = f"correlations_{flags.split}"
-    tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
-    if flags.pair:
-        points = pair_points(told, flags.pair, snapshot.current(flags.split).classes)
-        publish(snapshot.storage, snapshot.dataset, f"pair_{flags.split}", points, command)
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        evaluation.tell(f"correlations_{flags.split}", found, columns)
+        if flags.pair:
+            points = pair_points(told, flags.pair, snapshot.current(flags.split).classes)
+            evaluation.publish(f"pair_{flags.split}", points)
     return 0

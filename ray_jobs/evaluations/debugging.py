@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.evaluations.run_nights import name_of, run_nights
-from ray_jobs.evaluations.tell import tell
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
@@ -20,7 +20,7 @@ from scoring.analysis import mending
 from scoring.analysis.mending import Mislabelled
 from scoring.analysis.scores import read_scores
 from scoring.arrays import Floats, Ints
-from scoring.data.altered import Relabelled, layout_of
+from scoring.data.altered import Relabelled, cached_layout
 from scoring.data.versions import load_version
 from scoring.errors import UserError
 from scoring.registry import metrics
@@ -28,7 +28,6 @@ from scoring.representers.layer_rows import gathered
 from scoring.spec import Signal
 from scoring.tables import Store
 
-_GB = 1 << 30
 _INSPECTED = tuple(i / 20 for i in range(1, 9))  # as the paper's figure
 _SHOWN = 0.3
 
@@ -76,7 +75,14 @@ def main(argv: Sequence[str], command: str) -> int:
         )
         for draw in range(flags.draws)
     ]
-    curves, plans = [], run_nights(nights, configs, command)
+    requests = prepare(nights, configs)
+    with evaluating(requests[0].storage, name, command) as evaluation:
+        _evaluate(evaluation, flags, run_nights(requests, command))
+    return 0
+
+
+def _evaluate(evaluation: Evaluation, flags: DebuggingFlags, plans: Sequence[Plan]) -> None:
+    curves = []
     with Progress("mend", len(plans), "draw") as progress:
         for draw, plan in enumerate(plans):
             case = _case(plan)
@@ -87,15 +93,14 @@ def main(argv: Sequence[str], command: str) -> int:
     shown = min(flags.inspected, key=lambda share: abs(share - _SHOWN))
     some, none = mending.part_of(shown), mending.part_of(0)
     columns = [(some, "flips_found"), (none, "test_accuracy"), (some, "test_accuracy")]
-    tell(plans[0].asked.storage, name, "debugging", found, columns, command)
-    return 0
+    evaluation.tell("debugging", found, columns)
 
 
 def _share_to_draw(flags: DebuggingFlags) -> float:
     """Drawn anew, a label stays as it is once in C times."""
     if flags.data.relabel:
         raise UserError("--relabel: expected --flips in place of it, got it")
-    classes = len(layout_of(flags.data.source()).classes)
+    classes = len(cached_layout(flags.data.source()).classes)
     share = flags.flips * classes / (classes - 1)
     if share > 1:
         raise UserError(
@@ -105,46 +110,45 @@ def _share_to_draw(flags: DebuggingFlags) -> float:
     return share
 
 
-def _case(night: Plan) -> Mislabelled:
+def _case(plan: Plan) -> Mislabelled:
     """Features of the base run, and true labels beside the given ones."""
-    storage, models = night.asked.storage, night.models
-    (run,) = (run for run in night.runs if run.spec == models.fleet.representer)
-    about = run.spec.representer
-    assert about is not None
+    storage, models = plan.request.storage, plan.models
+    (run,) = (run for run in plan.runs if run.spec == models.fleet.representer)
+    representer = run.spec.layer_at_rest
     rows = {
         split: gathered(
             storage,
             run.parent,
-            about.layer,
-            load_version(storage, night.asked.source.name, split, version),
-            int(night.asked.flags.machine.train_memory_gb * _GB),
+            representer.layer,
+            load_version(storage, plan.request.source.name, split, version),
+            plan.request.flags.machine.train_memory_bytes,
         )
         for split, version in models.trained_on.items()
     }
     return Mislabelled(
         train=rows["train"],
-        true=_true_labels(night, rows["train"].ids),
+        true=_true_labels(plan, rows["train"].ids),
         test=rows["test"],
-        penalty=about.penalty,
+        penalty=representer.penalty,
     )
 
 
-def _true_labels(night: Plan, ids: Ints) -> Ints:
+def _true_labels(plan: Plan, ids: Ints) -> Ints:
     """[N]: what the labels of training examples were before they were flipped."""
-    source = night.asked.source
+    source = plan.request.source
     assert isinstance(source, Relabelled)
     true = np.empty(len(ids), dtype=np.int64)
-    for shard in night.surveys["train"].shards:
+    for shard in plan.situation.surveys["train"].shards:
         here = (ids >= shard.first_id) & (ids < shard.first_id + shard.piece.rows)
         true[here] = source.true_labels(shard.piece)[ids[here] - shard.first_id]
     return true
 
 
-def _by_metrics(night: Plan, ids: Ints) -> dict[str, Floats]:
+def _by_metrics(plan: Plan, ids: Ints) -> dict[str, Floats]:
     """[N] by metric: the lower the percentile, the more suspicious."""
-    store, found = Store(night.asked.storage.uri), {}
-    for metric in night.asked.metrics:
-        scores = read_scores(store, night.asked.publish_as, "train", metric.name)
+    store, found = Store(plan.request.storage.uri), {}
+    for metric in plan.request.metrics:
+        scores = read_scores(store, plan.request.publish_as, "train", metric.name)
         order = np.argsort(scores.ids)
         at = order[np.searchsorted(scores.ids[order], ids)]
         found[metric.name] = -scores.percentile[at]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ray_jobs.evaluations.evaluating import evaluating
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.evaluations.tell import tell
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import error_by_tenth
 from scoring.analysis.statistics import errors_by_decile
@@ -34,6 +34,6 @@ def main(argv: Sequence[str], command: str) -> int:
     if not found:
         raise UserError(f"--split: expected labelled rows, got none in {flags.split}")
     columns = [(part, "error_rate") for part in error_by_tenth.PARTS]
-    name = f"deciles_{flags.split}"
-    tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        evaluation.tell(f"deciles_{flags.split}", found, columns)
     return 0

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
+from ray_jobs.engine import engine
+from ray_jobs.evaluations.evaluating import Column, evaluating
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.evaluations.staged import Examples, is_staged, stage
-from ray_jobs.evaluations.tell import tell
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
@@ -75,17 +76,19 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     snapshot = flags.snapshot()
     fleets = _fleets(flags, snapshot)
-    _score(fleets, flags)
-    found = []
-    for fleet in fleets:
-        found += _findings(fleet, flags, snapshot.scores(flags.split, fleet.metric))
-    shown = [(f.part, f.measure) for f in found if f.measure != "spearman_with_all"]
-    columns = sorted(
-        dict.fromkeys(shown), key=lambda column: (column[0] == "", int(column[0] or 0))
-    )
-    name = f"fleet_{flags.split}"
-    tell(snapshot.storage, snapshot.dataset, name, found, columns, command)
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        _score(fleets, flags)
+        found = []
+        for fleet in fleets:
+            found += _findings(fleet, flags, snapshot.scores(flags.split, fleet.metric))
+        evaluation.tell(f"fleet_{flags.split}", found, _columns(found))
     return 0
+
+
+def _columns(found: Sequence[Finding]) -> list[Column]:
+    """The columns to print: correlations by the number of runs, then how many are enough."""
+    shown = [(f.part, f.measure) for f in found if f.measure != "spearman_with_all"]
+    return sorted(dict.fromkeys(shown), key=lambda column: (column[0] == "", int(column[0] or 0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,14 +187,10 @@ def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
     missing = [fleet for fleet in fleets if not is_staged(fleet.examples, fleet.parts(flags))]
     if not missing:
         return
-    # Ray takes seconds to import: what is there already never needs it.
-    from ray_jobs.on_ray.cluster import cluster
-
-    machine = flags.machine
-    with cluster(machine.address, machine.cpus):
+    with engine(flags.machine) as cluster:
         for fleet in missing:
-            base, parts = fleet.records[0], fleet.parts(flags)
-            stage(fleet.examples, parts, base, machine, keep_outputs=True)
+            device = cluster.device(fleet.records[0].device)
+            stage(cluster, fleet.examples, fleet.parts(flags), device, keep_logits=True)
 
 
 def _findings(fleet: _Fleet, flags: FleetSizeFlags, scores: Scores) -> list[Finding]:

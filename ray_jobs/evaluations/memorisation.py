@@ -5,14 +5,14 @@ another until every label is known by heart. Each metric is judged on both, and 
 `protoscore evaluate sets`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import tyro
 
-from ray_jobs.evaluations.run_nights import name_of, run_nights
-from ray_jobs.evaluations.tell import tell
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
@@ -94,25 +94,32 @@ def main(argv: Sequence[str], command: str) -> int:
         )
         for stage, recipe in stages.items()
     ]
-    found = []
-    for stage, night in zip(stages, run_nights(nights, configs, command), strict=True):
-        found += (accuracies := _accuracy(stage, night))
-        for accuracy in accuracies:
-            print(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
-        changed = _changed(night)
-        for metric in night.asked.metrics:
-            judged = _judged(night, metric.name, changed)
-            found += changed_labels.findings(metric.name, stage, judged, flags.lowest)
-        found += _sets(night, stage, changed)
-    columns = [(stage, measure) for stage in stages for measure in _SHOWN]
-    tell(night.asked.storage, name, "memorisation", found, columns, command)
+    requests = prepare(nights, configs)
+    with evaluating(requests[0].storage, name, command) as evaluation:
+        plans = dict(zip(stages, run_nights(requests, command), strict=True))
+        _evaluate(evaluation, flags, plans)
     return 0
 
 
-def _accuracy(stage: str, night: Plan) -> list[Finding]:
+def _evaluate(evaluation: Evaluation, flags: MemorisationFlags, plans: Mapping[str, Plan]) -> None:
+    found = []
+    for stage, plan in plans.items():
+        found += (accuracies := _accuracy(stage, plan))
+        for accuracy in accuracies:
+            print(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
+        changed = _changed(plan)
+        for metric in plan.request.metrics:
+            judged = _judged(plan, metric.name, changed)
+            found += changed_labels.findings(metric.name, stage, judged, flags.lowest)
+        found += _sets(plan, stage, changed)
+    columns = [(stage, measure) for stage in plans for measure in _SHOWN]
+    evaluation.tell("memorisation", found, columns)
+
+
+def _accuracy(stage: str, plan: Plan) -> list[Finding]:
     """How well the base model knows the labels that it was given."""
-    (run,) = (r for r in night.runs if r.spec == night.models.fleet.base)
-    (record,) = load_records(night.asked.storage, [run.key])
+    (run,) = (r for r in plan.runs if r.spec == plan.models.fleet.base)
+    (record,) = load_records(plan.request.storage, [run.key])
     return [
         Finding(
             subject="base model",
@@ -128,9 +135,9 @@ def _accuracy(stage: str, night: Plan) -> list[Finding]:
     ]
 
 
-def _judged(night: Plan, metric: str, changed: Changed) -> Judged:
-    store = Store(night.asked.storage.uri)
-    scores = read_scores(store, night.asked.publish_as, "train", metric)
+def _judged(plan: Plan, metric: str, changed: Changed) -> Judged:
+    store = Store(plan.request.storage.uri)
+    scores = read_scores(store, plan.request.publish_as, "train", metric)
     labelled = scores.label >= 0
     return Judged(
         value=scores.table["value"].to_numpy()[labelled],
@@ -139,19 +146,19 @@ def _judged(night: Plan, metric: str, changed: Changed) -> Judged:
     )
 
 
-def _sets(night: Plan, stage: str, changed: Changed) -> list[Finding]:
+def _sets(plan: Plan, stage: str, changed: Changed) -> list[Finding]:
     """What the sets hold, where the metrics that tell them apart were scored."""
     evidence = Evidence()
-    if not {*evidence.metrics} <= {metric.name for metric in night.asked.metrics}:
+    if not {*evidence.metrics} <= {metric.name for metric in plan.request.metrics}:
         return []
-    snapshot = take_snapshot(night.asked.storage.uri, night.asked.publish_as)
+    snapshot = take_snapshot(plan.request.storage.uri, plan.request.publish_as)
     told = read_side_by_side(snapshot, "train", evidence.metrics)
     sets = example_sets(percentiles(told, evidence), Cuts())
     return changed_labels.findings_of_sets(sets, stage, changed.of(told.ids))
 
 
-def _changed(night: Plan) -> Changed:
-    source, survey = night.asked.source, night.surveys["train"]
+def _changed(plan: Plan) -> Changed:
+    source, survey = plan.request.source, plan.situation.surveys["train"]
     assert isinstance(source, Relabelled)
     classes = len(survey.layout.classes)
     shards = sorted(survey.shards, key=lambda shard: shard.first_id)

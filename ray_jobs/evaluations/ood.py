@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tyro
 
-from ray_jobs.evaluations.run_nights import name_of, run_nights
-from ray_jobs.evaluations.tell import tell
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.evaluations.novelty_scores import novelty_scores
+from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.plan import Plan
-from ray_jobs.on_ray.novelty_scores import novelty_scores
+from ray_jobs.night.request import Request, survey_splits
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import FleetFlags, NightFlags, parse
 from scoring import registry
@@ -73,23 +74,29 @@ def main(argv: Sequence[str], command: str) -> int:
         replace(flags, data=clean, publish_as=f"{name}-ood-clean", splits=("test",)),
         replace(flags, data=corrupted, publish_as=f"{name}-ood", splits=("test",)),
     ]
-    _, night = run_nights(nights, configs, command)
-    _refuse_large(night, flags)
-    kinds = _kinds(night)
-    found = []
-    for metric in flags.metrics:
-        ids, values = _of_metric(night, metric)
-        found += _judge(metric, ids, values, kinds)
-    for detector, (ids, values) in novelty_scores(night, flags.detectors, flags.fit_rows).items():
-        found += _judge(detector, ids, values, kinds)
-    columns = [(detection.MEAN, measure) for measure in _MEASURES]
-    columns += [(kind, "auroc") for kind in kinds if kind != CLEAN]
-    tell(night.asked.storage, name, "ood", found, columns, command)
+    requests = prepare(nights, configs)
+    _refuse_large(requests[0], flags)
+    with evaluating(requests[0].storage, name, command) as evaluation:
+        _, plan = run_nights(requests, command)
+        _evaluate(evaluation, flags, plan)
     return 0
 
 
-def _refuse_large(night: Plan, flags: OodFlags) -> None:
-    values = night.surveys["train"].layout.shape.nbytes
+def _evaluate(evaluation: Evaluation, flags: OodFlags, plan: Plan) -> None:
+    kinds = _kinds(plan)
+    found = []
+    for metric in flags.metrics:
+        ids, values = _of_metric(plan, metric)
+        found += _judge(metric, ids, values, kinds)
+    for detector, (ids, values) in novelty_scores(plan, flags.detectors, flags.fit_rows).items():
+        found += _judge(detector, ids, values, kinds)
+    columns = [(detection.MEAN, measure) for measure in _MEASURES]
+    columns += [(kind, "auroc") for kind in kinds if kind != CLEAN]
+    evaluation.tell("ood", found, columns)
+
+
+def _refuse_large(request: Request, flags: OodFlags) -> None:
+    values = survey_splits(request)["train"].layout.shape.nbytes
     if flags.detectors and values > _MOST_VALUES:
         raise UserError(
             f"--detectors: expected images of at most {_MOST_VALUES} values for detectors on "
@@ -97,19 +104,19 @@ def _refuse_large(night: Plan, flags: OodFlags) -> None:
         )
 
 
-def _kinds(night: Plan) -> dict[str, Ints]:
+def _kinds(plan: Plan) -> dict[str, Ints]:
     """Ids of the test rows under each corruption, and of the clean ones."""
     ranges: dict[str, list[Ints]] = {}
-    for shard in night.surveys["test"].shards:
+    for shard in plan.situation.surveys["test"].shards:
         ids = np.arange(shard.first_id, shard.first_id + shard.piece.rows)
         ranges.setdefault(corruption_of(shard.piece), []).append(ids)
     return {kind: np.concatenate(ids) for kind, ids in ranges.items()}
 
 
-def _of_metric(night: Plan, metric: str) -> tuple[Ints, Floats]:
+def _of_metric(plan: Plan, metric: str) -> tuple[Ints, Floats]:
     """Ids of the test rows and their values, turned so that high = outlying."""
-    store = Store(night.asked.storage.uri)
-    scores = read_scores(store, night.asked.publish_as, "test", metric)
+    store = Store(plan.request.storage.uri)
+    scores = read_scores(store, plan.request.publish_as, "test", metric)
     values = registry.metric(metric).oriented(scores.table["value"].to_numpy())
     return scores.ids, -values
 

@@ -1,9 +1,10 @@
-"""What evaluations that train nothing are about: published scores."""
+"""The published scores that an evaluation without training reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ray_jobs.terminal.console import default_store
+from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName
 from scoring.store.keys import Split
@@ -11,17 +12,15 @@ from scoring.store.keys import Split
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFlags:
-    """Which split of what is published."""
+    """One split of a published dataset."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    dataset: str | None = None
-    """May be left out where only one is published."""
+    store: StoreUri = field(default_factory=default_store)
+    dataset: PublishedDataset = None
     split: Split = "train"
-    """Whose examples."""
+    """Split to evaluate."""
 
     def snapshot(self) -> Snapshot:
-        """What is published now.
+        """Return the scores published now.
 
         Raises:
             UserError: no such dataset or split, or a store that cannot be written.
@@ -33,10 +32,10 @@ class PublishedFlags:
         return snapshot
 
     def published(self, snapshot: Snapshot, flag: str, metrics: Sequence[str] = ()) -> list[str]:
-        """Metrics of the split: those that a flag names, each once, or all of them, sorted.
+        """Return the metrics that a flag names, each once, or all metrics of the split, sorted.
 
         Raises:
-            UnknownName: one is not published.
+            UnknownName: a metric is not published.
         """
         known = sorted(metric for split, metric in snapshot.manifests if split == self.split)
         for metric in metrics:

@@ -6,15 +6,16 @@ drawn for one test example against the distance of the training examples (Figure
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
 import tyro
 
-from ray_jobs.commands.explain import bring_to_rest
-from ray_jobs.evaluations.tell import publish, tell
+from ray_jobs.engine import Engine, engine
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.explanations.explain import bring_to_rest
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, with_ids
 from ray_jobs.terminal.console import default_store, parse_flags
@@ -33,7 +34,6 @@ from scoring.runs.record import load_record
 from scoring.store.keys import Split
 from scoring.tables.findings import Finding
 
-_GB = 1 << 30
 _MEASURES = ("pearson", "mean_difference", "residual")
 
 
@@ -79,27 +79,30 @@ def main(argv: Sequence[str], command: str) -> int:
     """Bring the layer to rest under each penalty, then compare."""
     flags = parse_flags(RepresentersFlags, argv, "protoscore evaluate representers", __doc__)
     flags.check()
-    asked = ExplainFlags(store=flags.store, dataset=flags.dataset, run=flags.run)
+    explain = ExplainFlags(store=flags.store, dataset=flags.dataset, run=flags.run)
     plans = {
-        penalty: plan_explanations(replace(asked, penalty=penalty))
+        penalty: plan_explanations(replace(explain, penalty=penalty))
         for penalty in dict.fromkeys(flags.penalties)
     }
     first = next(iter(plans.values()))
     if flags.example is not None:
         _check_example(first, flags.example)
-    from ray_jobs.on_ray.cluster import cluster
+    with evaluating(first.storage, first.dataset, command) as evaluation:
+        with engine(flags.machine, first.dataset) as cluster:
+            for plan in plans.values():
+                bring_to_rest(cluster, plan)
+            compared, points = _on_a_worker(cluster, first, flags)
+        _tell(evaluation, plans, compared)
+        evaluation.publish("representers_example", points)
+    return 0
 
-    with cluster(flags.machine.address, flags.machine.cpus):
-        for plan in plans.values():
-            bring_to_rest(plan, flags.machine)
-        compared, points = _on_a_worker(first, flags)
+
+def _tell(evaluation: Evaluation, plans: Mapping[float, ExplainPlan], compared: Compared) -> None:
     found = [f for penalty, plan in plans.items() for f in _exactness(penalty, plan)]
     found += attribution.findings(compared)
     columns = [(split, measure) for split in ("train", "test") for measure in _MEASURES]
     columns += [("", measure) for measure in attribution.MEASURES]
-    tell(first.storage, first.dataset, "representers", found, columns, command)
-    publish(first.storage, first.dataset, "representers_example", points, command)
-    return 0
+    evaluation.tell("representers", found, columns)
 
 
 def _check_example(plan: ExplainPlan, example: int) -> None:
@@ -137,17 +140,12 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
     ]
 
 
-def _on_a_worker(plan: ExplainPlan, flags: RepresentersFlags) -> tuple[Compared, list[Finding]]:
-    """The driver may be a small head node."""
-    import ray
-
-    memory = int(flags.machine.train_memory_gb * _GB)
-    compare = ray.remote(num_cpus=1)(_compare)
+def _on_a_worker(
+    engine: Engine, plan: ExplainPlan, flags: RepresentersFlags
+) -> tuple[Compared, list[Finding]]:
     print(f"compare: {flags.tests} test examples", file=sys.stderr, flush=True)
-    compared: tuple[Compared, list[Finding]] = ray.get(
-        compare.remote(plan, flags.tests, flags.example, memory)
-    )
-    return compared
+    memory = flags.machine.train_memory_bytes
+    return engine.call(_compare, plan, flags.tests, flags.example, memory)
 
 
 def _compare(
@@ -156,15 +154,15 @@ def _compare(
     """The comparison, and the points of the example that is drawn."""
 
     def rows(version: DatasetVersion) -> LayerRows:
-        return gathered(plan.storage, plan.base.key, plan.about.layer, version, memory)
+        return gathered(plan.storage, plan.base.key, plan.representer.layer, version, memory)
 
     train, test = rows(plan.versions["train"]), rows(plan.versions["test"])
     rest, _ = load_layer(plan.storage, load_record(plan.storage, plan.run.key))
     objective = Objective(
         features=train.features,
-        targets=targets_of(plan.about, rest.loss, train),
+        targets=targets_of(plan.representer, rest.loss, train),
         loss=rest.loss,
-        penalty=plan.about.penalty,
+        penalty=plan.representer.penalty,
     )
     some, at = np.arange(min(tests, len(test.ids))), None
     if example is not None:

@@ -4,55 +4,65 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ray_jobs.commands.rescore import deadline, ingested, run_night, train
-from ray_jobs.night.plan import Plan, plan_night
+from ray_jobs.engine import Engine, engine
+from ray_jobs.night.plan import Plan
 from ray_jobs.night.request import Request, check
+from ray_jobs.night.run import deadline, ingested, run_night, survey, train
 from ray_jobs.terminal.night_flags import NightFlags
 
 
 def name_of(flags: NightFlags) -> str:
-    """What the tables call the dataset that an evaluation is about, alterations aside."""
+    """The name in the tables of the dataset that an evaluation is about, before alterations."""
     plain = replace(flags.data, relabel=0.0, corrupted_copies=False)
     return flags.publish_as or plain.source().name
 
 
-def run_nights(
-    nights: Sequence[NightFlags], configs: Mapping[str, Any], command: str
-) -> list[Plan]:
-    """Run nights one after the other, after training the runs of all of them together.
+def prepare(nights: Sequence[NightFlags], configs: Mapping[str, Any]) -> list[Request]:
+    """Check nights against their sources and the store, before any work.
 
     Args:
         nights: published under names of their own, so they replace what is published there.
         configs: metric name to its Config.
+
+    Raises:
+        UserError: one of the nights cannot be run.
+    """
+    alone = [replace(night.night(), replace=True) for night in nights]
+    requests = [check(night, configs, writable=True) for night in alone]
+    for request in requests:
+        survey(request)
+    return requests
+
+
+def run_nights(requests: Sequence[Request], command: str) -> list[Plan]:
+    """Train the runs of several nights together, then run the nights one after the other.
+
+    Args:
+        requests: what the nights are to score; all of one store and one cluster.
         command: what the user typed.
 
     Returns:
-        Each night as planned once it is published: its data and runs are all known.
+        The plan of each night once it is published.
 
     Raises:
-        PartlyPublished: runs failed or the time was over; the same command goes on.
-        ProtoscoreError: something a user or the store did.
+        PartlyPublished: runs failed or time ran out; the same command goes on.
+        ProtoscoreError: a fault of the user or the store.
     """
-    nights = [replace(night.night(), replace=True) for night in nights]
-    until = min(map(deadline, nights))
-    asked = [check(night, configs, writable=True) for night in nights]
-    plans = [plan_night(a) for a in asked]
-    if all(plan.nothing_to_do for plan in plans):
-        return plans
-    from ray_jobs.on_ray.cluster import cluster
-
-    machine = nights[0].machine
-    with cluster(machine.address, machine.cpus):
-        _train_together(asked, until)
-        for night in nights:
-            run_night(night, configs, command, until)
-    return [plan_night(a) for a in asked]
+    until = min(deadline(request.flags) for request in requests)
+    plans = [survey(request)[1] for request in requests]
+    if not all(plan and plan.nothing_to_do for plan in plans):
+        with engine(requests[0].flags.machine, requests[0].publish_as) as cluster:
+            _train_together(cluster, requests, until)
+            for request in requests:
+                run_night(request, command, until)
+        plans = [survey(request)[1] for request in requests]
+    return [plan for plan in plans if plan]
 
 
-def _train_together(asked: Sequence[Request], until: float) -> None:
-    """Train what the nights miss; a run that fails here fails, and is named, in its own night."""
-    plans = [ingested(plan_night(a), until) for a in asked]
+def _train_together(engine: Engine, requests: Sequence[Request], until: float) -> None:
+    """Train what the nights lack; a run that fails here fails, and is named, in its own night."""
+    plans = [ingested(engine, *survey(request), until) for request in requests]
     data = plans[0].models.trained_on
-    of_data = [plan for plan in plans if plan.models.trained_on == data]
-    missing = dict.fromkeys(run for plan in of_data for run in plan.missing_runs)
-    train(replace(plans[0], missing_runs=tuple(missing)), until)
+    alike = [plan for plan in plans if plan.models.trained_on == data]
+    missing = dict.fromkeys(run for plan in alike for run in plan.missing_runs)
+    train(engine, replace(plans[0], missing_runs=tuple(missing)), until)

@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from ray_jobs.commands.explain import resources
+from ray_jobs.engine import engine
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating, note_left_out
 from ray_jobs.evaluations.published import PublishedFlags
-from ray_jobs.evaluations.tell import note_left_out, tell
 from ray_jobs.explanations.explain_plan import find_run
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.analysis import clusters, example_sets
 from scoring.analysis.clusters import Map, MapSettings
 from scoring.analysis.example_sets import Cuts, Evidence, Group
+from scoring.analysis.map_vectors import Vectors
 from scoring.analysis.side_by_side import read_names, read_side_by_side
 from scoring.analysis.snapshot import Snapshot
 from scoring.data.texts import TextShape
@@ -92,6 +93,18 @@ def main(argv: Sequence[str], command: str) -> int:
         for metric in flags.published(snapshot, f"--{kind}", named)
     ]
     run = _run_of_features(flags, snapshot)
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        _evaluate(evaluation, flags, snapshot, metrics, run)
+    return 0
+
+
+def _evaluate(
+    evaluation: Evaluation,
+    flags: SetsFlags,
+    snapshot: Snapshot,
+    metrics: Sequence[str],
+    run: RunRecord | None,
+) -> None:
     told = read_side_by_side(snapshot, flags.split, metrics)
     note_left_out(told)
     of = example_sets.percentiles(told, flags.evidence)
@@ -110,15 +123,14 @@ def main(argv: Sequence[str], command: str) -> int:
         snapshot.dataset,
         flags.split,
         {**columns, "name": read_names(snapshot, flags.split, metrics[0], columns["example_id"])},
-        command,
+        evaluation.command,
     )
     shown = [(part, "examples") for part in ("all", *names[:_MOST_SHOWN])]
-    tell(snapshot.storage, snapshot.dataset, f"sets_{flags.split}", found, shown, command)
+    evaluation.tell(f"sets_{flags.split}", found, shown)
     print(
         f"Published {len(columns['set'])} rows as version {version} of "
         f"{snapshot.storage.uri}/tables/example_sets"
     )
-    return 0
 
 
 def _run_of_features(flags: SetsFlags, snapshot: Snapshot) -> RunRecord | None:
@@ -145,22 +157,17 @@ def _draw_maps(
     run: RunRecord | None,
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> dict[Group, Map]:
-    from ray_jobs.on_ray.cluster import cluster
-    from ray_jobs.on_ray.layers_at_rest import stage_features
-    from ray_jobs.on_ray.maps import Vectors, draw_maps
-
     wanted = {
         group: clusters.drawn(columns["example_id"][rows], flags.maps)
         for group, rows in example_sets.groups(columns).items()
         if rows.stop - rows.start >= flags.maps.smallest_cluster
     }
     storage, version = snapshot.storage, snapshot.current(flags.split)
-    with cluster(flags.machine.address, flags.machine.cpus):
+    with engine(flags.machine, snapshot.dataset) as cluster:
         if run is None:
             vectors = Vectors(storage=storage, version=version)
         else:
-            stage_features(
-                storage, run.key, flags.features, [version], *resources(run, flags.machine)
-            )
+            device = cluster.device(run.device)
+            cluster.stage_features(storage, run.key, flags.features, [version], device)
             vectors = Vectors(storage=storage, version=version, run=run.key, layer=flags.features)
-        return draw_maps(vectors, wanted, flags.maps)
+        return cluster.draw_maps(vectors, wanted, flags.maps)

@@ -12,7 +12,7 @@ from scoring.analysis import windows
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.windows import Ranking
 from scoring.arrays import Ints
-from scoring.data.slices import Slice, slice_of
+from scoring.data.slices import Slice, make_slice
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UnknownName, UserError
@@ -208,7 +208,7 @@ def _slice(
     ids, labels = ranked.ids[places], ranked.labels[places]
     if variant.noise:
         labels = windows.mislabelled(ids, labels, variant.noise, len(data.classes), seed)
-    return slice_of(data.version, ids, labels)
+    return make_slice(data.version, ids, labels)
 
 
 def _alone(metric: str, config: object, run: Run) -> Assignment:

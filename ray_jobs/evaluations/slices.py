@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ray_jobs.evaluations.evaluating import evaluating
 from ray_jobs.evaluations.slice_flags import SlicesFlags
 from ray_jobs.evaluations.slice_nets import make_nets
 from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
-from ray_jobs.evaluations.tell import tell
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import windows
 from scoring.analysis.seeds import mean_of
@@ -30,21 +30,25 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     snapshot = flags.snapshot()
     plan = plan_slices(flags, snapshot)
-    make_nets(plan, command)
-    judges = _judges(plan)
-    windows = {cut: judge for cut, judge in judges.items() if cut.end == WINDOW}
+    with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
+        make_nets(plan)
+        for name, findings in _findings(plan).items():
+            columns = dict.fromkeys((f.part, f.measure) for f in findings if f.measure in _SHOWN)
+            evaluation.tell(f"slices_{name}", findings, [*columns])
+    return 0
+
+
+def _findings(plan: SlicePlan) -> dict[str, list[Finding]]:
+    """Findings by what they are about; only those that there are any of."""
+    judges, prototypical = _judges(plan), plan.flags.prototypical
+    of_windows = {cut: judge for cut, judge in judges.items() if cut.end == WINDOW}
     ends = {cut: judge for cut, judge in judges.items() if cut.end != WINDOW}
     found = {
-        "windows": _accuracies(windows, flags.prototypical) + _distances(plan),
-        "ends": _accuracies(ends, flags.prototypical) + _crossings(ends),
-        "matrix": _matrix(windows),
+        "windows": _accuracies(of_windows, prototypical) + _distances(plan),
+        "ends": _accuracies(ends, prototypical) + _crossings(ends),
+        "matrix": _matrix(of_windows),
     }
-    for name, findings in found.items():
-        if findings:
-            columns = dict.fromkeys((f.part, f.measure) for f in findings if f.measure in _SHOWN)
-            about = f"slices_{name}"
-            tell(snapshot.storage, snapshot.dataset, about, findings, [*columns], command)
-    return 0
+    return {name: findings for name, findings in found.items() if findings}
 
 
 def _judges(plan: SlicePlan) -> dict[Cut, Judge]:

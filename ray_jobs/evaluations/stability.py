@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
-from ray_jobs.evaluations.run_nights import name_of, run_nights
-from ray_jobs.evaluations.tell import tell
-from ray_jobs.night.plan import plan_night
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.request import check
+from ray_jobs.night.situation import look
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import across_trainings
 from scoring.analysis.scores import read_scores
 from scoring.analysis.statistics import standing
 from scoring.errors import UserError
 from scoring.nets import check_net
+from scoring.spec import MetricSpec
 from scoring.store.keys import Split
 from scoring.tables import Store
 
@@ -75,9 +76,21 @@ def main(argv: Sequence[str], command: str) -> int:
         publish_as = f"{name}-stability-{training.replace(' ', '-')}"
         nights[training] = replace(flags, fleet=fleet, publish_as=publish_as, splits=(flags.split,))
     _refuse_overlap(nights.values(), configs)
-    plans = run_nights([*nights.values()], configs, command)
-    store, found = Store(plans[0].asked.storage.uri), []
-    for metric in plans[0].asked.metrics:
+    requests = prepare([*nights.values()], configs)
+    with evaluating(requests[0].storage, name, command) as evaluation:
+        plans = run_nights(requests, command)
+        _evaluate(evaluation, flags, nights, plans[0].request.metrics)
+    return 0
+
+
+def _evaluate(
+    evaluation: Evaluation,
+    flags: StabilityFlags,
+    nights: Mapping[str, StabilityFlags],
+    metrics: Sequence[MetricSpec],
+) -> None:
+    store, found = Store(evaluation.storage.uri), []
+    for metric in metrics:
         standings = {
             training: standing(read_scores(store, night.publish_as, flags.split, metric.name))
             for training, night in nights.items()
@@ -86,17 +99,17 @@ def main(argv: Sequence[str], command: str) -> int:
     columns = [("all", "spearman"), ("all", "instance_sd")]
     pairs = dict.fromkeys(f.part for f in found if f.part != "all")
     columns += [(pair, "spearman") for pair in pairs]
-    tell(plans[0].asked.storage, name, f"stability_{flags.split}", found, columns, command)
-    return 0
+    evaluation.tell(f"stability_{flags.split}", found, columns)
 
 
 def _refuse_overlap(nights: Iterable[StabilityFlags], configs: Mapping[str, Any]) -> None:
-    """Fleets count up from their seeds: those that meet share runs, and agree more for it."""
+    """Fleets count up from their seeds; fleets whose seeds meet share runs, so they agree more."""
     runs = {}
     for night in nights:
         alone = replace(night.night(), replace=True)
-        plan = plan_night(check(alone, configs, writable=False))
-        runs[night.fleet.seed] = {(run.spec.kind, run.spec.seed) for run in plan.runs}
+        situation = look(check(alone, configs, writable=False))
+        specs = situation.fleet.needed(situation.signals(), situation.request.splits)
+        runs[night.fleet.seed] = {(spec.kind, spec.seed) for spec in specs}
     for one, other in combinations(runs, 2):
         if runs[one] & runs[other]:
             raise UserError(

@@ -7,7 +7,7 @@ what representer values and influence functions say where a net is sure of all (
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ray_jobs.evaluations.tell import publish, tell
+from ray_jobs.evaluations.evaluating import Evaluation, evaluating
 from ray_jobs.terminal.console import default_store, parse_flags
 from scoring.analysis import plane_representers, plane_vog
 from scoring.errors import UserError
@@ -40,14 +40,18 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     storage = Storage(flags.store)
     storage.check(writable=True)
-    seeds = list(dict.fromkeys(flags.seeds))
-    vog = plane_vog.findings({seed: plane_vog.toy(seed) for seed in seeds})
-    tell(storage, PLANE, "toy", vog, _means(vog), command)
-    sure = {seed: plane_representers.representer_toy(seed) for seed in seeds}
-    said = plane_representers.findings(sure)
-    tell(storage, PLANE, "toy_representers", said, _means(said), command)
-    publish(storage, PLANE, "toy_plane", plane_representers.plane(sure[seeds[0]]), command)
+    with evaluating(storage, PLANE, command) as evaluation:
+        _evaluate(evaluation, list(dict.fromkeys(flags.seeds)))
     return 0
+
+
+def _evaluate(evaluation: Evaluation, seeds: Sequence[int]) -> None:
+    vog = plane_vog.findings({seed: plane_vog.toy(seed) for seed in seeds})
+    evaluation.tell("toy", vog, _means(vog))
+    sure = {seed: plane_representers.representer_toy(seed) for seed in seeds}
+    findings = plane_representers.findings(sure)
+    evaluation.tell("toy_representers", findings, _means(findings))
+    evaluation.publish("toy_plane", plane_representers.plane(sure[seeds[0]]))
 
 
 def _means(findings: Sequence[Finding]) -> list[tuple[str, str]]:

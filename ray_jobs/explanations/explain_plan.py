@@ -1,4 +1,4 @@
-"""What `explain` needs: the run, the layer at rest, and the examples that are meant."""
+"""What `explain` works on: the run, the layer at rest and the examples to explain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,28 +24,29 @@ from scoring.runs.record import (
     parse_spec,
 )
 from scoring.store.keys import SPLITS, Split
+from scoring.store.layout import RUNS
 from scoring.store.storage import Storage
 from scoring.tables.lookup import class_index
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainPlan:
-    """All that is known before any work."""
+    """Everything that is known before any work."""
 
     snapshot: Snapshot
     split: Split
     base: RunRecord
-    """The run whose layer it is."""
+    """The run whose layer is explained."""
     run: Run
-    """What that layer becomes."""
-    about: Representer
+    """The representer run: that run with the layer at rest."""
+    representer: Representer
     versions: Mapping[Split, DatasetVersion]
-    """What the layer rests on, and what it is proved on."""
+    """The data that the layer comes to rest on (train) and is checked on (test)."""
     explained: DatasetVersion
-    """The examples that are meant, their shards alone."""
+    """The examples to explain: only the shards that hold them."""
     question: Question
     gives_classes: bool
-    """The layer's outputs are classes; else they are units."""
+    """Whether the layer's outputs are classes; otherwise they are hidden units."""
 
     @property
     def storage(self) -> Storage:
@@ -54,7 +55,7 @@ class ExplainPlan:
 
     @property
     def dataset(self) -> str:
-        """As the tables call it."""
+        """The dataset's name in the tables."""
         return self.snapshot.dataset
 
     def model_row(self) -> dict[str, Any]:
@@ -64,8 +65,8 @@ class ExplainPlan:
         return {
             "base_run": self.base.key,
             "layer": evidence.layer,
-            "penalty": self.about.penalty,
-            "targets": self.about.targets,
+            "penalty": self.representer.penalty,
+            "targets": self.representer.targets,
             "rows": record.rows,
             "gradient_norm": evidence.gradient_norm,
             "residual_train": evidence.train.residual,
@@ -91,10 +92,10 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     if flags.split not in snapshot.splits:
         raise UnknownName("--split", flags.split, snapshot.splits)
     base = load_record(storage, find_run(storage, flags.run, newest.base))
-    about = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
+    representer = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
     seen = {**newest.trained_on, **base.versions}
     names = {split: seen[split] for split in SPLITS}
-    run = identify(at_rest(parse_spec(base.spec), about), names)
+    run = identify(at_rest(parse_spec(base.spec), representer), names)
     if run.parent != base.key:
         raise UserError(
             f"--run: expected a run that this protoscore would make, got {base.key}; "
@@ -111,7 +112,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
         split=flags.split,
         base=base,
         run=run,
-        about=about,
+        representer=representer,
         versions=versions,
         explained=with_ids(current, flags.ids),
         question=question,
@@ -120,7 +121,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
 
 
 def find_run(storage: Storage, name: str, base: str) -> str:
-    """The key of a finished run, from the first digits of it, or of the base model.
+    """The key of a finished run, given by its first digits or as `base`.
 
     Raises:
         UserError: there is none, or several.
@@ -132,7 +133,7 @@ def find_run(storage: Storage, name: str, base: str) -> str:
                 "run rescore with a metric that reads it, adv_l2 say"
             )
         return base
-    known = finished(storage, storage.names("runs"))
+    known = finished(storage, storage.names(RUNS))
     found = [key for key in known if key.startswith(name)]
     if len(found) != 1:
         raise UserError(
@@ -174,7 +175,7 @@ def _question(flags: ExplainFlags, classes: Sequence[str]) -> Question:
 
 
 def with_ids(version: DatasetVersion, ids: Sequence[int], flag: str = "--ids") -> DatasetVersion:
-    """The shards that hold some examples; all where none are given.
+    """A version limited to the shards that hold some examples; all of it if none are given.
 
     Raises:
         UserError: an id that no shard holds.

@@ -1,6 +1,6 @@
-"""Which metrics such examples and such a net can have."""
+"""Metrics that apply to these examples and this net."""
 
-from ray_jobs.night.models import Models
+from ray_jobs.night.models import ChosenFleet
 from ray_jobs.night.request import Request
 from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
@@ -8,23 +8,24 @@ from scoring.errors import UserError
 from scoring.spec import MetricSpec, Signal
 
 
-def suited(asked: Request, layout: Layout, models: Models) -> tuple[MetricSpec, ...]:
-    """The metrics asked for, without those that cannot be computed.
+def applicable(request: Request, layout: Layout, fleet: ChosenFleet) -> tuple[MetricSpec, ...]:
+    """The requested metrics without those that cannot be computed.
 
     Raises:
-        UserError: one of these was asked for by name, or none is left.
+        UserError: one of those was requested by name.
     """
-    reasons = {spec.name: _why_not(spec, layout, models) for spec in asked.metrics}
-    for name in dict.fromkeys(asked.flags.metrics):
-        if reasons.get(name):  # without a reason where runs failed and their metric was left out
-            raise UserError(f"--metrics: expected metrics without {name}, {reasons[name]}")
-    return tuple(spec for spec in asked.metrics if not reasons[spec.name])
+    reasons = {metric.name: _why_not(metric, layout, fleet) for metric in request.metrics}
+    for name in dict.fromkeys(request.flags.metrics):
+        # A metric whose runs have failed is named by the flags but no longer requested.
+        if reason := reasons.get(name):
+            raise UserError(f"--metrics: expected metrics without {name}, {reason}")
+    return tuple(metric for metric in request.metrics if not reasons[metric.name])
 
 
-def _why_not(spec: MetricSpec, layout: Layout, models: Models) -> str:
-    """Why a metric cannot be computed; "" where it can."""
-    if spec.images_only and isinstance(layout.shape, TextShape):
+def _why_not(metric: MetricSpec, layout: Layout, fleet: ChosenFleet) -> str:
+    """Why a metric cannot be computed; "" if it can."""
+    if metric.images_only and isinstance(layout.shape, TextShape):
         return "which needs pixels, got texts"
-    if spec.signal is Signal.PRIVATE and models.private_form == "none":
-        return f"which trains privately, got --net {models.settings['net']} with recurrent layers"
+    if metric.signal is Signal.PRIVATE and fleet.private_form == "none":
+        return f"which trains privately, got --net {fleet.settings['net']} with recurrent layers"
     return ""

@@ -1,70 +1,65 @@
-"""What a job tells its user: the plan, notes on it, and what came of it."""
+"""What a job tells its user: the forecast, notes on it, and the outcome."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
+from scoring.data.ingest import Survey
+from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
-from scoring.score.scorer import passes
-from scoring.store.keys import SPLITS
+from scoring.store.keys import SPLITS, Split
 from scoring.tables.publish import Outcome
 
 OUT_OF_TIME = "--max-hours: the time was over"
 
 
-def plan(night: Plan) -> str:
-    """The plan as a table: what there is to do, and what it will cost."""
-    asked = night.asked
-    rows = " + ".join(f"{night.surveys[s].rows:,} {s}" for s in SPLITS)
-    pieces = sum(len(survey.shards) for survey in night.surveys.values())
-    layout = night.surveys["train"].layout
+def forecast(ahead: Forecast) -> str:
+    """The forecast as a table: what there is to do and what it will cost."""
+    situation = ahead.situation
+    request, layout = situation.request, situation.layout
+    rows = " + ".join(f"{situation.surveys[s].rows:,} {s}" for s in SPLITS)
+    pieces = sum(len(survey.shards) for survey in situation.surveys.values())
     lines = [
-        f"Plan for {asked.publish_as} in {asked.storage.uri}: {rows} examples, "
+        f"Plan for {request.publish_as} in {request.storage.uri}: {rows} examples, "
         f"{len(layout.classes)} classes, {layout.shape}",
-        _line("ingest", len(night.to_ingest), pieces, "shards", _ingest_cost(night)),
-        _line("train", len(night.missing_runs), len(night.runs), "runs", _train_cost(night)),
-        _line(
-            "score",
-            sum(len(work.missing) for work in night.work),
-            sum(len(work.tasks) for work in night.work),
-            "shard results",
-            _score_cost(night),
-        ),
-        _line("publish", len(night.to_publish), len(night.partitions), "partitions", ""),
-        f"  memory   {_memory(night)}",
+        _line("ingest", len(situation.to_ingest), pieces, "shards", _ingest_cost(ahead)),
+        _line("train", len(ahead.missing_runs), len(ahead.runs), "runs", _train_cost(ahead)),
+        _line("score", ahead.missing_results, ahead.results, "shard results", _score_cost(ahead)),
+        _line("publish", ahead.changed_partitions, ahead.partitions, "partitions", ""),
+        f"  memory   {_memory(ahead)}",
     ]
-    if night.left_out:
-        lines.append(
-            f"  left out {', '.join(night.left_out)}: {layout.shape.plural} or net have none"
-        )
+    if situation.left_out:
+        names = ", ".join(situation.left_out)
+        lines.append(f"  left out {names}: they do not apply to {layout.shape.plural} or the net")
     return "\n".join(lines)
 
 
-def notes(night: Plan) -> list[str]:
+def notes(plan: Plan) -> list[str]:
     """What a user should know before training starts."""
-    net = night.models.settings["net"]
-    lines = []
-    private = any(run.spec.privacy for run in night.missing_runs)
-    if night.models.private_form == "group_norm" and private:
-        lines.append(
+    chosen = plan.models.chosen
+    private = any(run.spec.privacy for run in plan.missing_runs)
+    if chosen.private_form == "group_norm" and private:
+        net = chosen.settings["net"]
+        return [
             f"note: {net} has BatchNorm, which mixes examples; private runs use its GroupNorm form"
-        )
-    return lines
+        ]
+    return []
 
 
-def nothing_to_do(night: Plan) -> str:
+def nothing_to_do(plan: Plan) -> str:
     """Why nothing was done."""
-    last = max(night.published[p.partition].planned_at for p in night.partitions)
+    last = max(plan.situation.published[p.partition].planned_at for p in plan.partitions)
     return (
         "Nothing to do: no run to train, no shard to score, nothing to commit. The scores "
         f"published by the night of {last[:19].replace('T', ' ')} UTC are current."
     )
 
 
-def outcome(night: Plan, result: Outcome) -> str:
+def outcome(plan: Plan, result: Outcome) -> str:
     """What was published."""
-    store = night.asked.flags.store
-    name = night.asked.publish_as
+    store = plan.request.flags.store
+    name = plan.request.publish_as
     lines = []
     if result.committed:
         rows = sum(manifest.rows for manifest in result.committed)
@@ -79,10 +74,10 @@ def outcome(night: Plan, result: Outcome) -> str:
     return "\n".join(lines)
 
 
-def try_next(night: Plan) -> str:
+def try_next(plan: Plan) -> str:
     """What to do with what was published."""
-    store = night.asked.flags.store
-    first = night.partitions[0].spec.name
+    store = plan.request.flags.store
+    first = plan.partitions[0].metric.name
     return "\n".join(
         [
             "Try next:",
@@ -93,20 +88,30 @@ def try_next(night: Plan) -> str:
     )
 
 
-def missing_runs(night: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
+def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
     """Why runs are missing after training."""
     if out_of_time:
-        trained = len(night.runs) - len(missing)
-        return f"{OUT_OF_TIME} with {trained} of {len(night.runs)} runs trained"
+        trained = len(plan.runs) - len(missing)
+        return f"{OUT_OF_TIME} with {trained} of {len(plan.runs)} runs trained"
     names = "; ".join(run.spec.label for run in missing)
-    return f"expected {len(night.runs)} runs, {len(missing)} failed after retries ({names})"
+    return f"expected {len(plan.runs)} runs, {len(missing)} failed after retries ({names})"
 
 
-def left_out(planned: Plan, made: Plan, why: str) -> str:
-    """What was not published and why."""
-    published = {partition.spec.name for partition in made.partitions}
-    lost = sorted({p.spec.name for p in planned.partitions} - published)
-    return f"{why}, so {', '.join(lost)} were not published; the same command goes on"
+def left_out(planned: Plan, made: Plan, reason: str) -> str:
+    """Which metrics were not published, and why."""
+    published = {partition.metric.name for partition in made.partitions}
+    lost = sorted({p.metric.name for p in planned.partitions} - published)
+    return f"{reason}, so {', '.join(lost)} were not published; the same command goes on"
+
+
+def ingested(surveys: Mapping[Split, Survey], versions: Mapping[Split, DatasetVersion]) -> str:
+    """What each split of a dataset holds after ingest."""
+    return "\n".join(
+        f"{version.name} {split}: {version.rows:,} rows in {len(version.shards)} shards "
+        f"({len(surveys[split].missing)} new), {version.undecodable} undecodable, "
+        f"version {version.version}"
+        for split, version in versions.items()
+    )
 
 
 def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:
@@ -114,48 +119,38 @@ def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:
     return f"  {stage:<8} {missing:,} of {total:,} {unit}{reused}{': ' + cost if cost else ''}"
 
 
-def _ingest_cost(night: Plan) -> str:
-    if not night.to_ingest:
+def _ingest_cost(ahead: Forecast) -> str:
+    situation = ahead.situation
+    if not situation.to_ingest:
         return ""
-    shape = night.surveys["train"].layout.shape
-    rows = sum(shard.piece.rows for shard in night.to_ingest)
+    shape = situation.layout.shape
+    rows = sum(shard.piece.rows for shard in situation.to_ingest)
     return f"{rows:,} {shape.plural}, {_bytes(rows * shape.nbytes)} decoded"
 
 
-def _train_cost(night: Plan) -> str:
-    if not night.missing_runs:
+def _train_cost(ahead: Forecast) -> str:
+    if not ahead.missing_runs:
         return ""
-    kinds = Counter(run.spec.kind for run in night.missing_runs)
-    passes = sum(
-        rows * run.spec.recipe.epochs_for(int(rows))
-        for run in night.missing_runs
-        for rows in [night.surveys[run.spec.split].rows * run.spec.subset]
-        if run.spec.kind not in ("imported", "representer")
-    )
+    kinds = Counter(run.kind for run in ahead.missing_runs)
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{parts}; at most {_count(passes)} forward + backward passes"
+    return f"{parts}; at most {_count(ahead.training_passes)} forward + backward passes"
 
 
-def _score_cost(night: Plan) -> str:
-    forward = backward = 0.0
-    for work in night.to_score:
-        cost = passes(task.assignment for task in work.missing)
-        forward += work.shard.piece.rows * cost.forward
-        backward += work.shard.piece.rows * cost.backward
-    return f"about {_count(forward)} forward and {_count(backward)} backward passes"
+def _score_cost(ahead: Forecast) -> str:
+    passes = ahead.passes
+    return f"about {_count(passes.forward)} forward and {_count(passes.backward)} backward passes"
 
 
-def _memory(night: Plan) -> str:
-    machine = night.asked.flags.machine
-    shape = night.surveys["train"].layout.shape
-    data = sum(s.rows for s in night.surveys.values()) * shape.nbytes
-    shard = max(work.shard.piece.rows for work in night.work) * shape.nbytes
-    place = "in memory" if data <= machine.train_memory_gb * 2**30 else "mapped from disk"
-    kept = "kept" if night.outputs_bytes <= machine.outputs_gb * 2**30 else "not kept"
+def _memory(ahead: Forecast) -> str:
+    situation = ahead.situation
+    machine, shape = situation.request.flags.machine, situation.layout.shape
+    data = situation.rows * shape.nbytes
+    place = "in memory" if data <= machine.train_memory_bytes else "mapped from disk"
+    kept = "kept" if ahead.logits_bytes <= machine.outputs_bytes else "not kept"
     return (
-        f"training data {_bytes(data)} {place} a node; {_bytes(shard)} a shard and "
-        f"{machine.cache_memory_gb:g} GB of weights a scorer; logits {_bytes(night.outputs_bytes)} "
-        f"in the store, {kept}"
+        f"training data {_bytes(data)} {place} a node; {_bytes(ahead.largest_shard_bytes)} a shard "
+        f"and {machine.cache_memory_gb:g} GB of weights a scorer; logits "
+        f"{_bytes(ahead.logits_bytes)} in the store, {kept}"
     )
 
 

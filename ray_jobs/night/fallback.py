@@ -1,49 +1,50 @@
-"""What can still be published when runs failed, or when the night's hours are over."""
+"""What can still be published when runs failed or the night ran out of time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ray_jobs.night.plan import Plan, prediction_signal
+from ray_jobs.night.plan import Plan
 from ray_jobs.night.request import Request
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
 from scoring.runs.record import Run
 
 
-def without_runs(night: Plan, missing: Sequence[Run], why: str) -> Request:
-    """The same request for the metrics that read none of the missing runs.
+def without_runs(plan: Plan, missing: Sequence[Run], reason: str) -> Request:
+    """The same request, limited to the metrics that read none of the missing runs.
 
     Args:
-        night: the plan whose runs were to be trained.
-        missing: those that are not there.
-        why: what to say of them.
+        plan: the night whose runs were to be trained.
+        missing: runs that are not there.
+        reason: why they are missing, for the error message.
 
     Raises:
-        IncompleteError: no metric is left, or the predictions lack their run.
+        IncompleteError: no metric is left, or predictions lack their runs.
     """
     lost = {run.key for run in missing}
     spoilt = {
-        partition.spec.name
-        for partition in night.partitions
+        partition.metric.name
+        for partition in plan.partitions
         if any({run.key, run.parent} & lost for run in partition.runs)
     }
-    left = tuple(spec for spec in night.asked.metrics if spec.name not in spoilt)
-    asked = replace(night.asked, metrics=left)
+    left = tuple(metric for metric in plan.request.metrics if metric.name not in spoilt)
     if not left:
-        raise IncompleteError(f"{why}; nothing was published")
-    if any(run.key in lost for run in night.models.runs(prediction_signal(asked), "train")):
-        raise IncompleteError(f"{why}, without which nothing is predicted; nothing was published")
-    return asked
+        raise IncompleteError(f"{reason}; nothing was published")
+    request = replace(plan.request, metrics=left)
+    signal = replace(plan.situation, request=request).prediction_signal
+    if any(run.key in lost for run in plan.models.runs(signal, "train")):
+        raise IncompleteError(f"{reason}, without which nothing is predicted; nothing published")
+    return request
 
 
-def only_staged(night: Plan, why: str) -> Request:
-    """The same request for the metrics that are scored on every shard.
+def only_staged(plan: Plan, reason: str) -> Request:
+    """The same request, limited to the metrics whose scores of every shard are staged.
 
     Raises:
-        IncompleteError: there is none.
+        IncompleteError: there are none.
     """
-    unstaged = {task.assignment.metric for work in night.to_score for task in work.missing}
-    left = tuple(spec for spec in night.asked.metrics if spec.name not in unstaged)
+    unstaged = {task.assignment.metric for work in plan.to_score for task in work.missing}
+    left = tuple(metric for metric in plan.request.metrics if metric.name not in unstaged)
     if not left or PREDICTED.name in unstaged:
-        raise IncompleteError(f"{why}; nothing was published")
-    return replace(night.asked, metrics=left)
+        raise IncompleteError(f"{reason}; nothing was published")
+    return replace(plan.request, metrics=left)

@@ -1,7 +1,6 @@
-"""What a night was: written down before its commit, recorded in `nights` and `runs` after it.
+"""The record of a night: a file before its commit, rows of `nights` and `runs` after it.
 
-The record is an artefact first: should the job die between the commit and those tables, the next
-job completes them.
+If a job dies between the commit and those rows, the next job adds them from the file.
 """
 
 import json
@@ -14,6 +13,7 @@ from typing import Any
 from ray_jobs.jobs.job_record import new_job_id
 from ray_jobs.night.plan import Plan
 from scoring.runs.record import load_records
+from scoring.store.layout import night_path
 from scoring.store.storage import Storage
 from scoring.tables.nights import append_night
 from scoring.tables.publish import published
@@ -22,7 +22,7 @@ from scoring.tables.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Night:
-    """A night as it began."""
+    """One run of the nightly job."""
 
     night_id: str
     date: Day
@@ -38,34 +38,34 @@ class Night:
 
 
 def write_record(planned: Plan, plan: Plan, night: Night) -> None:
-    """Write down what the night made.
+    """Write the file that says what the night made.
 
     Args:
-        planned: the night before anything was trained or scored.
-        plan: what of it can be published.
-        night: which night it is.
+        planned: the plan before anything was trained or scored.
+        plan: the plan of what can be published.
+        night: the night.
     """
-    storage = plan.asked.storage
+    storage = plan.request.storage
     record = {
         "night": _night_row(planned, plan, night),
         "runs": _run_rows(planned, plan, storage, night),
     }
-    storage.write(_record_path(night.night_id), json.dumps(record).encode())
+    storage.write(night_path(night.night_id), json.dumps(record).encode())
 
 
 def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
-    """A night's row of `nights`, as it was written down."""
-    row: dict[str, Any] = json.loads(storage.read(_record_path(night_id)))["night"]
+    """A night's row of `nights`, from its file."""
+    row: dict[str, Any] = json.loads(storage.read(night_path(night_id)))["night"]
     return row
 
 
 def record_nights(storage: Storage, dataset: str) -> None:
-    """Complete `nights` and `runs` for every night whose scores are published."""
+    """Add to `nights` and `runs` every published night that they lack."""
     recorded = {row["night_id"] for row in Store(storage.uri).nights().to_pylist()}
     current = published(storage).items()
     nights = {m.night_id for partition, m in current if partition.dataset == dataset}
     for night_id in sorted(nights - recorded):
-        record = json.loads(storage.read(_record_path(night_id)))
+        record = json.loads(storage.read(night_path(night_id)))
         append_night(storage, _times(record["night"]), [_times(row) for row in record["runs"]])
 
 
@@ -80,13 +80,13 @@ def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
     return {
         "night_id": night.night_id,
         "date": night.date.isoformat(),
-        "dataset": plan.asked.publish_as,
+        "dataset": plan.request.publish_as,
         "started_at": night.started.isoformat(),
         "finished_at": finished.isoformat(),
         "command": night.command,
         "train_version": plan.versions["train"].version,
         "test_version": plan.versions["test"].version,
-        "metrics": sorted({p.spec.name for p in plan.to_publish}),
+        "metrics": sorted({p.metric.name for p in plan.to_publish}),
         "runs_trained": trained,
         "runs_reused": len(plan.runs) - trained,
         "shards_scored": scored,
@@ -133,7 +133,7 @@ def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list
 
 
 def _times(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON texts back to dates and times."""
+    """Parse the dates and times of a row."""
 
     def parsed(name: str, value: str) -> object:
         if name == "date":
@@ -141,7 +141,3 @@ def _times(row: Mapping[str, Any]) -> dict[str, Any]:
         return datetime.fromisoformat(value) if name.endswith("_at") and value else value
 
     return {name: parsed(name, value) for name, value in row.items()}
-
-
-def _record_path(night_id: str) -> str:
-    return f"nights/{night_id}.json"

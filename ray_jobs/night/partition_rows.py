@@ -1,7 +1,7 @@
-"""The rows of a partition, from staged shards: a few of them in memory at a time.
+"""The rows of a partition, made from staged shards a few at a time.
 
-What is held for all examples are columns of at most 8 bytes, the only thing on a driver that grows
-with the dataset.
+Columns of at most 8 bytes an example are held, the only thing on a driver that grows with the
+dataset.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ray_jobs.night.plan import ShardWork
+from ray_jobs.night.work import ShardWork
 from scoring.arrays import AnyInts, Floats
 from scoring.data.shard_parts import read_columns
-from scoring.data.shards import ShardRecord
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
 from scoring.score.ranking import rank
 from scoring.spec import MetricSpec
-from scoring.staged.scores import StagedScores, read_scores, staged_path
+from scoring.staged.scores import StagedScores, read_scores
+from scoring.store.layout import staged_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 from scoring.tables.score_rows import Rows, score_rows
@@ -29,11 +29,11 @@ from scoring.tables.strings_on_disk import texts_on_disk
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """What all partitions of a split share: N rows in shard order."""
+    """The columns that all partitions of a split share: N rows in shard order."""
 
     work: Sequence[ShardWork]
     shard: npt.NDArray[np.int32]
-    """Which of `work` a row belongs to."""
+    """Index in `work` of the shard that a row belongs to."""
     ids: AnyInts
     names: pa.Array
     labels: npt.NDArray[np.int32]
@@ -42,7 +42,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scores:
-    """What a metric says of the N rows."""
+    """A metric's scores of the N rows."""
 
     value: Floats
     spread: Floats
@@ -57,14 +57,14 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
     Raises:
         IncompleteError: the ids of the predictions are not the dataset's.
     """
-    rows = [_record(item).rows for item in work]
+    rows = [item.record.rows for item in work]
     ids = np.empty(sum(rows), dtype=np.int64)
     labels = np.empty(len(ids), dtype=np.int32)
     read = partial(read_columns, storage, dataset, columns=("example_id", "name", "label"))
 
     def names() -> Iterator[pa.Array]:
         at = 0
-        for part in in_parallel(read, map(_record, work)):
+        for part in in_parallel(read, (item.record for item in work)):
             here = slice(at, at := at + len(part))
             ids[here] = part["example_id"].to_numpy()
             labels[here] = part["label"].fill_null(-1).to_numpy()
@@ -87,7 +87,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
 def partition_rows(
     storage: Storage, metric: MetricSpec, examples: Examples, dataset_version: str
 ) -> Rows:
-    """Rank a metric's staged scores; nothing is read before the first row is asked for.
+    """Rank a metric's staged scores. Nothing is read before the first row is consumed.
 
     Raises:
         IncompleteError: the staged ids are not the dataset's.
@@ -138,7 +138,7 @@ def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
 def _staged(
     storage: Storage, work: Sequence[ShardWork], metric: str, ids: AnyInts
 ) -> Iterator[tuple[slice, StagedScores]]:
-    """What is staged of each shard, and where its rows stand.
+    """The staged scores of each shard, with the slice of rows that they fill.
 
     Raises:
         IncompleteError: the ids are not the dataset's.
@@ -152,8 +152,3 @@ def _staged(
         yield here, part
     if at != len(ids):
         raise IncompleteError(f"{metric}: expected {len(ids)} rows in staging, got {at}")
-
-
-def _record(work: ShardWork) -> ShardRecord:
-    assert work.shard.record is not None  # scores are staged, so the shard is there
-    return work.shard.record

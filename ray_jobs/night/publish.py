@@ -1,13 +1,13 @@
-"""From staged shards to one commit: rank each partition, publish all, record the night."""
+"""Publishing a night: rank each partition, commit them all at once, record the night."""
 
 from collections.abc import Iterator
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.night.night_record import Night, record_nights, write_record
 from ray_jobs.night.partition_rows import partition_rows, read_examples
-from ray_jobs.night.plan import PartitionPlan, Plan, prediction_signal
+from ray_jobs.night.plan import PartitionPlan, Plan
 from scoring.folds.prediction import PREDICTED
-from scoring.staged.scores import staged_path
+from scoring.store.layout import staged_path
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import Outcome, publish
@@ -18,19 +18,19 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
     """Rank what is staged, replace the partitions that changed in one commit, record the night.
 
     Args:
-        planned: the night before anything was trained or scored.
-        plan: what of it can be published.
-        night: which night it is.
+        planned: the plan before anything was trained or scored.
+        plan: the plan of what can be published.
+        night: the night.
 
     Raises:
         IncompleteError: rows are missing; nothing was published.
     """
-    storage = plan.asked.storage
+    storage = plan.request.storage
     write_record(planned, plan, night)
     with Progress("publish", len(plan.to_publish), "partition") as progress:
         outcome = publish(storage, _parts(plan, storage, night, progress))
     if outcome.committed:
-        record_nights(storage, plan.asked.publish_as)
+        record_nights(storage, plan.request.publish_as)
     return outcome
 
 
@@ -38,22 +38,22 @@ def _parts(
     plan: Plan, storage: Storage, night: Night, progress: Progress
 ) -> Iterator[tuple[Manifest, Rows]]:
     """Manifest and rows of each changed partition."""
-    for split in plan.asked.splits:
+    for split in plan.request.splits:
         changed = [partition for partition in plan.to_publish if partition.split == split]
         if changed:
             work = [item for item in plan.work if item.split == split]
-            examples = read_examples(storage, plan.asked.source.name, work)
+            examples = read_examples(storage, plan.request.source.name, work)
         for partition in changed:
             manifest = _manifest(plan, night, partition)
             version = manifest.dataset_version
-            yield manifest, partition_rows(storage, partition.spec, examples, version)
+            yield manifest, partition_rows(storage, partition.metric, examples, version)
             progress.advance()
 
 
 def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
     version = plan.versions[partition.split]
     work = [item for item in plan.work if item.split == partition.split]
-    metrics = (partition.spec.name, PREDICTED.name)
+    metrics = (partition.metric.name, PREDICTED.name)
     return Manifest(
         partition=partition.partition,
         key=partition.key,
@@ -70,7 +70,7 @@ def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
 
 
 def _run_keys(plan: Plan, partition: PartitionPlan) -> tuple[str, ...]:
-    """The runs behind the scores and the predictions, and those that they were fine-tuned from."""
-    runs = (*partition.runs, *plan.models.runs(prediction_signal(plan.asked), "train"))
+    """Runs behind the scores and the predictions, and the runs that they were fine-tuned from."""
+    runs = (*partition.runs, *plan.models.runs(plan.situation.prediction_signal, "train"))
     keys = (key for run in runs for key in (run.key, run.parent) if key)
     return tuple(dict.fromkeys(keys))

@@ -1,4 +1,4 @@
-"""A command line, checked: the source, the store and the metrics that it refers to."""
+"""A checked command line: the source, the store and the metrics that it names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ class Request:
 
 
 def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> Request:
-    """Refuse what can be refused before any work.
+    """Refuse whatever can be refused before any work.
 
     Raises:
-        UserError: in one line, naming the flag.
+        UserError: in one line that names the flag.
     """
     flags.check()
     chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
@@ -49,10 +49,10 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
     return Request(flags=flags, configs=configs, metrics=chosen, source=source, storage=storage)
 
 
-def survey_splits(asked: Request) -> dict[Split, Survey]:
-    """Look at both splits of the source; reads metadata, writes nothing.
+def survey_splits(request: Request) -> dict[Split, Survey]:
+    """Survey both splits of the source; reads metadata, writes nothing.
 
     Raises:
         UserError: the source cannot be used.
     """
-    return survey(asked.source, asked.storage, asked.flags.data.first)
+    return survey(request.source, request.storage, request.flags.data.first)

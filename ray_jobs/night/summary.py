@@ -1,4 +1,4 @@
-"""What came of a night, as JSON for the program that started it."""
+"""The outcome of a night as JSON, for the program that started it."""
 
 import json
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from scoring.tables.publish import Outcome
 
 @dataclass
 class Summary:
-    """Filled in while the night goes on."""
+    """Filled in as the night proceeds."""
 
     content: dict[str, Any] = field(default_factory=dict)
     _stages: dict[str, Stage] = field(default_factory=dict)
 
     def observe(self, stage: Stage) -> None:
-        """Note how far a stage has come."""
+        """Note the progress of a stage."""
         self._stages[stage.name] = stage
 
     def stages(self) -> list[dict[str, Any]]:
@@ -31,8 +31,8 @@ class Summary:
         return [{name: getattr(stage, name) for name in kept} for stage in self._stages.values()]
 
     def published(self, made: Plan, outcome: Outcome) -> None:
-        """Note the night's row of `nights`, and what became of each partition."""
-        row = load_night(made.asked.storage, str(self.content["night_id"]))
+        """Note the night's row of `nights` and the fate of each partition."""
+        row = load_night(made.request.storage, str(self.content["night_id"]))
         self.content["night"] = {**row, "commit_version": outcome.version}
         for fate in ("committed", "already", "yielded"):
             names = [str(manifest.partition) for manifest in getattr(outcome, fate)]
@@ -41,11 +41,11 @@ class Summary:
 
 @contextmanager
 def write_summary(target: str, night: Night) -> Iterator[Summary]:
-    """Write a summary when the night ends, however it does.
+    """Write a summary when the night ends, however it ends.
 
     Args:
         target: a local file; "" writes none.
-        night: which night.
+        night: the night.
 
     Raises:
         UserError: the file's folder is not there.

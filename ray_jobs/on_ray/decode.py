@@ -1,6 +1,6 @@
-"""Decoding shards as Ray Data tasks, beside the actors that score them.
+"""Decoding shards as Ray Data tasks, next to the actors that score them.
 
-Workers that decode import this module, so it stays free of torch, which would cost each of them
+Workers that decode import this module. It stays free of torch, which would cost each of them
 seconds and hundreds of megabytes.
 """
 
@@ -13,20 +13,20 @@ from scoring.data.shapes import InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.store.storage import Storage
 
-ABOUT = "about"
-"""Column whose first row says, as JSON, which shard it is and what is to be done with it."""
+TASK = "task"
+"""Column whose first row holds, as JSON, which shard it is and what to do with it."""
 
 
 def decode(
     batch: dict[str, Any], storage: Storage, dataset: str, shape: InputShape
 ) -> dict[str, Any]:
-    """Read and decode the shard that a batch of one row names; its rows become columns."""
-    about = batch[ABOUT][0]
-    shard = read_shard(storage, dataset, ShardRecord(**json.loads(about)["record"]), shape)
+    """Read and decode the shard that a one-row batch names; its rows become columns."""
+    task = batch[TASK][0]
+    shard = read_shard(storage, dataset, ShardRecord(**json.loads(task)["record"]), shape)
     return {
         "ids": shard.ids,
         "labels": shard.labels,
         "inputs": shard.inputs,
         "decodable": shard.decodable,
-        ABOUT: np.array([about] + [""] * (len(shard.ids) - 1), dtype=object),
+        TASK: np.array([task] + [""] * (len(shard.ids) - 1), dtype=object),
     }

@@ -1,11 +1,8 @@
-"""Turns the pieces of a source that no night has seen into shards of the store.
-
-protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
-"""
+"""Ray Data turns pieces of a source into shards of the store."""
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +10,16 @@ import ray
 from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.progress import Progress
-from scoring.data.ingest import PlannedShard, Survey, assemble, ingest_piece, remember_layout
+from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
-from scoring.data.versions import DatasetVersion
-from scoring.errors import IncompleteError, UserError
-from scoring.store.keys import Split
+from scoring.errors import UserError
 from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ingest:
-    """One piece to one shard, on a worker."""
+    """Turns one piece into one shard, on a worker."""
 
     source: Source
     storage: Storage
@@ -39,45 +34,17 @@ class _Ingest:
         return {"receipt": planned.receipt, "record": record}
 
 
-def ingest(
+def make_shards(
     source: Source,
     storage: Storage,
-    surveys: Mapping[Split, Survey],
-    max_corrupt: float,
+    layout: Layout,
+    missing: Sequence[PlannedShard],
     until: float = math.inf,
-) -> dict[Split, DatasetVersion]:
-    """Make the shards that are missing, then write each split's version.
-
-    Args:
-        source: where the examples are.
-        storage: the store.
-        surveys: both splits, compared with the store.
-        max_corrupt: largest share of undecodable images to accept, in [0, 1].
-        until: time (seconds since the epoch) after which no shard is begun.
-
-    Raises:
-        UserError: the data cannot be used; shards already made stay for the next try.
-        IncompleteError: the time was over; likewise.
-    """
-    layout = surveys["train"].layout
-    missing = [shard for survey in surveys.values() for shard in survey.missing]
+) -> dict[str, ShardRecord]:
+    """Make shards, a task for each; arguments as those of `ray_jobs.engine.Engine.make_shards`."""
     task = _Ingest(source=source, storage=storage, layout=layout, until=until)
-    made = _make_shards(task, missing) if missing else {}
-    if len(made) < len(missing):
-        raise IncompleteError(
-            f"--max-hours: the time was over with {len(made)} of {len(missing)} shards ingested; "
-            "the same command goes on"
-        )
-    remember_layout(source, storage, layout)
-    versions = {s: assemble(survey, made.items(), max_corrupt) for s, survey in surveys.items()}
-    for version in versions.values():
-        version.save(storage)
-    return versions
-
-
-def _make_shards(task: _Ingest, missing: list[PlannedShard]) -> dict[str, ShardRecord]:
-    rows = ray.data.from_items(missing, override_num_blocks=len(missing)).map(
-        task, **(_where_the_files_are() if task.source.local else {})
+    rows = ray.data.from_items(list(missing), override_num_blocks=len(missing)).map(
+        task, **(_on_the_drivers_node() if source.local else {})
     )
     made: dict[str, ShardRecord] = {}
     try:
@@ -92,8 +59,8 @@ def _make_shards(task: _Ingest, missing: list[PlannedShard]) -> dict[str, ShardR
     return made
 
 
-def _where_the_files_are() -> dict[str, Any]:
-    """Options that keep tasks on the driver's node, be it a head that takes no other work."""
+def _on_the_drivers_node() -> dict[str, Any]:
+    """Options that keep tasks where local files are, even on a head that takes no other work."""
     here = ray.get_runtime_context().get_node_id()
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     has = next(node["Resources"] for node in nodes if node["NodeID"] == here)
@@ -103,7 +70,7 @@ def _where_the_files_are() -> dict[str, Any]:
 
 
 def _user_error(error: BaseException) -> BaseException:
-    """The user's mistake that a task reported, or the error as it is."""
+    """The user's mistake that made a task fail, or else the error itself."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, UserError):

@@ -1,13 +1,13 @@
-"""Ray Data maps shards through a pool of actors that hold weights between them.
+"""Ray Data maps shards through a pool of actors that keep weights between shards.
 
-Decoding runs as tasks beside the pool, so that it overlaps the actors' work; a shard stays one
-block from disk to actor. Actors write their results themselves: receipts are all that comes back.
+Shards are decoded by tasks outside the pool, so decoding overlaps the actors' work. A shard stays
+one block from disk to actor. Actors write their results themselves; only receipts come back.
 """
 
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -18,27 +18,17 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
-from ray_jobs.on_ray.decode import ABOUT, decode
-from scoring.data.shapes import InputShape
+from ray_jobs.on_ray.decode import TASK, decode
 from scoring.data.shards import Shard, ShardRecord
 from scoring.errors import IncompleteError
+from scoring.score.shard_job import ShardData
 from scoring.store.keys import jsonable
-from scoring.store.storage import Storage
 
-# Unequal requests keep Ray Data from fusing the two stages, which would end their overlap; together
-# they leave room for one decoder beside each actor.
+# Unequal requests keep Ray Data from fusing the two stages, which would stop them from overlapping.
+# Together they leave room for one decoder for each actor.
 _DECODE_CPUS = 0.25
 _ACTOR_CPUS = 0.75
 _PROCESS_BYTES = 512 << 20  # a worker with torch imported, before it holds anything
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardData:
-    """Where the shards of a dataset are."""
-
-    storage: Storage
-    dataset: str
-    shape: InputShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +36,23 @@ class PoolOptions:
     """Resources of the pool."""
 
     gpus_per_actor: float = 0.0
-    """Share of a GPU an actor takes; 0: none."""
+    """Share of a GPU that an actor takes; 0 for none."""
     weights_bytes: int = 0
-    """What an actor holds between shards."""
+    """Weights that an actor keeps between shards."""
     actors: int | None = None
-    """Largest pool; None: as many as the cluster holds, and grows to hold."""
+    """Largest pool; None: as many as the cluster has room for, as it grows."""
 
 
 class ShardTask(Protocol):
-    """What is to be done with a shard; travels as JSON."""
+    """A shard and what to do with it; it travels as JSON."""
 
     @property
     def record(self) -> ShardRecord:
-        """Which shard."""
+        """The shard."""
 
 
-OnShard = Callable[[ShardRecord, Shard, dict[str, Any]], None]
-"""Called with each shard and its task's JSON."""
+OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], None]
+"""Called with the record and the rows of a shard, and its task as decoded JSON."""
 
 
 def map_shards(
@@ -73,13 +63,13 @@ def map_shards(
     pool: PoolOptions,
     until: float = math.inf,
 ) -> None:
-    """Do all of `work`, or as much as there is time for.
+    """Do all of `work`, or as much as time allows.
 
     Args:
-        stage: what to call it.
+        stage: what progress is shown as.
         data: where the shards are.
-        work: shards and what is to be done with each.
-        begin: called once in each actor; gives what does it.
+        work: the shards and what to do with each.
+        begin: called once in each actor; returns what is called with each shard.
         pool: resources of the pool.
         until: time (seconds since the epoch) after which no shard is begun.
 
@@ -104,12 +94,12 @@ def _receipts(
     pool: PoolOptions,
     until: float,
 ) -> ray.data.Dataset:
-    """The pipeline; it runs as its rows, a receipt for each shard, are asked for."""
+    """The pipeline. It runs while its rows, one receipt a shard, are consumed."""
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * data.shape.nbytes
     memory = _PROCESS_BYTES + 3 * largest
     limit = min(pool.actors or len(work), len(work))
-    rows = [{ABOUT: json.dumps(jsonable(item))} for item in work]
+    rows = [{TASK: json.dumps(jsonable(item))} for item in work]
     return (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
@@ -126,8 +116,8 @@ def _receipts(
             num_gpus=pool.gpus_per_actor,
             memory=memory + pool.weights_bytes,
             compute=ActorPoolStrategy(
-                # Ray Data grows a pool by a seventh at a time: begin with all that fits, and grow
-                # as nodes join.
+                # Ray Data grows a pool by a seventh at a time: begin with all that fits now, and
+                # grow as nodes join.
                 min_size=1,
                 initial_size=max(1, min(limit, _fitting(pool, memory + pool.weights_bytes))),
                 max_size=limit,
@@ -138,7 +128,7 @@ def _receipts(
 
 
 def _fitting(pool: PoolOptions, memory: int) -> int:
-    """How many actors the nodes at hand have room for."""
+    """How many actors the present nodes have room for."""
     room = [total("CPU") / (_ACTOR_CPUS + _DECODE_CPUS), total("memory") / memory]
     if pool.gpus_per_actor:
         room.append(total("GPU") / pool.gpus_per_actor)
@@ -146,7 +136,7 @@ def _fitting(pool: PoolOptions, memory: int) -> int:
 
 
 class _Actor:
-    """Works on one shard a call."""
+    """Handles one shard a call."""
 
     def __init__(self, begin: Callable[[], OnShard], until: float) -> None:
         torch.set_num_threads(1)  # a pool of one-thread actors: sums never depend on the machine
@@ -154,8 +144,8 @@ class _Actor:
         self._on_shard = begin()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        about = json.loads(batch.pop(ABOUT)[0])
-        record = ShardRecord(**about["record"])
+        task = json.loads(batch.pop(TASK)[0])
+        record = ShardRecord(**task["record"])
         if time.time() >= self._until:
             return {"content": [record.content], "done": [False]}
         shard = Shard(**batch)
@@ -163,5 +153,5 @@ class _Actor:
             raise RuntimeError(
                 f"expected a whole shard of {record.rows} rows, got {len(shard.ids)}"
             )
-        self._on_shard(record, shard, about)
+        self._on_shard(record, shard, task)
         return {"content": [record.content], "done": [True]}

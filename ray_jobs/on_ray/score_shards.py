@@ -1,36 +1,15 @@
-"""Scores the missing shards; every result is staged by the actor that made it."""
+"""Scoring by Ray Data: every result is staged by the actor that made it."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ray_jobs.on_ray.counters import ScoringCounters
-from ray_jobs.on_ray.map_shards import PoolOptions, ShardData, map_shards
+from ray_jobs.on_ray.map_shards import PoolOptions, map_shards
 from scoring.data.shards import Shard, ShardRecord
-from scoring.score.scorer import Assignment, Scorer, Task
+from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoringJob:
-    """What every actor knows; shards bring only what is their own."""
-
-    data: ShardData
-    classes: int
-    assignments: tuple[Assignment, ...]
-    """How each metric is computed on each split."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardTasks:
-    """A shard and what it still lacks: (index of the assignment, name of the result)."""
-
-    record: ShardRecord
-    tasks: tuple[tuple[int, str], ...]
-    every: int = 1
-    """Only every so-manieth row is scored."""
 
 
 def score_shards(
@@ -40,7 +19,7 @@ def score_shards(
     pool: PoolOptions,
     until: float = math.inf,
 ) -> None:
-    """Stage every task of `work`, or as many as there is time for.
+    """Stage the result of every task, or as many as time allows.
 
     Args:
         job: what all shards share.
@@ -56,17 +35,11 @@ def score_shards(
 
 
 class _Score:
-    """Holds weights between shards; scores one shard a call."""
+    """Scores one shard a call, and counts."""
 
     def __init__(self, job: ScoringJob, options: SignalOptions) -> None:
-        self._job = job
-        self._scorer = Scorer(job.data.storage, options)
+        self._scorer = ShardScorer(job, options)
         self._counters = ScoringCounters(job.data.dataset)
 
-    def __call__(self, record: ShardRecord, shard: Shard, about: dict[str, Any]) -> None:
-        shard = shard.every(about["every"])
-        tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in about["tasks"]]
-        # Logits of some rows must not be kept as if they were those of all.
-        content = record.content if len(shard.ids) == record.rows else f"{tasks[0].key}-rows"
-        self._scorer.score(content, shard, self._job.classes, tasks)
-        self._counters.scored(len(shard.ids), [task.assignment for task in tasks])
+    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> None:
+        self._counters.scored(*self._scorer(record, shard, task))

@@ -1,4 +1,4 @@
-"""What all commands share at the terminal: the default store, exit codes, one-line errors."""
+"""What every command shares: the default store, exit codes and one-line errors."""
 
 import io
 import os
@@ -16,18 +16,32 @@ from scoring.errors import ProtoscoreError, UserError
 Main = Callable[[Sequence[str] | None], int]
 Flags = TypeVar("Flags")
 
+# tyro's words, and ours. A message that tyro words differently one day is shown as it stands.
+_REWORDED = (
+    (r"Missing value for argument '(.*)'\. Expected 1 values", r"\1: expected a value, got none"),
+    (r"Missing from .*?: (\S+).*", r"\1: expected a value, got none"),
+    (r"Unrecognized options: (.*)", r"unknown arguments: \1"),
+    (r"invalid literal for int\(\) with base 10: (.*)", r"expected a whole number, got \1"),
+    (r"could not convert string to float: (.*)", r"expected a number, got \1"),
+    (r"no type matching (\S+) could be instantiated from \[(.*)\]", r"expected \1, got \2"),
+    (r"Error parsing (.*)", r"\1"),
+)
+_INVALID_CHOICE = (
+    r"invalid choice (?P<got>.*) for argument '(?P<flag>.*)'\. Expected one of (?P<known>.*)"
+)
+
 
 def default_store() -> str:
-    """`PROTOSCORE_STORE`, or the folder ./store."""
+    """Return `PROTOSCORE_STORE`, or the folder ./store."""
     return os.environ.get("PROTOSCORE_STORE") or "./store"
 
 
 def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Run a command and turn what it raises on purpose into one line and an exit code.
+    """Run a command; turn each error raised on purpose into one line and an exit code.
 
     Args:
-        main: takes the arguments, returns the exit code.
-        argv: None: those of the process.
+        main: takes the arguments and returns the exit code.
+        argv: None: the process's own arguments.
     """
     try:
         code = main(argv)
@@ -36,7 +50,7 @@ def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
         print(f"protoscore: error: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader (`head`, say) has seen enough; Python must not try to flush the rest at exit.
+        # The reader, such as `head`, has stopped; keep Python from flushing the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -48,35 +62,51 @@ def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
 def parse_flags(
     kind: type[Flags], argv: Sequence[str] | None, prog: str, description: str | None = None
 ) -> Flags:
-    """Parse a command line by `tyro`, whose boxed complaint becomes one line like any other.
+    """Parse a command line.
+
+    tyro has no public way to hand over an error (its `get_parser` is deprecated, the hook in
+    `tyro._errors` private), so the error is read from the box that it prints.
 
     Args:
         kind: the dataclass that declares the flags.
-        argv: None: those of the process.
-        prog: the command, as the user calls it.
-        description: what the help says first; default: the dataclass's docstring.
+        argv: None: the process's own arguments.
+        prog: the command as the user types it.
+        description: the first lines of the help; default: the dataclass's docstring.
 
     Raises:
         UserError: an unknown flag, or a value that does not fit.
     """
-    said = io.StringIO()
+    printed = io.StringIO()
     try:
-        with redirect_stderr(said):
-            return tyro.cli(kind, args=argv, prog=prog, description=description)
+        with redirect_stderr(printed):
+            return tyro.cli(
+                kind,
+                args=argv,
+                prog=prog,
+                description=description,
+                config=(tyro.conf.DisallowNone,),
+            )
     except SystemExit as stop:
         if stop.code:
-            raise UserError(f"{_unboxed(said.getvalue())} (see {prog} --help)") from None
+            raise UserError(f"{_one_line(printed.getvalue())} (see {prog} --help)") from None
         raise
 
 
-def _unboxed(box: str) -> str:
-    """The first paragraph below a box's title, and the flag that tyro takes for the one meant."""
+def _one_line(box: str) -> str:
+    """Return the first paragraph of tyro's box, and its first guess at a misspelt flag."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    rows = [line.strip("│ ") for line in plain.splitlines()[1:]]
-    said = " ".join(takewhile(lambda row: not _is_rule(row), dropwhile(_is_rule, rows)))
-    said = said.removeprefix("Error parsing ").rstrip(".")
-    hint = "Perhaps you meant:"
-    return f"{said}; perhaps you meant {rows[rows.index(hint) + 1]}" if hint in rows else said
+    rows = [line.strip("│ ") for line in plain.splitlines()[1:]]  # below the title
+    message = " ".join(takewhile(lambda row: not _is_rule(row), dropwhile(_is_rule, rows)))
+    message = re.sub(_INVALID_CHOICE, _known_choices, message.rstrip("."))
+    for pattern, better in _REWORDED:
+        message = re.sub(pattern, better, message)
+    guess = re.search(r"^(Perhaps you meant|Arguments similar to .*):\n(.*)", "\n".join(rows), re.M)
+    return f"{message}; perhaps you meant {guess[2]}" if guess else message
+
+
+def _known_choices(invalid: re.Match[str]) -> str:
+    known = sorted(name for name in re.findall(r"'(.*?)'", invalid["known"]) if name != "None")
+    return f"{invalid['flag']}: expected one of {', '.join(known)}, got {invalid['got']}"
 
 
 def _is_rule(row: str) -> bool:

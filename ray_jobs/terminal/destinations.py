@@ -1,4 +1,4 @@
-"""Where exports write: over nothing that is not theirs."""
+"""Where exports write, without replacing anything that is not an export."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,15 @@ _RECORD = "protoscore.json"
 
 
 def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
-    """Where --output says, if a file or folder may be written there.
+    """Return the path that --output names, if an export may be written there.
+
+    Args:
+        output: as the user typed it.
+        folder: whether the export is a folder.
+        overwrite: whether it may replace an earlier export.
 
     Raises:
-        UserError: something is there, and is not ours to replace; or there is no folder to hold it.
+        UserError: the path exists and may not be replaced, or its parent folder does not exist.
     """
     path = Path(output).expanduser().resolve()  # a link stays a link
     if not path.parent.is_dir():
@@ -28,6 +33,6 @@ def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
     return path
 
 
-def write_record(folder: Path, about: Mapping[str, Any]) -> None:
-    """Say in a folder what it was made of, which marks it as ours."""
-    (folder / _RECORD).write_text(json.dumps(about, indent=1) + "\n")
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Record in a folder what the export was made of, which also marks it as an export."""
+    (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n")

@@ -17,6 +17,7 @@ from scoring.registry import metrics
 from scoring.store.keys import SPLITS, Split
 
 Night = TypeVar("Night", bound="NightFlags")
+GB = 1 << 30
 _RETRAIN_BEYOND = {"reuse": math.inf, "retrain": -1.0}
 
 
@@ -106,6 +107,21 @@ class MachineFlags:
     """Keep logits in the store while all of them stay below this."""
     batch_rows: int = 250
     """Examples a forward pass when scoring."""
+
+    @property
+    def train_memory_bytes(self) -> int:
+        """`train_memory_gb` in bytes."""
+        return int(self.train_memory_gb * GB)
+
+    @property
+    def cache_bytes(self) -> int:
+        """`cache_memory_gb` in bytes."""
+        return int(self.cache_memory_gb * GB)
+
+    @property
+    def outputs_bytes(self) -> int:
+        """`outputs_gb` in bytes."""
+        return int(self.outputs_gb * GB)
 
     def check(self) -> None:
         """Refuse amounts that no machine has.

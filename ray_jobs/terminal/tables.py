@@ -1,12 +1,13 @@
-"""Tables as people and programs want them: aligned text, CSV, JSON or Parquet."""
+"""Tables for people and programs: aligned text, CSV, JSON or Parquet."""
 
 import io
 import json
 import math
+import re
 import shutil
 import sys
-from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+import tabulate
 
 from scoring.errors import UserError
 from scoring.store.whole_files import written_whole
@@ -22,18 +24,23 @@ Format = Literal["table", "csv", "json", "parquet"]
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _SHOWN_ROWS = 200
+# Control characters, line ends and marks that reverse the direction of text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+tabulate.MIN_PADDING = 0  # else columns are two wider than their names
+_aligned = partial(tabulate.tabulate, disable_numparse=True, preserve_whitespace=True)
 
 
 def show(table: pa.Table, style: Format | None, output: str) -> None:
     """Write a table to a file or standard output.
 
     Args:
-        table: what to write.
-        style: None: what the suffix of `output` says, else aligned text.
+        table: the rows to write.
+        style: None: by the suffix of `output`, else aligned text.
         output: a local file; "" is standard output.
 
     Raises:
-        UserError: Parquet without a file to go to, or a file that cannot be written.
+        UserError: Parquet without a file, or a file that cannot be written.
     """
     if style is None:
         style = _BY_SUFFIX.get(Path(output).suffix, "table")
@@ -58,8 +65,40 @@ def write_whole(path: Path, data: bytes, flag: str) -> None:
     Raises:
         UserError: it cannot be written, naming the flag.
     """
-    with written_whole(path, flag) as partial:
-        partial.write_bytes(data)
+    with written_whole(path, flag) as unfinished:
+        unfinished.write_bytes(data)
+
+
+def as_text(table: pa.Table, width: int | None = None) -> str:
+    """Return a table in aligned columns, or row by row if it is wider than `width` characters."""
+    shown = _times_as_text(table.slice(0, _SHOWN_ROWS), "s")
+    names = [_printable(name) for name in shown.column_names]
+    rows = list(zip(*(map(_cell, column.to_pylist()) for column in shown.columns), strict=True))
+    numeric = [any(is_kind(field.type) for is_kind in _NUMBERS) for field in shown.schema]
+    align = ["right" if number else "left" for number in numeric]
+    lines = _aligned(rows, headers=names, colalign=align, tablefmt="simple").splitlines()
+    if width is not None and max(map(len, lines)) > width:
+        records = (_aligned(zip(names, row, strict=True), tablefmt="plain") for row in rows)
+        lines = [f"{record}\n" for record in records]
+    count = f"{len(table)} {'row' if len(table) == 1 else 'rows'}"
+    if len(shown) < len(table):
+        count += f", the first {len(shown)} shown; csv, json and parquet hold all"
+    return "\n".join([*lines, f"({count})\n"])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return " ".join(map(_cell, value))
+    return _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Escape what could move a terminal's cursor or break a line."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
@@ -78,62 +117,15 @@ def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
     return sink.getvalue()
 
 
-def as_text(table: pa.Table, width: int | None = None) -> str:
-    """A table in aligned columns, or row by row where it is wider than `width` characters."""
-    shown = _times_as_text(table.slice(0, _SHOWN_ROWS), "s")
-    columns = [[_cell(value) for value in column.to_pylist()] for column in shown.columns]
-    named = zip(table.column_names, columns, strict=True)
-    widths = [max(map(len, [name, *cells])) for name, cells in named]
-    if width is not None and sum(widths) + 2 * len(widths) > width:
-        text = _records(table.column_names, columns)
-    else:
-        text = _grid(table.schema, columns, widths)
-    hidden = f", the first {len(shown)} shown; csv, json and parquet hold all"
-    rows = "row" if len(table) == 1 else "rows"
-    return f"{text}({len(table)} {rows}{hidden if len(shown) < len(table) else ''})\n"
-
-
-def _grid(schema: pa.Schema, columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
-    right = [any(is_kind(field.type) for is_kind in _NUMBERS) for field in schema]
-    header = [schema.names, ["-" * size for size in widths]]
-    lines = [
-        "  ".join(
-            cell.rjust(size) if numeric else cell.ljust(size)
-            for cell, size, numeric in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in [*header, *zip(*columns, strict=True)]
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _records(names: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
-    size = max(map(len, names))
-    blocks = [
-        "".join(f"{name.ljust(size)}  {cell}\n" for name, cell in zip(names, row, strict=True))
-        for row in zip(*columns, strict=True)
-    ]
-    return "".join(f"{block}\n" for block in blocks)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return " ".join(_cell(item) for item in value)
-    return str(value)
-
-
 def _json(value: object) -> object:
-    """JSON has no NaN, and sums of integers arrive as decimals."""
+    """Replace what JSON lacks: NaN by null, a decimal (DuckDB's sum of integers) by a number."""
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _times_as_text(table: pa.Table, unit: Literal["s", "us"]) -> pa.Table:
-    """As 2026-03-31 06:00:00Z. Python's own times would have pyarrow import pandas: a second."""
+    """Write times as 2026-03-31 06:00:00Z; as Python's times, pyarrow would import pandas: 1 s."""
     for i, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             times = table.column(i).cast(pa.timestamp(unit, field.type.tz), safe=False)
@@ -142,7 +134,7 @@ def _times_as_text(table: pa.Table, unit: Literal["s", "us"]) -> pa.Table:
 
 
 def _without_lists(table: pa.Table) -> pa.Table:
-    """CSV has no lists: they become words with spaces between."""
+    """Join lists into words separated by spaces, since CSV has no lists."""
     for i, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             words = table.column(i).cast(pa.list_(pa.string()))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from manifests import COMPOSE, TEXTS, containers, nodes, objects
 
-from ray_jobs.cli import COMMANDS
+from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal import night_flags
 
 SUBMIT_FLAGS = {"--address": 1, "--working-dir": 1, "--no-wait": 0}

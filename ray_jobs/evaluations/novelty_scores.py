@@ -1,18 +1,19 @@
-"""Novelty detectors on the cluster: one task fits a detector and scores every test shard."""
+"""Scores of novelty detectors that know no classifier, to compare metrics with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ray_jobs.jobs.progress import Progress
+from ray_jobs.engine import engine
 from ray_jobs.night.plan import Plan
 from scoring.analysis.novelty import DETECTORS, Images
 from scoring.arrays import Floats, Ints
 from scoring.data.shards import Shard, read_shard
 from scoring.data.versions import DatasetVersion
-from scoring.staged.scores import read_scores, staged_path, write_scores
+from scoring.staged.scores import read_scores, write_scores
 from scoring.store.keys import digest
+from scoring.store.layout import staged_path
 from scoring.store.storage import Storage
 
 _VERSION = 1  # raise it whenever a detector changes
@@ -20,8 +21,8 @@ _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
-    """Fit one detector, score, stage."""
+class NoveltyJob:
+    """Fits detectors to training images and stages their scores of the test images."""
 
     storage: Storage
     train: DatasetVersion
@@ -29,12 +30,17 @@ class _Task:
     fit_rows: int
 
     def path(self, detector: str) -> str:
-        """Where the scores are staged."""
+        """Where the scores of a detector are staged."""
         made_of = [detector, _VERSION, _SEED, self.fit_rows, self.train.version, self.test.version]
         return staged_path(f"novelty_{detector}", digest(made_of))
 
-    def __call__(self, row: dict[str, str]) -> dict[str, str]:
-        score = DETECTORS[row["item"]](self._training(), _SEED)
+    def begin(self) -> "NoveltyJob":
+        """What a worker does with each detector: call this very job."""
+        return self
+
+    def __call__(self, detector: str) -> None:
+        """Fit a detector, score every test shard and stage the scores."""
+        score = DETECTORS[detector](self._training(), _SEED)
         ids, values = [], []
         for record in self.test.shards:
             shard = read_shard(self.storage, self.test.name, record, self.test.shape)
@@ -42,14 +48,13 @@ class _Task:
             values.append(np.where(shard.decodable, score(_pixels(shard)), np.nan))
         write_scores(
             self.storage,
-            self.path(row["item"]),
+            self.path(detector),
             ids=np.concatenate(ids),
             value=np.concatenate(values),
             spread=None,
             tiebreak=None,
             status=np.full(sum(map(len, ids)), ""),
         )
-        return row
 
     def _training(self) -> Images:
         """The first training images that decode."""
@@ -63,46 +68,29 @@ class _Task:
 
 
 def novelty_scores(
-    night: Plan, detectors: Sequence[str], fit_rows: int
+    plan: Plan, detectors: Sequence[str], fit_rows: int
 ) -> dict[str, tuple[Ints, Floats]]:
-    """Scores of a night's test split by each detector, made where they are not staged.
+    """Score a night's test split with each detector, where scores are not staged yet.
 
     Args:
-        night: its data is in the store.
+        plan: a night whose data is in the store.
         detectors: names of `DETECTORS`.
-        fit_rows: training images that each is fitted to.
+        fit_rows: training images that each detector is fitted to.
 
     Returns:
         Detector to ids [N] and scores [N], high = far from the training images.
     """
-    storage = night.asked.storage
-    task = _Task(
-        storage=storage,
-        train=night.versions["train"],
-        test=night.versions["test"],
-        fit_rows=fit_rows,
+    storage, versions = plan.request.storage, plan.versions
+    job = NoveltyJob(
+        storage=storage, train=versions["train"], test=versions["test"], fit_rows=fit_rows
     )
-    there = storage.existing(task.path(detector) for detector in detectors)
-    missing = [detector for detector in detectors if task.path(detector) not in there]
+    there = storage.existing(job.path(detector) for detector in detectors)
+    missing = [detector for detector in detectors if job.path(detector) not in there]
     if missing:
-        _make(task, missing, night)
-    staged = {detector: read_scores(storage, task.path(detector)) for detector in detectors}
+        with engine(plan.request.flags.machine) as cluster:
+            cluster.for_each("fit", "detector", job.begin, missing)
+    staged = {detector: read_scores(storage, job.path(detector)) for detector in detectors}
     return {detector: (scores.ids, scores.value) for detector, scores in staged.items()}
-
-
-def _make(task: _Task, missing: Sequence[str], night: Plan) -> None:
-    import ray
-
-    from ray_jobs.on_ray.cluster import cluster
-
-    machine = night.asked.flags.machine
-    with (
-        cluster(machine.address, machine.cpus),
-        Progress("fit", len(missing), "detector") as progress,
-    ):
-        rows = ray.data.from_items(list(missing), override_num_blocks=len(missing))
-        for _ in rows.map(task).iter_rows():
-            progress.advance()
 
 
 def _pixels(shard: Shard) -> Images:

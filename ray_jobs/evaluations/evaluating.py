@@ -1,0 +1,72 @@
+"""An evaluation at work: its lease, and its findings to table and terminal."""
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ray_jobs.jobs.lease import writing_job
+from ray_jobs.terminal.tables import as_text
+from scoring.analysis.side_by_side import SideBySide
+from scoring.store.storage import Storage
+from scoring.tables.findings import Finding, publish_evaluation
+
+Column = tuple[str, str]
+"""(part, measure)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """An evaluation at work: where its findings go."""
+
+    storage: Storage
+    dataset: str
+    command: str
+    """What the user typed."""
+
+    def tell(self, name: str, findings: Sequence[Finding], columns: Sequence[Column]) -> None:
+        """Publish findings and print those of some columns, one row a subject."""
+        print(as_text(pa.table(_pivot(findings, columns))), end="")
+        self.publish(name, findings)
+
+    def publish(self, name: str, findings: Sequence[Finding]) -> None:
+        """Publish findings in place of earlier ones, and say so."""
+        version = publish_evaluation(self.storage, self.dataset, name, findings, self.command)
+        print(
+            f"Published {len(findings)} findings of {name} on {self.dataset} as version {version} "
+            f"of {self.storage.uri}/tables/evaluations"
+        )
+
+
+@contextmanager
+def evaluating(storage: Storage, dataset: str, command: str) -> Iterator[Evaluation]:
+    """Hold the lease of an evaluation for the length of the block."""
+    with writing_job(storage, "evaluate", command=command, dataset=dataset):
+        yield Evaluation(storage=storage, dataset=dataset, command=command)
+
+
+def note_left_out(told: SideBySide) -> None:
+    """Say so where metrics were scored on different data."""
+    if told.left_out:
+        print(
+            f"left out: {told.left_out:,} examples that not every metric knows under one label",
+            file=sys.stderr,
+        )
+
+
+def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, pa.Array]:
+    found = {(f.subject, f.part, f.measure): f.value for f in findings}
+    subjects = dict.fromkeys(f.subject for f in findings if (f.part, f.measure) in columns)
+    grid = {"subject": pa.array(list(subjects))}
+    for part, measure in columns:
+        values = [found.get((subject, part, measure)) for subject in subjects]
+        # More digits than these, none of the measures is worth.
+        rounded = [
+            None if value is None or math.isnan(value) else float(f"{value:.4g}")
+            for value in values
+        ]
+        grid[f"{part} {measure}".strip()] = pa.array(rounded, pa.float64())
+    return grid

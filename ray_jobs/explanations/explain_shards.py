@@ -1,0 +1,78 @@
+"""Explaining shard by shard: the representer points of each shard's examples, staged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ray_jobs.engine import Engine
+from scoring.data.versions import DatasetVersion
+from scoring.representers.explainer import Explainer
+from scoring.representers.layer_rows import gathered, node_folder
+from scoring.representers.question import Question, explanations
+from scoring.run_spec import Representer
+from scoring.runs.at_rest import load_layer, targets_of
+from scoring.runs.record import load_record
+from scoring.staged.features import read_features
+from scoring.store.keys import digest
+from scoring.store.layout import explanations_path, features_path
+from scoring.store.storage import Storage
+from scoring.tables.explanations import write_explanations
+
+EXPLANATIONS_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainJob:
+    """What all shards share."""
+
+    storage: Storage
+    run: str
+    """The representer run."""
+    base: str
+    """The run whose layer it brought to rest."""
+    representer: Representer
+    train: DatasetVersion
+    question: Question
+
+    def path(self, content: str) -> str:
+        """Where the explanations of a shard are staged."""
+        key = digest([content, self.question, EXPLANATIONS_VERSION])
+        return explanations_path(self.run, key)
+
+    def missing(self, shards: Sequence[str]) -> list[str]:
+        """The shards, by content hash, whose explanations are not staged."""
+        there = self.storage.existing(self.path(content) for content in shards)
+        return [content for content in shards if self.path(content) not in there]
+
+
+def explain_shards(engine: Engine, job: ExplainJob, shards: Sequence[str]) -> None:
+    """Stage the explanations of shards, by content hash, that are missing.
+
+    Raises:
+        IncompleteError: shards did not come through; what is staged stays.
+    """
+    engine.for_each("explain", "shard", partial(_Explain, job), job.missing(shards))
+
+
+class _Explain:
+    """Holds the training rows; explains one shard a call."""
+
+    def __init__(self, job: ExplainJob) -> None:
+        self._job = job
+        rest, _ = load_layer(job.storage, load_record(job.storage, job.run))
+        # In files, which all workers of a node share.
+        layer = job.representer.layer
+        rows = gathered(job.storage, job.base, layer, job.train, memory=0)
+        alpha = f"alpha-{digest([job.run, rest.fingerprint])}.npy"
+        file = node_folder(job.base, layer, job.train) / alpha
+        targets = targets_of(job.representer, rest.loss, rows)
+        self._explainer = Explainer(rows, rest, targets, file)
+
+    def __call__(self, content: str) -> None:
+        job = self._job
+        path = features_path(job.base, job.representer.layer, content)
+        staged = job.question.meant(read_features(job.storage, path))
+        points = self._explainer.points(
+            staged.features, job.question.chosen(staged), job.question.k
+        )
+        write_explanations(job.storage, job.path(content), explanations(staged, points))

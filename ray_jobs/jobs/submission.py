@@ -1,0 +1,160 @@
+"""Submitting a command to a Ray cluster, following its log and ending as it ends.
+
+The submission's id is a lock, `<command>-<hash of its flags>-<date>-<attempt>`: whoever submits the
+same command on the same day joins the running attempt. A new attempt is made only if the last one
+failed. The exit code is the job's own, where `ray job submit` knows only 0 and 1.
+"""
+
+import asyncio
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from scoring.errors import IncompleteError, UserError
+from scoring.store.keys import digest
+
+_STARTING_S = 60.0  # a head that has just started has no agent to run a job for some seconds
+_POLL_S = 1.0
+
+
+def submit(
+    command: Sequence[str],
+    *,
+    address: str | None,
+    working_dir: str = "",
+    wait: bool = True,
+    again: bool = False,
+) -> int:
+    """Submit a command to a cluster, or join the attempt that runs.
+
+    Args:
+        command: a protoscore command and its flags.
+        address: the cluster's job server; None: what the environment says.
+        working_dir: a folder to send along and run in; "": the cluster's installed protoscore.
+        wait: follow the log until the job ends.
+        again: make a new attempt even if the last one succeeded.
+
+    Returns:
+        The job's own exit code; 0 without waiting.
+
+    Raises:
+        UserError: no such job server, or no valid token.
+        IncompleteError: the job could not be started, or was ended from outside.
+    """
+    client = _connect(address)
+    job_id = _submit(client, command, working_dir, again=again)
+    if not wait:
+        return 0
+    try:
+        return _follow(client, job_id)
+    except KeyboardInterrupt:
+        print(
+            f"{job_id} goes on without you; the same command follows it again, and "
+            f"`ray job stop {job_id}` ends it",
+            file=sys.stderr,
+        )
+        raise
+
+
+def submission_prefix(command: Sequence[str], today: str) -> str:
+    """The submission's id without its attempt."""
+    dates = [b for a, b in pairwise(command) if a == "--date"]
+    dates += [arg.removeprefix("--date=") for arg in command if arg.startswith("--date=")]
+    date = dates[-1] if dates and dates[-1] != "auto" else today
+    return f"{command[0]}-{digest(list(command))[:12]}-{date}"
+
+
+def _connect(address: str | None) -> JobSubmissionClient:
+    from ray.exceptions import AuthenticationError
+
+    where = address or "RAY_API_SERVER_ADDRESS"
+    try:
+        return JobSubmissionClient(address)
+    except AuthenticationError:
+        raise UserError(
+            f"--address {where}: expected the cluster's token (RAY_AUTH_MODE=token and "
+            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), got none or another one"
+        ) from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"--address: expected a Ray job server like http://head:8265, got {where} "
+            f"({type(error).__name__})"
+        ) from None
+
+
+def _submit(
+    client: JobSubmissionClient, command: Sequence[str], working_dir: str, *, again: bool
+) -> str:
+    """Submit, or join the attempt that runs or has succeeded; returns its id."""
+    prefix = submission_prefix(command, f"{datetime.now(UTC):%Y-%m-%d}")
+    attempts = _attempts(client, prefix)
+    if attempts:
+        last = attempts[max(attempts)]
+        goes_on = not last.status.is_terminal()
+        if goes_on or (last.status is JobStatus.SUCCEEDED and not again):
+            state = "runs already" if goes_on else "has succeeded; --again makes a new attempt"
+            print(f"{last.submission_id} {state}", flush=True)
+            return str(last.submission_id)
+    job_id = f"{prefix}-{max(attempts, default=0) + 1}"
+    _start(client, job_id, command, working_dir)
+    print(f"submitted {job_id}", flush=True)
+    return job_id
+
+
+def _start(
+    client: JobSubmissionClient, job_id: str, command: Sequence[str], working_dir: str
+) -> None:
+    """Start an attempt, unless somebody else has just done so."""
+    deadline = time.monotonic() + _STARTING_S
+    while True:
+        try:
+            client.submit_job(
+                entrypoint=shlex.join(["python", "-m", "ray_jobs.cli", *command]),
+                submission_id=job_id,
+                runtime_env={"working_dir": working_dir} if working_dir else {},
+            )
+        except (RuntimeError, ValueError) as error:
+            if "already exists" in str(error):
+                return
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise IncompleteError(f"{job_id}: expected to submit it, got {error}") from None
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _attempts(client: JobSubmissionClient, prefix: str) -> dict[int, JobDetails]:
+    """Earlier attempts of the same command on the same day, by number."""
+    found = {}
+    for job in client.list_jobs():
+        start, _, attempt = (job.submission_id or "").rpartition("-")
+        if start == prefix and attempt.isdecimal():
+            found[int(attempt)] = job
+    return found
+
+
+def _follow(client: JobSubmissionClient, job_id: str) -> int:
+    """Show the log until the job has ended; returns its exit code."""
+    asyncio.run(_show_log(client, job_id))
+    while not client.get_job_status(job_id).is_terminal():
+        time.sleep(_POLL_S)
+    ended: Any = client.get_job_info(job_id)
+    if ended.driver_exit_code is not None:
+        return int(ended.driver_exit_code)
+    if ended.status is JobStatus.SUCCEEDED:
+        return 0
+    raise IncompleteError(f"{job_id}: expected it to end by itself, got {ended.message}")
+
+
+async def _show_log(client: JobSubmissionClient, job_id: str) -> None:
+    try:
+        async for lines in client.tail_job_logs(job_id):
+            print(lines, end="", flush=True)
+    except RuntimeError as error:  # the connection broke; the job goes on
+        print(f"the log of {job_id} broke off: {error}", file=sys.stderr)

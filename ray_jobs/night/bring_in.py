@@ -1,0 +1,83 @@
+"""Ingest: pieces of the source that no night has seen become shards, then dataset versions."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ray_jobs.engine import Engine, engine
+from ray_jobs.jobs.lease import writing_job
+from ray_jobs.night.request import Request, survey_splits
+from scoring.data.ingest import Survey, assemble, remember_layout
+from scoring.data.shards import ShardRecord
+from scoring.data.versions import DatasetVersion
+from scoring.errors import IncompleteError
+from scoring.store.keys import Split
+
+
+def ingest(
+    request: Request, command: str
+) -> tuple[dict[Split, Survey], dict[Split, DatasetVersion]]:
+    """Ingest a dataset as a job of its own; returns what was found and what there is now.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
+    started, surveys = datetime.now(UTC), survey_splits(request)
+    name = request.source.name
+    job = writing_job(request.storage, "ingest", command=command, dataset=name, started=started)
+    with job as lease:
+        if lease.waited:
+            surveys = survey_splits(request)
+        if not any(found.missing for found in surveys.values()):
+            return surveys, write_versions(request, surveys, {})
+        with engine(request.flags.machine, name) as cluster:
+            return surveys, bring_in(cluster, request, surveys)
+
+
+def bring_in(
+    engine: Engine, request: Request, surveys: Mapping[Split, Survey], until: float = math.inf
+) -> dict[Split, DatasetVersion]:
+    """Make the missing shards, then write the version of each split.
+
+    Args:
+        engine: where shards are made.
+        request: the source and the store.
+        surveys: both splits, compared with the store.
+        until: time (seconds since the epoch) after which no shard is begun.
+
+    Raises:
+        UserError: the data cannot be used; shards already made stay for the next try.
+        IncompleteError: the night ran out of time; likewise.
+    """
+    missing = [shard for survey in surveys.values() for shard in survey.missing]
+    layout = surveys["train"].layout
+    made: Mapping[str, ShardRecord] = {}
+    if missing:
+        made = engine.make_shards(request.source, request.storage, layout, missing, until)
+    if len(made) < len(missing):
+        raise IncompleteError(
+            f"--max-hours: the time was over with {len(made)} of {len(missing)} shards ingested; "
+            "the same command goes on"
+        )
+    return write_versions(request, surveys, made)
+
+
+def write_versions(
+    request: Request, surveys: Mapping[Split, Survey], made: Mapping[str, ShardRecord]
+) -> dict[Split, DatasetVersion]:
+    """Write the version of each split, whose shards are all in the store.
+
+    Args:
+        request: the source and the store.
+        surveys: both splits, as they were before ingest.
+        made: receipt to the shard that was made since.
+
+    Raises:
+        UserError: too many examples cannot be decoded.
+    """
+    remember_layout(request.source, request.storage, surveys["train"].layout)
+    corrupt = request.flags.data.max_corrupt
+    versions = {split: assemble(s, made.items(), corrupt) for split, s in surveys.items()}
+    for version in versions.values():
+        version.save(request.storage)
+    return versions

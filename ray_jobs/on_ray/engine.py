@@ -1,0 +1,161 @@
+"""The engine on Ray: translates what jobs ask for into Tune, Data and tasks."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import ray
+
+from ray_jobs.on_ray.cluster import cluster, total
+from ray_jobs.on_ray.counters import counting_stages
+from ray_jobs.on_ray.for_each import Work, for_each
+from ray_jobs.on_ray.layers_at_rest import bring_to_rest
+from ray_jobs.on_ray.make_shards import make_shards
+from ray_jobs.on_ray.map_shards import PoolOptions
+from ray_jobs.on_ray.maps import draw_maps
+from ray_jobs.on_ray.score_shards import score_shards
+from ray_jobs.on_ray.stage_features import stage_features
+from ray_jobs.on_ray.train_fleet import train_fleet
+from ray_jobs.terminal.night_flags import MachineFlags
+from scoring.analysis.clusters import Map, MapSettings
+from scoring.analysis.example_sets import Group
+from scoring.analysis.map_vectors import Vectors
+from scoring.arrays import Ints
+from scoring.data.ingest import PlannedShard
+from scoring.data.shards import ShardRecord
+from scoring.data.slices import Slice
+from scoring.data.sources import Layout, Source
+from scoring.data.versions import DatasetVersion
+from scoring.runs.record import Run
+from scoring.score.shard_job import ScoringJob, ShardTasks
+from scoring.score.signals import SignalOptions
+from scoring.store.keys import Split
+from scoring.store.storage import Storage
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Versions = Mapping[Split, DatasetVersion]
+
+
+@contextmanager
+def ray_engine(machine: MachineFlags, dataset: str) -> Iterator["RayEngine"]:
+    """Join a cluster, or start one on this machine and stop it at the end."""
+    with cluster(machine.address, machine.cpus), counting_stages(dataset):
+        yield RayEngine(machine=machine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayEngine:
+    """Implements `ray_jobs.engine.Engine` on the Ray that this process has joined."""
+
+    machine: MachineFlags
+
+    def device(self, preferred: str) -> str:
+        """The preferred device if the cluster has it, else "cpu"."""
+        return preferred if total("GPU") else "cpu"
+
+    def make_shards(
+        self,
+        source: Source,
+        storage: Storage,
+        layout: Layout,
+        missing: Sequence[PlannedShard],
+        until: float = math.inf,
+    ) -> dict[str, ShardRecord]:
+        """A task for each piece."""
+        return make_shards(source, storage, layout, missing, until)
+
+    def train(
+        self,
+        storage: Storage,
+        missing: Sequence[Run],
+        versions: Versions,
+        *,
+        until: float = math.inf,
+        slices: Mapping[str, Slice] | None = None,
+    ) -> tuple[Run, ...]:
+        """Trials of Tune, several short runs in each."""
+        return train_fleet(
+            storage,
+            missing,
+            versions,
+            train_memory=self.machine.train_memory_bytes,
+            gpus_per_run=self.machine.gpus_per_run,
+            until=until,
+            slices=slices,
+        )
+
+    def stage_features(
+        self,
+        storage: Storage,
+        run: str,
+        layer: str,
+        versions: Sequence[DatasetVersion],
+        device: str,
+        until: float = math.inf,
+    ) -> None:
+        """Shards through a pool of actors that hold the net."""
+        options = self._options(device, keep_logits=False)
+        stage_features(storage, run, layer, versions, options, self._pool(device), until)
+
+    def bring_to_rest(
+        self,
+        storage: Storage,
+        missing: Sequence[Run],
+        versions: Versions,
+        device: str,
+        until: float = math.inf,
+    ) -> tuple[Run, ...]:
+        """Features shard by shard, then a task on one node for each layer."""
+        for run in missing:
+            layer = run.spec.layer_at_rest.layer
+            self.stage_features(storage, run.parent, layer, list(versions.values()), device, until)
+        memory = self.machine.train_memory_bytes
+        return bring_to_rest(storage, missing, versions, memory=memory)
+
+    def score(
+        self,
+        job: ScoringJob,
+        work: Sequence[ShardTasks],
+        device: str,
+        *,
+        keep_logits: bool,
+        most_rows: int | None = None,
+        until: float = math.inf,
+    ) -> None:
+        """Shards through a pool of actors that hold weights."""
+        options = self._options(device, keep_logits=keep_logits, most_rows=most_rows)
+        score_shards(job, work, options, self._pool(device), until)
+
+    def draw_maps(
+        self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
+    ) -> dict[Group, Map]:
+        """Vectors picked shard by shard, then grouped by Ray Data."""
+        return draw_maps(vectors, wanted, settings)
+
+    def for_each(
+        self, stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]
+    ) -> None:
+        """Items through a pool of actors."""
+        for_each(stage, unit, begin, items)
+
+    def call(self, function: Callable[..., Made], *arguments: object) -> Made:
+        """One task."""
+        made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
+        return made
+
+    def _options(
+        self, device: str, *, keep_logits: bool, most_rows: int | None = None
+    ) -> SignalOptions:
+        return SignalOptions(
+            batch_rows=min(self.machine.batch_rows, most_rows or self.machine.batch_rows),
+            device=device,
+            cache_bytes=self.machine.cache_bytes,
+            keep_outputs=keep_logits,
+        )
+
+    def _pool(self, device: str) -> PoolOptions:
+        gpus = self.machine.gpus_per_scorer if device == "cuda" else 0.0
+        return PoolOptions(gpus_per_actor=gpus, weights_bytes=self.machine.cache_bytes)

@@ -1,0 +1,54 @@
+"""Flags that several commands share, each with one help text."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import pyarrow as pa
+import tyro
+
+from ray_jobs.terminal.console import default_store
+from ray_jobs.terminal.tables import Format, show
+
+
+def by_default(words: str) -> object:
+    """Annotate a flag to say in words what happens without it; "" says nothing."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {words})" if words else "")
+
+
+StoreUri = Annotated[
+    str,
+    by_default("$PROTOSCORE_STORE, else ./store"),
+    tyro.conf.arg(help="The store: a folder or s3://bucket/prefix."),
+]
+"""Give it `default_store` as the field's default factory."""
+
+PublishedDataset = Annotated[
+    str | None,
+    by_default("the only one published"),
+    tyro.conf.arg(help="Name of a published dataset."),
+]
+
+At = Annotated[
+    str | None,
+    by_default("now"),
+    tyro.conf.arg(help="Scores as of a version, a date or a UTC time such as 2026-03-31T06:00."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFlags:
+    """The store to read and the table to write."""
+
+    store: StoreUri = field(default_factory=default_store)
+    format: Annotated[Format | None, by_default("by the suffix of --output, else table")] = None
+    """How to write the table."""
+    output: Annotated[str, by_default("standard output")] = ""
+    """File to write to."""
+
+    def show(self, table: pa.Table) -> None:
+        """Write a table as the flags say.
+
+        Raises:
+            UserError: Parquet without a file, or a file that cannot be written.
+        """
+        show(table, self.format, self.output)
