@@ -1,6 +1,6 @@
 """`protoscore <command>`: the only entry point.
 
-A command's module is imported once it is chosen, so that help and queries are quick.
+A command's module is imported only when it is chosen, so help and queries are quick.
 """
 
 import os
@@ -14,10 +14,10 @@ from ray_jobs.terminal.console import run_job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that the first argument names; returns the exit code."""
+    """Run the command that the first argument names; return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where `--net module:factory` looks, as under `python -m`
+        sys.path.append(os.getcwd())  # for `--net module:factory`, as with `python -m`
     if not args or args[0] in {"-h", "--help"}:
         print(_help())
         return 0
@@ -35,14 +35,15 @@ def _help() -> str:
     lines = [f"  {name:<11} {summary}" for name, summary in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: protoscore <command> [flags]    (protoscore <command> --help lists the flags)",
+            "usage: protoscore <command> [flags]",
             "",
-            "Scores every example of a labelled dataset: how prototypical it is, and why.",
+            "Score every example of a labelled dataset: how prototypical it is, how hard, and why.",
             "",
             "commands:",
             *lines,
             "",
-            "first time:  protoscore rescore        scores scikit-learn's digits into ./store",
+            "protoscore <command> --help lists a command's flags.",
+            "To try it, run protoscore rescore: it scores scikit-learn's digits into ./store.",
         ]
     )
 

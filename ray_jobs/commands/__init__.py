@@ -1,20 +1,20 @@
-"""One module a command: its flags, and the one call they turn into."""
+"""One module per command: its flags, and the one call they turn into."""
 
 COMMANDS = {
-    "rescore": "train, score and publish whatever is missing",
-    "submit": "run a command on a cluster, follow it, end as it ends",
-    "plan": "print what rescore would do, and make nothing",
+    "rescore": "train, score and publish what is missing",
+    "plan": "show what rescore would do, without doing it",
+    "submit": "run a command on a cluster and follow it to its end",
     "ingest": "bring a dataset into the store",
-    "query": "SQL over the published tables",
-    "outliers": "the least prototypical examples of a metric",
-    "prototypes": "the most prototypical examples of a metric",
-    "explain": "which training examples explain a prediction",
-    "diff": "what moved between two nights",
-    "history": "the nights of a store",
-    "status": "live and recent jobs: stage, progress, ETA",
-    "vacuum": "remove what nothing published needs any more",
-    "evaluate": "what scores are good for: errors, noise, outliers",
-    "export": "scores and images for other tools",
-    "report": "write a folder of pages to look at",
+    "query": "run SQL on the published tables",
+    "outliers": "show the least prototypical examples",
+    "prototypes": "show the most prototypical examples",
+    "explain": "find the training examples that explain a prediction",
+    "diff": "compare two nights",
+    "history": "list the nights of a store",
+    "status": "list live and recent jobs with their progress",
+    "vacuum": "remove files that nothing published needs",
+    "evaluate": "test what the scores are good for",
+    "export": "write scores and examples for other tools",
+    "report": "write a report to browse",
 }
-"""Each is a module of `ray_jobs.commands` with `main(argv) -> int`."""
+"""Modules of this package, each with `main(argv) -> int`."""

@@ -1,9 +1,10 @@
-"""The flags that say where the examples are."""
+"""The flags that name a dataset and choose its examples."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from ray_jobs.terminal.shared_flags import by_default
 from scoring.data.altered import Corrupted, Relabelled
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.images import parse_size
@@ -17,56 +18,57 @@ from scoring.store.keys import Split
 
 @dataclass(frozen=True, kw_only=True)
 class DataFlags:
-    """Where the examples are."""
+    """The examples to score."""
 
     dataset: str = "digits"
     """digits, mnist, fashion_mnist, cifar10, cifar100, image_folder or parquet."""
-    data_root: str = ""
-    """Folder with the dataset's files; an image_folder holds <split>/<class>/<image>."""
-    name: str = ""
-    """What to call the dataset in the store; default: --dataset, or the file's or folder's name."""
-    train: str = ""
-    """parquet: file, folder (not those below it) or glob of the training split, local or s3://."""
-    test: str = ""
-    """parquet: file, folder or glob of the test split."""
+    data_root: Annotated[str, by_default("")] = ""
+    """Folder of the dataset's files; for image_folder, it holds <split>/<class>/<image>."""
+    name: Annotated[str, by_default("--dataset, or the file's or folder's name")] = ""
+    """Name of the dataset in the store."""
+    train: Annotated[str, by_default("")] = ""
+    """parquet: training split, a file, folder (without subfolders) or glob, local or s3://."""
+    test: Annotated[str, by_default("")] = ""
+    """parquet: test split, in the same forms."""
     image_column: str = "image"
-    """parquet: encoded images, any format Pillow reads."""
-    text_column: str = ""
-    """parquet: texts in UTF-8, in place of images."""
+    """parquet: encoded images, in any format that Pillow reads."""
+    text_column: Annotated[str, by_default("none")] = ""
+    """parquet: texts in UTF-8, instead of images."""
     text_tokens: int = 256
-    """With --text-column: words and marks of a text that a net sees; longer texts lose their
-    middle."""
+    """With --text-column: words and punctuation marks that a net sees of a text.
+    Longer texts lose their middle."""
     label_column: str = "label"
-    """parquet: class index from 0, or class name; null where unknown."""
-    id_column: str = ""
-    """parquet: your own id, kept as `name` in the tables."""
-    class_names: tuple[str, ...] = ()
-    """parquet: names of the classes by index."""
+    """parquet: class name, or class index from 0; null if unknown."""
+    id_column: Annotated[str, by_default("none")] = ""
+    """parquet: your own ids, shown as `name` in the tables."""
+    class_names: Annotated[tuple[str, ...], by_default("")] = ()
+    """parquet: class names, by index."""
     image_size: str = "auto"
-    """HxW: resize the short side and crop the centre; auto: all images must have one size."""
+    """HxW: resize the short side and crop the centre.
+    auto: expect images of one size."""
     channels: Literal["auto", "1", "3"] = "auto"
-    """1 grey, 3 colour; auto: what the first images are."""
-    limit_train: int | None = None
-    """Only the first N rows of the training source."""
-    limit_test: int | None = None
-    """Only the first N rows of the test source."""
+    """1: grey. 3: colour. auto: as in the first images."""
+    limit_train: Annotated[int | None, by_default("all")] = None
+    """Use only the first N rows of the training source."""
+    limit_test: Annotated[int | None, by_default("all")] = None
+    """Use only the first N rows of the test source."""
     shard_rows: int = 2000
-    """Rows a shard: the unit of work, of resume and of what an appended row costs."""
+    """Rows per shard: the unit of work, of resuming, and of what an appended row costs."""
     max_corrupt: float = 0.05
-    """Refuse a split with a larger share of images or texts that cannot be decoded."""
-    only_classes: tuple[str, ...] = ()
-    """Only rows of these classes, by name; they are published as a dataset NAME-CLASS-CLASS."""
+    """Refuse a split if a larger share of its images or texts cannot be decoded."""
+    only_classes: Annotated[tuple[str, ...], by_default("all")] = ()
+    """Keep only these classes, by name. Publishes as NAME-CLASS-CLASS."""
     relabel: float = 0.0
-    """Draw the labels of this share of the training rows anew, to see whether a metric finds them;
-    they are published as a dataset NAME-relabelled-PERCENT."""
+    """Relabel this share of the training rows at random, to test which metrics find them.
+    Publishes as NAME-relabelled-PERCENT."""
     corrupted_copies: bool = False
-    """Add copies of the test images to the test split, one under each corruption of MNIST-C; they
-    are published as a dataset NAME-c, --limit-test counts images before that."""
+    """Add copies of the test images under each corruption of MNIST-C to the test split.
+    Publishes as NAME-c. --limit-test counts images before copying."""
     alter_seed: int = 0
-    """What --relabel and --corrupted-copies draw follows from it."""
+    """Seed of --relabel and --corrupted-copies."""
 
     def check(self) -> None:
-        """Refuse what can be refused without looking at the data.
+        """Refuse what can be refused without reading the data.
 
         Raises:
             UserError: naming the flag.
@@ -92,7 +94,7 @@ class DataFlags:
             if self.text_column and given:
                 raise UserError(f"{flag}: expected images, got --text-column {self.text_column}")
         if self.relabel and self.corrupted_copies:
-            raise UserError("--relabel: expected it without --corrupted-copies, got both")
+            raise UserError("--relabel: expected no --corrupted-copies, got both")
         if self.image_size != "auto":
             parse_size(self.image_size)
         if len(set(self.class_names)) < len(self.class_names):
@@ -103,21 +105,21 @@ class DataFlags:
             )
 
     def limit(self, split: Split) -> int | None:
-        """The limit of one split, as the user gave it."""
+        """Return the limit of a split, as given."""
         return self.limit_train if split == "train" else self.limit_test
 
     def first(self, split: Split) -> int | None:
-        """How many of the opened source's first rows to take; None: all."""
+        """Return how many rows to take from the opened source; None: all."""
         return None if self.corrupted_copies and split == "test" else self.limit(split)
 
     def source(self) -> Source:
         """Open the source that the flags describe.
 
         Raises:
-            UserError: unknown dataset, what it needs is missing, or a flag that it does not heed.
+            UserError: an unknown dataset, a missing flag, or a flag that the dataset does not take.
         """
         opened = self._altered(self._open())
-        for datasets, names in _HEEDED_BY.items():
+        for datasets, names in _ONLY_WITH.items():
             given = [name for name in names if getattr(self, name) != getattr(DataFlags, name)]
             if given and self.dataset not in datasets:
                 raise UserError(
@@ -172,7 +174,7 @@ class DataFlags:
         )
 
 
-_HEEDED_BY = {
+_ONLY_WITH = {
     ("parquet",): (
         "train",
         "test",
@@ -188,10 +190,10 @@ _HEEDED_BY = {
 
 
 def _stem(uri: str) -> str:
-    """The last part of a URI that says something."""
+    """Return the last telling part of a URI: no wildcard, no train, test or data."""
     for part in reversed(uri.partition("://")[2].split("/") if "://" in uri else uri.split("/")):
-        fixed = re.split(r"[*?\[]", part)[0].removesuffix(".parquet")
-        name = re.sub(r"[^\w.-]+", "-", fixed).strip("._-")
+        literal = re.split(r"[*?\[]", part)[0].removesuffix(".parquet")
+        name = re.sub(r"[^\w.-]+", "-", literal).strip("._-")
         if name and name not in {"train", "test", "data"}:
             return name
     return "dataset"

@@ -21,7 +21,7 @@ def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
     Raises:
         UserError: the path exists and may not be replaced, or its parent folder does not exist.
     """
-    path = Path(output).expanduser().resolve()  # a link stays a link
+    path = Path(output).expanduser().resolve()  # replace what a link points to
     if not path.parent.is_dir():
         raise UserError(f"--output: expected a path in a folder that exists, got {output!r}")
     if path.exists():

@@ -12,52 +12,58 @@ import tyro
 
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
+from ray_jobs.terminal.shared_flags import StoreUri, by_default
 from scoring.errors import UserError
 from scoring.registry import metrics
 from scoring.store.keys import SPLITS, Split
 
-Night = TypeVar("Night", bound="NightFlags")
-GB = 1 << 30
+Flags = TypeVar("Flags", bound="NightFlags")
+_GB = 1 << 30
 _RETRAIN_BEYOND = {"reuse": math.inf, "retrain": -1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetFlags:
-    """Which models to score with."""
+    """The models that score the examples."""
 
     fleet: str = "demo"
     """demo (about 25 runs), standard (about 80) or paper (hundreds)."""
-    net: str = ""
-    """paper_cnn, small_cnn, lenet5, mlp, resnetv2, a torchvision classifier, lstm or
-    bag_of_embeddings for texts, or package.module:factory."""
-    recipe: str = ""
-    """smoke, quick, text, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar; default:
-    what suits fleet and examples."""
-    epochs: int | None = None
-    """Train for so many epochs, not the recipe's."""
-    train_batch_rows: int | None = None
-    """Train on batches of so many rows, not the recipe's."""
+    net: Annotated[str, by_default("by the examples")] = ""
+    """paper_cnn, small_cnn, lenet5, mlp, resnetv2 or a torchvision classifier for images.
+    lstm or bag_of_embeddings for texts.
+    package.module:factory for your own."""
+    recipe: Annotated[str, by_default("by fleet and examples")] = ""
+    """smoke, quick, text, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar."""
+    epochs: Annotated[int | None, by_default("the recipe's")] = None
+    """Number of epochs to train."""
+    train_batch_rows: Annotated[int | None, by_default("the recipe's")] = None
+    """Examples per training batch."""
     ensemble: Literal["subsets", "seeds"] = "subsets"
-    """Members differ in capacity, training subset and seed, or in seed alone."""
+    """subsets: members differ in capacity, training subset and seed.
+    seeds: members differ in seed alone."""
     representer_lambda: float = 0.003
-    """L2 penalty under which the base model's last layer is brought to rest, for representer_self
-    and explain."""
+    """L2 penalty of the base model's last layer at rest (representer_self, explain)."""
     seed: int = 0
     """First seed of the fleet."""
     models: str = "reuse"
-    """reuse the fleet that the published scores were made with; retrain on today's data; or
-    retrain-if-changed=FRACTION: once that share of the rows it was trained on has changed."""
-    import_runs: str = ""
-    """A manifest (JSON) of your own checkpoints, used as base model and ensemble."""
+    """reuse: the fleet behind the published scores.
+    retrain: a fleet trained on today's data.
+    retrain-if-changed=FRACTION: retrain once this share of the training rows has changed."""
+    import_runs: Annotated[str, by_default("none")] = ""
+    """Manifest (JSON) of your own checkpoints, used as base model and ensemble."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of training; auto: bfloat16 where it pays on this machine."""
+    """Precision of training. auto: bfloat16 where it pays on this machine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: cuda where this machine has a GPU."""
-    threads: int | None = None
-    """CPU threads a run, default 1; part of a run's identity, since sums round differently."""
+    """Device to train and score on. auto: cuda if this machine has a GPU."""
+    threads: Annotated[int | None, by_default("1")] = None
+    """CPU threads per run. Results depend on it, since sums round differently."""
 
     def check(self) -> None:
-        """Raise a `UserError` that names the flag where no training can be given its value."""
+        """Refuse values that no training can use.
+
+        Raises:
+            UserError: naming the flag.
+        """
         for flag, number in (
             ("--threads", self.threads),
             ("--epochs", self.epochs),
@@ -71,10 +77,10 @@ class FleetFlags:
         self.retrain_beyond()
 
     def retrain_beyond(self) -> float:
-        """Share of changed rows beyond which the fleet is trained anew; infinite: never.
+        """Return the share of changed rows beyond which the fleet is retrained; infinite: never.
 
         Raises:
-            UserError: --models is none of its forms.
+            UserError: --models has none of its forms.
         """
         if self.models in _RETRAIN_BEYOND:
             return _RETRAIN_BEYOND[self.models]
@@ -89,42 +95,42 @@ class FleetFlags:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineFlags:
-    """How much of the cluster to use; never changes a result."""
+    """The resources to use; they never change a result."""
 
-    address: str = ""
-    """Ray cluster to join; default: RAY_ADDRESS, else a Ray started for this job."""
-    cpus: int | None = None
-    """CPUs of the Ray started for this job; default: all."""
+    address: Annotated[str, by_default("$RAY_ADDRESS, else start Ray here")] = ""
+    """Ray cluster to join."""
+    cpus: Annotated[int | None, by_default("all")] = None
+    """CPUs of a Ray that is started here."""
     gpus_per_run: float = 0.25
-    """Share of a GPU that a training run takes."""
+    """Share of a GPU for each training run."""
     gpus_per_scorer: float = 0.5
-    """Share of a GPU that a scoring actor takes."""
+    """Share of a GPU for each scoring actor."""
     train_memory_gb: float = 8.0
-    """Decoded training data held in memory; beyond it, a file on each node's disk is mapped."""
+    """Decoded training data to hold in memory; beyond it, map a file on each node's disk."""
     cache_memory_gb: float = 1.0
-    """Weights a scoring actor keeps."""
+    """Memory for weights in each scoring actor."""
     outputs_gb: float = 50.0
-    """Keep logits in the store while all of them stay below this."""
+    """Keep logits in the store if they all fit in this size."""
     batch_rows: int = 250
-    """Examples a forward pass when scoring."""
+    """Examples per forward pass when scoring."""
 
     @property
     def train_memory_bytes(self) -> int:
-        """`train_memory_gb` in bytes."""
-        return int(self.train_memory_gb * GB)
+        """`--train-memory-gb` in bytes."""
+        return int(self.train_memory_gb * _GB)
 
     @property
     def cache_bytes(self) -> int:
-        """`cache_memory_gb` in bytes."""
-        return int(self.cache_memory_gb * GB)
+        """`--cache-memory-gb` in bytes."""
+        return int(self.cache_memory_gb * _GB)
 
     @property
     def outputs_bytes(self) -> int:
-        """`outputs_gb` in bytes."""
-        return int(self.outputs_gb * GB)
+        """`--outputs-gb` in bytes."""
+        return int(self.outputs_gb * _GB)
 
     def check(self) -> None:
-        """Refuse amounts that no machine has.
+        """Refuse amounts that no machine can have.
 
         Raises:
             UserError: naming the flag.
@@ -136,38 +142,37 @@ class MachineFlags:
 
 @dataclass(frozen=True, kw_only=True)
 class NightFlags:
-    """All that `plan` and `rescore` take, metric settings aside."""
+    """The flags of `plan` and `rescore`, except the settings of metrics."""
 
-    store: str = field(default_factory=default_store)
-    """Where artefacts and tables go: a folder or s3://bucket/prefix."""
-    metrics: tuple[str, ...] = ()
-    """Metrics to compute; default: all."""
+    store: StoreUri = field(default_factory=default_store)
+    metrics: Annotated[tuple[str, ...], by_default("all")] = ()
+    """Metrics to compute."""
     splits: tuple[Split, ...] = SPLITS
-    """Splits whose examples are scored; models are trained on what they need."""
-    publish_as: Annotated[str, tyro.conf.arg(name="as")] = ""
-    """Publish under this dataset name, beside what is there."""
+    """Splits to score; training reads the splits it needs."""
+    publish_as: Annotated[str, tyro.conf.arg(name="as"), by_default("the dataset's own")] = ""
+    """Publish under this dataset name, next to what is published already."""
     replace: bool = False
-    """Publish over partitions that were made with other settings."""
+    """Replace published scores that were made with other settings."""
     date: str = "auto"
-    """The day that the night counts for, YYYY-MM-DD; auto: today, in UTC."""
-    max_hours: float | None = None
-    """Stop after so many hours, at the end of an epoch or a shard; what is complete is published
-    and the same command goes on."""
-    summary: str = ""
-    """Write what came of the night to this file, as JSON."""
+    """Day that the night counts for, YYYY-MM-DD. auto: today, in UTC."""
+    max_hours: Annotated[float | None, by_default("no limit")] = None
+    """Stop after this many hours, at the end of an epoch or shard, and publish what is complete.
+    Run the same command again to go on."""
+    summary: Annotated[str, by_default("none")] = ""
+    """File for a summary of the night, as JSON."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
     fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(default_factory=FleetFlags)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def night(self) -> "NightFlags":
-        """The night alone, without the flags of a job that takes more."""
-        return NightFlags(**{each.name: getattr(self, each.name) for each in fields(NightFlags)})
+        """Return these flags alone, without those that a subclass adds."""
+        return NightFlags(**{flag.name: getattr(self, flag.name) for flag in fields(NightFlags)})
 
     def night_date(self) -> Day:
-        """The day that the night counts for.
+        """Return the day that the night counts for.
 
         Raises:
-            UserError: --date is no date.
+            UserError: --date is not a date.
         """
         if self.date == "auto":
             return datetime.now(UTC).date()
@@ -193,15 +198,23 @@ class NightFlags:
 
 
 def parse(
-    argv: Sequence[str], prog: str, description: str, kind: type[Night]
-) -> tuple[Night, dict[str, Any]]:
-    """Parse a command line into the night's flags and each metric's Config.
+    argv: Sequence[str], prog: str, description: str, kind: type[Flags]
+) -> tuple[Flags, dict[str, Any]]:
+    """Parse a command line into the flags of a night and each metric's Config.
 
-    Every registered metric's Config becomes flags of its own: `--adv-l2.attack` and so on.
+    Every registered metric's Config has flags of its own, such as `--adv-l2.attack`.
+
+    Args:
+        argv: the arguments.
+        prog: the command as the user types it.
+        description: the first lines of the help.
+        kind: `NightFlags`, or a subclass with more flags.
+
+    Raises:
+        UserError: an unknown flag, or a value that does not fit.
     """
-    annotation: Any = tyro.conf.OmitArgPrefixes
-    night: tuple[str, Any, Any] = ("night", annotation[kind], field(default_factory=kind))
-    settings = [
+    flat: Any = tyro.conf.OmitArgPrefixes
+    configs = [
         (
             name,
             Annotated[spec.config, tyro.conf.arg(help=spec.summary)],
@@ -209,6 +222,7 @@ def parse(
         )
         for name, spec in metrics().items()
     ]
-    both = make_dataclass("Flags", [night, *settings], frozen=True, kw_only=True)
-    flags: Any = parse_flags(both, argv, prog, description)
-    return flags.night, {name: getattr(flags, name) for name in metrics()}
+    night = ("night", flat[kind], field(default_factory=kind))  # the help says "night options"
+    command_line = make_dataclass("CommandLine", [night, *configs], frozen=True, kw_only=True)
+    parsed: Any = parse_flags(command_line, argv, prog, description)
+    return parsed.night, {name: getattr(parsed, name) for name in metrics()}

@@ -22,7 +22,7 @@ TABLE = pa.table(
 )
 
 
-def test_text_is_aligned_and_numbers_stand_right():
+def test_text_is_aligned_with_numbers_on_the_right():
     assert as_text(TABLE) == (
         "name           value  rows  at                    metrics\n"
         "----------  --------  ----  --------------------  --------\n"
@@ -32,12 +32,32 @@ def test_text_is_aligned_and_numbers_stand_right():
     )
 
 
-def test_what_is_too_wide_for_the_terminal_comes_row_by_row():
+def test_a_table_wider_than_the_terminal_is_shown_row_by_row():
     text = as_text(TABLE.select(["name", "value"]).slice(0, 1), width=10)
     assert text == "name   a.png\nvalue  0.123457\n\n(1 row)\n"
 
 
-def test_long_tables_say_that_they_were_cut():
+def test_a_cell_wider_than_the_terminal_is_not_cut():
+    text = as_text(pa.table({"command": ["rescore " * 40], "n": [1]}), width=80)
+    assert text == f"command  {'rescore ' * 40}".rstrip() + "\nn        1\n\n(1 row)\n"
+
+
+def test_control_characters_do_not_reach_the_terminal():
+    names = ["\x1b]0;title\x07", "two\nlines", "\x9b31m", "abc\u202egnp.exe", "naïve 犬"]
+    text = as_text(pa.table({"na\x1bme": names, "list": [[name] for name in names]}))
+    assert not set(text) & set("\x1b\x07\x9b\u202e")
+    assert len(text.splitlines()) == 8
+    assert text.splitlines()[0].startswith(r"na\x1bme  ")
+    assert r"\x1b]0;title\x07" in text
+    assert r"two\nlines" in text
+    assert "naïve 犬" in text
+
+
+def test_spaces_at_the_ends_of_a_cell_are_kept():
+    assert as_text(pa.table({"a": ["  x"], "b": [" y"]})) == "a    b\n---  --\n  x   y\n(1 row)\n"
+
+
+def test_a_long_table_says_that_it_was_cut():
     text = as_text(pa.table({"i": range(1000)}))
     assert len(text.splitlines()) == 203
     assert text.endswith("(1000 rows, the first 200 shown; csv, json and parquet hold all)\n")
@@ -47,7 +67,7 @@ def test_an_empty_table_has_its_header():
     assert as_text(TABLE.select(["value"]).slice(0, 0)) == "value\n-----\n(0 rows)\n"
 
 
-def test_json_holds_all_at_full_precision(capsys):
+def test_json_keeps_full_precision(capsys):
     show(TABLE, "json", "")
     first, second = json.loads(capsys.readouterr().out)
     assert first == {
@@ -74,7 +94,7 @@ def test_json_of_what_sql_can_return(capsys):
     assert row == {"nan": None, "share": 0.25, "day": "2026-03-01", "nothing": None}
 
 
-def test_csv_holds_all(capsys):
+def test_csv_keeps_full_precision(capsys):
     show(TABLE, "csv", "")
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["name"] for row in rows] == TABLE["name"].to_pylist()
