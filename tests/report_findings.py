@@ -1,4 +1,4 @@
-"""What evaluations and explanations leave in a store, for the tests of the report."""
+"""Publishes example sets and explanations to a store, for the tests of the report."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ NO = float("nan")
 
 
 def publish_sets(storage: Storage, split: str, rows: list[tuple]) -> None:
-    """Publish rows of (example id, label, set, cluster, x, y) of the dataset `shapes`."""
+    """Publish rows of (example id, label, set, cluster, x, y) for the dataset `shapes`."""
     ids, label, sets, cluster, x, y = map(list, zip(*rows, strict=True))
     columns = {
         "example_id": np.array(ids),
@@ -42,15 +42,15 @@ def publish_explained(
     is_last: bool = True,
     solved_at: int = 1,
 ) -> None:
-    """Publish points of (test id, output, rank, train id, train label, value), on the test split.
+    """Publish representer points of the test split.
 
     Args:
         storage: the store.
         run: the representer run.
         train: the dataset version of the training examples.
-        points: their sign is that of the value.
-        is_last: outputs are classes.
-        solved_at: the day of the month.
+        points: tuples of (test id, output, rank, train id, train label, value).
+        is_last: whether the outputs are classes.
+        solved_at: day of the month on which the layer was solved.
     """
     names = [field.name for field in REPRESENTERS]
     rows = [

@@ -1,4 +1,4 @@
-"""A small store to report on: real shards, real partitions, scores that mean something."""
+"""A small store to report on, with real shards, real partitions and plausible scores."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Rows, cut
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
-from scoring.report import MetricText
+from scoring.report import MetricInfo
 from scoring.score.ranking import rank
 from scoring.store.keys import SPLITS
 from scoring.store.storage import Storage
@@ -27,15 +27,15 @@ from scoring.tables.score_rows import score_rows
 
 STARTED = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 COMMAND = "protoscore rescore --dataset shapes --fleet demo"
-TEXTS = (
-    MetricText(
+METRICS = (
+    MetricInfo(
         name="adv_l2",
         summary="L2 norm of the smallest perturbation that changes the predicted class",
         unit="L2 norm of pixels in [0, 1]",
         prototypical="high",
         source="Carlini et al. 2019, section 2.1",
     ),
-    MetricText(
+    MetricInfo(
         name="agr",
         summary="mean Jensen-Shannon divergence between independently trained models",
         unit="nats",
@@ -47,23 +47,23 @@ TEXTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """One split: N images with labels, predictions and a value by every metric."""
+    """One split: N images with labels, predictions and values of every metric."""
 
     images: np.ndarray
     """[N, H, W, D] uint8."""
     label: np.ndarray
     predicted: np.ndarray
     values: Mapping[str, np.ndarray]
-    """Metric to [N] float64."""
+    """[N] float64 by metric."""
     names: Sequence[str | None] | None = None
     texts: Sequence[str] | None = None
-    """Where the examples are texts; then `images` are not looked at."""
+    """If given, the examples are texts and `images` is ignored."""
     broken: frozenset[int] = frozenset()
-    """Rows whose image is no image."""
+    """Rows whose image cannot be decoded."""
 
 
 def shapes(rows: int, classes: int, *, side: int = 8, channels: int = 1, seed: int = 0) -> Examples:
-    """Random images whose first pixels tell the row; the most outlying third is predicted wrong."""
+    """Make random images; the most outlying third is misclassified."""
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (rows, side, side, channels), dtype=np.uint8)
     label = np.arange(rows) % classes
@@ -76,21 +76,21 @@ def shapes(rows: int, classes: int, *, side: int = 8, channels: int = 1, seed: i
 def write_dataset(
     storage: Storage, name: str, examples: Mapping[str, Examples], classes: Sequence[str]
 ) -> dict[str, DatasetVersion]:
-    """Ingest both splits in shards of 25 rows, train ids from 0 on, test ids after them."""
+    """Ingest both splits in shards of 25 rows, with train ids from 0 and test ids after them."""
     layout = Layout(classes=tuple(classes), shape=_shape(examples["train"]))
     versions, first = {}, 0
     for split in SPLITS:
-        of_split = examples[split]
+        split_examples = examples[split]
         records = []
-        for piece in cut(f"{split}.bin", len(of_split.images), 25, "unchanged"):
-            rows = _rows(of_split, slice(piece.start, piece.start + piece.rows))
+        for piece in cut(f"{split}.bin", len(split_examples.images), 25, "unchanged"):
+            rows = _rows(split_examples, slice(piece.start, piece.start + piece.rows))
             records.append(write_shard(storage, name, layout, piece, rows, first + piece.start))
         versions[split] = DatasetVersion(
             name=name, split=split, classes=layout.classes, shape=layout.shape,
             shards=tuple(records), ranges={},
         )  # fmt: skip
         versions[split].save(storage)
-        first += len(of_split.images)
+        first += len(split_examples.images)
     return versions
 
 
@@ -99,38 +99,38 @@ def publish_scores(
     dataset: str,
     versions: Mapping[str, DatasetVersion],
     examples: Mapping[str, Examples],
-    texts: Sequence[MetricText] = TEXTS,
+    metrics: Sequence[MetricInfo] = METRICS,
     night: int = 1,
 ) -> None:
     """Publish every metric of both splits in one night, with its runs."""
     night_id = f"night-{night}"
     runs = [run_row(night_id, f"run{i}", seed=i) for i in range(3)]
-    named = [run["run_key"] for run in runs]  # a fine-tuned run's parent, say, is not named
+    named = [run["run_key"] for run in runs]  # the manifests need not name all runs of a night
     runs += [run_row(night_id, f"dp{e}", kind="private", epsilon_target=e) for e in (0.5, 8.0)]
     parts = [
-        (_manifest(dataset, version, text, night_id, named), _scores(examples[s], version, text))
+        (_manifest(dataset, version, m, night_id, named), _scores(examples[s], version, m))
         for s, version in versions.items()
-        for text in texts
-        if text.name in examples[s].values
+        for m in metrics
+        if m.name in examples[s].values
     ]
     publish(storage, parts)
     append_night(storage, night_row(night_id, dataset, versions), runs)
 
 
 def night_row(night_id: str, dataset: str, versions: Mapping[str, DatasetVersion]) -> dict:
-    """A row of `nights`."""
+    """Return a row of `nights`."""
     return {
         "night_id": night_id, "date": STARTED.date(), "dataset": dataset,
         "started_at": STARTED, "finished_at": STARTED,
         "command": COMMAND, "train_version": versions["train"].version,
-        "test_version": versions["test"].version, "metrics": [t.name for t in TEXTS],
+        "test_version": versions["test"].version, "metrics": [t.name for t in METRICS],
         "runs_trained": 5, "runs_reused": 0, "shards_scored": 12, "shards_reused": 0, "rows": 240,
         "commit_version": None, "seconds": 182.4,
     }  # fmt: skip
 
 
 def run_row(night_id: str, key: str, **changes: object) -> dict:
-    """A row of `runs`."""
+    """Return a row of `runs`."""
     row = {
         "night_id": night_id, "run_key": key, "kind": "plain", "split": "train",
         "net": "small_cnn", "width": 1.0, "recipe": json.dumps({"epochs": 3}), "seed": 0,
@@ -167,10 +167,10 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest(dataset, version, text, night_id, named) -> Manifest:
+def _manifest(dataset, version, metric, night_id, named) -> Manifest:
     return Manifest(
-        partition=Partition(dataset, version.split, text.name),
-        key=f"{text.name}{version.split}{night_id}".replace("_", "").replace("-", ""),
+        partition=Partition(dataset, version.split, metric.name),
+        key=f"{metric.name}{version.split}{night_id}".replace("_", "").replace("-", ""),
         night_id=night_id,
         planned_at=STARTED.isoformat(),
         settings={},
@@ -181,15 +181,15 @@ def _manifest(dataset, version, text, night_id, named) -> Manifest:
     )
 
 
-def _scores(examples: Examples, version: DatasetVersion, text: MetricText):
+def _scores(examples: Examples, version: DatasetVersion, metric: MetricInfo):
     ids = np.arange(version.rows) + version.shards[0].first_id
-    value = examples.values[text.name].astype(np.float64)
+    value = examples.values[metric.name].astype(np.float64)
     status = np.full(len(ids), "", dtype="<U24")
     for row in examples.broken:
         value[row], status[row] = np.nan, "undecodable_image"
     ranks = rank(
         value=value, label=examples.label, example_id=ids, status=status,
-        direction=text.prototypical,
+        direction=metric.prototypical,
     )  # fmt: skip
     return score_rows(
         example_id=ids,

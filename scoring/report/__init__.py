@@ -1,16 +1,16 @@
-"""One folder of pages to look at: rankings, their examples, sets, correlations, runs, nights.
+"""The report: a folder of static pages on rankings, examples, sets, correlations, runs and nights.
 
-It is made of published tables and stored images alone: no model is run. It opens from disk or from
-any web server, and asks nobody else for anything.
+It is built from published tables and stored images alone: no model is run. It opens from disk or
+from any web server, and loads nothing from anywhere else.
 """
 
 from scoring.analysis.snapshot import take_snapshot
-from scoring.report.facts import MetricText, Report, gather
+from scoring.report.facts import MetricInfo, Report, gather
 from scoring.report.folder import check_output, local_path
 from scoring.report.write import write_report
 
 __all__ = [
-    "MetricText",
+    "MetricInfo",
     "Report",
     "check_output",
     "gather",

@@ -1,4 +1,4 @@
-"""How figures look: SVG that stands in the page and follows its colours."""
+"""The style of figures: inline SVG that takes its colours from the page."""
 
 import io
 import re
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
-INK, SOFT = "#010203", "#040506"  # replaced by the page's own colours
-OUTLYING, PROTOTYPICAL = "#c8641a", "#3b78d8"  # on light and dark alike
+INK, SOFT = "#010203", "#040506"  # placeholders, replaced by the page's own colours
+OUTLYING, PROTOTYPICAL = "#c8641a", "#3b78d8"  # readable on light and on dark pages
 _STYLE: dict[Any, Any] = {
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -21,7 +21,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titlesize": 9,
     "font.size": 8,
     "svg.fonttype": "none",
-    "svg.hashsalt": "protoscore",  # ids that follow from what they name
+    "svg.hashsalt": "protoscore",  # a fixed salt makes element ids reproducible
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -29,22 +29,22 @@ _STYLE: dict[Any, Any] = {
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
-    """A function that draws a figure, as one that gives its svg element.
+    """Turn a function that draws a figure into one that returns its svg element.
 
-    Equal arguments give equal text, whoever draws what before.
+    Equal arguments give equal text, whatever was drawn before.
     """
 
     @wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
-        sink = io.StringIO()
+    def draw_svg(*args: P.args, **kwargs: P.kwargs) -> str:
+        buffer = io.StringIO()
         with mpl.rc_context(_STYLE):
             figure = draw(*args, **kwargs)
             metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(sink, format="svg", transparent=True, metadata=metadata)
-        element = "<svg" + sink.getvalue().partition("<svg")[2]
+            figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        element = "<svg" + buffer.getvalue().partition("<svg")[2]
         plain = re.sub(
             r' xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", element, flags=re.DOTALL
         )
         return plain.replace(INK, "currentColor").replace(SOFT, "var(--line)")
 
-    return drawn
+    return draw_svg

@@ -1,4 +1,4 @@
-"""A page that shows predictions taken apart into training examples."""
+"""A page that breaks predictions down into shares of training examples."""
 
 import base64
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ Content = Pixels | str
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPoint:
-    """A training example and its share."""
+    """A training example and its share of an output."""
 
     train_id: int
     label: str
     content: Content | None
-    """None where it cannot be read."""
+    """None if it cannot be read."""
     sensitivity: Floats | None
-    """[H, W]: which pixels of the test image make it pull; sums over channels, signed."""
+    """[H, W] signed, summed over channels: how each pixel of the test image changes the share."""
     value: float
     alpha: float
     similarity: float
@@ -37,7 +37,7 @@ class ShownPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownExample:
-    """An output of a test example, and its strongest points."""
+    """One output of a test example and its strongest training examples."""
 
     test_id: int
     name: str
@@ -50,25 +50,25 @@ class ShownExample:
 
     @property
     def largest(self) -> float:
-        """Largest absolute value in its maps, which share one scale of colours."""
+        """Largest absolute value in the maps, which share one colour scale."""
         points = (*self.excitatory, *self.inhibitory)
         maps = (p.sensitivity for p in points if p.sensitivity is not None)
         return max((float(np.abs(map_).max()) for map_ in maps), default=0.0)
 
 
-def render_explanations(title: str, about: str, examples: Sequence[ShownExample]) -> str:
-    """One HTML file that needs nothing else.
+def render_explanations(title: str, layer: str, examples: Sequence[ShownExample]) -> str:
+    """Render one self-contained HTML file.
 
     Args:
-        title: whose examples they are.
-        about: one line on the layer.
-        examples: what to show, in order.
+        title: dataset and split.
+        layer: one line that describes the explained layer.
+        examples: the examples, in the order to show them.
     """
     environment = templates()
     environment.filters |= {"picture": _picture, "map": _map, "number": lambda v: f"{v:.3g}"}
     return environment.get_template("explanations.html.j2").render(
         title=title,
-        about=about,
+        layer=layer,
         examples=examples,
         maps=any(example.largest for example in examples),
         written_by=f"protoscore {version('protoscore')}",
@@ -77,20 +77,20 @@ def render_explanations(title: str, about: str, examples: Sequence[ShownExample]
 
 
 def _picture(pixels: Pixels | None) -> str:
-    """An image as a data URI; "" where it cannot be read."""
-    return "" if pixels is None else _uri(_encoded(pixels))
+    """Encode an image as a data URI; "" if it cannot be read."""
+    return "" if pixels is None else _data_uri(_encode(pixels))
 
 
 def _map(sensitivity: Floats, largest: float) -> str:
-    """A signed map in colours, red above 0 and blue below, as a data URI."""
+    """Colour a signed map, red above 0 and blue below, and encode it as a data URI."""
     shade = 0.5 + 0.5 * sensitivity / largest if largest else np.full(sensitivity.shape, 0.5)
     colours = colormaps["RdBu_r"](shade, bytes=True)[..., :3]
-    return _uri(_encoded(np.ascontiguousarray(colours)))
+    return _data_uri(_encode(np.ascontiguousarray(colours)))
 
 
-def _encoded(pixels: Pixels) -> bytes:
-    return _ENCODING.encode(_ENCODING.shrunk(pixels))
+def _encode(pixels: Pixels) -> bytes:
+    return _ENCODING.encode(_ENCODING.shrink(pixels))
 
 
-def _uri(image: bytes) -> str:
+def _data_uri(image: bytes) -> str:
     return f"data:{MEDIA_TYPE};base64,{base64.b64encode(image).decode()}"

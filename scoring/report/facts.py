@@ -1,4 +1,4 @@
-"""Everything a report says, gathered from the tables: columns of numbers, never pixels."""
+"""Everything a report shows except pixels, read from the tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Errors, errors_by_decile, spearman, standing
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
-from scoring.report.explained import Explained, explained
-from scoring.report.positions import Positions, place
+from scoring.report.explanations import Explanations, read_explanations
+from scoring.report.positions import Positions, place_shards
 from scoring.report.runs import RunGroup, group_runs
-from scoring.report.score_columns import MetricColumns, Statuses, columns_of
-from scoring.report.set_maps import ExampleSets, sets_of
+from scoring.report.score_columns import MetricColumns, Statuses, lay_out
+from scoring.report.set_maps import ExampleSets, read_sets
 from scoring.store.keys import Split
 from scoring.tables.findings import Finding
 
@@ -22,60 +22,60 @@ _NIGHTS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricText:
-    """What pages say of a metric."""
+class MetricInfo:
+    """A metric as the pages describe it."""
 
     name: str
     summary: str = ""
     """One line."""
     unit: str = ""
     prototypical: Literal["high", "low", ""] = ""
-    """The end of `value` that gets the top rank; "" where nobody knows any more."""
+    """The end of `value` that is prototypical; "" for a metric that is no longer registered."""
     source: str = ""
     """Paper and section."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitReport:
-    """All that is said of a split's N positions."""
+    """One split: its N positions and what is published about them."""
 
     split: Split
     versions: Mapping[str, DatasetVersion]
-    """By key, those that its partitions were made of; that of the newest partition first."""
+    """Dataset versions behind the published partitions, by key; the newest partition's first."""
     positions: Positions
-    made_of: Mapping[str, str]
-    """Metric, in the report's order, to the dataset version that its partition was made of."""
+    scored_on: Mapping[str, str]
+    """The key of the dataset version that each metric was scored on, in the report's order."""
     columns: Mapping[str, MetricColumns]
-    """By metric."""
+    """Scores by metric."""
     statuses: Sequence[str]
-    """That the columns' `status` counts through."""
+    """The words that the columns' `status` indexes."""
     errors: Mapping[str, Errors]
-    """By metric, without those of which nothing is known."""
+    """Errors by metric, where labels and predictions are known."""
     correlations: Floats
     """[M, M] Spearman correlations of the metrics."""
     sets: ExampleSets | None
-    explained: Explained
+    explanations: Explanations
 
     @property
     def version(self) -> DatasetVersion:
-        """That the newest partition was made of."""
+        """The dataset version that the newest partition was scored on."""
         return next(iter(self.versions.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that the report says."""
+    """Everything that the pages show."""
 
     snapshot: Snapshot
     written_at: datetime
-    metrics: Sequence[MetricText]
-    """Every metric published in either split, in the report's order."""
+    metrics: Sequence[MetricInfo]
+    """Every metric published in either split, in display order."""
     splits: Sequence[SplitReport]
     runs: Sequence[RunGroup]
     nights: Sequence[Row]
     """The last few rows of `nights`, newest first."""
     evaluations: Mapping[str, Sequence[Finding]]
-    """What evaluations found, by evaluation."""
+    """Findings by evaluation."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,46 +83,47 @@ class Report:
         return self.splits[-1].version.classes
 
 
-def gather(snapshot: Snapshot, texts: Iterable[MetricText], written_at: datetime) -> Report:
-    """Read what the report says.
+def gather(snapshot: Snapshot, metrics: Iterable[MetricInfo], written_at: datetime) -> Report:
+    """Read everything that the report shows.
 
     Args:
-        snapshot: what is published.
-        texts: metrics in the order to show them; published ones without a text come last.
-        written_at: when, with a time zone; pages show it, and ask for their files by it.
+        snapshot: the published scores.
+        metrics: known metrics in display order; other published metrics come last.
+        written_at: time of writing, with a time zone; pages show it, and append it to the
+            addresses of their files so that browsers do not mix two reports.
 
     Raises:
         BadStore: a table cannot be read.
     """
-    metrics = _in_order({metric for _, metric in snapshot.manifests}, texts)
+    shown = _in_order({metric for _, metric in snapshot.manifests}, metrics)
     return Report(
         snapshot=snapshot,
         written_at=written_at,
-        metrics=metrics,
-        splits=[_split(snapshot, split, metrics) for split in snapshot.splits],
+        metrics=shown,
+        splits=[_split(snapshot, split, shown) for split in snapshot.splits],
         runs=group_runs(snapshot.runs()),
         nights=snapshot.nights(_NIGHTS),
         evaluations=snapshot.evaluations(),
     )
 
 
-def _in_order(published: set[str], texts: Iterable[MetricText]) -> list[MetricText]:
-    known = {text.name: text for text in texts if text.name in published}
-    return [*known.values(), *(MetricText(name=n) for n in sorted(published - set(known)))]
+def _in_order(published: set[str], metrics: Iterable[MetricInfo]) -> list[MetricInfo]:
+    known = {metric.name: metric for metric in metrics if metric.name in published}
+    return [*known.values(), *(MetricInfo(name=n) for n in sorted(published - set(known)))]
 
 
-def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricText]) -> SplitReport:
+def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> SplitReport:
     names = [m.name for m in metrics if (split, m.name) in snapshot.manifests]
-    made_of = {name: snapshot.manifests[split, name].dataset_version for name in names}
+    scored_on = {name: snapshot.manifests[split, name].dataset_version for name in names}
     current = snapshot.current(split)
     versions = {current.version: current}
-    versions |= {name: snapshot.data[split, name] for name in made_of.values()}
-    positions = place(versions.values())
+    versions |= {name: snapshot.data[split, name] for name in scored_on.values()}
+    positions = place_shards(versions.values())
     statuses, columns, errors, standings = Statuses(), {}, {}, []
     for name in names:
         scores = snapshot.scores(split, name)
-        at = positions.of(versions[made_of[name]], scores.ids)
-        columns[name] = columns_of(scores, at, positions.count, statuses)
+        at = positions.find(versions[scored_on[name]], scores.ids)
+        columns[name] = lay_out(scores, at, positions.count, statuses)
         standings.append(standing(scores))
         if by_decile := errors_by_decile(scores):
             errors[name] = by_decile
@@ -130,11 +131,11 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricText]) -> S
         split=split,
         versions=versions,
         positions=positions,
-        made_of=made_of,
+        scored_on=scored_on,
         columns=columns,
-        statuses=statuses.texts,
+        statuses=statuses.names,
         errors=errors,
         correlations=spearman(standings),
-        sets=sets_of(snapshot.example_sets(split), positions, current),
-        explained=explained(snapshot, positions, current),
+        sets=read_sets(snapshot.example_sets(split), positions, current),
+        explanations=read_explanations(snapshot, positions, current),
     )

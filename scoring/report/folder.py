@@ -1,6 +1,6 @@
-"""A folder that appears whole or not at all, and replaces nothing but an earlier report.
+"""The report's folder: it appears whole or not at all, and replaces only an earlier report.
 
-On object storage, which cannot rename, its pages appear last.
+Object storage cannot rename folders, so there the pages are uploaded last.
 """
 
 import tempfile
@@ -16,27 +16,27 @@ from scoring.store.storage import Storage
 from scoring.store.whole_files import written_whole
 
 GENERATOR = "protoscore report"
-"""How the first page of a report names its maker."""
+"""The `generator` that marks the first page of a report."""
 _FLAG = "--output"
 _FIRST_PAGE = "index.html"
-_PARTS = {"css", "data", "js"}  # folders of a report, beside its pages
+_PARTS = {"css", "data", "js"}  # subfolders of a report
 _MARK = f'<meta name="generator" content="{GENERATOR}">'
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that is being written; `UserError`, naming the flag, where the disk forbids it."""
+    """A folder under construction; failed writes raise a `UserError` that names the flag."""
 
     path: Path
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file; `name` is its path in the folder."""
+        """Write a file; `name` is its path within the folder."""
         with self.writing(name) as file:
             file.write(data)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write piece by piece."""
+        """Open a file to write piece by piece."""
         path = self.path / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,21 +50,21 @@ class Folder:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total size of all files in bytes."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
 
 def check_output(target: str) -> None:
-    """Refuse a target, a path or s3://bucket/prefix, before any work.
+    """Check that a target (a path or s3://bucket/prefix) can take a report, before any work.
 
     Raises:
-        UserError: it is neither new, nor empty, nor an earlier report; or there is no folder to put
-            it in; or it cannot be written.
+        UserError: it holds something other than an earlier report, its parent folder does not
+            exist, or it cannot be written.
     """
     if target.endswith((".html", ".htm")):
         raise UserError(
-            f"{_FLAG}: expected a folder, for the report is several pages, got {target!r}; "
-            f"{target.rpartition('.')[0]!r} would do"
+            f"{_FLAG}: expected a folder, since a report has several pages, got {target!r}; "
+            f"try {target.rpartition('.')[0]!r}"
         )
     if "://" in target:
         storage = _bucket(target)
@@ -86,13 +86,13 @@ def check_output(target: str) -> None:
 
 
 def local_path(target: str) -> Path:
-    """The folder that a target without a scheme names."""
+    """Return the absolute path of a target that has no scheme."""
     return Path(target).expanduser().absolute()
 
 
 @contextmanager
 def appearing(target: str) -> Iterator[Folder]:
-    """A folder to write, which takes the place of `target` once the block has ended well."""
+    """Give a folder to write that replaces `target` when the block ends without an error."""
     if "://" in target:
         with _uploaded(target) as folder:
             yield Folder(folder)
@@ -103,18 +103,18 @@ def appearing(target: str) -> Iterator[Folder]:
 
 @contextmanager
 def _uploaded(target: str) -> Iterator[Path]:
-    """Written on this machine first; what an earlier report had besides is removed at the end."""
+    """Write to this machine first, upload, then remove the earlier report's other files."""
     storage = _bucket(target)
-    with tempfile.TemporaryDirectory(prefix="protoscore-report-") as aside:
-        folder = Path(aside)
+    with tempfile.TemporaryDirectory(prefix="protoscore-report-") as temporary:
+        folder = Path(temporary)
         yield folder
         new = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
         pages = {name for name in new if name.endswith(".html")}
         try:
-            for some in (new - pages, pages):
-                do_in_parallel(lambda name: storage.upload(name, folder / name), sorted(some))
+            for batch in (new - pages, pages):
+                do_in_parallel(lambda name: storage.upload(name, folder / name), sorted(batch))
             storage.remove({file.path for file in storage.walk("")} - new)
-        except Exception as error:  # whatever the driver raises
+        except Exception as error:  # each storage driver raises its own
             raise UserError(
                 f"{_FLAG}: expected a prefix that can be written, got {target!r} "
                 f"({type(error).__name__})"
@@ -122,22 +122,22 @@ def _uploaded(target: str) -> Iterator[Path]:
 
 
 def _bucket(target: str) -> Storage:
-    """The prefix of object storage, which was seen to be writable.
+    """Open a prefix of object storage, after checking that it can be written.
 
     Raises:
-        UserError: it is none.
+        UserError: it cannot.
     """
     try:
         storage = Storage(target)
         storage.check(writable=True, flag=_FLAG)
     except BadStore as error:
-        said = str(error)
-        raise UserError(said if said.startswith(_FLAG) else f"{_FLAG}: {said}") from error
+        message = str(error)
+        raise UserError(message if message.startswith(_FLAG) else f"{_FLAG}: {message}") from error
     return storage
 
 
 def _is_replaceable(names: Set[str], first_page: Callable[[], bytes]) -> bool:
-    """Whether a folder with these names in it is empty, or a report with nothing beside it."""
+    """Tell whether a folder with these entries is empty, or a report and nothing else."""
     if not names:
         return True
     is_ours = all(name in _PARTS or name.endswith(".html") for name in names)

@@ -1,6 +1,6 @@
-"""Packs of examples as pages show them, each a file: small images as one image, texts as a script.
+"""Packs of examples, one file each: small images as one image, texts as one script.
 
-Nothing is loaded until an example of the pack comes near the screen.
+A page loads a pack when one of its examples comes near the screen.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,24 +16,24 @@ from scoring.report.scripts import as_script
 from scoring.report.thumbnails import ImagePacking, choose_packing
 from scoring.store.storage import Storage
 
-_LONGEST = 20_000  # characters of a text; of a longer one the rest is left out
+_LONGEST = 20_000  # characters; longer texts are cut
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextPacking:
-    """How texts lie in packs."""
+    """How texts are packed."""
 
     rows: int = 25
-    """Texts of a pack."""
+    """Texts in a pack."""
 
     def packs(self, texts: Iterable[str]) -> Iterator[list[str]]:
-        """The packs of a shard's texts, one at a time."""
-        taken = (t if len(t) <= _LONGEST else f"{t[:_LONGEST].rstrip()} …" for t in texts)
-        while some := list(islice(taken, self.rows)):
-            yield some
+        """Yield the packs of a shard's texts."""
+        cut = (t if len(t) <= _LONGEST else f"{t[:_LONGEST].rstrip()} …" for t in texts)
+        while pack := list(islice(cut, self.rows)):
+            yield pack
 
-    def about(self) -> dict[str, Any]:
-        """What a page needs to find a text."""
+    def describe(self) -> dict[str, Any]:
+        """Return what a page needs to find a text."""
         return {"kind": "text", "rows": self.rows}
 
 
@@ -41,7 +41,7 @@ Packing = ImagePacking | TextPacking
 
 
 def choose_packings(examples: int, shapes: Iterable[InputShape]) -> dict[InputShape, Packing]:
-    """How to pack the examples of each shape, in a report that has so many."""
+    """Choose how to pack the examples of each shape, given how many the report has in all."""
     return {
         shape: TextPacking() if isinstance(shape, TextShape) else choose_packing(examples, shape)
         for shape in shapes
@@ -51,22 +51,22 @@ def choose_packings(examples: int, shapes: Iterable[InputShape]) -> dict[InputSh
 def pack_files(
     storage: Storage, shard: PlacedShard, packings: Mapping[InputShape, Packing], stem: str
 ) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of every pack of a shard; of its examples no more than a pack is in memory.
+    """Yield the path and bytes of every pack of a shard, with one pack in memory at a time.
 
     Args:
-        storage: where the shard is.
-        shard: of which examples.
-        packings: by shape.
-        stem: what the paths begin with.
+        storage: holds the shard.
+        shard: the shard to pack.
+        packings: packings by shape.
+        stem: the beginning of every path.
     """
     dataset, shape = shard.version.name, shard.version.shape
     packing = packings[shape]
     if isinstance(packing, TextPacking):
         assert isinstance(shape, TextShape)
         texts = iterate_texts(storage, dataset, shard.record, shape)
-        for n, some in enumerate(packing.packs(texts)):
+        for n, pack in enumerate(packing.packs(texts)):
             path = f"{stem}-{n}.js"
-            yield path, as_script(path, some)
+            yield path, as_script(path, pack)
     else:
         assert not isinstance(shape, TextShape)
         images = iterate_images(storage, dataset, shard.record, shape)

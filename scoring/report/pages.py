@@ -1,4 +1,4 @@
-"""The pages of a report as HTML; what depends on choices is left to their scripts."""
+"""The pages of a report as HTML; their scripts fill in whatever depends on the reader's choices."""
 
 import math
 import shlex
@@ -28,7 +28,7 @@ _MISSING = "–"
 
 
 def render(report: Report) -> dict[str, str]:
-    """The pages by file name."""
+    """Render the pages, by file name."""
     environment = templates()
     environment.filters |= {
         "count": _count,
@@ -50,15 +50,15 @@ def render(report: Report) -> dict[str, str]:
         "kind": "text" if isinstance(report.splits[-1].version.shape, TextShape) else "image",
         "stamp": f"{report.written_at:%Y%m%d%H%M%S}",
         "written_by": f"protoscore {version('protoscore')}",
-        "evaluate": _command(report),
+        "evaluate_flags": _evaluate_flags(report),
     }
     special = {
         "index": _overview(report),
         "correlations": {"matrices": matrices(report)},
         "evaluations": {
-            "drawn": _drawn(report),
-            "elsewhere": _elsewhere(report),
-            "points": figures.SCATTERS,
+            "figures": _evaluation_figures(report),
+            "own_pages": _own_pages(report),
+            "scatters": figures.SCATTERS,
         },
     }
     return {
@@ -80,38 +80,39 @@ def _overview(report: Report) -> dict[str, Any]:
     }
 
 
-def _command(report: Report) -> str:
-    """What is typed before the name of an evaluation's flags, to fill this very report."""
-    store, dataset = (
-        shlex.quote(t) for t in (report.snapshot.storage.uri, report.snapshot.dataset)
-    )
-    return f"--store {store} --dataset {dataset}"
+def _evaluate_flags(report: Report) -> str:
+    """Return the flags that make `protoscore evaluate` work on this report's scores."""
+    snapshot = report.snapshot
+    return f"--store {shlex.quote(snapshot.storage.uri)} --dataset {shlex.quote(snapshot.dataset)}"
 
 
 def _night_of(report: Report) -> object:
-    """The row of the night that published last; None while it is not recorded."""
+    """Return the row of the night that published last, or None if it is not recorded."""
     night_id = report.snapshot.newest.night_id
     return next((night for night in report.nights if night["night_id"] == night_id), None)
 
 
 def _errors_on_test(report: Report) -> Mapping[str, Errors]:
-    """Errors by decile of each metric on the test split; rows it trained on would flatter."""
+    """Return each metric's errors on the test split; on training rows they would flatter."""
     return next((split.errors for split in report.splits if split.split == "test"), {})
 
 
 def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:
-    highest = max((rate or 0.0 for of in errors.values() for rate in of.rates), default=0.0)
-    return {name: Markup(figures.errors_by_tenths(of, highest)) for name, of in errors.items()}
+    highest = max((rate or 0.0 for e in errors.values() for rate in e.rates), default=0.0)
+    return {metric: Markup(figures.errors_by_tenths(e, highest)) for metric, e in errors.items()}
 
 
-def _drawn(report: Report) -> dict[str, Markup]:
-    """Figures by evaluation; those that nothing is drawn of are left out."""
-    drawn = {name: figures.drawn(name, found) for name, found in report.evaluations.items()}
+def _evaluation_figures(report: Report) -> dict[str, Markup]:
+    """Draw the evaluations; those with nothing to draw are left out."""
+    drawn = {
+        name: figures.draw_evaluation(name, findings)
+        for name, findings in report.evaluations.items()
+    }
     return {name: Markup(figure) for name, figure in drawn.items() if figure}
 
 
-def _elsewhere(report: Report) -> dict[str, str]:
-    """The page of an evaluation that has one."""
+def _own_pages(report: Report) -> dict[str, str]:
+    """Return the evaluations that have a page of their own, and its name."""
     kinds = {name: name.partition("_")[0] for name in report.evaluations}
     return {name: kind for name, kind in kinds.items() if kind in PAGES}
 
@@ -121,7 +122,7 @@ def _count(value: int | None) -> str:
 
 
 def _percent(share: float | None, digits: int = 1) -> str:
-    return _MISSING if share is None else f"{100 * share:.{digits}f} %"
+    return _MISSING if share is None else f"{100 * share:.{digits}f}%"
 
 
 def _number(value: float | None) -> str:
@@ -138,7 +139,7 @@ def _breakable(name: str) -> Markup:
 
 
 def _correlation(value: float) -> str:
-    return _MISSING if math.isnan(value) else f"{value:.2f}".replace("-", "−")
+    return _MISSING if math.isnan(value) else f"{value:z.2f}".replace("-", "−")
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,7 +1,7 @@
-"""Figures of evaluations that have none of their own: curves where parts are numbers, else points.
+"""Default figures, for evaluations without a figure of their own: one panel per measure.
 
-A panel for each measure. Curves are of subjects by part ("30 %", "5 000"); points are of parts by
-subject, the mean over all as a mark.
+Where parts are numbers ("30 %", "5 000"), each subject is a curve over them. Otherwise each subject
+is a row with a dot per part and a bar at the value over all parts.
 """
 
 import re
@@ -16,7 +16,7 @@ from scoring.tables.findings import Finding
 
 _MOST_PANELS = 6
 _PANELS_ACROSS = 2
-_MOST_NAMED = 10  # curves; of more, the highest and the lowest at their ends
+_MOST_NAMED = 10  # curves; if there are more, only the ones that end highest and lowest
 _MOST_ROWS = 40
 _FEWEST_ON_A_CURVE = 3
 _NUMBER = re.compile(r"^-?[\d., ]*\d(\.\d+)?(e-?\d+)?\s*%?$")
@@ -24,35 +24,35 @@ _ALL = ("all", "mean", "")
 
 
 def plain(findings: Sequence[Finding]) -> str:
-    """The svg element of findings; "" where there is nothing to draw."""
+    """Return the svg element of some findings; "" if there is nothing to draw."""
     panels: dict[str, list[Finding]] = {}
     for finding in findings:
         panels.setdefault(finding.measure, []).append(finding)
-    some = dict(list(panels.items())[:_MOST_PANELS])
-    return _drawn(some) if some else ""
+    shown = dict(list(panels.items())[:_MOST_PANELS])
+    return _draw(shown) if shown else ""
 
 
 @styled
-def _drawn(panels: Mapping[str, Sequence[Finding]]) -> Figure:
+def _draw(panels: Mapping[str, Sequence[Finding]]) -> Figure:
     curves = {measure: _curves(found) for measure, found in panels.items()}
     across = min(_PANELS_ACROSS, len(panels))
     down = -(-len(panels) // across)
     rows = max(_rows_of(found) if not curves[m] else 12 for m, found in panels.items())
     figure = Figure(figsize=(4.6 * across, (0.22 * rows + 0.9) * down), layout="constrained")
-    places = list(figure.subplots(down, across, squeeze=False).flat)
-    for measure, axes in zip(panels, places, strict=False):
+    grid = list(figure.subplots(down, across, squeeze=False).flat)
+    for measure, axes in zip(panels, grid, strict=False):
         axes.set_title(measure.replace("_", " "))
         if curves[measure]:
             _draw_curves(axes, curves[measure])
         else:
             _draw_points(axes, panels[measure])
-    for axes in places[len(panels) :]:
+    for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure
 
 
 def _curves(findings: Sequence[Finding]) -> dict[str, dict[float, float]]:
-    """By subject, part to value; nothing unless parts are numbers."""
+    """Return the curve of each subject, part to value; empty unless parts are numbers."""
     found: dict[str, dict[float, float]] = {}
     for finding in findings:
         if _NUMBER.match(finding.part):
@@ -71,9 +71,9 @@ def _draw_curves(axes: Axes, curves: Mapping[str, Mapping[float, float]]) -> Non
     half = _MOST_NAMED // 2
     named = order if len(order) <= _MOST_NAMED else order[:half] + order[-half:]
     for subject in sorted(curves, key=lambda subject: subject in named):
-        look = {"label": subject} if subject in named else {"color": SOFT, "linewidth": 0.7}
+        style = {"label": subject} if subject in named else {"color": SOFT, "linewidth": 0.7}
         parts = sorted(curves[subject])
-        axes.plot(parts, [curves[subject][part] for part in parts], marker=".", **look)
+        axes.plot(parts, [curves[subject][part] for part in parts], marker=".", **style)
     handles, labels = axes.get_legend_handles_labels()
     by_name = dict(zip(labels, handles, strict=True))
     axes.legend([by_name[n] for n in named], named, frameon=False, fontsize=7)
@@ -94,9 +94,9 @@ def _draw_points(axes: Axes, findings: Sequence[Finding]) -> None:
     order = sorted(by_subject, key=lambda s: (np.nan_to_num(means[s], nan=-np.inf), s))[
         -_MOST_ROWS:
     ]
-    for place, subject in enumerate(order):
+    for row, subject in enumerate(order):
         each = [value for part, value in by_subject[subject].items() if part not in _ALL]
-        axes.plot(each, [place] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)
-        axes.plot(means[subject], place, "|", color=OUTLYING, markersize=11, markeredgewidth=2.5)
+        axes.plot(each, [row] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)
+        axes.plot(means[subject], row, "|", color=OUTLYING, markersize=11, markeredgewidth=2.5)
     axes.set_yticks(range(len(order)), order)
     axes.set_ylim(-0.7, len(order) - 0.3)

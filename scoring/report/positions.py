@@ -1,8 +1,8 @@
-"""Where each example of a split stands in the report's columns.
+"""The position of each example of a split in the report's columns.
 
-A row of a shard is an example: an id may show another image in another dataset version, a shard
-never does. So every shard that published scores were made of has its rows in the columns once, one
-shard after the other, whichever versions name it.
+An id may stand for different images in different dataset versions, but the rows of a shard never
+change. So the columns hold the rows of every shard that published scores were made from exactly
+once, shard after shard, however many versions share a shard.
 """
 
 from collections.abc import Iterable
@@ -18,41 +18,41 @@ from scoring.data.versions import DatasetVersion
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedShard:
-    """A shard, and the position of its first row."""
+    """A shard and the position of its first row."""
 
     version: DatasetVersion
-    """One that names it."""
+    """A dataset version that holds the shard."""
     record: ShardRecord
     start: int
 
 
 @dataclass(frozen=True)
 class Positions:
-    """The rows of shards, one shard after the other."""
+    """Shards laid end to end."""
 
     shards: tuple[PlacedShard, ...]
 
     @property
     def count(self) -> int:
-        """Of all rows."""
+        """Rows of all shards."""
         return sum(shard.record.rows for shard in self.shards)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {shard.record.content: number for number, shard in enumerate(self.shards)}
 
-    def numbers(self, version: DatasetVersion) -> list[int]:
-        """Which shards a dataset version holds, by rising example id."""
+    def shards_of(self, version: DatasetVersion) -> list[int]:
+        """Return the numbers of a dataset version's shards, ordered by example id."""
         records = sorted(version.shards, key=lambda record: record.first_id)
         return [self._numbers[record.content] for record in records]
 
-    def of(self, version: DatasetVersion, ids: Ints) -> Ints:
-        """[K] positions of ids [K] of a version; -1 where it has none of that id."""
-        held = [self.shards[number] for number in self.numbers(version)]
+    def find(self, version: DatasetVersion, ids: Ints) -> Ints:
+        """Return the positions [K] of a version's example ids [K]; -1 for ids it does not have."""
+        shards = [self.shards[number] for number in self.shards_of(version)]
         first, rows, start = (
             np.array(column, dtype=np.int64)
             for column in zip(
-                *((s.record.first_id, s.record.rows, s.start) for s in held), strict=True
+                *((s.record.first_id, s.record.rows, s.start) for s in shards), strict=True
             )
         )
         at = np.maximum(np.searchsorted(first, ids, side="right") - 1, 0)
@@ -60,8 +60,8 @@ class Positions:
         return np.where((offset >= 0) & (offset < rows[at]), start[at] + offset, -1)
 
 
-def place(versions: Iterable[DatasetVersion]) -> Positions:
-    """Place the shards of some versions of a split; those of the first come first."""
+def place_shards(versions: Iterable[DatasetVersion]) -> Positions:
+    """Lay out the shards of several versions of a split, those of the first version first."""
     placed: dict[str, PlacedShard] = {}
     start = 0
     for version in versions:

@@ -1,4 +1,4 @@
-"""The runs behind the scores, kind by kind."""
+"""The runs behind the scores, grouped by kind."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _KINDS = ("plain", "finetuned", "private", "imported")
 
 @dataclass(frozen=True, kw_only=True)
 class RunGroup:
-    """Runs of one kind that trained on one split; rows of the `runs` table."""
+    """Rows of the `runs` table with one kind and one training split."""
 
     kind: str
     split: str
@@ -19,31 +19,31 @@ class RunGroup:
 
     @property
     def nets(self) -> list[str]:
-        """Their networks, each once."""
+        """Names of the networks, without repeats."""
         return sorted({run["net"] for run in self.runs})
 
     @property
     def reused(self) -> int:
-        """How many of them an earlier night trained."""
+        """How many runs an earlier night had trained."""
         return sum(bool(run["reused"]) for run in self.runs)
 
     @property
     def seconds(self) -> float:
-        """Of training, all together."""
+        """Total training time."""
         return sum(run["seconds"] or 0.0 for run in self.runs)
 
     def mean(self, column: str) -> float | None:
-        """Mean of a column over the runs that have it."""
+        """Average a column over the runs that have a value."""
         known = self.known(column)
         return sum(known) / len(known) if known else None
 
     def known(self, column: str) -> list[float]:
-        """A column without its nulls, ascending."""
+        """Return the non-null values of a column, ascending."""
         return sorted(run[column] for run in self.runs if run[column] is not None)
 
 
 def group_runs(runs: Iterable[Row]) -> list[RunGroup]:
-    """Group runs by kind and split; within a group by epsilon, net, width and seed."""
+    """Group runs by kind and split; sort each group by epsilon, net, width and seed."""
     return [
         RunGroup(kind=kind, split=split, runs=list(group))
         for (_, kind, _, split), group in groupby(sorted(runs, key=_order), key=_group)

@@ -1,4 +1,4 @@
-"""What metrics say of every example, as the numbers that pages show: a dozen bytes an example."""
+"""The scores of a metric as compact columns for the pages: about a dozen bytes per example."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,37 +12,37 @@ from scoring.arrays import Floats, Ints
 from scoring.report.scripts import packed
 
 STEPS = 500
-"""Of a percentile between two whole ones."""
+"""Resolution of stored percentiles: 500 steps per point."""
 NONE = 65535
-"""Of a 16-bit column: no percentile, no class."""
-_UNKNOWN = 255  # of `status`: the metric does not know the example
+"""Stands for a missing percentile or class in a 16-bit column."""
+_UNSCORED = 255  # in `status`: the metric has no row for the example
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricColumns:
-    """What a metric says of a split's N positions."""
+    """The scores of one metric at a split's N positions."""
 
     order: npt.NDArray[np.uint32]
     """Positions of the ranked examples, the most outlying first."""
     unranked: npt.NDArray[np.uint32]
-    """Positions of those without a rank."""
+    """Positions of the examples without a rank."""
     percentile: npt.NDArray[np.uint16]
-    """[N] times `STEPS`; `NONE` where there is none."""
+    """[N] percentile times `STEPS`; `NONE` where there is none."""
     class_percentile: npt.NDArray[np.uint16]
-    """[N], the same."""
+    """[N] percentile within the class, stored in the same way."""
     value: npt.NDArray[np.float32]
     """[N], NaN where there is none."""
     spread: npt.NDArray[np.float32] | None
-    """[N], None where no example has one."""
+    """[N], NaN where there is none; None if no example has one."""
     status: npt.NDArray[np.uint8]
-    """[N] index into the split's statuses, of which 0 is none."""
+    """[N] index into the split's statuses; 0 means no status, 255 no score."""
     label: npt.NDArray[np.uint16]
     """[N] class index; `NONE` where unknown."""
     predicted: npt.NDArray[np.uint16]
-    """[N], the same."""
+    """[N] predicted class index; `NONE` where unknown."""
 
     def ranking(self) -> dict[str, Any]:
-        """What the browser of examples sorts and filters by, in order of rank."""
+        """Return what the examples page sorts and filters by, in order of rank."""
         return {
             "order": packed(self.order),
             "percentile": packed(self.percentile[self.order]),
@@ -51,37 +51,37 @@ class MetricColumns:
         }
 
     def answers(self) -> dict[str, Any]:
-        """Labels and predictions by position."""
+        """Return labels and predictions by position."""
         return {"label": packed(self.label), "predicted": packed(self.predicted)}
 
 
 class Statuses:
-    """Texts of `status` by number, numbered as they come."""
+    """Numbers the words of `status` in the order they turn up, over all metrics of a split."""
 
     def __init__(self) -> None:
-        self.texts = [""]
+        self.names = [""]
 
     def numbers(self, column: Any) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - an Arrow column
-        """[K] numbers of a column of texts and nulls."""
+        """Return the number of each word of a column [K]; nulls count as ""."""
         coded = column.fill_null("").combine_chunks().dictionary_encode()
-        known = [text or "" for text in coded.dictionary.to_pylist()]
-        self.texts += [text for text in known if text not in self.texts]
-        numbers = np.array([self.texts.index(text) for text in known], dtype=np.uint8)
+        words = [word or "" for word in coded.dictionary.to_pylist()]
+        self.names += [word for word in words if word not in self.names]
+        numbers = np.array([self.names.index(word) for word in words], dtype=np.uint8)
         found: npt.NDArray[np.uint8] = numbers[coded.indices.to_numpy()]
         return found
 
 
-def columns_of(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricColumns:
-    """Lay out a partition.
+def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricColumns:
+    """Lay out the scores of a metric by position.
 
     Args:
-        scores: its K rows.
+        scores: the K rows of a partition.
         at: [K] position of each row.
-        count: N.
-        statuses: of the split; gets those that are new.
+        count: N, the number of positions.
+        statuses: the split's statuses; new ones are added.
     """
 
-    def laid(column: npt.NDArray[Any], empty: float) -> npt.NDArray[Any]:
+    def by_position(column: npt.NDArray[Any], empty: float) -> npt.NDArray[Any]:
         whole = np.full(count, empty, dtype=column.dtype)
         whole[at] = column
         return whole
@@ -92,27 +92,29 @@ def columns_of(scores: Scores, at: Ints, count: int, statuses: Statuses) -> Metr
     return MetricColumns(
         order=order.astype(np.uint32),
         unranked=np.sort(at[scores.rank < 0]).astype(np.uint32),
-        percentile=laid(_steps(scores.percentile), NONE),
-        class_percentile=laid(_steps(scores.numbers("class_percentile")), NONE),
-        value=laid(value, np.nan),
-        spread=None if np.isnan(spread).all() else laid(spread, np.nan),
-        status=laid(statuses.numbers(scores.table["status"]), _UNKNOWN),
-        label=laid(_classes(scores.label), NONE),
-        predicted=laid(_classes(scores.predicted), NONE),
+        percentile=by_position(_steps(scores.percentile), NONE),
+        class_percentile=by_position(_steps(scores.numbers("class_percentile")), NONE),
+        value=by_position(value, np.nan),
+        spread=None if np.isnan(spread).all() else by_position(spread, np.nan),
+        status=by_position(statuses.numbers(scores.table["status"]), _UNSCORED),
+        label=by_position(_classes(scores.label), NONE),
+        predicted=by_position(_classes(scores.predicted), NONE),
     )
 
 
-def rows_of(metrics: Mapping[str, MetricColumns], rows: slice) -> dict[str, Any]:
-    """What all metrics say of R consecutive positions: columns [M * R], metric by metric."""
+def pack_rows(metrics: Mapping[str, MetricColumns], rows: slice) -> dict[str, Any]:
+    """Pack the scores of M metrics at R consecutive positions: columns [M * R], by metric."""
 
-    def every(name: str) -> dict[str, str]:
-        return packed(np.concatenate([getattr(of, name)[rows] for of in metrics.values()]))
+    def concatenated(name: str) -> dict[str, str]:
+        return packed(np.concatenate([getattr(m, name)[rows] for m in metrics.values()]))
 
     spreads = {
-        metric: packed(of.spread[rows]) for metric, of in metrics.items() if of.spread is not None
+        name: packed(metric.spread[rows])
+        for name, metric in metrics.items()
+        if metric.spread is not None
     }
     names: Sequence[str] = ("value", "percentile", "class_percentile", "status")
-    return {**{name: every(name) for name in names}, "spread": spreads}
+    return {**{name: concatenated(name) for name in names}, "spread": spreads}
 
 
 def _steps(percentile: Floats) -> npt.NDArray[np.uint16]:

@@ -1,4 +1,4 @@
-"""What `example_sets` says of a split, by the positions of its examples."""
+"""The example sets of a split, read from `example_sets`, by the positions of their members."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from scoring.report.positions import Positions
 from scoring.report.scripts import packed
 
 ORDER = ("memorized_exceptions", "uncommon_submodes", "canonical_prototypes")
-"""In which sets are shown; those of other names follow."""
+"""Display order of the sets; sets with other names follow."""
 NOT_CLUSTERED = -2
-"""In `cluster`; -1 is noise."""
+"""Stands in `cluster` for a member that was not clustered; -1 is noise."""
 Column = npt.NDArray[Any]
 
 
@@ -25,21 +25,21 @@ class ExampleSets:
     """The sets of a split."""
 
     members: Mapping[str, Mapping[str, Column]]
-    """By set, the columns position, label, cluster, x and y of its K members."""
+    """The columns position, label, cluster, x and y [K] of each set's K members."""
     evaluated_at: datetime
     command: str
     left_out: int
-    """Rows of examples that are not in the split any more."""
+    """Rows of examples that are no longer in the split."""
 
     def counts(self, classes: int) -> dict[str, list[int]]:
-        """By set, how many members each class has."""
+        """Count the members of each set by class."""
         return {
             name: np.bincount(columns["label"], minlength=classes).tolist()[:classes]
             for name, columns in self.members.items()
         }
 
     def data(self) -> dict[str, Any]:
-        """For the page."""
+        """Return the columns as the page reads them."""
         return {
             name: {column: packed(values) for column, values in columns.items()}
             for name, columns in self.members.items()
@@ -48,16 +48,17 @@ class ExampleSets:
 
 @dataclass(frozen=True, kw_only=True)
 class Memberships:
-    """All pairs of an example and a set it is in, by rising position."""
+    """All pairs of an example and a set it belongs to, sorted by position."""
 
     names: tuple[str, ...]
+    """The sets."""
     position: Ints
     number: Ints
-    """Of the set in `names`."""
+    """Index of the set in `names`."""
     cluster: Ints
 
-    def of(self, rows: slice) -> dict[int, list[tuple[str, int]]]:
-        """Sets and clusters of consecutive positions, by how far each is from the first."""
+    def within(self, rows: slice) -> dict[int, list[tuple[str, int]]]:
+        """Return the sets and clusters of consecutive positions, keyed by offset from the first."""
         found: dict[int, list[tuple[str, int]]] = {}
         first, end = np.searchsorted(self.position, [rows.start, rows.stop])
         for at in range(first, end):
@@ -66,11 +67,11 @@ class Memberships:
         return found
 
 
-def sets_of(table: Any, positions: Positions, version: DatasetVersion) -> ExampleSets | None:  # noqa: ANN401 - Arrow
-    """Lay out the rows of a split; None where there are none."""
+def read_sets(table: Any, positions: Positions, version: DatasetVersion) -> ExampleSets | None:  # noqa: ANN401 - Arrow
+    """Sort the rows of a split into sets; None if there are no rows."""
     if not len(table):
         return None
-    at = positions.of(version, table["example_id"].to_numpy())
+    at = positions.find(version, table["example_id"].to_numpy())
     names = np.array(table["set"].to_pylist())
     columns = {
         "position": at.astype(np.uint32),
@@ -79,12 +80,12 @@ def sets_of(table: Any, positions: Positions, version: DatasetVersion) -> Exampl
         "x": table["x"].to_numpy().astype(np.float32),
         "y": table["y"].to_numpy().astype(np.float32),
     }
-    there = set(names.tolist())
-    known = [name for name in ORDER if name in there] + sorted(there - {*ORDER})
+    present = set(names.tolist())
+    ordered = [name for name in ORDER if name in present] + sorted(present - {*ORDER})
     return ExampleSets(
         members={
             name: {c: values[(names == name) & (at >= 0)] for c, values in columns.items()}
-            for name in known
+            for name in ordered
         },
         evaluated_at=table["evaluated_at"][0].as_py(),
         command=table["command"][0].as_py(),
@@ -93,7 +94,7 @@ def sets_of(table: Any, positions: Positions, version: DatasetVersion) -> Exampl
 
 
 def memberships(sets: ExampleSets | None) -> Memberships:
-    """Who is in which sets, to be asked by position."""
+    """Index the members of all sets by position."""
     members = sets.members if sets else {}
     sizes = [len(columns["position"]) for columns in members.values()]
     empty = [np.empty(0, np.int64)]

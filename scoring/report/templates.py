@@ -1,4 +1,4 @@
-"""The templates of pages, and the styles and scripts beside them."""
+"""The templates of the pages, with their styles and scripts."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
-"""Styles and scripts, as pages take them."""
+"""Folder of the styles and scripts."""
 
 
 def templates() -> Environment:
-    """What renders them: everything is escaped, and a name that is missing is an error."""
+    """Return the Jinja environment: it escapes everything and rejects undefined names."""
     return Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,

@@ -1,17 +1,17 @@
-"""Figures of what metrics say together: how they agree, and which examples they tell apart."""
+"""Figures that compare metrics: how they agree, and which examples they single out together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from scoring.analysis.statistics import DECILES
+from scoring.arrays import Floats
 from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
 from scoring.store.keys import SPLITS
 from scoring.tables.findings import Finding
@@ -22,31 +22,27 @@ _AGREEMENT = LinearSegmentedColormap.from_list(
     [(0, OUTLYING), (0.5, _CLEAR_OUTLYING), (0.5, _CLEAR_PROTOTYPICAL), (1, PROTOTYPICAL)],
 )
 _DISTANCE = LinearSegmentedColormap.from_list("distance", [PROTOTYPICAL, _CLEAR_PROTOTYPICAL])
-_IN_A_ROW = 5  # small figures
-_CLASSES = 20  # that can be told apart
+_ACROSS = 5  # small figures side by side
+_CLASSES = 20  # as many as colours can tell apart
 
 
 @styled
 def correlations(findings: Sequence[Finding]) -> Figure:
-    """Heat maps of how metrics agree: two measures each, one below and one above the diagonal."""
+    """Draw heat maps of how metrics agree, with one measure on each side of the diagonal."""
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
-    parts = dict.fromkeys(f.part for f in findings if f.measure == "jaccard_distance")
-    lowest, highest = ((part, "jaccard_distance") for part in parts)
+    lowest, highest = dict.fromkeys(f.part for f in findings if f.measure == "jaccard_distance")
     metrics = list(dict.fromkeys(name for f in findings for name in f.subject.split(" x ")))
+    correlation = [("", "pearson"), ("", "spearman")]
+    distance = [(lowest, "jaccard_distance"), (highest, "jaccard_distance")]
+    ends = f"{lowest} below, {highest} above".replace(" %", "%")
     maps = {
-        "Correlation\nPearson below, Spearman above": (
-            ("", "pearson"),
-            ("", "spearman"),
-            _AGREEMENT,
-            -1,
-        ),
-        f"Jaccard distance\n{lowest[0]} below, {highest[0]} above": (lowest, highest, _DISTANCE, 0),
+        "Correlation\nPearson below, Spearman above": (correlation, _AGREEMENT, -1),
+        f"Jaccard distance\n{ends}": (distance, _DISTANCE, 0),
     }
     side = 1.5 + 0.27 * len(metrics)
     figure = Figure(figsize=(2 * side, side), layout="constrained")
-    for axes, (title, (below, above, shades, least)) in zip(
-        figure.subplots(1, 2), maps.items(), strict=True
-    ):
+    panels = zip(figure.subplots(1, 2), maps.items(), strict=True)
+    for axes, (title, ((below, above), shades, least)) in panels:
         grid = np.full((len(metrics), len(metrics)), np.nan)
         for i, j in combinations(range(len(metrics)), 2):
             pair = f"{metrics[i]} x {metrics[j]}"
@@ -58,9 +54,9 @@ def correlations(findings: Sequence[Finding]) -> Figure:
 
 @styled
 def classes(findings: Sequence[Finding]) -> Figure:
-    """Share of each class by tenths of every metric's ranking, the most outlying tenth first.
+    """Draw the share of each class in the tenths of every ranking, the most outlying tenth first.
 
-    Of many classes, those are drawn that have the largest share of a tenth; the rest stays open.
+    If there are many classes, only those with the largest share of any tenth are drawn.
     """
     prefix = "share of "
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
@@ -72,16 +68,16 @@ def classes(findings: Sequence[Finding]) -> Figure:
     shares = [share for share in largest if share in shown]
     metrics = list(dict.fromkeys(f.subject for f in findings))
     tenths = [str(tenth + 1) for tenth in range(DECILES)]
-    rows = -(-len(metrics) // _IN_A_ROW)
+    rows = -(-len(metrics) // _ACROSS)
     figure = Figure(figsize=(9, 1.7 * rows + 0.5), layout="constrained")
-    every = figure.subplots(rows, _IN_A_ROW, squeeze=False, sharex=True, sharey=True).flat
+    grid = list(figure.subplots(rows, _ACROSS, squeeze=False, sharex=True, sharey=True).flat)
     shades = mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(shares)))
-    for axes, metric in zip(every, metrics, strict=False):
+    for axes, metric in zip(grid, metrics, strict=False):
         values = [[found.get((metric, t, share), 0.0) for t in tenths] for share in shares]
         axes.stackplot(range(1, DECILES + 1), 100 * np.array(values), colors=shades)
         axes.set(title=metric, xticks=[1, DECILES], xlim=(1, DECILES), ylim=(0, 100))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
-    for axes in list(every)[len(metrics) :]:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+    for axes in grid[len(metrics) :]:
         axes.set_visible(False)
     figure.legend(
         [Patch(color=shade) for shade in shades],
@@ -95,7 +91,7 @@ def classes(findings: Sequence[Finding]) -> Figure:
 
 @styled
 def sets(findings: Sequence[Finding]) -> Figure:
-    """Share of each class that is in each set; of many classes, the first."""
+    """Draw the share of each class that belongs to each set, for the first classes."""
     found = {
         (f.subject, f.part): 100 * f.value / f.rows
         for f in findings
@@ -104,15 +100,15 @@ def sets(findings: Sequence[Finding]) -> Figure:
     names = list(dict.fromkeys(name for name, _ in found))
     parts = list(dict.fromkeys(part for _, part in found))[: 1 + _CLASSES]
     figure = Figure(figsize=(9, 0.7 + 0.2 * len(parts)), layout="constrained")
-    every = figure.subplots(1, len(names), sharey=True, squeeze=False).flat
-    for axes, name in zip(every, names, strict=True):
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False).flat
+    for axes, name in zip(panels, names, strict=True):
         shares = [found.get((name, part), 0.0) for part in parts]
         colours = [OUTLYING if part == "all" else PROTOTYPICAL for part in parts]
         axes.barh(range(len(parts)), shares, color=colours)
         axes.set_title(name.replace("_", " "))
         axes.set_yticks(range(len(parts)), parts)
         axes.invert_yaxis()
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
     return figure
 
 
@@ -121,13 +117,11 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     for name, draw in (("correlations", correlations), ("classes", classes), ("sets", sets))
     for split in SPLITS
 }
-"""Evaluation to what draws it."""
+"""The evaluations that this module draws, and the functions that draw them."""
 
 
-def _heat(
-    axes: Axes, grid: npt.NDArray[np.float64], names: Sequence[str], shades: Colormap, least: float
-) -> None:
-    """A square of numbers from `least` to 1, NaN left open, each written in its field."""
+def _heat(axes: Axes, grid: Floats, names: Sequence[str], shades: Colormap, least: float) -> None:
+    """Draw a square of numbers from `least` to 1, each written in its cell; NaN stays empty."""
     axes.imshow(grid, cmap=shades, vmin=least, vmax=1, interpolation="none")
     for i, j in np.argwhere(~np.isnan(grid)):
         number = f"{grid[i, j]:.2f}".replace("0.", ".", 1)

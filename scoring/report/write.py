@@ -1,4 +1,4 @@
-"""The report as a folder of pages, styles, scripts and data."""
+"""Writes the report: a folder of pages, styles, scripts and data."""
 
 import math
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from scoring.tables.findings import Finding
 
 
 def write_report(report: Report, target: str) -> int:
-    """Write the folder; returns its bytes.
+    """Write the folder and return its size in bytes.
 
-    It appears whole or not at all. Shards are read one after the other, a few at a time; of their
-    images no more than a pack each is in memory.
+    It appears whole or not at all. A few shards are read at a time, and one pack of each is in
+    memory.
 
     Args:
-        report: what it says.
+        report: what the pages show.
         target: a path or s3://bucket/prefix: new, empty, or an earlier report, which is replaced.
 
     Raises:
@@ -52,22 +52,22 @@ def _packings(report: Report) -> Mapping[InputShape, Packing]:
 
 
 def _data(report: Report) -> dict[str, Any]:
-    """What is not of a split, by file."""
+    """Return the data that belongs to no split, by file."""
     findings = {
         f"data/evaluations/{name}.js": [_row(finding) for finding in found]
         for name, found in report.evaluations.items()
         if name not in SCATTERS
     }
-    return {"data/report.js": _about(report), **findings}
+    return {"data/report.js": _summary(report), **findings}
 
 
 def _row(finding: Finding) -> list[str | float | None]:
-    """In the order of the table on the page."""
+    """Return the columns of the table on the page, in its order."""
     value = None if math.isnan(finding.value) else finding.value
     return [finding.subject, finding.part, finding.measure, value, finding.spread, finding.rows]
 
 
-def _about(report: Report) -> dict[str, Any]:
+def _summary(report: Report) -> dict[str, Any]:
     return {
         "classes": report.classes,
         "metrics": [

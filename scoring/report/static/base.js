@@ -1,38 +1,38 @@
-// What the scripts of all pages share: elements, words, the address, and files of data.
+// Shared by all pages: elements, number formats, the address, and loading of data files.
 const protoscore = (() => {
   "use strict";
 
   const stamp = document.documentElement.dataset.stamp;
-  const kinds = { u1: Uint8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, f4: Float32Array };
-  const asked = new Map(); // path of a file of data to the promise of what it holds
+  const arrays = { u1: Uint8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, f4: Float32Array };
+  const loads = new Map(); // path of a data file to the promise of its content
   const receivers = new Map();
-  const followers = [];
+  const views = [];
 
   function element(tag, properties = {}, ...children) {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.append(...children);
-    return made;
+    const created = Object.assign(document.createElement(tag), properties);
+    created.append(...children);
+    return created;
   }
 
   function find(id) {
     return document.getElementById(id);
   }
 
-  // Data comes as scripts, which call `receive`: from disk a page may load those and images alone.
+  // Data files are scripts that call `receive`: a page opened from disk can load scripts and images only.
   function load(path) {
-    if (!asked.has(path)) asked.set(path, ask(path));
-    return asked.get(path);
+    if (!loads.has(path)) loads.set(path, startLoading(path));
+    return loads.get(path);
   }
 
-  function ask(path) {
+  function startLoading(path) {
     return new Promise((resolve, reject) => {
       const script = element("script", { src: `${path}?${stamp}` });
       receivers.set(path, resolve);
       script.addEventListener("load", () => script.remove());
       script.addEventListener("error", () => {
         script.remove();
-        asked.delete(path);
-        reject(new Error(`expected ${path} beside this page, got nothing`));
+        loads.delete(path);
+        reject(new Error(`expected ${path} next to this page, got nothing`));
       });
       document.head.append(script);
     });
@@ -43,12 +43,12 @@ const protoscore = (() => {
     receivers.delete(path);
   }
 
-  // A column of numbers, as `packed` in scripts.py wrote it.
+  // Unpacks a column of numbers that `packed` in scripts.py wrote.
   function unpack({ kind, data }) {
-    const text = atob(data);
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-    return new kinds[kind](bytes.buffer);
+    const binary = atob(data);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < binary.length; i += 1) bytes[i] = binary.charCodeAt(i);
+    return new arrays[kind](bytes.buffer);
   }
 
   function number(value, digits = 4) {
@@ -56,52 +56,53 @@ const protoscore = (() => {
   }
 
   function count(value, one = "", many = `${one}s`) {
-    const said = value.toLocaleString("en");
-    return one ? `${said} ${value === 1 ? one : many}` : said;
+    const digits = value.toLocaleString("en");
+    return one ? `${digits} ${value === 1 ? one : many}` : digits;
   }
 
   function words(name) {
     return name.replaceAll("_", " ");
   }
 
-  // The address says what is shown: #split=test&metric=agr. It is the only state a page has.
+  // The fragment of the address holds the whole state of a page: #split=test&metric=agr.
   function address() {
     return new URLSearchParams(location.hash.slice(1));
   }
 
-  // Change what the address says, and show it. `opens`: the Back button undoes it.
-  function choose(changes, opens = false) {
-    const said = address();
+  // Changes the address and shows the result. With `push`, the Back button undoes the change.
+  function navigate(changes, push = false) {
+    const params = address();
     for (const [name, value] of Object.entries(changes)) {
-      if (value === null || value === "") said.delete(name);
-      else said.set(name, value);
+      if (value === null || value === "") params.delete(name);
+      else params.set(name, value);
     }
-    if (opens) history.pushState({ opened: true }, "", `#${said}`);
-    else history.replaceState(history.state, "", `#${said}`);
-    for (const show of followers) show();
+    if (push) history.pushState({ opened: true }, "", `#${params}`);
+    else history.replaceState(history.state, "", `#${params}`);
+    for (const view of views) view();
   }
 
-  // Show what the address says, now and whenever it changes.
+  // Calls `show` now and whenever the address changes.
   function follow(show) {
-    const again = () => {
-      find("trouble").hidden = true;
+    const view = () => {
+      find("error").hidden = true;
       attempt(show());
     };
-    followers.push(again);
-    addEventListener("popstate", again);
-    again();
+    views.push(view);
+    addEventListener("popstate", view);
+    view();
   }
 
-  // What cannot be shown is told below. (From disk, browsers keep unhandled rejections to themselves.)
+  // Shows errors at the bottom of the page, because browsers do not report unhandled rejections of
+  // pages opened from disk.
   function attempt(promise) {
     promise.catch((error) => {
-      find("trouble").textContent = error.message;
-      find("trouble").hidden = false;
+      find("error").textContent = error.message;
+      find("error").hidden = false;
     });
   }
 
-  // On a narrow screen not all pages' names fit.
+  // On a narrow screen the page names do not all fit: bring the current one into view.
   document.querySelector(".contents [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 
-  return { address, attempt, choose, count, element, find, follow, load, number, receive, stamp, unpack, words };
+  return { address, attempt, count, element, find, follow, load, navigate, number, receive, stamp, unpack, words };
 })();

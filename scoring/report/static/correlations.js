@@ -1,29 +1,29 @@
-// Two metrics side by side: every example by its percentiles.
+// Two metrics side by side: every example at its two percentiles.
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, choose, count, find, follow, followAddress, isWrong, makeMap, openExample, openReport, openSplit } = protoscore;
+  const { NONE, STEPS, address, count, find, follow, isWrong, makeMap, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const canvas = find("map");
   const map = makeMap(canvas, ({ split, position }) => openExample(split.id(position)));
   let report = null;
-  let asked = "";
+  let shown = "";
 
   async function show() {
     report ??= await openReport();
-    const said = address();
-    const name = report.splits.includes(said.get("split")) ? said.get("split") : report.splits.at(-1);
+    const params = address();
+    const name = report.splits.includes(params.get("split")) ? params.get("split") : report.splits.at(-1);
     const split = await openSplit(name);
     const metrics = Object.keys(split.metrics);
-    const among = (metric, otherwise) => (metrics.includes(metric) ? metric : otherwise);
-    const x = among(said.get("x"), metrics[0]);
-    const y = among(said.get("y"), metrics.find((metric) => family(metric) !== family(x)) ?? metrics.at(-1));
-    const label = said.get("class") ?? "";
-    if (asked !== [name, x, y, label].join(" ")) {
-      asked = [name, x, y, label].join(" ");
+    const known = (metric, fallback) => (metrics.includes(metric) ? metric : fallback);
+    const x = known(params.get("x"), metrics[0]);
+    const y = known(params.get("y"), metrics.find((metric) => family(metric) !== family(x)) ?? metrics.at(-1));
+    const label = params.get("class") ?? "";
+    if (shown !== [name, x, y, label].join(" ")) {
+      shown = [name, x, y, label].join(" ");
       writeControls(name, metrics, { x, y, class: label });
       await draw(split, x, y, label);
     }
-    await followAddress(report, name, x);
+    await showExample(report, name, x);
   }
 
   function writeControls(name, metrics, values) {
@@ -33,9 +33,9 @@
   }
 
   async function draw(split, x, y, label) {
-    const wanted = asked;
+    const wanted = shown;
     const [across, up, answers] = await Promise.all([percentiles(split, x), percentiles(split, y), split.answers(x)]);
-    if (asked !== wanted) return;
+    if (shown !== wanted) return; // the reader has chosen again
     const positions = [...across.keys()].filter(
       (position) => up.has(position) && (label === "" || answers.label[position] === Number(label)),
     );
@@ -47,14 +47,14 @@
       colours: ["--prototypical", "--wrong"],
       ends: [0, 100],
       axes: { x, y },
-      named: (i) => ({ report, split, position: positions[i], answers }),
+      example: (i) => ({ report, split, position: positions[i], answers }),
     });
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", `Percentiles by ${x}, across, and ${y}, up; arrow keys move between examples, Enter opens one`);
-    find("map-told").textContent = count(positions.length, "example");
+    canvas.setAttribute("aria-label", `Percentiles of ${x} (across) and ${y} (up). Arrow keys move between examples, Enter opens one.`);
+    find("map-status").textContent = count(positions.length, "example");
   }
 
-  // What the names of close relatives begin with: adv_l2 and adv_linf say the same.
+  // Close relatives such as adv_l2 and adv_linf share the first part of their names.
   function family(metric) {
     return metric.split("_")[0];
   }
@@ -66,15 +66,15 @@
     return found;
   }
 
-  for (const id of ["x", "y", "class"]) find(id).addEventListener("change", ({ target }) => choose({ [id]: target.value }));
-  find("split").addEventListener("change", ({ target }) => choose({ split: target.value }));
+  for (const id of ["x", "y", "class"]) find(id).addEventListener("change", ({ target }) => navigate({ [id]: target.value }));
+  find("split").addEventListener("change", ({ target }) => navigate({ split: target.value }));
   document.addEventListener("click", ({ target }) => {
     const cell = target.closest(".matrix tbody td");
     if (!cell) return;
     const table = cell.closest("table");
     const y = cell.parentElement.querySelector("th").textContent;
     const x = table.tHead.rows[0].cells[cell.cellIndex].textContent;
-    choose({ split: table.dataset.split, x, y });
+    navigate({ split: table.dataset.split, x, y });
     find("plane").scrollIntoView();
   });
   follow(show);

@@ -1,110 +1,111 @@
-// The report's data, each part asked for when it is first needed.
+// The report's data; each part is loaded when it is first needed.
 (() => {
   "use strict";
 
   const { load, unpack } = protoscore;
-  const STEPS = 500; // of a percentile between two whole ones, as in columns.py
-  const NONE = 65535;
+  const STEPS = 500; // in one point of a percentile, as in score_columns.py
+  const NONE = 65535; // no percentile or class, as in score_columns.py
+  const UNSCORED = 255; // status of an example without a score
   const splits = new Map();
 
   function percentile(steps) {
     return steps === NONE ? null : steps / STEPS;
   }
 
-  // The last index whose entry of a rising list is not above `value`; -1 where all are.
-  function lastNotAbove(rising, value) {
-    let [low, high] = [0, rising.length];
+  // The last index of an ascending list whose entry is at most `value`; -1 if there is none.
+  function lastAtMost(ascending, value) {
+    let [low, high] = [0, ascending.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (rising[middle] <= value) low = middle + 1;
+      if (ascending[middle] <= value) low = middle + 1;
       else high = middle;
     }
     return low - 1;
   }
 
-  // Examples stand at positions: the rows of shards, one shard after the other.
+  // Examples are numbered by position: the rows of all shards, laid end to end.
   class Split {
-    constructor(name, about) {
+    constructor(name, index) {
       this.name = name;
-      this.metrics = about.metrics;
-      this.current = about.current;
-      this._about = about;
+      this.metrics = index.metrics;
+      this.current = index.current;
+      this._index = index;
       this._starts = [];
       this.count = 0;
-      for (const [, rows] of about.shards) {
+      for (const [, rows] of index.shards) {
         this._starts.push(this.count);
         this.count += rows;
       }
     }
 
-    // Where a position's row lies: its shard, how far into it, and how its images are packed.
+    // A position's shard, its row within the shard, and how the shard's examples are packed.
     place(position) {
-      const shard = lastNotAbove(this._starts, position);
-      const [, , look] = this._about.shards[shard];
-      return { shard, row: position - this._starts[shard], look: this._about.looks[look] };
+      const shard = lastAtMost(this._starts, position);
+      const [, , packing] = this._index.shards[shard];
+      return { shard, row: position - this._starts[shard], packing: this._index.packings[packing] };
     }
 
     id(position) {
       const { shard, row } = this.place(position);
-      return this._about.shards[shard][0] + row;
+      return this._index.shards[shard][0] + row;
     }
 
-    // The position of an example id in a dataset version, by default the current one; or null.
+    // The position of an example id in a dataset version (by default the current one), or null.
     position(id, version = this.current) {
-      const shards = this._about.versions[version] ?? [];
-      const at = lastNotAbove(shards.map((shard) => this._about.shards[shard][0]), id);
+      const shards = this._index.versions[version] ?? [];
+      const at = lastAtMost(shards.map((shard) => this._index.shards[shard][0]), id);
       if (at < 0) return null;
-      const [first, rows] = this._about.shards[shards[at]];
+      const [first, rows] = this._index.shards[shards[at]];
       return id - first < rows ? this._starts[shards[at]] + id - first : null;
     }
 
-    // Positions in order of rank, with their percentiles, and the positions without a rank.
+    // Positions in order of rank, with percentiles, and the positions without a rank.
     ranking(metric) {
       return this._columns(`rankings/${metric}.js`);
     }
 
-    // Label and predicted class by position, as a metric's scores have them.
+    // Labels and predictions by position, as of a metric's scores.
     answers(metric) {
       return this._columns(`answers/${this.metrics[metric].answers}.js`);
     }
 
-    // A metric whose scores are of the current version.
+    // Some metric that was scored on the current version.
     get anyMetric() {
       const names = Object.keys(this.metrics);
       return names.find((name) => this.metrics[name].version === this.current);
     }
 
-    // The user's own names by position.
+    // The user's own names, by position.
     names() {
       return load(`data/${this.name}/names.js`);
     }
 
-    // Set to its columns.
+    // The columns of each example set.
     async sets() {
       const sets = await load(`data/${this.name}/sets.js`);
       return new Map(Object.entries(sets).map(([name, columns]) => [name, unpackAll(columns)]));
     }
 
-    // All that is known of an example.
+    // Scores, sets and explanations of one example.
     async row(position) {
       const { shard, row } = this.place(position);
-      const rows = this._about.rows;
+      const rows = this._index.rows;
       const file = await load(`data/${this.name}/rows/${shard}-${Math.floor(row / rows)}.js`);
       const at = row % rows;
-      const every = unpackOnce(file);
-      const told = Object.keys(this.metrics).map((metric, m) => {
+      const columns = unpackOnce(file);
+      const scores = Object.keys(this.metrics).map((metric, m) => {
         const cell = m * file.names.length + at;
         return {
           metric,
-          known: every.status[cell] !== 255,
-          status: this._about.statuses[every.status[cell]] ?? "",
-          value: every.value[cell],
-          spread: every.spread[metric]?.[at] ?? NaN,
-          percentile: percentile(every.percentile[cell]),
-          classPercentile: percentile(every.class_percentile[cell]),
+          known: columns.status[cell] !== UNSCORED,
+          status: this._index.statuses[columns.status[cell]] ?? "",
+          value: columns.value[cell],
+          spread: columns.spread[metric]?.[at] ?? NaN,
+          percentile: percentile(columns.percentile[cell]),
+          classPercentile: percentile(columns.class_percentile[cell]),
         };
       });
-      const metrics = told.filter((of) => of.known);
+      const metrics = scores.filter((score) => score.known);
       return { name: file.names[at], metrics, sets: file.sets[at] ?? [], explained: file.explained[at] };
     }
 
@@ -113,7 +114,7 @@
     }
   }
 
-  // Columns are unpacked when they are first used, and stay so.
+  // Columns are unpacked on first use and kept.
   const unpacked = new WeakMap();
 
   function unpackOnce(file) {
@@ -122,16 +123,16 @@
   }
 
   function unpackAll(columns) {
-    const found = {};
+    const arrays = {};
     for (const [name, column] of Object.entries(columns)) {
-      if (column.kind) found[name] = unpack(column);
-      else if (name === "spread") found[name] = unpackAll(column);
+      if (column.kind) arrays[name] = unpack(column);
+      else if (name === "spread") arrays[name] = unpackAll(column);
     }
-    return found;
+    return arrays;
   }
 
   async function openSplit(name) {
-    if (!splits.has(name)) splits.set(name, load(`data/${name}.js`).then((about) => new Split(name, about)));
+    if (!splits.has(name)) splits.set(name, load(`data/${name}.js`).then((index) => new Split(name, index)));
     return splits.get(name);
   }
 

@@ -1,41 +1,41 @@
-// The overview: both ends of every class by the chosen metric.
+// The overview: both ends of every class, ranked by the chosen metric.
 (() => {
   "use strict";
 
-  const { NONE, address, attempt, choose, count, element, exampleButton, find, follow, followAddress, openExample, openReport, openSplit } = protoscore;
+  const { NONE, address, attempt, count, element, exampleButton, find, follow, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const CLASSES_AT_ONCE = 20;
-  // Of an end; a text is wide.
-  const [COLUMNS, ENDS] = document.documentElement.dataset.kind === "text" ? [2, 4] : [10, 20];
+  // Columns and examples at each end; texts need more room than images.
+  const [COLUMNS, EXAMPLES] = document.documentElement.dataset.kind === "text" ? [2, 4] : [10, 20];
   const grid = find("grid");
   const more = find("more");
   let report = null;
-  let asked = "";
+  let shown = "";
   let everyClass = false;
 
   async function show() {
     report ??= await openReport();
-    const said = address();
-    const name = report.splits.includes(said.get("split")) ? said.get("split") : report.splits.at(-1);
+    const params = address();
+    const name = report.splits.includes(params.get("split")) ? params.get("split") : report.splits.at(-1);
     const split = await openSplit(name);
-    const metric = said.get("metric") in split.metrics ? said.get("metric") : Object.keys(split.metrics)[0];
-    if (asked !== `${name} ${metric}`) {
-      asked = `${name} ${metric}`;
+    const metric = params.get("metric") in split.metrics ? params.get("metric") : Object.keys(split.metrics)[0];
+    if (shown !== `${name} ${metric}`) {
+      shown = `${name} ${metric}`;
       writeControls(name, metric, split);
       await draw(split, metric);
     }
-    await followAddress(report, name, metric);
+    await showExample(report, name, metric);
   }
 
   function writeControls(name, metric, split) {
     find("metric").value = metric;
     for (const option of find("metric").options) option.disabled = !(option.value in split.metrics);
     for (const radio of document.querySelectorAll("[name=split]")) radio.checked = radio.value === name;
-    for (const about of document.querySelectorAll("[data-about]")) about.hidden = about.dataset.about !== metric;
+    for (const info of document.querySelectorAll("[data-metric]")) info.hidden = info.dataset.metric !== metric;
   }
 
   async function draw(split, metric) {
     const [ranking, answers] = await Promise.all([split.ranking(metric), split.answers(metric)]);
-    if (asked !== `${split.name} ${metric}`) return;
+    if (shown !== `${split.name} ${metric}`) return; // the reader has chosen again
     const classes = byClass(ranking.order, answers.label);
     const visible = everyClass ? classes : classes.slice(0, CLASSES_AT_ONCE);
     const thumb = (position) => exampleButton(report, split, position, answers);
@@ -50,7 +50,7 @@
     };
   }
 
-  // Class to its positions by rank, in the order of classes; those without a label come last.
+  // The positions of each class by rank; examples without a label come last.
   function byClass(order, label) {
     const found = new Map();
     for (const position of order) {
@@ -62,10 +62,10 @@
 
   function drawRow(split, metric, label, members, thumb) {
     const half = Math.ceil(members.length / 2);
-    const low = members.slice(0, Math.min(ENDS, half));
-    const high = members.slice(Math.max(half, members.length - ENDS));
-    const chosen = new URLSearchParams({ split: split.name, metric, class: label });
-    const name = label === NONE ? report.className(label) : element("a", { href: `examples.html#${chosen}`, textContent: report.className(label) });
+    const low = members.slice(0, Math.min(EXAMPLES, half));
+    const high = members.slice(Math.max(half, members.length - EXAMPLES));
+    const ofClass = new URLSearchParams({ split: split.name, metric, class: label });
+    const name = label === NONE ? report.className(label) : element("a", { href: `examples.html#${ofClass}`, textContent: report.className(label) });
     const size = element("small", { textContent: `${count(members.length)} ranked` });
     const strip = (positions, end, column) => {
       const thumbs = positions.map(thumb);
@@ -77,12 +77,12 @@
       { className: "row" },
       element("h3", {}, name, size),
       strip(low, "low", 1),
-      // A row that is not full comes first, so that the last one ends at the very end.
+      // Start with the incomplete line, so that the last example closes the strip.
       strip(high, "high", COLUMNS + 1 - (high.length % COLUMNS || COLUMNS)),
     );
   }
 
-  // Keys: the grid is one stop of the tab key; arrows move inside it.
+  // The grid is a single tab stop; arrow keys move within it.
   function moveFocus(event) {
     const thumb = event.target.closest(".thumb");
     if (!thumb) return;
@@ -111,8 +111,8 @@
     find(button.getAttribute("aria-controls")).hidden = open;
   }
 
-  find("metric").addEventListener("change", ({ target }) => choose({ metric: target.value }));
-  find("split").addEventListener("change", ({ target }) => choose({ split: target.value }));
+  find("metric").addEventListener("change", ({ target }) => navigate({ metric: target.value }));
+  find("split").addEventListener("change", ({ target }) => navigate({ split: target.value }));
   grid.addEventListener("click", (event) => {
     const thumb = event.target.closest(".thumb");
     if (thumb) openExample(thumb.dataset.id);

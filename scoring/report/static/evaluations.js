@@ -1,10 +1,10 @@
-// The findings of an evaluation, as a table that is filled when it is opened.
+// Tables of findings, each filled when the reader opens it.
 (() => {
   "use strict";
 
   const { attempt, count, element, load, number } = protoscore;
   const COLUMNS = ["subject", "part", "measure", "value", "spread", "rows"];
-  const NUMBERS = COLUMNS.indexOf("value"); // the first of the columns of numbers
+  const NUMBERS = COLUMNS.indexOf("value"); // the first numeric column
 
   async function fill(details) {
     const frame = details.querySelector(".scroll");
@@ -17,8 +17,8 @@
 
   function drawCell(value, i) {
     if (i < NUMBERS) return element("td", { textContent: value });
-    const said = value === null ? "–" : i === COLUMNS.length - 1 ? count(value) : number(value);
-    return element("td", { className: "n", textContent: said });
+    const text = value === null ? "–" : i === COLUMNS.length - 1 ? count(value) : number(value);
+    return element("td", { className: "n", textContent: text });
   }
 
   for (const details of document.querySelectorAll("details[data-evaluation]")) {

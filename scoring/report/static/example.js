@@ -1,19 +1,19 @@
-// The dialog with all that is known of an example. `example` in the address says which is open.
+// The dialog with everything known about one example; `example` in the address says which.
 (() => {
   "use strict";
 
-  const { address, attempt, choose, count, element, find, number, openSplit, thumbnail, words } = protoscore;
+  const { address, attempt, count, element, find, navigate, number, openSplit, thumbnail, words } = protoscore;
   const dialog = find("example");
-  let shown = null; // what the dialog is about
-  let step = null; // goes to the next or, with -1, the previous one of the page's examples
+  let shown = null; // the example in the dialog
+  let step = null; // moves to the next (1) or previous (-1) example of the page
 
   function openExample(id) {
-    choose({ example: id }, !shown);
+    navigate({ example: id }, !shown);
   }
 
   function closeExample() {
     if (history.state?.opened) history.back();
-    else choose({ example: null });
+    else navigate({ example: null });
   }
 
   function hideExample() {
@@ -21,8 +21,9 @@
     if (dialog.open) dialog.close();
   }
 
-  // Show what the address asks for, or nothing. `metric` may be "": any of the current version.
-  async function followAddress(report, splitName, metric, neighbours = null) {
+  // Shows the example that the address names, if any. `metric` may be "": then any metric that was
+  // scored on the current version.
+  async function showExample(report, splitName, metric, neighbours = null) {
     const id = address().get("example");
     if (id === null) {
       hideExample();
@@ -35,14 +36,14 @@
       hideExample();
       throw new Error(`expected an example of the ${splitName} split, got ${id}`);
     }
-    const about = { report, split, metric, position, id };
-    shown = about;
+    const example = { report, split, metric, position, id };
+    shown = example;
     step = neighbours?.step ?? null;
     const [row, answers] = await Promise.all([split.row(position), split.answers(metric || split.anyMetric)]);
-    if (shown !== about) return; // another one was opened meanwhile
-    dialog.replaceChildren(...drawExample(about, row, answers, neighbours));
+    if (shown !== example) return; // the reader has opened another one
+    dialog.replaceChildren(...drawExample(example, row, answers, neighbours));
     if (!dialog.open) dialog.showModal();
-    dialog.focus(); // what had it may be gone; keys must reach the dialog
+    dialog.focus(); // the focused element may be gone, and keys must reach the dialog
     dialog.scrollTop = 0;
   }
 
@@ -54,7 +55,7 @@
       element("div", { className: "picture" }, thumbnail(split, position, true)),
       element(
         "div",
-        { className: "told" },
+        { className: "identity" },
         element("h2", { id: "example-title", textContent: report.className(label) }),
         drawVerdict(report, label, predicted),
         element("p", { className: "id", textContent: `${split.name} example ${id}${name}` }),
@@ -67,21 +68,21 @@
 
   function drawBar(neighbours) {
     const button = (text, label, act, disabled = false) => {
-      const made = element("button", { type: "button", textContent: text, disabled });
-      made.setAttribute("aria-label", label);
-      made.addEventListener("click", act);
-      return made;
+      const created = element("button", { type: "button", textContent: text, disabled });
+      created.setAttribute("aria-label", label);
+      created.addEventListener("click", act);
+      return created;
     };
     const close = button("✕", "Close", closeExample);
     close.className = "close";
     if (!neighbours) return element("div", { className: "bar" }, close);
-    const { place, of } = neighbours;
+    const { index, total } = neighbours;
     return element(
       "div",
       { className: "bar" },
-      button("←", "Previous example", () => step(-1), place <= 0),
-      button("→", "Next example", () => step(1), place >= of - 1),
-      element("span", { textContent: place < 0 ? "not in the list" : `${count(place + 1)} of ${count(of)}` }),
+      button("←", "Previous example", () => step(-1), index <= 0),
+      button("→", "Next example", () => step(1), index >= total - 1),
+      element("span", { textContent: index < 0 ? "not in the list" : `${count(index + 1)} of ${count(total)}` }),
       close,
     );
   }
@@ -95,34 +96,34 @@
           ? `predicted ${report.className(predicted)}`
           : wrong
             ? `✗ predicted ${report.className(predicted)}`
-            : "✓ predicted right";
+            : "✓ predicted correctly";
     return element("p", { className: wrong ? "verdict wrong" : "verdict", textContent: text });
   }
 
   function drawSets(split, label, sets) {
     if (!sets.length) return [];
     const links = sets.map(([name, cluster]) => {
-      const asked = new URLSearchParams({ split: split.name, set: name, class: label });
+      const params = new URLSearchParams({ split: split.name, set: name, class: label });
       const where = cluster >= 0 ? `, cluster ${cluster + 1}` : "";
-      return element("a", { href: `sets.html#${asked}`, textContent: words(name) + where });
+      return element("a", { href: `sets.html#${params}`, textContent: words(name) + where });
     });
     return [element("p", { className: "chips" }, ...links)];
   }
 
-  // Where the example stands by every metric: their disagreements are what there is to see.
+  // The example's percentile by every metric; look for disagreements.
   function drawMetrics(report, split, current, id, metrics) {
     const units = new Map(report.metrics.map((metric) => [metric.name, metric.unit]));
-    const rows = metrics.map((of) => {
-      const asked = new URLSearchParams({ split: split.name, metric: of.metric, example: id });
-      const link = element("a", { href: `examples.html#${asked}`, textContent: of.metric, title: "in the order of this metric" });
+    const rows = metrics.map((score) => {
+      const params = new URLSearchParams({ split: split.name, metric: score.metric, example: id });
+      const link = element("a", { href: `examples.html#${params}`, textContent: score.metric, title: "browse examples by this metric" });
       const cells = [
         element("th", { scope: "row" }, link),
-        element("td", { className: "track" }, ...drawTrack(of)),
-        element("td", { className: "n", textContent: share(of.percentile) }),
-        element("td", { className: "n", textContent: share(of.classPercentile) }),
-        element("td", { className: "value" }, ...drawValue(of, units.get(of.metric))),
+        element("td", { className: "track" }, ...drawTrack(score)),
+        element("td", { className: "n", textContent: rounded(score.percentile) }),
+        element("td", { className: "n", textContent: rounded(score.classPercentile) }),
+        element("td", { className: "value" }, ...drawValue(score, units.get(score.metric))),
       ];
-      return element("tr", { className: of.metric === current ? "current" : "" }, ...cells);
+      return element("tr", { className: score.metric === current ? "current" : "" }, ...cells);
     });
     const heads = ["metric", "outlying · prototypical", "percentile", "in class", "value"];
     const head = heads.map((text, i) => element("th", { scope: "col", textContent: text, className: i === 2 || i === 3 ? "n" : "" }));
@@ -145,25 +146,25 @@
   function drawValue({ value, spread, status }, unit) {
     const reason = status ? [element("em", { textContent: words(status) })] : [];
     if (Number.isNaN(value)) return reason;
-    const about = `${spread > 0 ? ` ± ${number(spread, 2)}` : ""} ${unit}`;
-    return [number(value), element("small", { textContent: about }), ...reason];
+    const suffix = `${spread > 0 ? ` ± ${number(spread, 2)}` : ""} ${unit}`;
+    return [number(value), element("small", { textContent: suffix }), ...reason];
   }
 
-  function share(percentile) {
+  function rounded(percentile) {
     return percentile === null ? "–" : percentile.toFixed(1);
   }
 
-  // The training examples that a prediction is made up of (representer points).
+  // The training examples that a prediction is composed of (representer points).
   function drawExplanation(report, { layer, train, outputs }) {
     const section = element("section", { className: "explained" }, element("h3", { textContent: "Explained by training examples" }));
     for (const [output, points] of Object.entries(outputs)) {
       const name = layer ? `unit ${output} of ${layer}` : report.className(Number(output));
-      for (const [sign, says] of [[1, "for"], [-1, "against"]]) {
-        const some = points.filter((point) => Math.sign(point[2]) === sign);
-        const head = element("h4", { className: sign > 0 ? "prototypical" : "outlying", textContent: `${says} ${name}` });
+      for (const [sign, side] of [[1, "for"], [-1, "against"]]) {
+        const ofSign = points.filter((point) => Math.sign(point[2]) === sign);
+        const head = element("h4", { className: sign > 0 ? "prototypical" : "outlying", textContent: `${side} ${name}` });
         const strip = element("div", { className: "points" });
         section.append(head, strip);
-        attempt(drawPoints(report, strip, train, some));
+        attempt(drawPoints(report, strip, train, ofSign));
       }
     }
     return section;
@@ -173,13 +174,13 @@
     const train = report.splits.includes("train") ? await openSplit("train") : null;
     for (const [id, label, value, alpha, similarity] of points) {
       const position = train?.position(id, version) ?? null;
-      const title = `train example ${id}: alpha ${number(alpha, 3)} x similarity ${number(similarity, 3)}`;
+      const title = `training example ${id}: alpha ${number(alpha, 3)} × similarity ${number(similarity, 3)}`;
       const picture = position === null ? element("span", { className: "no-image", textContent: id }) : thumbnail(train, position);
-      const about = element("figcaption", {}, report.className(label ?? protoscore.NONE), element("small", { textContent: number(value, 3) }));
-      const asked = new URLSearchParams({ split: "train", metric: train?.anyMetric ?? "", example: id });
-      const link = element("a", { href: `examples.html#${asked}`, title }, picture);
+      const caption = element("figcaption", {}, report.className(label ?? protoscore.NONE), element("small", { textContent: number(value, 3) }));
+      const params = new URLSearchParams({ split: "train", metric: train?.anyMetric ?? "", example: id });
+      const link = element("a", { href: `examples.html#${params}`, title }, picture);
       link.setAttribute("aria-label", title);
-      strip.append(element("figure", {}, position === null ? picture : link, about));
+      strip.append(element("figure", {}, position === null ? picture : link, caption));
     }
   }
 
@@ -194,11 +195,11 @@
       event.preventDefault();
       closeExample();
     }
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by || !step) return;
+    const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!direction || !step) return;
     event.preventDefault();
-    step(by);
+    step(direction);
   });
 
-  Object.assign(protoscore, { followAddress, openExample });
+  Object.assign(protoscore, { openExample, showExample });
 })();

@@ -1,15 +1,15 @@
-// A grid of very many cells, of which only those near the screen exist.
+// A grid for very many cells; only the cells near the screen exist.
 (() => {
   "use strict";
 
   const GAP = 4; // px
-  const SPARE = 3; // rows kept above and below the screen
+  const MARGIN = 3; // rows kept above and below the screen
 
-  // `makeCell(index)` gives a button. One cell is a stop of the tab key; arrows move inside.
+  // `makeCell(index)` returns a button. The grid is a single tab stop; arrow keys move within it.
   function makeGrid(container, makeCell) {
     const cells = new Map(); // index to its button
-    const state = { count: 0, columns: 1, across: 1, down: 1, current: 0 }; // cells are so far apart, in px
-    let waiting = 0;
+    const state = { count: 0, columns: 1, across: 1, down: 1, current: 0 }; // across, down: px between cells
+    let frame = 0;
 
     function measure() {
       const width = container.clientWidth;
@@ -30,13 +30,13 @@
     }
 
     function draw() {
-      waiting = 0;
+      frame = 0;
       const top = -container.getBoundingClientRect().top / state.down;
-      const first = Math.max(0, Math.floor(top) - SPARE) * state.columns;
-      const rows = Math.ceil(innerHeight / state.down) + 2 * SPARE;
+      const first = Math.max(0, Math.floor(top) - MARGIN) * state.columns;
+      const rows = Math.ceil(innerHeight / state.down) + 2 * MARGIN;
       const end = Math.min(state.count, first + rows * state.columns);
       for (const [index, cell] of cells) {
-        // What has the focus stays, or keys would have nowhere to go.
+        // Keep the focused cell, or key presses would be lost.
         if ((index < first || index >= end) && cell !== document.activeElement) drop(index);
       }
       for (let index = first; index < end; index += 1) cell(index);
@@ -44,12 +44,12 @@
 
     function cell(index) {
       if (!cells.has(index)) {
-        const made = makeCell(index);
-        made.dataset.index = index;
-        made.tabIndex = index === state.current ? 0 : -1;
-        put(made, index);
-        cells.set(index, made);
-        container.append(made);
+        const created = makeCell(index);
+        created.dataset.index = index;
+        created.tabIndex = index === state.current ? 0 : -1;
+        put(created, index);
+        cells.set(index, created);
+        container.append(created);
       }
       return cells.get(index);
     }
@@ -60,7 +60,7 @@
     }
 
     function drawSoon() {
-      waiting ||= requestAnimationFrame(draw);
+      frame ||= requestAnimationFrame(draw);
     }
 
     function show(count) {
@@ -69,18 +69,18 @@
       measure();
     }
 
-    // Make a cell the one that keys start from, and bring it on screen.
+    // Makes a cell the current one and scrolls it into view.
     function moveTo(index, focus = true) {
-      const before = cells.get(state.current);
-      if (before) before.tabIndex = -1;
+      const previous = cells.get(state.current);
+      if (previous) previous.tabIndex = -1;
       state.current = index;
-      const now = cell(index);
-      now.tabIndex = 0;
-      if (focus) now.focus({ preventScroll: true });
-      now.scrollIntoView({ block: "nearest" });
+      const current = cell(index);
+      current.tabIndex = 0;
+      if (focus) current.focus({ preventScroll: true });
+      current.scrollIntoView({ block: "nearest" });
     }
 
-    function pressed(event) {
+    function onKey(event) {
       const index = Number(event.target.closest("[data-index]")?.dataset.index ?? -1);
       if (index < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
       const { count, columns, down } = state;
@@ -100,7 +100,7 @@
       if (to >= 0 && to < count) moveTo(to);
     }
 
-    container.addEventListener("keydown", pressed);
+    container.addEventListener("keydown", onKey);
     addEventListener("scroll", drawSoon, { passive: true });
     new ResizeObserver(measure).observe(container);
     return { moveTo, show };

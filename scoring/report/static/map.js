@@ -1,22 +1,24 @@
-// Points on a plane that can be pointed at, each an example.
+// A scatter of examples that the reader can point at.
 (() => {
   "use strict";
 
   const { element, exampleButton } = protoscore;
   const MARGIN = 14; // px around the points
-  const REACH = 14; // px within which a point is meant
-  const CELLS = 64; // of the grid that points are looked up in, across and down
+  const REACH = 14; // px from the pointer within which a point counts as hit
+  const CELLS = 64; // cells of the lookup grid, across and down
 
-  // `show` draws { x, y, colour: columns [N]; colours: names of CSS variables, which `colour` counts
-  // through; ends and axes: extent and names of both axes, or none; named(i): { report, split,
-  // position, answers } }.
+  // `show` draws N points, given as
+  //   x, y, colour: columns [N]; `colour` holds indices into `colours`
+  //   colours: names of CSS variables
+  //   ends, axes: extent and names of both axes (optional)
+  //   example(i): { report, split, position, answers } of a point
   function makeMap(canvas, open) {
     const tip = element("div", { className: "tip", hidden: true });
     canvas.parentElement.append(tip);
     let points = null;
-    let places = null; // [N] of each point on the canvas, in px
-    let lookup = null; // cell to the points in it
-    let pointed = -1;
+    let pixels = null; // [N] coordinates of the points on the canvas, in px
+    let lookup = null; // cell of the grid to the points in it
+    let current = -1; // the point under the pointer or reached by keys
 
     function show(given) {
       points = given;
@@ -31,28 +33,28 @@
       canvas.height = height * devicePixelRatio;
       place(width, height);
       lookup = new Map();
-      places.x.forEach((x, i) => {
-        const key = cellOf(x) * CELLS + cellOf(places.y[i]);
+      pixels.x.forEach((x, i) => {
+        const key = cellOf(x) * CELLS + cellOf(pixels.y[i]);
         if (!lookup.has(key)) lookup.set(key, []);
         lookup.get(key).push(i);
       });
       paint();
     }
 
-    // One unit is as long across as up: on a map of likeness, distances are what there is to see.
+    // Both axes have the same scale, since distances carry the meaning of a similarity map.
     function place(width, height) {
       const [left, right] = points.ends ?? extent(points.x);
       const [bottom, top] = points.ends ?? extent(points.y);
       const unit = Math.min((width - 2 * MARGIN) / (right - left || 1), (height - 2 * MARGIN) / (top - bottom || 1));
       const [aside, below] = [(width - unit * (right - left)) / 2, (height - unit * (top - bottom)) / 2];
-      places = {
+      pixels = {
         x: Float32Array.from(points.x, (x) => aside + (x - left) * unit),
         y: Float32Array.from(points.y, (y) => height - below - (y - bottom) * unit),
       };
     }
 
-    function cellOf(place) {
-      return Math.min(Math.max(Math.floor((place / Math.max(canvas.clientWidth, canvas.clientHeight)) * CELLS), 0), CELLS - 1);
+    function cellOf(coordinate) {
+      return Math.min(Math.max(Math.floor((coordinate / Math.max(canvas.clientWidth, canvas.clientHeight)) * CELLS), 0), CELLS - 1);
     }
 
     function paint() {
@@ -66,23 +68,23 @@
       points.colours.forEach((colour, number) => {
         context.fillStyle = styles.getPropertyValue(colour);
         context.beginPath();
-        places.x.forEach((x, i) => {
+        pixels.x.forEach((x, i) => {
           if (points.colour[i] !== number) return;
-          context.moveTo(x + size / 2, places.y[i]);
-          context.arc(x, places.y[i], size / 2, 0, 7);
+          context.moveTo(x + size / 2, pixels.y[i]);
+          context.arc(x, pixels.y[i], size / 2, 0, 7);
         });
         context.fill();
       });
-      if (pointed < 0) return;
+      if (current < 0) return;
       context.globalAlpha = 1;
       context.strokeStyle = styles.getPropertyValue("--ink");
       context.lineWidth = 2;
       context.beginPath();
-      context.arc(places.x[pointed], places.y[pointed], size / 2 + 3, 0, 7);
+      context.arc(pixels.x[current], pixels.y[current], size / 2 + 3, 0, 7);
       context.stroke();
     }
 
-    // Quarters of both axes, and what they are of.
+    // Grid lines at the quarters of both axes, and the axis names.
     function paintAxes(context) {
       const [width, height] = [canvas.clientWidth, canvas.clientHeight];
       const styles = getComputedStyle(canvas);
@@ -105,7 +107,7 @@
       for (let i = cellOf(x) - reach; i <= cellOf(x) + reach; i += 1) {
         for (let j = cellOf(y) - reach; j <= cellOf(y) + reach; j += 1) {
           for (const point of lookup.get(i * CELLS + j) ?? []) {
-            const distance = (places.x[point] - x) ** 2 + (places.y[point] - y) ** 2;
+            const distance = (pixels.x[point] - x) ** 2 + (pixels.y[point] - y) ** 2;
             if (distance < least) [best, least] = [point, distance];
           }
         }
@@ -113,12 +115,12 @@
       return best;
     }
 
-    // The nearest point in a direction, what lies aside counting double.
+    // The nearest point in a direction; sideways distance counts double.
     function towards(dx, dy) {
-      if (pointed < 0) return points.x.length ? 0 : -1;
-      let [best, least] = [pointed, Infinity];
-      places.x.forEach((x, i) => {
-        const [right, below] = [x - places.x[pointed], places.y[i] - places.y[pointed]];
+      if (current < 0) return points.x.length ? 0 : -1;
+      let [best, least] = [current, Infinity];
+      pixels.x.forEach((x, i) => {
+        const [right, below] = [x - pixels.x[current], pixels.y[i] - pixels.y[current]];
         const ahead = right * dx + below * dy;
         const cost = ahead + 2 * Math.abs(right * dy + below * dx);
         if (ahead > 0.5 && cost < least) [best, least] = [i, cost];
@@ -127,40 +129,40 @@
     }
 
     function pointTo(index) {
-      pointed = index;
+      current = index;
       tip.hidden = index < 0;
-      if (!places) return;
+      if (!pixels) return;
       paint();
       if (index < 0) return;
-      const { report, split, position, answers } = points.named(index);
+      const { report, split, position, answers } = points.example(index);
       const button = exampleButton(report, split, position, answers);
       button.tabIndex = -1;
-      button.addEventListener("click", () => open(points.named(index)));
+      button.addEventListener("click", () => open(points.example(index)));
       tip.replaceChildren(button, element("span", { textContent: button.getAttribute("aria-label") }));
       tip.setAttribute("role", "status");
-      const left = Math.min(Math.max(places.x[index] - tip.offsetWidth / 2, 0), canvas.clientWidth - tip.offsetWidth);
-      const above = places.y[index] - tip.offsetHeight - 10;
-      tip.style.translate = `${left}px ${above < 0 ? places.y[index] + 10 : above}px`;
+      const left = Math.min(Math.max(pixels.x[index] - tip.offsetWidth / 2, 0), canvas.clientWidth - tip.offsetWidth);
+      const above = pixels.y[index] - tip.offsetHeight - 10;
+      tip.style.translate = `${left}px ${above < 0 ? pixels.y[index] + 10 : above}px`;
     }
 
     const hovers = (event) => event.pointerType !== "touch";
     canvas.addEventListener("pointermove", (event) => {
       if (!hovers(event)) return;
       const at = nearest(event.offsetX, event.offsetY);
-      if (at !== pointed) pointTo(at);
+      if (at !== current) pointTo(at);
     });
     canvas.parentElement.addEventListener("pointerleave", (event) => hovers(event) && pointTo(-1));
     canvas.addEventListener("blur", () => tip.matches(":hover") || pointTo(-1));
     canvas.addEventListener("click", (event) => {
       const at = nearest(event.offsetX, event.offsetY);
       if (at < 0) return;
-      // A finger cannot hover: the first tap tells, the second opens.
-      if (!hovers(event) && at !== pointed) pointTo(at);
-      else open(points.named(at));
+      // Fingers cannot hover: the first tap shows a point, the second opens it.
+      if (!hovers(event) && at !== current) pointTo(at);
+      else open(points.example(at));
     });
     canvas.addEventListener("keydown", (event) => {
       const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      if (event.key === "Enter" && pointed >= 0) open(points.named(pointed));
+      if (event.key === "Enter" && current >= 0) open(points.example(current));
       else if (event.key === "Escape") pointTo(-1);
       else if (by) pointTo(towards(...by));
       else return;

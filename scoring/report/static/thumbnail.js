@@ -1,24 +1,24 @@
-// How an example looks: the one place that knows. Images are cut from packs, texts read from them.
+// Draws examples: images are cut out of packs, texts are read from them.
 (() => {
   "use strict";
 
   const { attempt, element, load, stamp } = protoscore;
   const KEPT = 400; // packs of images
-  const PATIENCE = 60; // ms: what is scrolled past is not loaded
-  const SMALL = 64; // pixels: up to here an image is shown in squares
-  const BEGINNING = 700; // characters of a text that is not shown whole
-  const sheets = new Map(); // path to the promise of an image, the oldest first
+  const DELAY = 60; // ms before loading, so that examples scrolled past are not loaded
+  const SMALL = 64; // images of at most this side, in pixels, are enlarged without smoothing
+  const BEGINNING = 700; // characters shown of a long text
+  const sheets = new Map(); // path to the promise of a pack's image, least recently used first
 
-  // An element that shows an example, a text only as its beginning, or `whole`; it is filled as soon
-  // as its pack is there.
+  // An element that shows an example and is filled when its pack has loaded. Texts are cut, unless
+  // `whole` is set.
   function thumbnail(split, position, whole = false) {
-    const { shard, row, look } = split.place(position);
-    const pack = `data/${split.name}/packs/${shard}-${Math.floor(row / look.rows)}`;
-    const at = row % look.rows;
-    return look.kind === "text" ? textOf(`${pack}.js`, at, whole) : imageOf(`${pack}.webp`, at, look);
+    const { shard, row, packing } = split.place(position);
+    const pack = `data/${split.name}/packs/${shard}-${Math.floor(row / packing.rows)}`;
+    const at = row % packing.rows;
+    return packing.kind === "text" ? drawText(`${pack}.js`, at, whole) : drawImage(`${pack}.webp`, at, packing);
   }
 
-  function textOf(path, at, whole) {
+  function drawText(path, at, whole) {
     const quote = element("span", { className: whole ? "text whole" : "text" });
     const fill = async () => {
       const text = (await load(path))[at];
@@ -30,13 +30,13 @@
     return quote;
   }
 
-  function imageOf(path, at, look) {
-    const canvas = element("canvas", { width: look.width, height: look.height });
-    canvas.classList.toggle("pixels", Math.max(look.width, look.height) <= SMALL);
+  function drawImage(path, at, packing) {
+    const canvas = element("canvas", { width: packing.width, height: packing.height });
+    canvas.classList.toggle("pixels", Math.max(packing.width, packing.height) <= SMALL);
     const draw = async () => {
-      const [x, y] = [(at % look.columns) * look.across, Math.floor(at / look.columns) * look.down];
+      const [x, y] = [(at % packing.columns) * packing.across, Math.floor(at / packing.columns) * packing.down];
       const image = await sheet(path);
-      canvas.getContext("2d").drawImage(image, x, y, look.width, look.height, 0, 0, look.width, look.height);
+      canvas.getContext("2d").drawImage(image, x, y, packing.width, packing.height, 0, 0, packing.width, packing.height);
       canvas.dataset.drawn = "";
     };
     if (sheets.has(path)) attempt(draw());
@@ -44,8 +44,8 @@
     return canvas;
   }
 
-  function soon(shown, fill) {
-    setTimeout(() => shown.isConnected && attempt(fill()), PATIENCE);
+  function soon(target, fill) {
+    setTimeout(() => target.isConnected && attempt(fill()), DELAY);
   }
 
   function sheet(path) {
@@ -55,24 +55,24 @@
       const loading = element("img", { src: `${path}?${stamp}` });
       image = loading.decode().then(() => loading, () => {
         sheets.delete(path);
-        throw new Error(`expected ${path} beside this page, got no image`);
+        throw new Error(`expected ${path} next to this page, got no image`);
       });
       if (sheets.size >= KEPT) sheets.delete(sheets.keys().next().value);
     }
-    sheets.set(path, image); // now the youngest
+    sheets.set(path, image); // now the most recently used
     return image;
   }
 
-  // A button that shows an example, says what it is, and opens it.
+  // A button that shows an example, with its class and id as a tooltip.
   function exampleButton(report, split, position, { label, predicted }, more = "") {
-    const [is, taken] = [label[position], predicted[position]];
-    const wrong = protoscore.isWrong(is, taken);
-    const classes = `${report.className(is)}${wrong ? `, predicted ${report.className(taken)}` : ""}`;
-    const said = `${classes}, example ${split.id(position)}${more}`;
-    const button = element("button", { type: "button", className: wrong ? "thumb wrong" : "thumb", title: said }, thumbnail(split, position));
-    // A text does not show at a glance what it is.
-    if (split.place(position).look.kind === "text") button.prepend(element("span", { className: "class", textContent: classes }));
-    button.setAttribute("aria-label", said);
+    const [actual, guess] = [label[position], predicted[position]];
+    const wrong = protoscore.isWrong(actual, guess);
+    const classes = `${report.className(actual)}${wrong ? `, predicted ${report.className(guess)}` : ""}`;
+    const description = `${classes}, example ${split.id(position)}${more}`;
+    const button = element("button", { type: "button", className: wrong ? "thumb wrong" : "thumb", title: description }, thumbnail(split, position));
+    // A text does not reveal its class at a glance.
+    if (split.place(position).packing.kind === "text") button.prepend(element("span", { className: "class", textContent: classes }));
+    button.setAttribute("aria-label", description);
     button.dataset.id = split.id(position);
     button.dataset.position = position;
     return button;

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from report_store import TEXTS, publish_scores, shapes, write_dataset
+from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from ray_jobs.cli import main as protoscore
 from ray_jobs.commands import export
@@ -18,7 +18,7 @@ EXAMPLES = {"train": shapes(30, 2, seed=1), "test": shapes(20, 2, seed=2)}
 CLASSES = ["round", "square"]
 
 
-def publish(uri, *names, texts=TEXTS, examples=EXAMPLES):
+def publish(uri, *names, texts=METRICS, examples=EXAMPLES):
     storage = Storage(uri)
     for name in names:
         versions = write_dataset(storage, name, examples, CLASSES)
@@ -86,7 +86,7 @@ def test_a_store_in_the_cloud(store_uri, tmp_path):
 def test_metrics_split_and_time(store, tmp_path):
     flipped = {"agr": -EXAMPLES["test"].values["agr"]}
     changed = {**EXAMPLES, "test": replace(EXAMPLES["test"], values=flipped)}
-    publish(store, "shapes", texts=TEXTS[1:], examples=changed)
+    publish(store, "shapes", texts=METRICS[1:], examples=changed)
     flags = ("--to", "csv", "--metrics", "agr", "--split", "test")
     assert run(*flags, "--output", "now.csv") == 0
     assert run(*flags, "--output", "before.csv", "--at", "1") == 0
@@ -98,10 +98,10 @@ def test_metrics_split_and_time(store, tmp_path):
 
 def test_what_is_of_an_older_dataset_version_is_named(store, capsys):
     grown = {**EXAMPLES, "test": shapes(25, 2, seed=2)}
-    publish(store, "shapes", texts=TEXTS[1:], examples=grown)
+    publish(store, "shapes", texts=METRICS[1:], examples=grown)
     assert run("--to", "csv") == 0
     said = capsys.readouterr()
-    assert "Left out, for they are of an older dataset version: test/adv_l2\n" in said.err
+    assert "Left out, scored on an older dataset version: test/adv_l2\n" in said.err
     assert said.out.startswith("55 examples of shapes (train, test), scored by adv_l2, agr: ")
 
 
@@ -110,7 +110,7 @@ def test_the_quality_of_labels_is_by_what_finds_wrong_ones_best(store, tmp_path,
     assert refused(capsys, "--to", "cleanlab") == f"{published} ''"
     values = {"aum": EXAMPLES["test"].values["agr"], "el2n": EXAMPLES["test"].values["adv_l2"]}
     seen = replace(EXAMPLES["test"], values=values)
-    texts = [replace(TEXTS[0], name=name) for name in values]
+    texts = [replace(METRICS[0], name=name) for name in values]
     publish(store, "seen", texts=texts, examples={"train": seen, "test": seen})
     assert run("--to", "cleanlab", "--dataset", "seen", "--threshold", "0.5") == 0
     assert "scored by el2n" in capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_an_old_export_is_replaced_only_by_a_whole_one(store, tmp_path, capsys, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--to", "excel"], "invalid choice 'excel' for argument '--to'"),
+        (["--to", "excel"], "--to: expected one of cleanlab, csv, fiftyone, huggingface, parquet, got 'excel'"),
         (["--dataset", "form"], "--dataset: expected one of shapes, got 'form'"),
         (["--metrics", "aum"], "--metrics: expected one of adv_l2, agr, got 'aum'"),
         (["--at", "0"], "--at: expected a version with published scores, got 0"),

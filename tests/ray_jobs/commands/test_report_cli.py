@@ -27,7 +27,7 @@ def test_it_writes_a_folder_and_says_where(store, tmp_path, capsys):
     output.parent.mkdir()
     assert run("--store", store, "--output", f"{output}/") == 0
     said = capsys.readouterr().out
-    assert said == f"Report on shapes, 0.1 MB, to look at: {output}/index.html\n"
+    assert said == f"Report on shapes, 0.1 MB: open {output}/index.html\n"
     page = (output / "index.html").read_text()
     assert page.startswith("<!doctype html>")
     # What the metrics say of themselves, from the registry.
@@ -51,7 +51,7 @@ def test_object_storage_gets_the_same_files(store, s3_store, tmp_path, capsys):
     there.write("data/stale.js", b"of an earlier report")
     there.write("index.html", b'<meta name="generator" content="protoscore report">')
     assert run("--store", store, "--output", output) == 0
-    assert f"to look at: {output}/index.html" in capsys.readouterr().out
+    assert f"open {output}/index.html" in capsys.readouterr().out
     assert run("--store", store, "--output", str(tmp_path / "local")) == 0
     local = tmp_path / "local"
     expected = {str(path.relative_to(local)) for path in local.rglob("*") if path.is_file()}
@@ -74,7 +74,7 @@ def test_object_storage_gets_the_same_files(store, s3_store, tmp_path, capsys):
         (["--at", "dawn"], "--at: expected a version from 0 to 1, a date like"),
         (["--output", "/no/such/folder/pages"], "--output: expected a folder inside one that"),
         (["--output", "/"], "--output: expected a new folder, an empty one or an earlier report"),
-        (["--output", "r.html"], "--output: expected a folder, for the report is several pages"),
+        (["--output", "r.html"], "--output: expected a folder, since a report has several pages"),
         (["--output", "nowhere://a/b"], "--output: expected a local path or s3://bucket/prefix"),
     ],
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_store import Examples, MetricText, publish_scores, write_dataset
+from report_store import Examples, MetricInfo, publish_scores, write_dataset
 from scipy.stats import pearsonr, spearmanr
 
 from ray_jobs.cli import main
@@ -14,7 +14,7 @@ from scoring.tables import Store
 
 CLASSES = ["bag", "coat"]
 METRICS = {"adv_l2": "high", "ret": "low", "agr": "low", "conf": "high", "priv": "low"}
-TEXTS = [MetricText(name=name, prototypical=end) for name, end in METRICS.items()]
+TEXTS = [MetricInfo(name=name, prototypical=end) for name, end in METRICS.items()]
 
 
 def examples(rows: int, seed: int) -> Examples:

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_store import TEXTS, publish_scores, shapes, write_dataset
+from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.report import take_snapshot
@@ -87,7 +87,7 @@ def test_runs_are_those_of_the_published_scores_as_their_last_night_saw_them(sto
     changed = {
         split: replace(e, values={"agr": e.values["agr"] + 1}) for split, e in EXAMPLES.items()
     }
-    publish_scores(storage, "shapes", versions, changed, TEXTS, night="z")
+    publish_scores(storage, "shapes", versions, changed, METRICS, night="z")
     runs = take_snapshot(storage.uri, "shapes").runs()
     assert sorted(run["run_key"] for run in runs) == ["dp0.5", "dp8.0", "run0", "run1", "run2"]
     assert {run["night_id"] for run in runs} == {"night-z"}

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from awkward import CLASSES
-from report_store import TEXTS, publish_scores, shapes, write_dataset
+from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from scoring.analysis.snapshot import take_snapshot
 from scoring.errors import BadStore, UnknownName, UserError
@@ -59,10 +59,10 @@ def test_some_metrics_of_one_split(store):
 
 def test_a_metric_of_one_split_is_null_in_the_other(storage):
     fewer = {**EXAMPLES, "test": replace(EXAMPLES["test"], values={})}
-    rescore(storage, fewer, [replace(TEXTS[0], name="priv")], night=2)
+    rescore(storage, fewer, [replace(METRICS[0], name="priv")], night=2)
     values = {**EXAMPLES["train"].values, "priv": np.arange(30.0)}
     more = {**fewer, "train": replace(EXAMPLES["train"], values=values)}
-    rescore(storage, more, [replace(TEXTS[0], name="priv")], night=3)
+    rescore(storage, more, [replace(METRICS[0], name="priv")], night=3)
     chosen = select(take_snapshot(storage.uri), BOTH, ())
     rows = pa.concat_tables(chosen.tables())
     assert chosen.metrics == ("adv_l2", "agr", "priv")
@@ -72,7 +72,7 @@ def test_a_metric_of_one_split_is_null_in_the_other(storage):
 
 def test_scores_of_different_dataset_versions_do_not_mix(storage):
     grown = {**EXAMPLES, "test": shapes(40, 3, seed=2)}
-    rescore(storage, grown, [TEXTS[1]], night=2)
+    rescore(storage, grown, [METRICS[1]], night=2)
     snapshot = take_snapshot(storage.uri)
     chosen = select(snapshot, BOTH, ())
     assert chosen.left_out == ["test/adv_l2"]
@@ -94,7 +94,7 @@ def test_what_is_published_meanwhile_changes_nothing(storage):
     chosen = select(take_snapshot(storage.uri), BOTH, ())
     before = pa.concat_tables(chosen.tables())
     values = {name: -value for name, value in EXAMPLES["test"].values.items()}
-    rescore(storage, {**EXAMPLES, "test": replace(EXAMPLES["test"], values=values)}, TEXTS, night=2)
+    rescore(storage, {**EXAMPLES, "test": replace(EXAMPLES["test"], values=values)}, METRICS, night=2)
     assert pa.concat_tables(chosen.tables()) == before
     assert pa.concat_tables(select(take_snapshot(storage.uri), BOTH, ()).tables()) != before
 

@@ -1,4 +1,4 @@
-"""Headless Chromium over its DevTools pipe: enough to open a page, ask it things and press keys."""
+"""Drives headless Chromium over its DevTools pipe: opens pages, runs JavaScript, presses keys."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 
 
 class Chromium:
-    """One tab; `complaints` holds what its page complains of, `requests` what it asks for."""
+    """One tab. Errors and console messages go to `complaints`, requested URLs to `requests`."""
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive, self._buffer, self._last = send, receive, b"", 0
@@ -58,15 +58,15 @@ class Chromium:
             self._note(answer)
 
     def open(self, address: str) -> None:
-        """Go to an address and wait until everything it names is loaded."""
-        for url in ("about:blank", address):  # a page is not loaded again for another #fragment
+        """Open an address and wait for its load event."""
+        for url in ("about:blank", address):  # a new #fragment alone would not reload the page
             self._events.clear()
             self.call("Page.navigate", url=url)
             while not any(event["method"] == "Page.loadEventFired" for event in self._events):
                 self._note(self._read())
 
-    def ask(self, expression: str) -> Any:
-        """The JSON value of a JavaScript expression, promises awaited."""
+    def evaluate(self, expression: str) -> Any:
+        """Return the JSON value of a JavaScript expression, after awaiting promises."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -74,14 +74,14 @@ class Chromium:
         return answer["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press and release a key, as named by KeyboardEvent.key."""
+        """Press and release a key, given by its KeyboardEvent.key."""
         more = {"text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {}
         for kind in ("keyDown" if more else "rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
     def point_at(self, selector: str) -> None:
         """Scroll an element into view and move the pointer to its middle."""
-        x, y = self.ask(
+        x, y = self.evaluate(
             f"(() => {{ const it = document.querySelector({selector!r});"
             " it.scrollIntoView({block: 'center', behavior: 'instant'});"
             " const box = it.getBoundingClientRect();"
@@ -90,7 +90,7 @@ class Chromium:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def resize(self, width: int, height: int, *, dark: bool = False) -> None:
-        """Show the page as a screen of this size and theme would."""
+        """Emulate a screen of this size and theme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -100,7 +100,7 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", features=[theme, still])
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
-        """Write what is on screen, or the whole page, as PNG."""
+        """Save the visible part of the page, or all of it, as PNG."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
@@ -122,7 +122,7 @@ class Chromium:
         deadline = time.monotonic() + TIMEOUT_S
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._receive], [], [], deadline - time.monotonic())
-            assert ready, f"expected an answer of Chromium within {TIMEOUT_S} s"
+            assert ready, f"expected Chromium to answer within {TIMEOUT_S} s"
             part = os.read(self._receive, 1 << 20)
             assert part, "expected Chromium to keep running"
             self._buffer += part
@@ -131,18 +131,18 @@ class Chromium:
 
 
 def is_installed() -> bool:
-    """Whether Debian's chromium is there."""
+    """Tell whether Debian's chromium is installed."""
     return shutil.which(PROGRAM) is not None
 
 
 @contextmanager
 def start(folder: Path, flags: Sequence[str] = FLAGS) -> Iterator[Chromium]:
-    """Run Chromium with a profile in `folder`; it ends with the block."""
+    """Run Chromium with its profile in `folder` until the block ends."""
     to_browser, send = os.pipe()
     receive, from_browser = os.pipe()
 
     def as_3_and_4() -> None:
-        """The pipe's file descriptors are fixed by the protocol."""
+        """Move the pipes to the file descriptors that the protocol prescribes."""
         for end, number in ((os.dup(to_browser), 3), (os.dup(from_browser), 4)):
             os.dup2(end, number)
 
@@ -158,7 +158,7 @@ def start(folder: Path, flags: Sequence[str] = FLAGS) -> Iterator[Chromium]:
     try:
         yield Chromium(send, receive)
     finally:
-        os.close(send)  # Chromium ends with its pipe
+        os.close(send)  # Chromium exits when its pipe closes
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:

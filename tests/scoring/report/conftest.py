@@ -1,10 +1,10 @@
-"""A store with both splits of a small dataset published, and its report, for the tests here."""
+"""A store with both splits of a small dataset published, and its report."""
 
 from pathlib import Path
 
 import pytest
 from report_folder import write
-from report_store import TEXTS, Examples, publish_scores, shapes, write_dataset
+from report_store import METRICS, Examples, publish_scores, shapes, write_dataset
 
 from scoring.store.storage import Storage
 
@@ -26,4 +26,4 @@ def store(tmp_path_factory, examples) -> str:
 
 @pytest.fixture(scope="session")
 def folder(store, tmp_path_factory) -> Path:
-    return write(store, TEXTS, tmp_path_factory.mktemp("written") / "report")
+    return write(store, METRICS, tmp_path_factory.mktemp("written") / "report")

@@ -3,7 +3,7 @@ import pyarrow as pa
 from report_folder import unpacked
 
 from scoring.analysis.scores import Scores
-from scoring.report.score_columns import NONE, STEPS, Statuses, columns_of, rows_of
+from scoring.report.score_columns import NONE, STEPS, Statuses, lay_out, pack_rows
 
 
 def scores(**columns) -> Scores:
@@ -23,7 +23,7 @@ def scores(**columns) -> Scores:
 
 
 def test_rows_are_laid_out_by_position_and_sorted_by_rank():
-    told = scores(
+    published = scores(
         example_id=[7, 8, 9],
         label=pa.array([1, None, 0], pa.int32()),
         predicted=pa.array([1, 2, None], pa.int32()),
@@ -34,7 +34,7 @@ def test_rows_are_laid_out_by_position_and_sorted_by_rank():
         status=pa.array([None, "undecodable_image", "no_adversarial_found"]),
     )
     statuses = Statuses()
-    laid = columns_of(told, np.array([3, 1, 0]), 5, statuses)
+    laid = lay_out(published, np.array([3, 1, 0]), 5, statuses)
     assert laid.order.tolist() == [0, 3]
     assert laid.unranked.tolist() == [1]
     assert laid.label.tolist() == [0, NONE, NONE, 1, NONE]
@@ -42,32 +42,35 @@ def test_rows_are_laid_out_by_position_and_sorted_by_rank():
     np.testing.assert_equal(laid.value, [-2.0, np.nan, np.nan, 0.5, np.nan])
     assert laid.percentile.tolist() == [round(12.3456 * STEPS), NONE, NONE, 100 * STEPS, NONE]
     assert laid.spread is None
-    said = [statuses.texts[number] if number < 255 else None for number in laid.status]
-    assert said == ["no_adversarial_found", "undecodable_image", None, "", None]
+    words = [statuses.names[number] if number < 255 else None for number in laid.status]
+    assert words == ["no_adversarial_found", "undecodable_image", None, "", None]
     np.testing.assert_equal(unpacked(laid.ranking())["percentile"], [6173, 50000])
 
 
-def test_statuses_are_numbered_once_over_metrics():
+def test_metrics_share_the_numbers_of_statuses():
     statuses = Statuses()
     columns = [pa.chunked_array([["a", None]]), pa.chunked_array([["b"], ["a", "b"]])]
     assert [statuses.numbers(column).tolist() for column in columns] == [[1, 0], [2, 1, 2]]
-    assert statuses.texts == ["", "a", "b"]
+    assert statuses.names == ["", "a", "b"]
     assert statuses.numbers(pa.chunked_array([], pa.string())).tolist() == []
 
 
-def test_rows_of_all_metrics_stand_metric_by_metric():
-    def told(value, spread):
-        one = scores(
+def test_rows_are_packed_metric_by_metric():
+    def columns(value, spread):
+        published = scores(
             example_id=[0, 1, 2],
             value=value,
             spread=pa.array(spread, pa.float64()),
             rank=pa.array([0, 1, 2], pa.int64()),
             percentile=[0.0, 50.0, 100.0],
         )
-        return columns_of(one, np.arange(3), 3, Statuses())
+        return lay_out(published, np.arange(3), 3, Statuses())
 
-    metrics = {"a": told([1.0, 2.0, 3.0], [None] * 3), "b": told([4.0, 5.0, 6.0], [0.5, None, 1])}
-    rows = unpacked(rows_of(metrics, slice(1, 3)))
+    metrics = {
+        "a": columns([1.0, 2.0, 3.0], [None] * 3),
+        "b": columns([4.0, 5.0, 6.0], [0.5, None, 1]),
+    }
+    rows = unpacked(pack_rows(metrics, slice(1, 3)))
     assert rows["value"].tolist() == [2.0, 3.0, 5.0, 6.0]
     assert rows["percentile"].tolist() == [50 * STEPS, 100 * STEPS] * 2
     assert rows["class_percentile"].tolist() == [NONE] * 4

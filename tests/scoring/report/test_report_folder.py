@@ -8,7 +8,7 @@ from scoring.report.folder import GENERATOR, appearing, check_output
 PAGE = f'<meta name="generator" content="{GENERATOR}">'.encode()
 
 
-def write_one(target: Path, page: bytes = PAGE) -> None:
+def write_small(target: Path, page: bytes = PAGE) -> None:
     with appearing(str(target)) as folder:
         folder.write("index.html", page)
         folder.write("data/deep/file.js", b"1234")
@@ -27,7 +27,7 @@ def test_a_folder_appears_whole(tmp_path):
 
 def test_an_earlier_report_is_replaced_with_all_its_files(tmp_path):
     target = tmp_path / "report"
-    write_one(target)
+    write_small(target)
     check_output(str(target))
     with appearing(str(target)) as folder:
         folder.write("index.html", PAGE + b"new")
@@ -35,9 +35,9 @@ def test_an_earlier_report_is_replaced_with_all_its_files(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_what_goes_wrong_leaves_the_earlier_report(tmp_path, monkeypatch):
+def test_a_failure_leaves_the_earlier_report_in_place(tmp_path, monkeypatch):
     target = tmp_path / "report"
-    write_one(target)
+    write_small(target)
 
     def stop_half_way():
         with appearing(str(target)) as folder:
@@ -57,12 +57,12 @@ def test_what_goes_wrong_leaves_the_earlier_report(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(UserError, match="No space left"):
-        write_one(target, PAGE + b"new")
+        write_small(target, PAGE + b"new")
     assert (target / "index.html").read_bytes() == PAGE
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_nothing_else_is_replaced(tmp_path):
+def test_only_reports_and_empty_folders_are_replaced(tmp_path):
     for name in ("thesis", "pages", "beside", "file"):
         path = tmp_path / name
         if name == "file":
@@ -70,22 +70,22 @@ def test_nothing_else_is_replaced(tmp_path):
         else:
             path.mkdir()
             (path / ("chapter.tex" if name == "thesis" else "index.html")).write_text("mine")
-        if name == "beside":  # a report, and something of the user's
+        if name == "beside":  # a report with a file of the user
             (path / "index.html").write_bytes(PAGE)
             (path / "notes.txt").write_text("mine")
         with pytest.raises(UserError, match="--output: expected a new folder, an empty one or an"):
             check_output(str(path))
     with pytest.raises(UserError, match="--output: expected a folder inside one that exists"):
         check_output(str(tmp_path / "none" / "report"))
-    with pytest.raises(UserError, match=r"several pages, got 'out/r.html'; 'out/r' would do"):
+    with pytest.raises(UserError, match=r"several pages, got 'out/r.html'; try 'out/r'$"):
         check_output("out/r.html")
     empty = tmp_path / "empty"
     empty.mkdir()
     check_output(str(empty))
-    write_one(empty)
+    write_small(empty)
 
 
-def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 

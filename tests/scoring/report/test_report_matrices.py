@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from report_folder import WRITTEN
-from report_store import TEXTS, publish_scores, shapes, write_dataset
+from report_store import METRICS, publish_scores, shapes, write_dataset
 from scipy.stats import spearmanr
 
 from scoring.report import gather, take_snapshot
@@ -23,13 +23,13 @@ def storage(tmp_path):
     return storage
 
 
-def of(storage):
-    return matrices(gather(take_snapshot(storage.uri), TEXTS, WRITTEN))
+def matrices_of(storage):
+    return matrices(gather(take_snapshot(storage.uri), METRICS, WRITTEN))
 
 
-def test_spearman_comes_from_the_tables(storage):
+def test_spearman_is_computed_from_the_tables(storage):
     publish_evaluation(storage, "shapes", "correlations_test", [pair("spearman", 0.0)], "")
-    found = of(storage)
+    found = matrices_of(storage)
     assert list(found) == ["Spearman"]
     train, test = found["Spearman"]
     assert (train.split, test.split) == ("train", "test")
@@ -38,20 +38,20 @@ def test_spearman_comes_from_the_tables(storage):
     np.testing.assert_allclose(test.values, [[1, expected], [expected, 1]])
 
 
-def test_what_was_evaluated_stands_beside_it(storage):
-    told = [
+def test_findings_add_matrices(storage):
+    findings = [
         pair("pearson", 0.25),
         pair("jaccard_distance", 0.75, "lowest 25 %"),
         pair("pearson", float("nan"), subject="adv_l2 x other"),
         pair("pearson", 0.5, subject="no pair"),
     ]
-    publish_evaluation(storage, "shapes", "correlations_test", told, "")
-    found = of(storage)
-    assert list(found) == ["Spearman", "Pearson", "Jaccard distance, lowest 25 %"]
+    publish_evaluation(storage, "shapes", "correlations_test", findings, "")
+    found = matrices_of(storage)
+    assert list(found) == ["Spearman", "Pearson", "Jaccard distance, lowest 25%"]
     (pearson,) = found["Pearson"]
     assert (pearson.split, pearson.metrics) == ("test", ["adv_l2", "agr", "other"])
     nan = np.nan
     np.testing.assert_equal(pearson.values, [[1, 0.25, nan], [0.25, 1, nan], [nan, nan, 1]])
-    (jaccard,) = found["Jaccard distance, lowest 25 %"]
+    (jaccard,) = found["Jaccard distance, lowest 25%"]
     np.testing.assert_allclose(jaccard.values, [[0, 0.75], [0.75, 0]])
     np.testing.assert_allclose(jaccard.agreement, [[1, 0.25], [0.25, 1]])

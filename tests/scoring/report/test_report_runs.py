@@ -24,7 +24,7 @@ def test_runs_are_grouped_by_kind_and_split_in_a_fixed_order():
     ]
 
 
-def test_means_pass_over_what_is_not_known():
+def test_means_skip_missing_values():
     rows = [
         run_row("n", "a", test_accuracy=0.8, seconds=2.0, reused=True),
         run_row("n", "b", test_accuracy=0.9, seconds=None, net="mlp"),

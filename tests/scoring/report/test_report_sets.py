@@ -3,8 +3,8 @@ import pytest
 from report_findings import COMMAND, NO, publish_sets
 from report_store import publish_scores, shapes, write_dataset
 
-from scoring.report.positions import place
-from scoring.report.set_maps import NOT_CLUSTERED, memberships, sets_of
+from scoring.report.positions import place_shards
+from scoring.report.set_maps import NOT_CLUSTERED, memberships, read_sets
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -27,10 +27,10 @@ def sets(tmp_path):
     publish_scores(storage, "shapes", versions, examples)
     publish_sets(storage, "test", ROWS)
     table = Store(storage.uri).example_sets("shapes", "test")
-    return sets_of(table, place([version]), version)
+    return read_sets(table, place_shards([version]), version)
 
 
-def test_sets_stand_in_their_order_by_position(sets):
+def test_sets_are_ordered_and_their_members_placed(sets):
     assert list(sets.members) == [
         "memorized_exceptions",
         "uncommon_submodes",
@@ -56,15 +56,15 @@ def test_members_are_counted_by_class(sets):
     }
 
 
-def test_an_example_knows_its_sets(sets):
+def test_each_example_has_its_sets(sets):
     members = memberships(sets)
-    assert members.of(slice(0, 10)) == {
+    assert members.within(slice(0, 10)) == {
         0: [("uncommon_submodes", -1)],
         1: [("uncommon_submodes", 0), ("canonical_prototypes", 2)],
         3: [("memorized_exceptions", NOT_CLUSTERED)],
     }
-    assert members.of(slice(10, 20)) == {5: [("by_hand", 0)]}
+    assert members.within(slice(10, 20)) == {5: [("by_hand", 0)]}
 
 
-def test_there_may_be_none():
-    assert memberships(None).of(slice(0, 10)) == {}
+def test_a_split_may_have_no_sets():
+    assert memberships(None).within(slice(0, 10)) == {}

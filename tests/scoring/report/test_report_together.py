@@ -39,7 +39,7 @@ FOUND = {"correlations_test": correlations(), "classes_train": classes(), "sets_
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_equal_findings_give_one_svg_in_the_pages_colours(name):
+def test_equal_findings_give_equal_svg_in_the_colours_of_the_page(name):
     svg = together.FIGURES[name](FOUND[name])
     assert svg.startswith("<svg")
     assert "currentColor" in svg
@@ -47,14 +47,14 @@ def test_equal_findings_give_one_svg_in_the_pages_colours(name):
     assert together.FIGURES[name](FOUND[name]) == svg
 
 
-def test_every_number_of_the_heat_maps_is_written():
+def test_heat_maps_show_every_number():
     svg = together.FIGURES["correlations_train"](correlations())
     for f in correlations():
         assert f"{f.value:.2f}".replace("0.", ".", 1).replace("-", "−") in svg.replace(">-", ">−")
-    assert "lowest 10 % below, highest 10 % above" in svg
+    assert "lowest 10% below, highest 10% above" in svg
 
 
-def test_what_does_not_exist_is_left_open():
+def test_cells_without_a_value_stay_empty():
     found = [finding(f.subject, f.part, f.measure, math.nan) for f in correlations()]
     assert "nan" not in together.FIGURES["correlations_train"](found)
 
@@ -64,14 +64,14 @@ def test_classes_and_metrics_are_named():
     assert all(name in svg for name in ("conf", "priv", "class-0", "class-2"))
 
 
-def test_of_many_classes_those_with_the_largest_shares_are_drawn():
+def test_only_classes_with_large_shares_are_drawn_if_there_are_many():
     found = [*classes(50), finding("conf", "5", "share of class-49", 0.9)]
     svg = together.FIGURES["classes_train"](found)
     assert svg.count(">class-") == 20
     assert "class-49" in svg
 
 
-def test_sets_are_drawn_and_what_they_share_is_not():
+def test_sets_are_drawn_but_not_their_overlaps():
     svg = together.FIGURES["sets_train"](sets())
     assert all(name in svg for name in ("memorized exceptions", "uncommon submodes", "bag", "coat"))
     assert "one x other" not in svg

@@ -12,7 +12,7 @@ def finding(subject: str, part: str, measure: str, value: float, rows: int = 1) 
 
 
 def of_example(label: str, predicted: str) -> list[Finding]:
-    """Six training examples of three classes, of a thousand."""
+    """Six of a thousand training examples, from three classes."""
     found = [
         finding("test 17", label, "label", 0, rows=1000),
         finding("test 17", predicted, "predicted", 1, rows=1000),
@@ -28,7 +28,7 @@ def clouds(figure: Figure, panel: int) -> dict[str, list[tuple[float, float]]]:
     return {str(line.get_label()): [*zip(*line.get_data(), strict=True)] for line in lines}
 
 
-def test_an_example_is_drawn_by_distance_and_class() -> None:
+def test_training_examples_are_drawn_by_distance_and_class() -> None:
     found = of_example("$x_$", "_y")
     figure = scatters.example.__wrapped__(found)
     influence, representer = clouds(figure, 0), clouds(figure, 1)
@@ -42,7 +42,7 @@ def test_an_example_is_drawn_by_distance_and_class() -> None:
     assert svg == scatters.example(found)
 
 
-def test_where_the_prediction_is_right_there_are_two_groups() -> None:
+def test_a_correct_prediction_leaves_two_groups() -> None:
     drawn = clouds(scatters.example.__wrapped__(of_example("z", "z")), 0)
     assert [name for name in drawn if not name.startswith("_")] == ["other classes", "predicted: z"]
     assert drawn["predicted: z"] == [(2, 20), (5, 50)]
@@ -62,7 +62,7 @@ def test_two_metrics_are_drawn_against_each_other() -> None:
 
 @pytest.fixture
 def plane() -> list[Finding]:
-    """Ten training points on a line, of which influence says less and less."""
+    """Ten training points on a line, with influence that falls to nothing."""
     ways = ("representer", "influence", "influence as trained")
     found = [finding(way, "", "negligible", 0.5, rows=9) for way in ways]
     found += [finding("test 4", "class 1", name, 2.0) for name in ("x", "y")]
@@ -80,31 +80,31 @@ def plane() -> list[Finding]:
 
 
 def marked(figure: Figure, panel: int, label: str) -> list[float]:
-    """Where on the line something is marked so."""
+    """The x of the points with this mark."""
     return sorted(x for x, _ in clouds(figure, panel)[label])
 
 
-def test_the_plane_shows_who_speaks_for_and_against(plane: list[Finding]) -> None:
+def test_the_plane_marks_points_that_support_and_oppose(plane: list[Finding]) -> None:
     figure = scatters.plane.__wrapped__(plane)
     assert clouds(figure, 0)["class 1"] == [(i, 2 * i) for i in range(6, 10)]
-    assert marked(figure, 0, "speaks for") == [5, 6, 7, 8, 9]
-    assert marked(figure, 0, "speaks against") == [0, 1, 2, 3]
-    assert marked(figure, 0, "says nothing") == [4]
+    assert marked(figure, 0, "supports") == [5, 6, 7, 8, 9]
+    assert marked(figure, 0, "opposes") == [0, 1, 2, 3]
+    assert marked(figure, 0, "negligible") == [4]
     assert clouds(figure, 0)["test point"] == [(2, 2)]
-    # Nothing that the net as trained says of influence is worth a mark.
-    assert marked(figure, 1, "says nothing") == [*range(10)]
-    assert marked(figure, 1, "speaks for") == marked(figure, 1, "speaks against") == []
-    # Influence above 0 raises the loss.
-    assert marked(figure, 2, "speaks against") == [0, 1, 2]
-    assert marked(figure, 2, "speaks for") == []
+    # The influence of the net as trained is negligible everywhere.
+    assert marked(figure, 1, "negligible") == [*range(10)]
+    assert marked(figure, 1, "supports") == marked(figure, 1, "opposes") == []
+    # Positive influence raises the loss.
+    assert marked(figure, 2, "opposes") == [0, 1, 2]
+    assert marked(figure, 2, "supports") == []
 
 
-def test_clouds_are_pixels_and_marks_follow_the_page_s_colours(plane: list[Finding]) -> None:
+def test_clouds_are_pixels_and_marks_take_the_colours_of_the_page(plane: list[Finding]) -> None:
     svg = scatters.plane(plane)
     assert svg.count("data:image/png;base64,") > 0
     assert "currentColor" in svg
     assert "#010203" not in svg
-    # However many points there are, no more than the marks are elements of their own.
+    # Only the marks are elements of their own, however many points there are.
     points = [f for f in plane if f.subject.startswith("train")]
     more = [replace(f, subject=f"{f.subject}{copy}") for copy in range(50) for f in points]
     assert scatters.plane([*plane, *more]).count("<use") < 60
