@@ -1,4 +1,4 @@
-"""Small images of every kind, and datasets made of them."""
+"""Small images in various formats, and datasets made of them."""
 
 import io
 from pathlib import Path
@@ -10,13 +10,13 @@ from PIL import Image
 
 
 def pixels(seed, height=8, width=8, channels=1):
-    """Noise, [H, W] or [H, W, 3] uint8."""
+    """Return random pixels, [H, W] or [H, W, 3] uint8."""
     shape = (height, width) if channels == 1 else (height, width, channels)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def encode(image, kind="png", **options):
-    """An array or a Pillow image as the bytes of a file."""
+    """Encode an array or a Pillow image as the bytes of a file."""
     buffer = io.BytesIO()
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     image.save(buffer, kind, **options)
@@ -24,12 +24,12 @@ def encode(image, kind="png", **options):
 
 
 def grey_pngs(rows, first=0):
-    """Different grey 8x8 PNG files."""
+    """Return grey 8x8 PNG files, all different."""
     return [encode(pixels(first + row)) for row in range(rows)]
 
 
 def write_parquet(path, images, labels, image_type=None, label_type=None, **options):
-    """Columns `image` and `label`, and any other that `columns` holds."""
+    """Write the columns `image` and `label`, and those in the option `columns`."""
     columns = {
         "image": pa.array(images, image_type),
         "label": pa.array(labels, label_type),
@@ -41,7 +41,7 @@ def write_parquet(path, images, labels, image_type=None, label_type=None, **opti
 
 
 def write_folder(root, split, classes, height=8, width=8):
-    """`<root>/<split>/<class>/<i>.png`, as many a class as `classes` says."""
+    """Write images `<root>/<split>/<class>/<i>.png`; `classes` maps class to image count."""
     for name, rows in classes.items():
         folder = Path(root) / split / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,5 +52,5 @@ def write_folder(root, split, classes, height=8, width=8):
 
 
 def hash_of(*parts):
-    """A seed that differs from image to image and holds from run to run."""
+    """Return a seed that differs from image to image but not from run to run."""
     return int.from_bytes("/".join(map(str, parts)).encode()[-8:], "little")

@@ -1,7 +1,7 @@
-"""Datasets changed on purpose, to see what a metric makes of it: wrong labels, corrupted images.
+"""Sources altered on purpose, to test how metrics react: wrong labels, corrupted images.
 
-Each is a source seen through an alteration. What happens to a row depends on the seed and on where
-the row stands in its file, on nothing else: neither limits nor shards nor workers change it.
+Each one wraps another source. What happens to a row depends only on the seed and on the row's
+position in its file, so limits, shards and workers do not affect it.
 """
 
 import hashlib
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
+from scoring.arrays import Bools, Ints
 from scoring.data.corruptions import CORRUPTIONS, corrupt
 from scoring.data.images import ImageShape, as_png
 from scoring.data.shapes import InputShape
@@ -23,32 +23,33 @@ CLEAN = "clean"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Altered:
-    """What an altered source shares with the one behind it."""
+class AlteredSource:
+    """Base of the altered sources: passes on whatever the original source says."""
 
     source: Source
+    """The original."""
     seed: int = 0
 
     @property
     def local(self) -> bool:
-        """Read where the source behind is read."""
+        """Whether the original source is local."""
         return self.source.local
 
     @property
     def shard_rows(self) -> int:
-        """Cut as the source behind is cut."""
+        """Rows per piece of the original source."""
         return self.source.shard_rows
 
     def pieces(self, split: Split) -> list[Piece]:
-        """Those of the source behind."""
+        """Return the pieces of the original source."""
         return self.source.pieces(split)
 
     def layout(self) -> Layout:
-        """That of the source behind."""
+        """Return the layout of the original source."""
         return self.source.layout()
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """Labels of a piece, as `read` gives them."""
+        """Return the labels of a piece, as `read` does."""
         return self.source.labels(split, piece)
 
     def _suffix(self) -> str:
@@ -56,10 +57,10 @@ class Altered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relabelled(Altered):
-    """A source of whose training labels a share was drawn anew, uniformly from all classes.
+class Relabelled(AlteredSource):
+    """A source with a share of its training labels redrawn, uniformly from all C classes.
 
-    So a row that is chosen keeps its label with probability 1 / C.
+    A row chosen for redrawing therefore keeps its label with probability 1 / C.
     """
 
     share: float
@@ -67,52 +68,55 @@ class Relabelled(Altered):
 
     @property
     def name(self) -> str:
-        """Says what was done."""
+        """Original name, share and seed."""
         return f"{self.source.name}-relabelled-{100 * self.share:g}{self._suffix()}"
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """The rows of a piece; those of the training split with class indices for labels."""
+        """Read the rows of a piece; in the training split, labels are class indices."""
         return replace(self.source.read(split, piece), labels=self.labels(split, piece))
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """Those of the training split as class indices, a share of them drawn anew."""
+        """Return the labels of a piece: in the training split, class indices, some of them redrawn.
+
+        Test labels stay as they are.
+        """
         given = self.source.labels(split, piece)
         if split == "test":
             return given
-        layout = layout_of(self.source)
+        layout = cached_layout(self.source)
         true, classes = class_indices(given, layout, piece), len(layout.classes)
-        labels = np.where(true >= 0, (true + self._steps(piece, classes)) % classes, true)
+        labels = np.where(true >= 0, (true + self._shifts(piece, classes)) % classes, true)
         return as_labels(labels)
 
-    def changed(self, piece: Piece, classes: int) -> npt.NDArray[np.bool_]:
-        """[rows]: whose label, where there is one, is another than the source's."""
-        return self._steps(piece, classes) > 0
+    def changed(self, piece: Piece, classes: int) -> Bools:
+        """[rows]: whether the row's label, if it has one, differs from the original."""
+        return self._shifts(piece, classes) > 0
 
-    def true_labels(self, piece: Piece) -> npt.NDArray[np.int64]:
-        """[rows]: the class that the source gives each row of a training piece, -1 if none."""
-        return class_indices(self.source.labels("train", piece), layout_of(self.source), piece)
+    def true_labels(self, piece: Piece) -> Ints:
+        """[rows]: the original class of each row of a training piece, -1 if unknown."""
+        return class_indices(self.source.labels("train", piece), cached_layout(self.source), piece)
 
-    def _steps(self, piece: Piece, classes: int) -> npt.NDArray[np.int64]:
-        """[rows]: by how many classes each label is moved on; uniform where it is drawn anew."""
-        draws = _random(self.seed, piece.file, piece.start).random((piece.rows, 2))
+    def _shifts(self, piece: Piece, classes: int) -> Ints:
+        """[rows]: number of classes to shift each label by; uniform in the chosen rows, else 0."""
+        draws = _generator(self.seed, piece.file, piece.start).random((piece.rows, 2))
         chosen = draws[:, 0] < self.share
         return np.where(chosen, (draws[:, 1] * classes).astype(np.int64), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corrupted(Altered):
+class Corrupted(AlteredSource):
     """A source whose test split also holds a copy of itself under each of MNIST-C's corruptions."""
 
     rows: int | None = None
-    """So many test images, each clean and with every corruption; None: all."""
+    """Number of test images to take, each clean and with every corruption; None: all."""
 
     @property
     def name(self) -> str:
-        """Called after the authors' "MNIST-C"."""
+        """Original name with "-c", after "MNIST-C"."""
         return f"{self.source.name}-c{self._suffix()}"
 
     def pieces(self, split: Split) -> list[Piece]:
-        """The training split as it is; of the test split clean pieces first."""
+        """Return the training pieces unchanged; the test pieces once clean, then once each way."""
         pieces = self.source.pieces(split)
         if split == "train":
             return pieces
@@ -123,64 +127,64 @@ class Corrupted(Altered):
         ]
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """Those of the images behind."""
-        return self.source.labels(split, _behind(piece) if split == "test" else piece)
+        """Return the labels of the original images."""
+        return self.source.labels(split, _original(piece) if split == "test" else piece)
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """The rows of a piece, corrupted where its file says so."""
+        """Read the rows of a piece and apply the corruption that its file name states."""
         if split == "train":
             return self.source.read(split, piece)
-        behind = _behind(piece)
-        rows, corruption = self.source.read(split, behind), corruption_of(piece)
-        names = [name and f"{corruption}/{name}" for name in rows.names]
+        original, corruption = _original(piece), corruption_of(piece)
+        rows = self.source.read(split, original)
+        rows = replace(rows, names=[name and f"{corruption}/{name}" for name in rows.names])
         if corruption == CLEAN:
-            return replace(rows, names=names)
+            return rows
         rngs = [
-            _random(self.seed, corruption, behind.file, behind.start + row)
+            _generator(self.seed, corruption, original.file, original.start + row)
             for row in range(piece.rows)
         ]
         if rows.pixels is not None:
-            both = zip(rows.pixels, rngs, strict=True)
-            pixels = np.stack([corrupt(image, corruption, rng) for image, rng in both])
-            return replace(rows, names=names, pixels=pixels)
-        shape = layout_of(self.source).shape
-        encoded = [
-            _corrupt_file(file, shape, corruption, rng)
-            for file, rng in zip(rows.encoded or (), rngs, strict=True)
-        ]
-        return replace(rows, names=names, encoded=encoded)
+            images = zip(rows.pixels, rngs, strict=True)
+            return replace(
+                rows, pixels=np.stack([corrupt(i, corruption, rng) for i, rng in images])
+            )
+        shape = cached_layout(self.source).shape
+        files = zip(rows.encoded or (), rngs, strict=True)
+        return replace(
+            rows, encoded=[_corrupt_file(file, shape, corruption, rng) for file, rng in files]
+        )
 
 
 def corruption_of(piece: Piece) -> str:
-    """The corruption of a test piece of a `Corrupted` source, or `CLEAN`."""
+    """Return the corruption of a test piece of a `Corrupted` source, or `CLEAN`."""
     return piece.file.partition(":")[0]
 
 
-def _behind(piece: Piece) -> Piece:
-    """The piece of the source behind that a test piece shows."""
+def _original(piece: Piece) -> Piece:
+    """Return the original source's piece that a test piece was made from."""
     return replace(piece, file=piece.file.partition(":")[2])
 
 
 def _corrupt_file(
     data: bytes | None, shape: InputShape, corruption: str, rng: np.random.Generator
 ) -> bytes | None:
-    """An image file as a PNG of the corrupted image; what does not decode stays as it is."""
-    assert isinstance(shape, ImageShape)  # the flags give no texts
+    """Corrupt an image file and return it as PNG; leave it alone if it does not decode."""
+    assert isinstance(shape, ImageShape)  # no flag combination corrupts texts
     image = shape.decode(data)
     return data if image is None else as_png(corrupt(image, corruption, rng))
 
 
-def _random(*key: object) -> np.random.Generator:
-    words = hashlib.sha256(repr(key).encode()).digest()
-    return np.random.default_rng(np.frombuffer(words, dtype=np.uint32))
+def _generator(*key: object) -> np.random.Generator:
+    seed = hashlib.sha256(repr(key).encode()).digest()
+    return np.random.default_rng(np.frombuffer(seed, dtype=np.uint32))
 
 
-def as_labels(indices: npt.NDArray[np.int64]) -> list[int | None]:
-    """Class indices as a source gives them: None where unknown."""
+def as_labels(indices: Ints) -> list[int | None]:
+    """Convert class indices to the form that a source gives: None where unknown."""
     return [None if label < 0 else label for label in indices.tolist()]
 
 
 @cache
-def layout_of(source: Source) -> Layout:
-    """Read once a process, not once a piece."""
+def cached_layout(source: Source) -> Layout:
+    """Read a source's layout once per process rather than once per piece."""
     return source.layout()

@@ -1,13 +1,13 @@
 """The fifteen corruptions of MNIST-C, for grey images of any size.
 
 Mu & Gilmer, "MNIST-C: A Robustness Benchmark for Computer Vision", ICML 2019 workshop on
-uncertainty and robustness, arXiv:1906.02337, section 3 and appendix: each corruption at the one
-severity that the authors chose, so that people still read every digit. Operations are
-scikit-image's. Lengths that the authors state for 28 pixels are taken as they are.
+uncertainty and robustness, arXiv:1906.02337, section 3 and appendix. Each corruption comes at the
+single severity that the authors chose, at which people can still read every digit. The operations
+are scikit-image's. Lengths that the authors give for 28-pixel images are used unscaled.
 
-We differ: motion blur is convolution with ImageMagick's kernel, without its rounding between
-passes; fog is made on the smallest power of two that covers the image, not always on 256 pixels;
-random numbers are ours, so images are alike in distribution, not pixel by pixel.
+We differ: motion blur convolves with ImageMagick's kernel but does not round between passes; fog
+is generated on the smallest power of two that covers the image, not always on 256 pixels; we draw
+our own random numbers, so images match the authors' in distribution, not pixel by pixel.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from skimage.util import random_noise
 Plane = npt.NDArray[np.float64]
 """[H, W] in [0, 1]."""
 Corruption = Callable[[Plane, np.random.Generator], Plane]
-_REACH = 2.3  # pixels from its middle at which a drawn line has faded
+_REACH = 2.3  # pixels from the middle of a drawn line to where it has faded out
 
 
 def shot_noise(image: Plane, rng: np.random.Generator) -> Plane:
-    """Photons counted, three for white."""
+    """Photon counting noise, with three photons for white."""
     return rng.poisson(3 * image) / 3
 
 
@@ -38,7 +38,7 @@ def impulse_noise(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def glass_blur(image: Plane, rng: np.random.Generator) -> Plane:
-    """Pixels change places with neighbours, twice, between two blurs of 0.7 pixels."""
+    """Swap pixels with neighbours, in two passes, between two Gaussian blurs of 0.7 pixels."""
     blurred = np.floor(255 * gaussian(image, sigma=0.7)) / 255
     height, width = image.shape
     for _ in range(2):
@@ -54,45 +54,45 @@ def glass_blur(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def motion_blur(image: Plane, rng: np.random.Generator) -> Plane:
-    """Smeared along a direction within 45 degrees of the rows: half a Gaussian of 3 pixels."""
+    """Smear along a direction within 45 degrees of the rows, by half a Gaussian of 3 pixels."""
     angle = np.deg2rad(rng.uniform(-45, 45))
     steps = np.arange(21)
     weights = np.exp(-(steps**2) / (2 * 3**2))
     smeared = sum(
-        weight * _moved(image, np.round(step * np.sin(angle)), np.round(step * np.cos(angle)))
+        weight * _shifted(image, np.round(step * np.sin(angle)), np.round(step * np.cos(angle)))
         for step, weight in zip(steps, weights / weights.sum(), strict=True)
     )
     return np.asarray(smeared)
 
 
 def shear(image: Plane, rng: np.random.Generator) -> Plane:
-    """Sheared by 0.4 radians to either side."""
-    return _about_centre(image, AffineTransform(shear=0.4 * rng.choice([-1, 1])))
+    """Shear by 0.4 radians to either side."""
+    return _warped_around_centre(image, AffineTransform(shear=0.4 * rng.choice([-1, 1])))
 
 
 def scale(image: Plane, rng: np.random.Generator) -> Plane:
-    """At 0.7 of its size."""
-    return _about_centre(image, AffineTransform(scale=(1 / 0.7, 1 / 0.7)))
+    """Shrink to 0.7 of the size."""
+    return _warped_around_centre(image, AffineTransform(scale=(1 / 0.7, 1 / 0.7)))
 
 
 def rotate(image: Plane, rng: np.random.Generator) -> Plane:
-    """Turned by 0.4 radians to either side."""
-    return _about_centre(image, AffineTransform(rotation=0.4 * rng.choice([-1, 1])))
+    """Rotate by 0.4 radians to either side."""
+    return _warped_around_centre(image, AffineTransform(rotation=0.4 * rng.choice([-1, 1])))
 
 
 def brightness(image: Plane, rng: np.random.Generator) -> Plane:
-    """Everything brighter by 0.5."""
+    """Brighten every pixel by 0.5."""
     return image + 0.5
 
 
 def translate(image: Plane, rng: np.random.Generator) -> Plane:
-    """Moved by 3 pixels along both axes."""
+    """Move by 3 pixels along both axes."""
     moved: Plane = warp(image, AffineTransform(translation=3 * rng.choice([-1, 1], 2)))
     return moved
 
 
 def stripe(image: Plane, rng: np.random.Generator) -> Plane:
-    """The outer quarters of the columns inverted."""
+    """Invert the leftmost and the rightmost quarter of the columns."""
     quarter = image.shape[1] // 4
     striped = 1 - image
     striped[:, quarter : 3 * quarter] = image[:, quarter : 3 * quarter]
@@ -100,7 +100,7 @@ def stripe(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def fog(image: Plane, rng: np.random.Generator) -> Plane:
-    """Under a plasma fractal three times as bright as it."""
+    """Add a plasma fractal three times as bright as the image."""
     side = 1 << (max(image.shape) - 1).bit_length()
     haze = _plasma(side, 1.4, rng)[: image.shape[0], : image.shape[1]]
     brightest = float(image.max())
@@ -108,7 +108,7 @@ def fog(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def spatter(image: Plane, rng: np.random.Generator) -> Plane:
-    """Spots of dark grey mud."""
+    """Add spots of dark grey mud."""
     liquid = gaussian(rng.normal(0.65, 0.3, image.shape), sigma=1)
     mud: Plane = gaussian((liquid > 0.65).astype(np.float64), sigma=1.5)
     mud[mud < 0.8] = 0
@@ -116,7 +116,7 @@ def spatter(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def dotted_line(image: Plane, rng: np.random.Generator) -> Plane:
-    """A line from side to side, two columns drawn and two left out."""
+    """Draw a line from side to side, with two columns on and two off."""
     height, width = image.shape
     left, right = rng.integers(0, height - 1, 2)
     line = _line(image.shape, (0, left), (width - 1, right))
@@ -125,7 +125,7 @@ def dotted_line(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def zigzag(image: Plane, rng: np.random.Generator) -> Plane:
-    """A zigzag from side to side, its teeth 4 pixels long and 4 high."""
+    """Draw a zigzag from side to side, with teeth 4 pixels long and 4 pixels high."""
     height, width = image.shape
     start, end = 2.0, width - 3.0
     first = rng.integers(0, height - 1)
@@ -133,9 +133,9 @@ def zigzag(image: Plane, rng: np.random.Generator) -> Plane:
     length = (end - start) / np.cos(angle)
     teeth = np.arange(int((length - 2) // 4) + 1)
     along = np.concatenate([[0], 4 * teeth + 2, [length]])
-    aside = np.concatenate([[0], 2 * (-1.0) ** teeth, [0]])
-    columns = start + np.cos(angle) * along - np.sin(angle) * aside
-    rows = first + np.sin(angle) * along + np.cos(angle) * aside
+    across = np.concatenate([[0], 2 * (-1.0) ** teeth, [0]])
+    columns = start + np.cos(angle) * along - np.sin(angle) * across
+    rows = first + np.sin(angle) * along + np.cos(angle) * across
     drawn = image.copy()
     for i in range(len(along) - 1):
         line = _line(image.shape, (columns[i], rows[i]), (columns[i + 1], rows[i + 1]))
@@ -144,7 +144,7 @@ def zigzag(image: Plane, rng: np.random.Generator) -> Plane:
 
 
 def canny_edges(image: Plane, rng: np.random.Generator) -> Plane:
-    """Its edges alone."""
+    """Keep only the edges."""
     edges: Plane = canny(image).astype(np.float64)
     return edges
 
@@ -169,7 +169,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         canny_edges,
     )
 }
-"""By the authors' names, in the authors' order."""
+"""Corruptions by the authors' names, in the authors' order."""
 
 
 def corrupt(
@@ -178,9 +178,9 @@ def corrupt(
     """Corrupt one image.
 
     Args:
-        image: [H, W, D] uint8; every channel is corrupted alike.
+        image: [H, W, D] uint8; every channel is corrupted in the same way.
         name: one of `CORRUPTIONS`.
-        rng: what is drawn from it is all that is random.
+        rng: the only source of randomness.
 
     Returns:
         [H, W, D] uint8.
@@ -190,55 +190,58 @@ def corrupt(
         CORRUPTIONS[name](plane / 255, np.random.default_rng(seed))
         for plane in np.moveaxis(image, 2, 0)
     ]
-    # Truncated, as the authors' files are.
+    # Truncate to integers, as the authors' files do.
     return (np.clip(np.stack(planes, axis=2), 0, 1) * 255).astype(np.uint8)
 
 
-def _moved(image: Plane, down: float, right: float) -> Plane:
-    moved: Plane = shift(image, (-down, -right), order=0, mode="nearest")
-    return moved
+def _shifted(image: Plane, down: float, right: float) -> Plane:
+    shifted: Plane = shift(image, (-down, -right), order=0, mode="nearest")
+    return shifted
 
 
-def _about_centre(image: Plane, transform: AffineTransform) -> Plane:
-    """The image under a transform that leaves its centre where it is."""
+def _warped_around_centre(image: Plane, transform: AffineTransform) -> Plane:
+    """Warp the image by a transform, keeping its centre in place."""
     middle = (np.array(image.shape[::-1]) - 1) / 2
     there, back = AffineTransform(translation=-middle), AffineTransform(translation=middle)
-    seen: Plane = warp(image, there + transform + back)
-    return seen
+    warped: Plane = warp(image, there + transform + back)
+    return warped
 
 
 def _line(shape: tuple[int, ...], start: tuple[float, float], end: tuple[float, float]) -> Plane:
-    """A soft line between two (column, row) points, brightest in its middle, [H, W]."""
+    """Draw a soft line between two (column, row) points, brightest in its middle, [H, W]."""
     (first, row), (last, last_row) = start, end
     if first == last:
         return np.zeros(shape)
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     middle = row + (last_row - row) / (last - first) * (columns - first)
-    away = np.minimum(np.abs(rows - middle), _REACH - 1e-10)
-    line: Plane = np.clip(np.log(1 - away / _REACH) + 1, 0, 1)
+    distance = np.minimum(np.abs(rows - middle), _REACH - 1e-10)
+    line: Plane = np.clip(np.log(1 - distance / _REACH) + 1, 0, 1)
     line[(columns < np.floor(first)) | (columns >= np.ceil(last))] = 0
     return line
 
 
 def _plasma(side: int, decay: float, rng: np.random.Generator) -> Plane:
-    """A plasma fractal by the diamond-square algorithm, [side, side] in [0, 1]."""
+    """Return a plasma fractal by the diamond-square algorithm, [side, side] in [0, 1]."""
     heights = np.zeros((side, side))
     step, wibble = side, 100.0
 
-    def about(sums: Plane) -> Plane:
+    def jittered_mean(sums: Plane) -> Plane:
+        """Mean of four neighbours, given their sum, plus noise of the current step."""
         return sums / 4 + wibble * rng.uniform(-wibble, wibble, sums.shape)
 
     while step >= 2:
         half = step // 2
         corners = heights[::step, ::step]
         columns = corners + np.roll(corners, -1, axis=0)
-        heights[half::step, half::step] = about(columns + np.roll(columns, -1, axis=1))
+        heights[half::step, half::step] = jittered_mean(columns + np.roll(columns, -1, axis=1))
         middles, corners = heights[half::step, half::step], heights[::step, ::step]
         above = middles + np.roll(middles, 1, axis=0)
-        heights[::step, half::step] = about(above + corners + np.roll(corners, -1, axis=1))
-        beside = middles + np.roll(middles, 1, axis=1)
-        heights[half::step, ::step] = about(beside + corners + np.roll(corners, -1, axis=0))
+        rows = above + corners + np.roll(corners, -1, axis=1)
+        heights[::step, half::step] = jittered_mean(rows)
+        left = middles + np.roll(middles, 1, axis=1)
+        columns = left + corners + np.roll(corners, -1, axis=0)
+        heights[half::step, ::step] = jittered_mean(columns)
         step, wibble = half, wibble / decay
     heights -= heights.min()
-    lifted: Plane = heights / heights.max()
-    return lifted
+    scaled: Plane = heights / heights.max()
+    return scaled

@@ -1,4 +1,4 @@
-"""Source files, local or on object storage: which there are, and whether they have changed."""
+"""Source files, local or on object storage: list them and notice when they change."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from scoring.errors import BadData
 from scoring.store.storage import filesystem
 
 _MAGIC = "*?["
-_HIDDEN = (".", "_")  # how Hadoop's kin name markers, and files not yet complete
+_HIDDEN = (".", "_")  # prefixes that Hadoop and its relatives give markers and unfinished files
 
 
 @dataclass(frozen=True, order=True)
@@ -25,29 +25,29 @@ class SourceFile:
 
 
 def is_local(uri: str) -> bool:
-    """Whether only the machine at hand can read `uri`."""
+    """Whether `uri` can be read on this machine only."""
     return "://" not in uri or uri.startswith("file://")
 
 
 def fingerprint(info: Mapping[str, Any]) -> str:
-    """Size and modification time of a local file, size and ETag of an object."""
-    if info.get("islink"):  # what it points to may change, the link does not
+    """Return size and modification time of a local file, size and ETag of an object."""
+    if info.get("islink"):  # the target may change without the link changing
         target = os.stat(info["name"])
         info = {"size": target.st_size, "mtime": target.st_mtime}
-    mark = info.get("ETag") or info.get("mtime") or info.get("LastModified")
-    return f"{info['size']}-{mark}"
+    revision = info.get("ETag") or info.get("mtime") or info.get("LastModified")
+    return f"{info['size']}-{revision}"
 
 
 def list_files(uri: str, suffix: str, flag: str) -> list[SourceFile]:
-    """The file, the files of a folder or those of a glob, sorted by name.
+    """List a single file, the files of a folder, or the matches of a glob, sorted by name.
 
     Args:
-        uri: local or on object storage. Hidden files of a folder or glob are passed over.
-        suffix: how the names of a folder's files must end.
-        flag: the flag that gave `uri`, for messages.
+        uri: local or on object storage. Hidden files of a folder or glob are skipped.
+        suffix: required ending of the file names in a folder.
+        flag: the flag that gave `uri`, for error messages.
 
     Raises:
-        BadData: none there, or it cannot be listed.
+        BadData: `uri` cannot be listed, or there are no such files.
     """
     try:
         root, found = _find(uri, suffix)
@@ -55,7 +55,7 @@ def list_files(uri: str, suffix: str, flag: str) -> list[SourceFile]:
             SourceFile(name=path.removeprefix(f"{root}/"), path=path, fingerprint=fingerprint(info))
             for path, info in found.items()
         ]
-    except Exception as error:  # every filesystem's driver has errors of its own
+    except Exception as error:  # every filesystem driver raises its own kinds of errors
         raise BadData(f"{flag}: cannot list {uri!r} ({type(error).__name__})") from error
     if not files:
         raise BadData(f"{flag}: expected {suffix} files, got none at {uri!r}")
@@ -63,16 +63,16 @@ def list_files(uri: str, suffix: str, flag: str) -> list[SourceFile]:
 
 
 def locate(uri: str, name: str, flag: str, expected: str) -> str:
-    """The path of a file that `list_files` found, unless it has changed since.
+    """Return the path of a file that `list_files` found, after checking that it is unchanged.
 
     Args:
-        uri: what was listed.
-        name: the file's.
-        flag: the flag that gave `uri`, for messages.
-        expected: the file's fingerprint.
+        uri: the URI that was listed.
+        name: name of the file in that listing.
+        flag: the flag that gave `uri`, for error messages.
+        expected: fingerprint of the file in that listing.
 
     Raises:
-        BadData: it is gone or has changed.
+        BadData: the file is gone or has changed.
     """
     fs, path = filesystem(uri)
     try:
@@ -82,12 +82,14 @@ def locate(uri: str, name: str, flag: str, expected: str) -> str:
     except Exception as error:
         raise BadData(f"{flag}: cannot read {name!r} again ({type(error).__name__})") from error
     if now != expected:
-        raise BadData(f"{flag}: expected {name!r} to hold still, it has changed; run again")
+        raise BadData(
+            f"{flag}: expected {name!r} to stay unchanged, got another version; run again"
+        )
     return found
 
 
 def _find(uri: str, suffix: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """The folder that names are below, and the information on each file by path."""
+    """Return the folder that file names are relative to, and the details of each file by path."""
     fs, path = filesystem(uri)
     if fs.isfile(path):
         return path.rpartition("/")[0], {path: fs.info(path)}
@@ -99,8 +101,8 @@ def _find(uri: str, suffix: str) -> tuple[str, dict[str, dict[str, Any]]]:
         found = {name: info for name, info in found.items() if info["type"] != "directory"}
     else:
         return path, {}
-    shown = {n: i for n, i in found.items() if not n.rpartition("/")[2].startswith(_HIDDEN)}
-    return root, shown
+    visible = {n: i for n, i in found.items() if not n.rpartition("/")[2].startswith(_HIDDEN)}
+    return root, visible
 
 
 def _is_glob(path: str) -> bool:
@@ -108,6 +110,6 @@ def _is_glob(path: str) -> bool:
 
 
 def _root(path: str) -> str:
-    """The folder above the first wildcard."""
+    """Return the folder above the first wildcard."""
     first = min(path.index(character) for character in _MAGIC if character in path)
     return path[:first].rpartition("/")[0]

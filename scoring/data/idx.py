@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its kin, packed by gzip or not."""
+"""The idx format of the MNIST family, with or without gzip."""
 
 import gzip
 import math
@@ -20,7 +20,7 @@ def read_idx(path: Path) -> Pixels:
     big-endian 32-bit integer (yann.lecun.com/exdb/mnist).
 
     Raises:
-        BadData: it is something else, or cut short.
+        BadData: the file is not in this format, is cut short, or cannot be read.
     """
     try:
         data = path.read_bytes()
@@ -31,6 +31,6 @@ def read_idx(path: Path) -> Pixels:
     start = 4 + 4 * len(dims)
     if data[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or len(data) - start != math.prod(dims.tolist()):
         raise BadData(
-            f"--data-root: expected a whole idx file of unsigned bytes, got {str(path)!r}"
+            f"--data-root: expected a complete idx file of unsigned bytes, got {str(path)!r}"
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(dims)

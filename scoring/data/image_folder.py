@@ -1,7 +1,7 @@
 """Images in folders: `<data-root>/<split>/<class>/<file>`, local or on object storage.
 
-Each class folder is one source file in the sense of `scoring.data.sources`: a new image in one
-class leaves the pieces of the others as they are.
+Each class folder counts as one source file in the sense of `scoring.data.sources`, so a new image
+in one class leaves the pieces of the other classes unchanged.
 """
 
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ from scoring.store.keys import Split, digest
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import filesystem
 
-_PROBED = 100
+_PROBED = 100  # images that the shape is taken from
 _FOLDERS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderSource:
-    """One folder a split (`test` may be called `val`), one folder a class below it."""
+    """One folder per split (`test` may be called `val`), and in it one folder per class."""
 
     name: str
     data_root: str
@@ -33,20 +33,20 @@ class ImageFolderSource:
 
     @property
     def local(self) -> bool:
-        """Object storage is read by any worker."""
+        """Whether the folder is on this machine; any worker can read object storage."""
         return is_local(self.data_root)
 
     def pieces(self, split: Split) -> list[Piece]:
-        """Pieces of the split, class by class in name order.
+        """Return the pieces of the split, class by class in name order.
 
         Raises:
-            BadData: no image in the split's folder, or a class that the training split lacks.
+            BadData: the split's folder holds no image, or a class that the training split lacks.
         """
         by_class = self._files(split)
-        if odd := sorted(set(by_class) - {_name(folder) for folder in self._classes("train")}):
+        if extra := sorted(set(by_class) - {_name(folder) for folder in self._classes("train")}):
             raise BadData(
-                f"--data-root: expected the {split} classes among those of "
-                f"{self.data_root}/train, got {odd[0]!r}"
+                f"--data-root: expected every {split} class to be in {self.data_root}/train, "
+                f"got {extra[0]!r}"
             )
         pieces = [
             replace(piece, fingerprint=self._fingerprint(files, piece))
@@ -61,27 +61,27 @@ class ImageFolderSource:
         return pieces
 
     def layout(self) -> Layout:
-        """Classes are the names of the training split's folders that hold images, sorted."""
-        files = self._files("train")
-        per_class = max(1, _PROBED // max(1, len(files)))
-        first = [file.path for found in files.values() for file in found[:per_class]][:_PROBED]
+        """Return the layout; classes are the training folders that hold images, sorted."""
+        by_class = self._files("train")
+        per_class = max(1, _PROBED // max(1, len(by_class)))
+        first = [file.path for files in by_class.values() for file in files[:per_class]][:_PROBED]
         try:
             shape = probe(self._contents(first), size=self.image_size, channels=self.channels)
         except BadData as error:
             raise BadData(f"--data-root {self.data_root}: {error}") from error
-        return Layout(classes=tuple(files), shape=shape)
+        return Layout(classes=tuple(by_class), shape=shape)
 
     def labels(self, split: Split, piece: Piece) -> list[str]:
-        """Labels of one piece: its folder."""
+        """Return the labels of one piece: the name of its folder."""
         return [piece.file] * piece.rows
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """Encoded images of one piece; names are paths below the split's folder."""
+        """Read the encoded images of one piece; names are paths below the split's folder."""
         files = _list_images(self.data_root, f"{self._folder(split)}/{piece.file}")
         if self._fingerprint(files, piece) != piece.fingerprint:
             raise BadData(
-                f"--data-root: expected the {split} images of {piece.file!r} to hold still, they "
-                "have changed; run again"
+                f"--data-root: expected the {split} images of {piece.file!r} to stay unchanged, "
+                "got another version; run again"
             )
         files = files[piece.start : piece.start + piece.rows]
         return Rows(
@@ -91,32 +91,32 @@ class ImageFolderSource:
         )
 
     def _folder(self, split: Split) -> str:
-        """The split's folder, by the last of its names where there is no other."""
+        """Return the split's folder under the first of its names that exists, else the last."""
         fs, root = filesystem(self.data_root)
         *names, last = _FOLDERS[split]
         return f"{root}/{next((name for name in names if fs.isdir(f'{root}/{name}')), last)}"
 
     def _classes(self, split: Split) -> list[str]:
-        """Paths of the split's class folders, sorted; none where there is no such split."""
+        """List the split's class folders by path, sorted; empty if there is no such split."""
         fs, _ = filesystem(self.data_root)
         try:
             found = fs.ls(self._folder(split), detail=True)
             folders = [
                 info["name"].rstrip("/")
                 for info in found
-                # A link to a folder says that it is neither folder nor file.
+                # A link to a folder is listed as neither folder nor file.
                 if info["type"] == "directory" or (info.get("islink") and fs.isdir(info["name"]))
             ]
         except FileNotFoundError:
             return []
-        except Exception as error:  # every filesystem's driver has errors of its own
+        except Exception as error:  # every filesystem driver raises its own kinds of errors
             raise BadData(
                 f"--data-root: cannot list {self.data_root!r} ({type(error).__name__})"
             ) from error
         return sorted(folder for folder in folders if not _name(folder).startswith("."))
 
     def _files(self, split: Split) -> dict[str, list[SourceFile]]:
-        """The images of each class that has any."""
+        """List the images of each class that has any."""
         folders = self._classes(split)
         found = in_parallel(partial(_list_images, self.data_root), folders)
         return {_name(path): files for path, files in zip(folders, found, strict=True) if files}
@@ -126,9 +126,9 @@ class ImageFolderSource:
         return list(in_parallel(fs.cat_file, paths))
 
     def _fingerprint(self, files: list[SourceFile], piece: Piece) -> str:
-        """Of the whole piece, however few of its rows are asked for."""
-        part = files[piece.start : piece.start + self.shard_rows]
-        return digest([(file.path, file.fingerprint) for file in part])
+        """Fingerprint the whole piece, even if only some of its rows are wanted."""
+        whole = files[piece.start : piece.start + self.shard_rows]
+        return digest([(file.path, file.fingerprint) for file in whole])
 
 
 def _name(folder: str) -> str:
@@ -136,7 +136,7 @@ def _name(folder: str) -> str:
 
 
 def _list_images(root: str, folder: str) -> list[SourceFile]:
-    """Images below a class folder, sorted by name; hidden files are passed over."""
+    """List the images below a class folder, sorted by name; skip hidden files."""
     fs, _ = filesystem(root)
     known = Image.registered_extensions()
     try:

@@ -1,4 +1,4 @@
-"""Encoded images to uint8 arrays of one shape, through Pillow."""
+"""Decode image files to uint8 arrays of one shape, with Pillow."""
 
 import io
 import warnings
@@ -19,21 +19,21 @@ _GREY = {"1", "L", "LA", "I", "F"}
 
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
-    """What every image of a dataset is decoded to."""
+    """The shape that every image of a dataset is decoded to."""
 
     column: ClassVar[str] = "image"
-    """What shards call it."""
+    """Name of the column in shards."""
     plural: ClassVar[str] = "images"
     dtype: ClassVar[np.dtype[np.uint8]] = np.dtype(np.uint8)
 
     height: int
     width: int
     channels: int
-    """1 grey, 3 RGB."""
+    """1 for grey, 3 for RGB."""
     resize: bool = False
     """Resize the short side and crop the centre, instead of refusing other sizes."""
     to_grey: bool = False
-    """Turn colour to grey, instead of refusing it in a grey dataset."""
+    """Convert colour to grey, instead of refusing it in a grey dataset."""
 
     @property
     def dims(self) -> tuple[int, int, int]:
@@ -46,7 +46,7 @@ class ImageShape:
         return self.height * self.width * self.channels
 
     def decode(self, data: bytes | None) -> Pixels | None:
-        """Decode one image, as `decode` does."""
+        """Decode one image with `decode`."""
         return decode(data, self)
 
     def __str__(self) -> str:
@@ -54,17 +54,17 @@ class ImageShape:
 
 
 class WrongShape(BadData):
-    """An image that decodes, but not to the dataset's shape."""
+    """An image that decodes, but does not have the dataset's shape."""
 
 
 def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
-    """Decode one image to [H, W, D] uint8; None where Pillow cannot read it.
+    """Decode one image to [H, W, D] uint8, or None if Pillow cannot read it.
 
-    Transparency is dropped; 16 bits a channel become the upper 8.
+    Drops transparency and keeps the upper 8 of 16 bits per channel.
 
     Raises:
-        WrongShape: the image is fine but has another size, colour in a grey dataset, or numbers
-            of no known range.
+        WrongShape: the image is readable but has another size, has colour in a grey dataset, or
+            holds numbers whose range is unknown.
     """
     image = _open(data)
     if image is None:
@@ -72,12 +72,12 @@ def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
     if shape.channels == 1 and not shape.to_grey and not _is_grey(image.mode):
         raise WrongShape(
             f"expected grey images like the first ones, got mode {image.mode}; pass --channels 1 "
-            "to turn all to grey, or --channels 3"
+            "to convert all to grey, or --channels 3"
         )
     try:
         with _quiet():
             image = _eight_bit(image).convert("L" if shape.channels == 1 else "RGB")
-    except ValueError:  # a colour space that Pillow reads and cannot convert
+    except ValueError:  # a colour space that Pillow can read but not convert
         return None
     if shape.resize:
         image = ImageOps.fit(image, (shape.width, shape.height), Image.Resampling.BICUBIC)
@@ -93,12 +93,12 @@ def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageS
     """Find the shape of a dataset from its first images.
 
     Args:
-        images: encoded images; those that do not decode are passed over.
-        size: `HxW` to resize to, or `auto`: the size of the first image.
-        channels: `1`, `3` or `auto`: 3 where any of `images` has colour.
+        images: encoded images; unreadable ones are skipped.
+        size: `HxW` to resize to, or `auto` for the size of the first image.
+        channels: `1`, `3`, or `auto` for 3 if any of `images` has colour, else 1.
 
     Raises:
-        BadData: none of them decodes.
+        BadData: none of the images decodes.
     """
     opened = (image for image in map(_open, images) if image is not None)
     seen = [(image.mode, image.height, image.width) for image in opened]
@@ -116,26 +116,26 @@ def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageS
 
 
 def as_png(image: Pixels) -> bytes:
-    """An image, [H, W, D] uint8 with D of 1 or 3, as a PNG file."""
+    """Encode an image [H, W, D] uint8, with D 1 or 3, as a PNG file."""
     sink = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(sink, "png")
     return sink.getvalue()
 
 
 def file_suffix(data: bytes) -> str:
-    """How the name of an image file should end, such as ".jpeg"; "" where Pillow cannot tell."""
+    """Return the suffix that suits an image file, such as ".jpeg"; "" if Pillow cannot tell."""
     try:
-        with _quiet(), Image.open(io.BytesIO(data)) as image:  # reads no more than its header
+        with _quiet(), Image.open(io.BytesIO(data)) as image:  # reads only the header
             return f".{image.format.lower()}" if image.format else ""
-    except Exception:  # on broken files, its readers raise whatever they stumble over
+    except Exception:  # Pillow raises all kinds of errors on broken files
         return ""
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`64x48` or `64` to (height, width).
+    """Parse `64x48` or `64` to (height, width).
 
     Raises:
-        BadData: anything else.
+        BadData: the text has another form.
     """
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
@@ -148,7 +148,7 @@ def _is_grey(mode: str) -> bool:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Pillow would clip what is above 255, and a 16-bit image would come out white."""
+    """Reduce 16 bits per channel to 8; Pillow would clip at 255 and return a white image."""
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
@@ -158,7 +158,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _open(data: bytes | None) -> Image.Image | None:
-    """The image, loaded; None where Pillow cannot read it."""
+    """Load an image, or return None if Pillow cannot read it."""
     if not data:
         return None
     try:
@@ -167,14 +167,14 @@ def _open(data: bytes | None) -> Image.Image | None:
             image.load()
     except MemoryError:
         raise
-    except Exception:  # on broken files, its readers raise whatever they stumble over
+    except Exception:  # Pillow raises all kinds of errors on broken files
         return None
     return image
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings of broken metadata and odd palettes: the pixels decide."""
+    """Silence Pillow's warnings about broken metadata and odd palettes: only pixels matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,12 +1,12 @@
-"""A source of which only some classes are taken: two of ten make a task of their own."""
+"""A source restricted to some of its classes: two of ten make a task of their own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from scoring.data.altered import Altered, as_labels, layout_of
+from scoring.arrays import Ints
+from scoring.data.altered import AlteredSource, as_labels, cached_layout
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import UnknownName
@@ -15,50 +15,52 @@ from scoring.store.parallel import in_parallel
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlyClasses(Altered):
-    """Rows of some classes; a piece holds those of one piece of the source behind."""
+class OnlyClasses(AlteredSource):
+    """The rows of some classes; each piece holds what remains of one original piece."""
 
     classes: tuple[str, ...]
-    """Their names, two or more."""
+    """Names of the classes to keep, two or more."""
 
     def __post_init__(self) -> None:
-        known = layout_of(self.source).classes
+        known = cached_layout(self.source).classes
         for name in self.classes:
             if name not in known:
                 raise UnknownName("--only-classes", name, known)
 
     @property
     def name(self) -> str:
-        """Says which are left."""
+        """Original name and the classes kept."""
         return "-".join([self.source.name, *(c.replace("/", " ") for c in self.classes)])
 
     def pieces(self, split: Split) -> list[Piece]:
-        """Pieces of the source behind, as far as a row of theirs is left; reads all labels."""
-        behind = self.source.pieces(split)
-        counts = in_parallel(lambda piece: len(self._kept(split, piece)), behind)
+        """Return what remains of each original piece, skipping empty ones; reads all labels."""
+        originals = self.source.pieces(split)
+        counts = in_parallel(lambda piece: len(self._kept(split, piece)), originals)
         return [
-            # The file says how many rows the piece behind has.
+            # The file name records how many rows the original piece has.
             replace(piece, file=f"{piece.rows}:{piece.file}", rows=count)
-            for piece, count in zip(behind, counts, strict=True)
+            for piece, count in zip(originals, counts, strict=True)
             if count
         ]
 
     def layout(self) -> Layout:
-        """The classes that are left, in the order of the source behind."""
-        found = layout_of(self.source)
-        return replace(found, classes=tuple(c for c in found.classes if c in self.classes))
+        """Return the layout with only the kept classes, in their original order."""
+        layout = cached_layout(self.source)
+        return replace(layout, classes=tuple(c for c in layout.classes if c in self.classes))
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """Labels of a piece, as indices of the classes that are left."""
-        found = layout_of(self.source)
-        new = [self.layout().classes.index(c) if c in self.classes else -1 for c in found.classes]
-        indices = self._indices(split, _behind(piece))
-        return as_labels(np.array([*new, -1])[indices[self._rows(split, piece)]])
+        """Return the labels of a piece as indices of the kept classes."""
+        kept = self.layout().classes
+        renumbered = [
+            kept.index(c) if c in kept else -1 for c in cached_layout(self.source).classes
+        ]
+        indices = self._indices(split, _original(piece))
+        return as_labels(np.array([*renumbered, -1])[indices[self._rows(split, piece)]])
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """The rows of a piece that are left, the first `piece.rows` of them."""
+        """Read the first `piece.rows` kept rows of a piece."""
         kept = self._rows(split, piece)
-        rows = self.source.read(split, _behind(piece))
+        rows = self.source.read(split, _original(piece))
         return Rows(
             labels=self.labels(split, piece),
             names=[rows.names[row] for row in kept],
@@ -66,19 +68,21 @@ class OnlyClasses(Altered):
             pixels=None if rows.pixels is None else rows.pixels[kept],
         )
 
-    def _rows(self, split: Split, piece: Piece) -> npt.NDArray[np.int64]:
-        return self._kept(split, _behind(piece))[: piece.rows]
+    def _rows(self, split: Split, piece: Piece) -> Ints:
+        return self._kept(split, _original(piece))[: piece.rows]
 
-    def _kept(self, split: Split, behind: Piece) -> npt.NDArray[np.int64]:
-        """Which rows of a piece of the source behind are left."""
-        known = layout_of(self.source).classes
+    def _kept(self, split: Split, original: Piece) -> Ints:
+        """Return the positions of the kept rows in an original piece."""
+        known = cached_layout(self.source).classes
         chosen = [known.index(name) for name in self.classes]
-        return np.flatnonzero(np.isin(self._indices(split, behind), chosen))
+        return np.flatnonzero(np.isin(self._indices(split, original), chosen))
 
-    def _indices(self, split: Split, behind: Piece) -> npt.NDArray[np.int64]:
-        return class_indices(self.source.labels(split, behind), layout_of(self.source), behind)
+    def _indices(self, split: Split, original: Piece) -> Ints:
+        labels = self.source.labels(split, original)
+        return class_indices(labels, cached_layout(self.source), original)
 
 
-def _behind(piece: Piece) -> Piece:
+def _original(piece: Piece) -> Piece:
+    """Return the original piece that a piece was cut from."""
     rows, _, file = piece.file.partition(":")
     return replace(piece, file=file, rows=int(rows))

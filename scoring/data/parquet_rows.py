@@ -1,4 +1,4 @@
-"""Reading Parquet files: footers and columns once a process, rows front to back."""
+"""Read Parquet files: footers and columns once per process, rows front to back."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ from scoring.store.storage import filesystem
 
 _BATCH_ROWS = 1024
 _BATCH_BYTES = 4 << 20
-_READ_BYTES = 8 << 20  # of a column at a time, however large its row group
+_READ_BYTES = 8 << 20  # read of a column at a time, even from a larger row group
 
 
 @dataclass(frozen=True, kw_only=True)
 class Footer:
-    """What a file says of itself."""
+    """Row count and columns of a file."""
 
     rows: int
     types: Mapping[str, pa.DataType]
     """Column types by name."""
 
 
-@cache  # a fingerprint stands for the bytes, so an entry never goes stale
+@cache  # the file's fingerprint is part of the cache key, so an entry never goes stale
 def footer(uri: str, file: SourceFile) -> Footer:
-    """Rows and columns of a file.
+    """Read a file's footer.
 
     Raises:
-        BadData: it is no Parquet file.
+        BadData: it is not a Parquet file.
     """
     with _opened(uri, file.path) as parquet:
         schema = parquet.schema_arrow
@@ -45,7 +45,7 @@ def footer(uri: str, file: SourceFile) -> Footer:
 
 @cache
 def distinct(uri: str, file: SourceFile, column: str) -> frozenset[Any]:
-    """The distinct values of a column, None among them where there are nulls.
+    """Return the distinct values of a column, including None if it holds nulls.
 
     Raises:
         BadData: the file cannot be read.
@@ -55,7 +55,7 @@ def distinct(uri: str, file: SourceFile, column: str) -> frozenset[Any]:
 
 
 def head(uri: str, file: SourceFile, column: str, rows: int) -> pa.Array:
-    """The first values of a column, at most `rows`.
+    """Return the first values of a column, at most `rows`.
 
     Raises:
         BadData: the file cannot be read.
@@ -66,10 +66,10 @@ def head(uri: str, file: SourceFile, column: str, rows: int) -> pa.Array:
 
 
 class RowReader:
-    """Rows of one file, in pieces.
+    """Reads the rows of one file piece by piece.
 
-    Keeps its place between pieces: those that follow one another are read in one pass, so that a
-    large row group is not read again for each; and no more than a few batches are in memory.
+    It remembers its position, so consecutive pieces are read in one pass and a large row group is
+    not read again for every piece. Only a few batches are in memory at a time.
     """
 
     def __init__(self, uri: str, path: str, columns: Sequence[str]) -> None:
@@ -77,37 +77,37 @@ class RowReader:
         self._file = _open(uri, path)
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._rest: pa.RecordBatch | None = None
-        self._at = -1
+        self._position = -1
         self._lock = threading.Lock()
 
     def rows(self, start: int, rows: int) -> pa.Table:
-        """Rows [start, start + rows), fewer where the file ends before.
+        """Read rows [start, start + rows), or fewer if the file ends earlier.
 
         Raises:
             BadData: the file cannot be read.
         """
-        with self._lock, _one_line(self._path):
+        with self._lock, _as_bad_data(self._path):
             try:
                 self._seek(start)
-                found = list(self._advance(rows))
+                batches = list(self._advance(rows))
             except BaseException:
-                self._at = -1  # where a failed read left off, nobody knows
+                self._position = -1  # unknown after a failed read
                 raise
-        return pa.Table.from_batches(found) if found else self._file.schema_arrow.empty_table()
+        return pa.Table.from_batches(batches) if batches else self._file.schema_arrow.empty_table()
 
     def _seek(self, start: int) -> None:
         group, first = self._group_of(start)
-        if not first <= self._at <= start:
+        if not first <= self._position <= start:
             groups = range(group, self._file.metadata.num_row_groups)
             self._batches = self._file.iter_batches(
                 _batch_rows(self._file.metadata), row_groups=groups, columns=self._columns
             )
-            self._rest, self._at = None, first
-        for _ in self._advance(start - self._at):
+            self._rest, self._position = None, first
+        for _ in self._advance(start - self._position):
             pass
 
     def _group_of(self, row: int) -> tuple[int, int]:
-        """The row group that holds `row`, and its first row."""
+        """Return the row group that holds `row`, and its first row."""
         first = 0
         for group in range(self._file.metadata.num_row_groups):
             after = first + self._file.metadata.row_group(group).num_rows
@@ -123,13 +123,13 @@ class RowReader:
                 return
             part = batch.slice(0, rows)
             self._rest = batch.slice(len(part)) if len(part) < len(batch) else None
-            self._at += len(part)
+            self._position += len(part)
             rows -= len(part)
             yield part
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:
-    """As many rows as make a batch of a few megabytes."""
+    """Return how many rows make a batch of a few megabytes."""
     groups = range(metadata.num_row_groups)
     size: int = sum(metadata.row_group(group).total_byte_size for group in groups)
     rows: int = metadata.num_rows
@@ -138,18 +138,18 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
 
 @lru_cache(maxsize=1)
 def reader(uri: str, path: str, fingerprint: str, columns: tuple[str, ...]) -> RowReader:
-    """The reader of a file, the same one for all its pieces.
+    """Return the reader of a file, the same one for all its pieces.
 
     Raises:
-        BadData: it is no Parquet file.
+        BadData: it is not a Parquet file.
     """
-    del fingerprint  # a changed file needs a new reader
+    del fingerprint  # only part of the cache key: a changed file needs a new reader
     return RowReader(uri, path, columns)
 
 
 @contextmanager
 def _opened(uri: str, path: str) -> Iterator[pq.ParquetFile]:
-    with _one_line(path):
+    with _as_bad_data(path):
         file = _open(uri, path)
         try:
             yield file
@@ -159,15 +159,15 @@ def _opened(uri: str, path: str) -> Iterator[pq.ParquetFile]:
 
 def _open(uri: str, path: str) -> pq.ParquetFile:
     fs, _ = filesystem(uri)
-    # No cache: Arrow asks for what it needs, and s3fs would read 50 MB ahead of each request.
-    with _one_line(path):
+    # No cache: Arrow requests exactly what it needs, and s3fs would read 50 MB ahead each time.
+    with _as_bad_data(path):
         return pq.ParquetFile(
             fs.open(path, "rb", cache_type="none"), pre_buffer=False, buffer_size=_READ_BYTES
         )
 
 
 @contextmanager
-def _one_line(path: str) -> Iterator[None]:
+def _as_bad_data(path: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:

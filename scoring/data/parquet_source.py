@@ -1,6 +1,6 @@
-"""Examples in Parquet: encoded images (or Hugging Face's `{bytes, path}`) or texts, and a label."""
+"""Examples in Parquet: a label, and an image file (or Hugging Face's `{bytes, path}`) or a text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scoring.data.files import SourceFile, is_local, list_files, locate
 from scoring.data.images import probe
-from scoring.data.parquet_rows import Footer, distinct, footer, head, reader
+from scoring.data.parquet_rows import distinct, footer, head, reader
 from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.data.texts import TextShape
@@ -17,25 +17,25 @@ from scoring.errors import BadData
 from scoring.store.keys import Split
 from scoring.store.parallel import in_parallel
 
-_PROBED = 100
-_MOST_CLASSES = 100_000  # beyond it, the column is no label but an id
+_PROBED = 100  # images that the shape is taken from
+_MOST_CLASSES = 100_000  # a column with more of them holds ids, not labels
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetSource:
-    """A file, folder or glob of Parquet files a split, local or on object storage."""
+    """A file, folder or glob of Parquet files per split, local or on object storage."""
 
     name: str
     train: str
     test: str
     image_column: str = "image"
     text_column: str = ""
-    """Texts in place of images."""
+    """Column of texts to use in place of images; empty: images."""
     text_tokens: int = 256
-    """What texts are padded or cut to."""
+    """Length in tokens to which texts are padded or cut."""
     label_column: str = "label"
     id_column: str = ""
-    """The user's own id, kept as `name`; empty: the file name and row number."""
+    """Column of the user's own ids, kept as `name`; empty: file name and row number."""
     class_names: tuple[str, ...] = ()
     image_size: str = "auto"
     channels: str = "auto"
@@ -43,31 +43,34 @@ class ParquetSource:
 
     @property
     def local(self) -> bool:
-        """Object storage is read by any worker."""
+        """Whether any file is on this machine; any worker can read object storage."""
         return is_local(self.train) or is_local(self.test)
 
     def pieces(self, split: Split) -> list[Piece]:
-        """Pieces of every file in name order, from the footers alone.
+        """Return the pieces of every file in name order, reading only the footers.
 
         Raises:
-            BadData: no file, an unreadable file, no rows at all, or a column that is missing or of
-                a type that cannot hold what it should.
+            BadData: there are no files or no rows, a file cannot be read, or a column is missing
+                or of the wrong type.
         """
         files = self._files(split)
         footers = in_parallel(partial(footer, self._uri(split)), files)
         pieces = []
         for file, found in zip(files, footers, strict=True):
-            self._check_columns(file, found)
+            self._check_columns(file, found.types)
             pieces += cut(file.name, found.rows, self.shard_rows, file.fingerprint)
         if not pieces:
             raise BadData(f"--{split}: expected rows in {self._uri(split)!r}, got none")
         return pieces
 
     def layout(self) -> Layout:
-        """Classes: `class_names`, or the training labels: sorted texts, or 0 to the largest."""
+        """Return the layout, reading all training labels and the first images.
+
+        Classes are `class_names`, else the training labels: sorted strings, or 0 to the largest.
+        """
         files = self._files("train")
-        found = in_parallel(partial(distinct, self.train, column=self.label_column), files)
-        labels = set().union(*found) - {None}
+        by_file = in_parallel(partial(distinct, self.train, column=self.label_column), files)
+        labels = set().union(*by_file) - {None}
         classes = self.class_names or _class_names(labels)
         self._check_labels(labels)
         return Layout(classes=classes, shape=self._shape(files))
@@ -81,21 +84,21 @@ class ParquetSource:
             raise BadData(f"--image-column {self.image_column}: {error}") from error
 
     def labels(self, split: Split, piece: Piece) -> list[int | str | None]:
-        """Labels of one piece; no other column is read."""
+        """Return the labels of one piece without reading any other column."""
         table = self._columns(split, piece, (self.label_column,))
         return [self._label(value) for value in table[self.label_column].to_pylist()]
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """Encoded images, labels and names of one piece."""
+        """Read the examples, labels and names of one piece."""
         columns = (self._content_column, self.label_column, self.id_column)
         table = self._columns(split, piece, tuple(column for column in columns if column))
         if self.id_column:
-            own = [None if v is None else str(v) for v in table[self.id_column].to_pylist()]
+            names = [None if v is None else str(v) for v in table[self.id_column].to_pylist()]
         else:
-            own = [f"{piece.file}:{piece.start + i}" for i in range(len(table))]
+            names = [f"{piece.file}:{piece.start + i}" for i in range(len(table))]
         return Rows(
             labels=[self._label(value) for value in table[self.label_column].to_pylist()],
-            names=own,
+            names=names,
             encoded=_encoded(table[self._content_column]),
         )
 
@@ -115,7 +118,7 @@ class ParquetSource:
         return list_files(self._uri(split), ".parquet", f"--{split}")
 
     def _label(self, value: int | str | None) -> int | str | None:
-        """Without class names a number names its class: 1 is not the second of cats and dogs."""
+        """Without class names, treat a number as the name of its class, not as a class index."""
         if value is None or isinstance(value, str):
             return value
         return int(value) if self.class_names else str(int(value))
@@ -127,7 +130,7 @@ class ParquetSource:
                 images += _encoded(head(self.train, file, self.image_column, _PROBED))
         return images
 
-    def _check_columns(self, file: SourceFile, found: Footer) -> None:
+    def _check_columns(self, file: SourceFile, types: Mapping[str, pa.DataType]) -> None:
         content_flag = "--text-column" if self.text_column else "--image-column"
         flags = {
             content_flag: self._content_column,
@@ -135,30 +138,30 @@ class ParquetSource:
             "--id-column": self.id_column,
         }
         for flag, column in flags.items():
-            if column and column not in found.types:
-                have = ", ".join(found.types)
+            if column and column not in types:
                 raise BadData(
-                    f"{flag}: expected a column of {file.path!r} ({have}), got {column!r}"
+                    f"{flag}: expected a column of {file.path!r} ({', '.join(types)}), "
+                    f"got {column!r}"
                 )
-        content, label = found.types[self._content_column], found.types[self.label_column]
-        if not (_holds_texts(content) if self.text_column else _holds_images(content)):
-            wanted = "texts" if self.text_column else "encoded images (binary)"
+        content, label = types[self._content_column], types[self.label_column]
+        if not (_holds_strings(content) if self.text_column else _holds_images(content)):
+            expected = "texts" if self.text_column else "encoded images (binary)"
             raise BadData(
-                f"{content_flag}: expected {wanted}, got {self._content_column!r} of type "
+                f"{content_flag}: expected {expected}, got {self._content_column!r} of type "
                 f"{content} in {file.path!r}"
             )
         if not _holds_labels(label):
             raise BadData(
-                f"--label-column: expected integers or texts, got {self.label_column!r} of type "
+                f"--label-column: expected integers or strings, got {self.label_column!r} of type "
                 f"{label} in {file.path!r}"
             )
 
     def _check_labels(self, labels: set[Any]) -> None:
         known = {*self.class_names, *range(len(self.class_names))}
-        if self.class_names and (odd := labels - known):
+        if self.class_names and (unnamed := labels - known):
             raise BadData(
                 f"--class-names: expected a name for every label, got {len(self.class_names)} "
-                f"names and the label {min(odd, key=str)!r}"
+                f"names and the label {min(unnamed, key=str)!r}"
             )
 
 
@@ -166,7 +169,7 @@ def _encoded(column: pa.ChunkedArray | pa.Array) -> list[bytes | None]:
     values: list[Any] = column.to_pylist()
     if pa.types.is_struct(column.type):
         return [None if value is None else value["bytes"] for value in values]
-    if _holds_texts(column.type):
+    if _holds_strings(column.type):
         return [None if value is None else value.encode() for value in values]
     return values
 
@@ -174,35 +177,36 @@ def _encoded(column: pa.ChunkedArray | pa.Array) -> list[bytes | None]:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and _holds_images(kind.field("bytes").type)
-    kind = _plain(kind)
+    kind = _value_type(kind)
     tests = ("is_binary", "is_large_binary", "is_binary_view", "is_fixed_size_binary")
     return any(getattr(pa.types, test)(kind) for test in tests)
 
 
-def _holds_texts(kind: pa.DataType) -> bool:
-    kind = _plain(kind)
+def _holds_strings(kind: pa.DataType) -> bool:
+    kind = _value_type(kind)
     tests = ("is_string", "is_large_string", "is_string_view")
     return any(getattr(pa.types, test)(kind) for test in tests)
 
 
 def _holds_labels(kind: pa.DataType) -> bool:
     tests = ("is_integer", "is_boolean", "is_null")
-    return _holds_texts(kind) or any(getattr(pa.types, test)(_plain(kind)) for test in tests)
+    return _holds_strings(kind) or any(getattr(pa.types, test)(_value_type(kind)) for test in tests)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """Look through a dictionary encoding to the type of its values."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _class_names(labels: set[Any]) -> tuple[str, ...]:
     if not labels:
         raise BadData("--label-column: expected labels in the training split, got none")
-    texts = all(isinstance(label, str) for label in labels)
-    if not texts and (odd := [v for v in labels if isinstance(v, str) or v < 0]):
-        raise BadData(f"--label-column: expected texts or integers from 0, got {odd[0]!r}")
-    classes = len(labels) if texts else int(max(labels)) + 1
+    strings = all(isinstance(label, str) for label in labels)
+    if not strings and (wrong := [v for v in labels if isinstance(v, str) or v < 0]):
+        raise BadData(f"--label-column: expected strings or integers from 0, got {wrong[0]!r}")
+    classes = len(labels) if strings else int(max(labels)) + 1
     if classes > _MOST_CLASSES:
         raise BadData(
             f"--label-column: expected at most {_MOST_CLASSES:,} classes, got {classes:,}"
         )
-    return tuple(sorted(labels)) if texts else tuple(str(i) for i in range(classes))
+    return tuple(sorted(labels)) if strings else tuple(str(i) for i in range(classes))

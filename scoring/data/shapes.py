@@ -1,4 +1,4 @@
-"""What the examples of a dataset are once they are decoded: images of one size, or texts."""
+"""The form that examples take once decoded: images of one size, or texts of one length."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from scoring.data.texts import TextShape, Tokens
 
 InputShape = ImageShape | TextShape
 Inputs = Pixels | Tokens
-"""Examples, or one of them, as arrays."""
+"""One or many decoded examples."""
 
 
 def parse_shape(raw: Mapping[str, Any]) -> InputShape:
-    """Read a shape from what JSON says of it."""
+    """Build a shape from its JSON form."""
     return TextShape(**raw) if "tokens" in raw else ImageShape(**raw)

@@ -1,23 +1,23 @@
-"""Parts of a shard: some of its columns, some of its rows, or all of them a few at a time."""
+"""Read parts of a shard: some columns, some rows, or all rows a few at a time."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.arrays import Ints
 from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
-from scoring.data.shards import ShardRecord, decoded, holds_pixels
-from scoring.data.texts import TextShape, plain
+from scoring.data.shards import ShardRecord, decode_rows, holds_pixels
+from scoring.data.texts import TextShape, plain_text
 from scoring.store.storage import Storage
 
 
 def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
-    """Some of `example_id`, `label` and `name` of a shard; its examples stay where they are."""
+    """Read some of the columns `example_id`, `label` and `name`, but not the examples."""
     with storage.open(record.path(dataset)) as file:
         return pq.ParquetFile(file).read(list(columns))
 
@@ -25,11 +25,11 @@ def read_columns(
 def read_files(
     storage: Storage, dataset: str, record: ShardRecord, shape: InputShape
 ) -> Iterator[pa.Table]:
-    """All columns of a shard, a few hundred rows at a time.
+    """Read all columns of a shard, a few hundred rows at a time.
 
-    Images and texts are files, as they came and whether or not they decode; raw pixels become PNG.
+    Images and texts come as the original files, decodable or not; raw pixels are encoded as PNG.
     """
-    for table in _groups(storage, dataset, record):
+    for table in _row_groups(storage, dataset, record):
         if holds_pixels(table):
             pixels = (np.frombuffer(data, np.uint8) for data in table["image"].to_pylist())
             files = [as_png(image.reshape(shape.dims)) for image in pixels]
@@ -43,12 +43,12 @@ def read_images(
     dataset: str,
     record: ShardRecord,
     shape: ImageShape,
-    ids: npt.NDArray[np.int64],
+    ids: Ints,
 ) -> dict[int, Pixels]:
-    """Decode some images of a shard: id to [H, W, D] uint8, without those that do not decode."""
-    table = _some(storage, dataset, record, shape, ids)
-    found = zip(table["example_id"].to_pylist(), decoded(table, shape), strict=True)
-    return {i: np.asarray(image, np.uint8) for i, image in found if image is not None}
+    """Decode some images of a shard; map id to [H, W, D] uint8, leaving out undecodable ones."""
+    table = _read_rows(storage, dataset, record, shape, ids)
+    images = zip(table["example_id"].to_pylist(), decode_rows(table, shape), strict=True)
+    return {i: np.asarray(image, np.uint8) for i, image in images if image is not None}
 
 
 def read_texts(
@@ -56,27 +56,27 @@ def read_texts(
     dataset: str,
     record: ShardRecord,
     shape: TextShape,
-    ids: npt.NDArray[np.int64],
+    ids: Ints,
 ) -> dict[int, str]:
-    """Some texts of a shard, by id, as a person reads them."""
-    table = _some(storage, dataset, record, shape, ids)
-    found = zip(table["example_id"].to_pylist(), table[shape.column].to_pylist(), strict=True)
-    return {i: plain(data) for i, data in found}
+    """Read some texts of a shard by id, in readable form."""
+    table = _read_rows(storage, dataset, record, shape, ids)
+    texts = zip(table["example_id"].to_pylist(), table[shape.column].to_pylist(), strict=True)
+    return {i: plain_text(data) for i, data in texts}
 
 
-def _some(
+def _read_rows(
     storage: Storage,
     dataset: str,
     record: ShardRecord,
     shape: InputShape,
-    ids: npt.NDArray[np.int64],
+    ids: Ints,
 ) -> pa.Table:
-    """Some rows of a shard, `example_id` and what they hold; only their row groups are read."""
+    """Read `example_id` and the example of some rows, touching only the row groups they are in."""
     with storage.open(record.path(dataset)) as file:
         parquet = pq.ParquetFile(file)
-        groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
-        holding = np.searchsorted(np.cumsum(groups), ids - record.first_id, side="right")
-        wanted = sorted({int(group) for group in holding if group < len(groups)})
+        sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+        group_of_id = np.searchsorted(np.cumsum(sizes), ids - record.first_id, side="right")
+        wanted = sorted({int(group) for group in group_of_id if group < len(sizes)})
         table = parquet.read_row_groups(wanted, columns=["example_id", shape.column])
     return table.filter(np.isin(table["example_id"].to_numpy(), ids))
 
@@ -84,24 +84,24 @@ def _some(
 def iterate_images(
     storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
 ) -> Iterator[Pixels | None]:
-    """The images of a shard one by one, [H, W, D] uint8; None where Pillow cannot read one."""
-    for table in _groups(storage, dataset, record, [shape.column]):
-        for image in decoded(table, shape):
+    """Yield the images of a shard one by one, [H, W, D] uint8, or None where undecodable."""
+    for table in _row_groups(storage, dataset, record, [shape.column]):
+        for image in decode_rows(table, shape):
             yield None if image is None else np.asarray(image, np.uint8)
 
 
 def iterate_texts(
     storage: Storage, dataset: str, record: ShardRecord, shape: TextShape
 ) -> Iterator[str]:
-    """The texts of a shard one by one, as a person reads them."""
-    for table in _groups(storage, dataset, record, [shape.column]):
-        yield from map(plain, table[shape.column].to_pylist())
+    """Yield the texts of a shard one by one, in readable form."""
+    for table in _row_groups(storage, dataset, record, [shape.column]):
+        yield from map(plain_text, table[shape.column].to_pylist())
 
 
-def _groups(
+def _row_groups(
     storage: Storage, dataset: str, record: ShardRecord, columns: list[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Some or all columns of a shard, a row group in memory at a time."""
+    """Yield some or all columns of a shard, one row group in memory at a time."""
     with storage.open(record.path(dataset)) as file:
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):

@@ -8,15 +8,16 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.arrays import Bools, Ints
 from scoring.data.images import WrongShape
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData, BadStore
 from scoring.store.keys import digest
+from scoring.store.layout import shard_path
 from scoring.store.storage import Storage
 
 _FIELDS = [
@@ -25,59 +26,57 @@ _FIELDS = [
     pa.field("name", pa.string()),
 ]
 _ENCODING = b"encoding"
-_GROUP_ROWS = 250  # what a reader of one example has to read
+_GROUP_ROWS = 250  # rows that must be read to get at one example
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
-    """What a dataset version knows of one shard."""
+    """A dataset version's entry for one shard."""
 
     content: str
-    """Hash of ids, names, labels and the bytes of images or texts in canonical form, and the shape
-    decoded to."""
+    """Hash of the ids, names and labels, the bytes of the images or texts in canonical form, and
+    the shape that they are decoded to."""
     first_id: int
     rows: int
     undecodable: int
-    """Rows whose image Pillow cannot read, or whose text holds no word."""
+    """Rows whose image Pillow cannot read, or whose text has no words."""
     trainable: int
     """Rows with a label and a readable image or text."""
 
     def path(self, dataset: str) -> str:
-        """Where the shard lies in the store."""
-        return f"datasets/{dataset}/shards/{self.content}.parquet"
+        """Return the shard's path in the store."""
+        return shard_path(dataset, self.content)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
     """A decoded shard of N rows."""
 
-    ids: npt.NDArray[np.int64]
+    ids: Ints
     """[N] example ids, ascending."""
-    labels: npt.NDArray[np.int64]
-    """[N] class index, -1 where unknown."""
+    labels: Ints
+    """[N] class indices, -1 where unknown."""
     inputs: Inputs
     """[N, H, W, D] uint8 pixels or [N, L] int16 tokens, zero where undecodable."""
-    decodable: npt.NDArray[np.bool_]
+    decodable: Bools
     """[N]."""
 
     @property
     def kind(self) -> Literal["image", "text"]:
-        """What its examples are."""
+        """Kind of the examples."""
         return "image" if self.inputs.ndim > 2 else "text"
 
-    def every(self, rows: int) -> "Shard":
-        """The first of every so many rows, without a copy."""
-        columns = {field.name: getattr(self, field.name)[::rows] for field in fields(self)}
+    def every(self, n: int) -> "Shard":
+        """Return every n-th row, starting with the first, without a copy."""
+        columns = {field.name: getattr(self, field.name)[::n] for field in fields(self)}
         return Shard(**columns)
 
 
-def class_indices(
-    labels: Sequence[int | str | None], layout: Layout, piece: Piece
-) -> npt.NDArray[np.int64]:
-    """Labels [N] of a piece as class indices, -1 where unknown.
+def class_indices(labels: Sequence[int | str | None], layout: Layout, piece: Piece) -> Ints:
+    """Convert the labels [N] of a piece to class indices, -1 where unknown.
 
     Raises:
-        BadData: a label outside the classes of the training split.
+        BadData: a label is not a class of the training split.
     """
     index: dict[int | str | None, int] = {name: i for i, name in enumerate(layout.classes)}
     index |= {i: i for i in range(len(layout.classes))} | {None: -1}
@@ -96,7 +95,7 @@ def write_shard(
     """Check the rows of a piece and write them as a shard.
 
     Raises:
-        BadData: labels out of range, or an image of another shape.
+        BadData: a label is not a class of the training split, or an image has another shape.
     """
     labels = class_indices(rows.labels, layout, piece)
     if rows.pixels is not None:
@@ -104,7 +103,7 @@ def write_shard(
         encoding, decodable = "raw", np.ones(len(files), dtype=np.bool_)
     else:
         files, encoding = list(rows.encoded or ()), "file"
-        decodable = _decodable(files, layout.shape, piece)
+        decodable = _check_decodable(files, layout.shape, piece)
     record = ShardRecord(
         content=_content_hash(first_id, labels, rows.names, files, encoding, layout.shape),
         first_id=first_id,
@@ -127,7 +126,7 @@ def write_shard(
         ),
     )
     buffer = io.BytesIO()
-    # No example comes twice, so a dictionary of them is work for nothing.
+    # Examples hardly ever repeat, so a dictionary of them would be wasted work.
     pq.write_table(
         table, buffer, compression="zstd", row_group_size=_GROUP_ROWS, use_dictionary=["label"]
     )
@@ -136,11 +135,11 @@ def write_shard(
 
 
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> Shard:
-    """Read and decode a shard; what is undecodable becomes zeros."""
+    """Read and decode a shard; undecodable examples become zeros."""
     table = pq.read_table(pa.BufferReader(storage.read(record.path(dataset))))
     inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
-    for i, example in enumerate(decoded(table, shape)):
+    for i, example in enumerate(decode_rows(table, shape)):
         if example is not None:
             inputs[i], decodable[i] = example, True
     labels = table["label"].fill_null(-1).to_numpy().astype(np.int64)
@@ -150,19 +149,20 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Input
 
 
 def holds_pixels(table: pa.Table) -> bool:
-    """Whether examples are raw pixels, not files."""
+    """Whether the examples are raw pixels rather than files."""
     return bool(table.schema.metadata[_ENCODING] == b"raw")
 
 
-def decoded(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:
-    """The examples of a shard's rows one by one; None where one cannot be read."""
+def decode_rows(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:
+    """Decode the examples of a shard's rows one by one; None where undecodable."""
     raw = holds_pixels(table)
     for scalar in table[shape.column]:
         data = scalar.as_py()
         yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else shape.decode(data)
 
 
-def _decodable(files: list[bytes | None], shape: InputShape, piece: Piece) -> npt.NDArray[np.bool_]:
+def _check_decodable(files: list[bytes | None], shape: InputShape, piece: Piece) -> Bools:
+    """[N]: whether each file decodes; refuse images of another shape."""
     decodable = np.zeros(len(files), dtype=np.bool_)
     for row, data in enumerate(files):
         try:
@@ -174,25 +174,25 @@ def _decodable(files: list[bytes | None], shape: InputShape, piece: Piece) -> np
 
 def _content_hash(
     first_id: int,
-    labels: npt.NDArray[np.int64],
+    labels: Ints,
     names: Sequence[str | None],
     files: list[bytes | None],
     encoding: str,
     shape: InputShape,
 ) -> str:
-    held = hashlib.sha256()
+    examples = hashlib.sha256()
     for data in files:
-        held.update(len(data or b"").to_bytes(8, "little"))
-        held.update(data or b"")
-    return digest([first_id, labels.tolist(), names, encoding, shape, held.hexdigest()])
+        examples.update(len(data or b"").to_bytes(8, "little"))
+        examples.update(data or b"")
+    return digest([first_id, labels.tolist(), names, encoding, shape, examples.hexdigest()])
 
 
 @contextmanager
 def reading(storage: Storage, name: str, record: ShardRecord) -> Iterator[None]:
-    """Turn what goes wrong while a shard is read into one line.
+    """Turn errors while a shard is being read into a one-line `BadStore`.
 
     Raises:
-        BadStore: it could not be read.
+        BadStore: the shard could not be read.
     """
     try:
         yield

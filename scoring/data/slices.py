@@ -1,4 +1,4 @@
-"""Slices: some examples of a split for runs to train on, named by the hash of what they are."""
+"""Slices: some examples of a split for runs to train on, named by the hash of their content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from scoring.store.keys import digest
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """K examples of a dataset version, and the labels that they are learnt by."""
+    """K examples of a dataset version, with the labels to train on."""
 
     key: str
-    """Stands for the version of the split in the name of a run that trains on it."""
+    """Takes the place of the split's version in the key of a run that trains on the slice."""
     ids: Ints
     """[K] int64, ascending."""
     labels: Ints
     """[K] int64."""
 
 
-def slice_of(version: str, ids: Ints, labels: Ints) -> Slice:
-    """A slice of a dataset version.
+def make_slice(version: str, ids: Ints, labels: Ints) -> Slice:
+    """Make a slice of a dataset version.
 
     Args:
-        version: of the split.
+        version: version of the split.
         ids: [K] int64, each once, in any order.
-        labels: [K] int64, the class to learn for each.
+        labels: [K] int64, the class to learn for each id.
     """
     order = np.argsort(ids)
     columns = np.stack([ids[order], labels[order]]).astype("<i8")

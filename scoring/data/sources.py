@@ -1,7 +1,7 @@
-"""What a source of labelled examples is: a list of pieces, each readable alone.
+"""Sources of labelled examples: lists of pieces, each of which can be read on its own.
 
-A piece is a run of consecutive rows of one source file. Pieces are cut at fixed row counts, so a
-file that grows keeps its earlier pieces; surveying them reads metadata only.
+A piece is a number of consecutive rows of one source file. Files are cut at fixed row counts, so a
+file that grows keeps its earlier pieces. Listing the pieces reads metadata only.
 """
 
 from collections.abc import Hashable, Sequence
@@ -27,67 +27,67 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The N rows of a piece, as the source holds them."""
+    """The N rows of a piece, as read from the source."""
 
     labels: Sequence[int | str | None]
     """[N]: class index or class name; None where unknown."""
     names: Sequence[str | None]
     """[N]: the user's own id or file name."""
     encoded: Sequence[bytes | None] | None = None
-    """[N] image files, or texts in UTF-8; or else `pixels`."""
+    """[N] image files, or texts in UTF-8; None if `pixels` are given."""
     pixels: Pixels | None = None
-    """[N, H, W, D] uint8 for sources that hold arrays."""
+    """[N, H, W, D] uint8, from sources that hold arrays."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What all rows of a dataset share."""
+    """Properties that all rows of a dataset share."""
 
     classes: tuple[str, ...]
     """Class names by index."""
     shape: InputShape
     state: str = ""
-    """Names the state of the training files that it was read from."""
+    """Identifies the state of the training files that the layout was read from."""
 
 
 class Source(Hashable, Protocol):
-    """A labelled dataset somewhere; sources pickle, so that workers can read pieces."""
+    """A labelled dataset somewhere; sources can be pickled, so that workers can read pieces."""
 
     @property
     def name(self) -> str:
-        """Names the dataset in the store and in the tables."""
+        """Name of the dataset in the store and in the tables."""
 
     @property
     def local(self) -> bool:
-        """Its files are on the driver's own disk, so its pieces are read there."""
+        """Whether its files are on the driver's own disk, so that only the driver can read them."""
 
     @property
     def shard_rows(self) -> int:
-        """Rows a piece, the last one of a file aside."""
+        """Rows per piece, except for the last piece of a file."""
 
     def pieces(self, split: Split) -> list[Piece]:
-        """All pieces of a split, in row order.
+        """Return all pieces of a split, in row order.
 
         Raises:
             BadData: the files are missing or hold no rows.
         """
 
     def layout(self) -> Layout:
-        """Class names, and what examples are decoded to, from the training split.
+        """Read the class names and the shape of decoded examples from the training split.
 
         Raises:
             BadData: no image decodes, or a column is missing or of the wrong type.
         """
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """The labels of the rows of one piece, as `read` gives them, without the images.
+        """Read the labels of one piece, as in `read`, but without the examples.
 
         Raises:
             BadData: the file has changed since the survey, or cannot be read.
         """
 
     def read(self, split: Split, piece: Piece) -> Rows:
-        """The rows of one piece.
+        """Read the rows of one piece.
 
         Raises:
             BadData: the file has changed since the survey, or cannot be read.
@@ -103,7 +103,7 @@ def cut(file: str, rows: int, shard_rows: int, fingerprint: str) -> list[Piece]:
 
 
 def first_rows(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
-    """The pieces that hold the first `limit` rows, the last one shortened."""
+    """Return the pieces that hold the first `limit` rows, the last one shortened."""
     if limit is None:
         return list(pieces)
     kept, left = [], limit

@@ -1,11 +1,12 @@
-"""Texts to token ids of one length, without a vocabulary: words are hashed.
+"""Turn texts into token ids of one length, without a vocabulary: words are hashed.
 
-Feature hashing (Weinberger et al. 2009, arXiv:0902.2206): a word's id follows from the word alone.
-So ids hold as a dataset grows, nothing has to be stored or agreed on, and a word that training
-never saw has one too. Two words may share an id; of 32,767 ids few common words do.
+Feature hashing (Weinberger et al. 2009, arXiv:0902.2206): a word's id depends on the word alone.
+Ids therefore stay valid as a dataset grows, nothing has to be stored or agreed on, and words that
+training never saw have ids too. Two words may share an id, but with 32,767 ids few common words do.
 
-Words are runs of letters and digits in lower case, "don't" one of them, and each other mark is a
-word of its own; markup like <br /> is dropped. (Languages written without spaces need spaces.)
+A word is a run of letters and digits in lower case ("don't" is one word); every other mark is a
+word of its own, and markup such as <br /> is dropped. Languages written without spaces need spaces
+added first.
 """
 
 import hashlib
@@ -24,20 +25,20 @@ Tokens = npt.NDArray[np.int16]
 
 _MARKUP = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
-_REMEMBERED = 1 << 17  # words; most of a text are
+_CACHED_WORDS = 1 << 17  # enough for most words of a text
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextShape:
-    """What every text of a dataset is decoded to."""
+    """The shape that every text of a dataset is decoded to."""
 
     column: ClassVar[str] = "text"
-    """What shards call it."""
+    """Name of the column in shards."""
     plural: ClassVar[str] = "texts"
     dtype: ClassVar[np.dtype[np.int16]] = np.dtype(np.int16)
 
     tokens: int
-    """L: shorter texts are padded at their end, longer ones lose their middle."""
+    """L: shorter texts are padded at the end, longer ones lose their middle."""
 
     @property
     def dims(self) -> tuple[int]:
@@ -50,8 +51,8 @@ class TextShape:
         return self.tokens * self.dtype.itemsize
 
     def decode(self, data: bytes | None) -> Tokens | None:
-        """Decode one text in UTF-8 to [L] int16 ids; None where it holds no word."""
-        words = _WORD.findall(plain(data).lower())
+        """Decode one text in UTF-8 to [L] int16 ids, or None if it has no words."""
+        words = _WORD.findall(plain_text(data).lower())
         if not words:
             return None
         tail = self.tokens // 2
@@ -65,13 +66,13 @@ class TextShape:
         return f"{self.tokens} tokens"
 
 
-def plain(data: bytes | None) -> str:
-    """A text as a person reads it, without markup, on one line; "" where there is none."""
+def plain_text(data: bytes | None) -> str:
+    """Return a text in readable form: on one line, without markup; "" for None."""
     text = html.unescape((data or b"").decode(errors="replace"))
     return " ".join(_MARKUP.sub(" ", text).split())
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED_WORDS)
 def _id_of(word: str) -> int:
-    """From 1 to IDS - 1."""
+    """Return the word's id, from 1 to IDS - 1."""
     return 1 + int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest()) % (IDS - 1)

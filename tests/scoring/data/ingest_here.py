@@ -1,18 +1,18 @@
-"""Ingest without Ray: what the job does on a cluster, piece by piece in this process."""
+"""Ingest without Ray: the same steps as the job takes on a cluster, in this process."""
 
 from scoring.data.ingest import assemble, ingest_piece, remember_layout, survey
 from scoring.data.parquet_source import ParquetSource
 from scoring.store.keys import SPLITS
 
 
-def look(source, storage, train=None, test=None):
+def survey_splits(source, storage, train=None, test=None):
     """Survey both splits; `train` and `test` are limits."""
     return survey(source, storage, {"train": train, "test": test}.get)
 
 
 def ingest(source, storage, train=None, test=None, max_corrupt=0.05):
-    """Survey, make what is missing, save; returns each split's version."""
-    surveys = look(source, storage, train, test)
+    """Survey both splits, ingest missing pieces and save; return each split's version."""
+    surveys = survey_splits(source, storage, train, test)
     layout = surveys["train"].layout
     made = {
         shard.receipt: ingest_piece(source, storage, layout, shard)
@@ -27,12 +27,12 @@ def ingest(source, storage, train=None, test=None, max_corrupt=0.05):
 
 
 def parquet(train, test, **options):
-    """A Parquet source named `mine`, in shards of four rows."""
+    """Return a Parquet source named `mine`, in shards of four rows."""
     return ParquetSource(**{"name": "mine", "shard_rows": 4, **options}, train=train, test=test)
 
 
 def missing(surveys):
-    """Pieces that a survey would have read, as `split/file@start`."""
+    """List the pieces that a survey found missing, as `split/file@start`."""
     return [
         f"{split}/{shard.piece.file}@{shard.piece.start}"
         for split in SPLITS

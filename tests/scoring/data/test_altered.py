@@ -18,24 +18,24 @@ def labels_of(source, split="train"):
     return [label for piece in source.pieces(split) for label in source.read(split, piece).labels]
 
 
-def test_so_many_labels_are_drawn_anew_and_we_know_which():
+def test_a_share_of_the_labels_is_redrawn_and_changed_says_which():
     altered = Relabelled(source=DIGITS, share=0.2)
     changed = np.concatenate([altered.changed(p, 10) for p in altered.pieces("train")])
     before, after = np.array(labels_of(DIGITS)), np.array(labels_of(altered))
     np.testing.assert_array_equal(changed, before != after)
-    # A label drawn anew is the old one in a tenth of the draws.
+    # A redrawn label equals the old one in a tenth of the draws.
     assert changed.mean() == pytest.approx(0.18, abs=0.03)
     assert len(set(after[changed].tolist())) == 10
     assert labels_of(altered, "test") == labels_of(DIGITS, "test")
 
 
-def test_the_name_says_what_was_done():
+def test_the_name_states_the_alteration():
     assert Relabelled(source=DIGITS, share=0.2).name == "digits-relabelled-20"
     assert Relabelled(source=DIGITS, share=0.125, seed=3).name == "digits-relabelled-12.5-seed3"
     assert Corrupted(source=DIGITS).name == "digits-c"
 
 
-def test_labels_follow_from_the_seed_alone():
+def test_labels_depend_on_the_seed_alone():
     altered = Relabelled(source=DIGITS, share=0.2)
     piece = altered.pieces("train")[1]
     whole = altered.read("train", piece).labels
@@ -44,7 +44,7 @@ def test_labels_follow_from_the_seed_alone():
 
 
 class Named:
-    """Class names, one row unlabelled, files for images, one of them broken."""
+    """A source with class names, one unlabelled row, and image files, one of them broken."""
 
     name, local, shard_rows = "named", False, 3
 
@@ -68,7 +68,7 @@ class Named:
         )
 
 
-def test_names_of_classes_and_unknown_labels():
+def test_class_names_and_unknown_labels_can_be_relabelled():
     altered = Relabelled(source=Named(), share=1.0)
     piece = altered.pieces("train")[0]
     labels, changed = altered.read("train", piece).labels, altered.changed(piece, 2)
@@ -76,15 +76,15 @@ def test_names_of_classes_and_unknown_labels():
     assert [labels[0] != 0, labels[2] != 1] == changed[[0, 2]].tolist()
 
 
-def test_every_test_image_comes_clean_and_fifteen_times_corrupted():
+def test_every_test_image_comes_clean_and_in_fifteen_corruptions():
     altered = Corrupted(source=DIGITS, rows=30)
     pieces = altered.pieces("test")
     assert altered.pieces("train") == DIGITS.pieces("train")
     assert [corruption_of(piece) for piece in pieces] == [CLEAN, *CORRUPTIONS]
     assert {piece.rows for piece in pieces} == {30}
     clean = altered.read("test", pieces[0])
-    behind = DIGITS.read("test", replace(DIGITS.pieces("test")[0], rows=30))
-    np.testing.assert_array_equal(clean.pixels, behind.pixels)
+    original = DIGITS.read("test", replace(DIGITS.pieces("test")[0], rows=30))
+    np.testing.assert_array_equal(clean.pixels, original.pixels)
     for piece in pieces[1:]:
         rows = altered.read("test", piece)
         assert rows.labels == clean.labels
@@ -92,7 +92,7 @@ def test_every_test_image_comes_clean_and_fifteen_times_corrupted():
         assert (rows.pixels != clean.pixels).any()
 
 
-def test_a_row_is_corrupted_alike_however_many_are_read():
+def test_a_row_is_corrupted_the_same_way_under_any_limit():
     few, more = (Corrupted(source=DIGITS, rows=rows) for rows in (10, 30))
     for a, b in zip(few.pieces("test"), more.pieces("test"), strict=True):
         np.testing.assert_array_equal(few.read("test", a).pixels, more.read("test", b).pixels[:10])

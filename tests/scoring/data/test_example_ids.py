@@ -9,12 +9,12 @@ SHARD = 10
 
 
 def pieces(files):
-    """Pieces of ten rows of files given as {name: rows}, in name order."""
+    """Cut files, given as {name: rows}, into pieces of ten rows, in name order."""
     return [p for name, rows in sorted(files.items()) for p in cut(name, rows, SHARD, "")]
 
 
 def nights(*states):
-    """The ranges after each of several states of a source, each knowing all before it."""
+    """Return the ranges after each of several states of a source; each night sees all before it."""
     seen = []
     for files in states:
         seen.append(allot(pieces(files), seen))
@@ -22,7 +22,7 @@ def nights(*states):
 
 
 def ids(ranges, files):
-    """Row of a file -> example id, of what is there."""
+    """Map (file, row) to example id, for the files that are there."""
     return ids_of(pieces(files), ranges)
 
 
@@ -34,7 +34,7 @@ def ids_of(cut_pieces, ranges):
     }
 
 
-def test_the_first_time_ids_follow_row_order():
+def test_first_ids_follow_row_order():
     assert nights({"a": 25, "b": 3})[-1] == {
         "a@0": (0, 10),
         "a@10": (10, 10),
@@ -43,7 +43,7 @@ def test_the_first_time_ids_follow_row_order():
     }
 
 
-def test_nothing_new_moves_nothing():
+def test_an_unchanged_source_keeps_all_ids():
     first, second, third = nights({"a": 25, "b": 3}, {"a": 25, "b": 3}, {"a": 25, "b": 3})
     assert first == second == third
 
@@ -53,17 +53,17 @@ def test_the_last_file_grows_in_place():
     assert last == {"a@0": (0, 10), "b@0": (10, 10), "b@10": (20, 10), "b@20": (30, 5)}
 
 
-def test_a_file_in_the_middle_that_grows_takes_a_new_range_for_what_changed():
+def test_a_middle_file_that_grows_gets_a_new_range_for_the_changed_piece():
     first, last = nights({"a": 25, "b": 3}, {"a": 28, "b": 3})
     assert last == {"a@0": (0, 10), "a@10": (10, 10), "a@20": (28, 8), "b@0": first["b@0"]}
 
 
-def test_a_file_that_shrinks_takes_a_new_range_for_what_changed():
+def test_a_file_that_shrinks_gets_a_new_range_for_the_changed_piece():
     *_, last = nights({"a": 25, "b": 3}, {"a": 22, "b": 3})
     assert last["a@20"] == (28, 2)
 
 
-def test_a_new_file_comes_last_wherever_its_name_sorts():
+def test_a_new_file_gets_the_last_ids_wherever_its_name_sorts():
     *_, last = nights({"b": 10}, {"a": 4, "b": 10})
     assert last == {"b@0": (0, 10), "a@0": (10, 4)}
 
@@ -77,14 +77,14 @@ def test_ranges_of_vanished_files_are_not_reused():
     assert back == {"a@0": (0, 10), "b@0": (10, 10), "c@0": (20, 10)}
 
 
-def test_what_a_file_grew_out_of_is_not_reused():
-    """The newest version alone does not know of the range that a file has left."""
+def test_a_range_that_a_file_outgrew_is_not_reused():
+    """The newest version alone no longer shows the range that the file left."""
     *_, last = nights({"a": 10, "b": 5}, {"a": 10, "b": 5, "c": 10}, {"a": 10, "b": 7, "c": 10})
     assert last["b@0"] == (25, 7)
 
 
-def test_two_jobs_at_once_never_leave_two_rows_with_one_id():
-    """Each saw another new file, and gave it the same ids."""
+def test_concurrent_jobs_never_leave_two_rows_with_one_id():
+    """Each job saw a different new file and gave it the same ids."""
     base = allot(pieces({"a": 10}), [])
     one = allot(pieces({"a": 10, "b": 10}), [base])
     other = allot(pieces({"a": 10, "c": 5}), [base])
@@ -103,7 +103,7 @@ def test_two_jobs_at_once_never_leave_two_rows_with_one_id():
         ({"a": 7, "b": 4}, [7, 10, 1000], [1, 6]),
     ],
 )
-def test_another_cut_is_refused_where_it_would_move_ids(files, fine, refused):
+def test_a_shard_size_that_would_change_ids_is_refused(files, fine, refused):
     seen = nights(files)
     before = ids(seen[0], files)
     for size in fine:
@@ -118,7 +118,7 @@ def test_another_cut_is_refused_where_it_would_move_ids(files, fine, refused):
 
 
 def edit(random, files, names):
-    """Append, cut, add or remove: what happens to files between two nights."""
+    """Grow, shrink, add or remove a file, as happens between two nights."""
     files = dict(files)
     match random.integers(4):
         case 0 if files:
@@ -139,7 +139,7 @@ def test_no_two_rows_share_an_id_and_unchanged_pieces_keep_theirs(seed):
     files, seen, owner = {}, [], {}
     for _ in range(25):
         before, files = files, edit(random, files, names)
-        if random.random() < 0.1 and seen:  # a file comes back as it was
+        if random.random() < 0.1 and seen:  # a removed file comes back unchanged
             files |= {name: rows for name, rows in before.items() if name not in files}
         ranges = allot(pieces(files), seen)
         now = ids(ranges, files)
@@ -149,14 +149,14 @@ def test_no_two_rows_share_an_id_and_unchanged_pieces_keep_theirs(seed):
             if unchanged and seen:
                 assert ranges[piece_id(piece)] == seen[-1][piece_id(piece)]
         for (file, row), example in now.items():
-            # An id belongs to one place for ever, whatever came and went in between.
+            # An id belongs to one row for ever, whatever came and went in between.
             assert owner.setdefault(example, (file, row)) == (file, row)
         random.shuffle(seen)
         seen.append(ranges)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_two_jobs_at_once_in_random_histories(seed):
+def test_concurrent_jobs_in_random_histories_keep_ids_unique(seed):
     random, names = np.random.default_rng(1000 + seed), iter(range(10_000))
     files, seen = {"a": 12}, [allot(pieces({"a": 12}), [])]
     for _ in range(15):

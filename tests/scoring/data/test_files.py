@@ -9,7 +9,7 @@ from scoring.store.storage import filesystem
 
 @pytest.fixture
 def root(store_uri):
-    """A folder with files, on disk and on object storage."""
+    """A folder of files, on disk and on object storage."""
     fs, path = filesystem(store_uri)
     for name in ("b.parquet", "a.parquet", "notes.txt", ".c.parquet", "_d.parquet", "e/f.parquet"):
         fs.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
@@ -21,7 +21,7 @@ def names(uri):
     return [file.name for file in list_files(uri, ".parquet", "--train")]
 
 
-def test_a_folder_a_glob_or_one_file(root):
+def test_lists_a_folder_a_glob_or_one_file(root):
     assert names(root) == ["a.parquet", "b.parquet"]
     assert names(f"{root}/") == ["a.parquet", "b.parquet"]
     assert names(f"{root}/b*.parquet") == ["b.parquet"]
@@ -29,7 +29,7 @@ def test_a_folder_a_glob_or_one_file(root):
     assert names(f"{root}/*/*.parquet") == ["e/f.parquet"]
     assert names(f"{root}/**/*.parquet") == ["a.parquet", "b.parquet", "e/f.parquet"]
     assert names(f"{root}/a.parquet") == ["a.parquet"]
-    assert names(f"{root}/.c.parquet") == [".c.parquet"]  # named outright, so it is meant
+    assert names(f"{root}/.c.parquet") == [".c.parquet"]  # named explicitly
 
 
 @pytest.mark.parametrize("pattern", ["", "/b*.parquet", "/b.parquet", "/*"])
@@ -45,20 +45,22 @@ def test_a_changed_file_is_noticed(root):
     fs.pipe_file(file.path, b"something else")
     (changed,) = list_files(f"{root}/b.parquet", ".parquet", "--train")
     assert changed.fingerprint != file.fingerprint
-    with pytest.raises(BadData, match=r"--test: expected 'b.parquet' to hold still, .* run again"):
+    with pytest.raises(
+        BadData, match=r"--test: expected 'b.parquet' to stay unchanged, .* run again"
+    ):
         locate(root, "b.parquet", "--test", file.fingerprint)
     fs.rm_file(file.path)
     with pytest.raises(BadData, match=r"--test: cannot read 'b.parquet' again \(FileNotFound"):
         locate(root, "b.parquet", "--test", file.fingerprint)
 
 
-def test_nothing_there(root):
+def test_an_empty_listing_is_refused(root):
     for uri in (f"{root}/nothing", f"{root}/x*.parquet", f"{root}/nothing/*.parquet"):
         with pytest.raises(BadData, match=r"--train: expected .parquet files, got none at"):
             list_files(uri, ".parquet", "--train")
 
 
-def test_a_folder_whose_name_looks_like_a_glob(tmp_path):
+def test_a_folder_may_have_a_name_like_a_glob(tmp_path):
     folder = tmp_path / "night[1]"
     folder.mkdir()
     (folder / "a.parquet").write_bytes(b"a")
@@ -67,7 +69,7 @@ def test_a_folder_whose_name_looks_like_a_glob(tmp_path):
     assert locate(str(folder), "a.parquet", "--train", file.fingerprint) == file.path
 
 
-def test_what_a_link_points_to_counts(tmp_path):
+def test_a_link_changes_with_its_target(tmp_path):
     target = tmp_path / "elsewhere.parquet"
     target.write_bytes(b"one")
     (tmp_path / "data").mkdir()
@@ -78,7 +80,7 @@ def test_what_a_link_points_to_counts(tmp_path):
     assert before.fingerprint != after.fingerprint
 
 
-def test_same_size_other_time(tmp_path):
+def test_a_new_modification_time_is_a_change(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"one")
     (before,) = list_files(str(path), ".parquet", "--train")
@@ -88,12 +90,12 @@ def test_same_size_other_time(tmp_path):
 
 
 @pytest.mark.s3
-def test_a_bucket_that_is_not_there(s3_store):
+def test_a_missing_bucket_is_refused(s3_store):
     with pytest.raises(BadData, match=r"--train: .*'s3://no-such-bucket/x'"):
         list_files("s3://no-such-bucket/x", ".parquet", "--train")
 
 
-def test_what_only_this_machine_can_read():
+def test_paths_and_file_uris_are_local():
     assert is_local("data/train")
     assert is_local("file:///data/train")
     assert not is_local("s3://bucket/train")

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from image_files import encode, pixels, write_folder
-from ingest_here import ingest, look, missing
+from ingest_here import ingest, missing, survey_splits
 
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.shard_parts import read_columns
@@ -29,7 +29,7 @@ def folder(root, **options):
 
 
 def names(storage, version):
-    """Name of every row -> (id, class)."""
+    """Map the name of every row to (id, class)."""
     found = {}
     for record in version.shards:
         columns = read_columns(storage, "mine", record, ("example_id", "label", "name"))
@@ -39,7 +39,7 @@ def names(storage, version):
     return found
 
 
-def test_class_folders_and_val_as_test(root, storage):
+def test_reads_class_folders_and_takes_val_for_test(root, storage):
     versions = ingest(folder(root), storage)
     assert versions["train"].classes == ("ant", "bee", "cat")
     assert [shard.rows for shard in versions["train"].shards] == [3, 4, 1, 4, 2]
@@ -52,7 +52,7 @@ def test_class_folders_and_val_as_test(root, storage):
     ]
 
 
-def test_test_comes_before_val(root, storage):
+def test_a_test_folder_takes_precedence_over_val(root, storage):
     write_folder(root, "test", {"ant": 1})
     assert list(names(storage, ingest(folder(root), storage)["test"])) == ["ant/000.png"]
 
@@ -61,7 +61,7 @@ def test_an_added_image_leaves_the_other_classes_alone(root, storage):
     before = names(storage, ingest(folder(root), storage)["train"])
     with open(os.path.join(root, "train", "bee", "005.png"), "wb") as file:
         file.write(encode(pixels(77)))
-    assert missing(look(folder(root), storage)) == ["train/bee@4"]
+    assert missing(survey_splits(folder(root), storage)) == ["train/bee@4"]
     after = names(storage, ingest(folder(root), storage)["train"])
     assert set(after) - set(before) == {"bee/005.png"}
     moved = {name for name in before if before[name] != after[name]}
@@ -69,13 +69,13 @@ def test_an_added_image_leaves_the_other_classes_alone(root, storage):
     assert after["bee/004.png"] == (14, "bee")
 
 
-def test_a_changed_image_costs_its_piece(root, storage):
+def test_a_changed_image_costs_only_its_piece(root, storage):
     before = ingest(folder(root), storage)["train"]
     path = os.path.join(root, "train", "cat", "001.png")
     with open(path, "wb") as file:
         file.write(encode(pixels(77)))
     os.utime(path, (1, 1))
-    assert missing(look(folder(root), storage)) == ["train/cat@0"]
+    assert missing(survey_splits(folder(root), storage)) == ["train/cat@0"]
     after = ingest(folder(root), storage)["train"]
     assert names(storage, after) == names(storage, before)
     same = [a.content == b.content for a, b in zip(before.shards, after.shards, strict=True)]
@@ -94,7 +94,7 @@ def test_a_limit_takes_the_first_rows(root, storage):
         assert everything[name] == place
 
 
-def test_what_is_no_image_is_passed_over(root, storage):
+def test_other_files_and_folders_are_skipped(root, storage):
     for name in ("notes.txt", ".DS_Store", "._000.png", ".hidden.png", "png", "a.tar.gz"):
         with open(os.path.join(root, "train", "ant", name), "wb") as file:
             file.write(b"x")
@@ -110,7 +110,7 @@ def test_what_is_no_image_is_passed_over(root, storage):
     assert version.classes == ("ant", "bee", "cat")
 
 
-def test_extensions_in_capitals_and_folders_in_folders(root, storage):
+def test_upper_case_suffixes_and_nested_folders_are_found(root, storage):
     os.makedirs(os.path.join(root, "train", "ant", "more"))
     with open(os.path.join(root, "train", "ant", "more", "A.JPEG"), "wb") as file:
         file.write(encode(pixels(0), "jpeg"))
@@ -130,14 +130,14 @@ def test_links_are_followed(root, storage, tmp_path):
     assert {"dog/000.png", "dog/001.png", "ant/linked.png"} <= set(names(storage, version))
 
 
-def test_images_that_change_between_survey_and_read(root, storage):
+def test_images_that_change_between_survey_and_read_are_refused(root, storage):
     source = folder(root)
     (piece, *_) = source.pieces("train")
     os.remove(os.path.join(root, "train", "ant", "001.png"))
-    with pytest.raises(BadData, match=r"--data-root: expected the train images of 'ant' to hold"):
+    with pytest.raises(BadData, match=r"--data-root: expected the train images of 'ant' to stay"):
         source.read("train", piece)
     shutil.rmtree(os.path.join(root, "train", "ant"))
-    with pytest.raises(BadData, match=r"--data-root: expected the train images of 'ant' to hold"):
+    with pytest.raises(BadData, match=r"--data-root: expected the train images of 'ant' to stay"):
         source.read("train", piece)
 
 
@@ -152,26 +152,26 @@ def test_broken_images_are_kept_and_counted(root, storage):
         ingest(folder(root), storage, max_corrupt=0.05)
 
 
-def test_folders_that_cannot_be_used(root, tmp_path, storage):
+def test_unusable_folders_are_refused(root, tmp_path, storage):
     with pytest.raises(BadData, match=r"--data-root: expected images in .*/nowhere/train/<class>/"):
-        look(folder(str(tmp_path / "nowhere")), storage)
+        survey_splits(folder(str(tmp_path / "nowhere")), storage)
     write_folder(root, "val", {"dog": 1})
-    with pytest.raises(BadData, match=r"--data-root: expected the test classes .*train, got 'dog'"):
-        look(folder(root), storage)
+    with pytest.raises(BadData, match=r"--data-root: expected every test class .*train, got 'dog'"):
+        survey_splits(folder(root), storage)
     shutil.rmtree(os.path.join(root, "val"))
     with pytest.raises(BadData, match=r"expected images in .*/data/test or val/<class>/, got none"):
-        look(folder(root), storage)
+        survey_splits(folder(root), storage)
 
 
-def test_images_that_are_all_text(tmp_path, storage):
+def test_a_folder_of_unreadable_images_is_refused(tmp_path, storage):
     for split in ("train", "test"):
         (tmp_path / split / "ant").mkdir(parents=True)
         (tmp_path / split / "ant" / "a.png").write_text("this is not an image")
     with pytest.raises(BadData, match=r"--data-root .*: expected images that Pillow can read, got"):
-        look(folder(str(tmp_path)), storage)
+        survey_splits(folder(str(tmp_path)), storage)
 
 
-def test_images_of_several_sizes(root, storage):
+def test_images_of_several_sizes_need_image_size(root, storage):
     write_folder(root, "train", {"zebra": 2}, height=9)
     with pytest.raises(BadData, match=r"zebra row 0: expected images of 8x8 .* got one of 9x8"):
         ingest(folder(root), storage)
@@ -180,7 +180,7 @@ def test_images_of_several_sizes(root, storage):
 
 
 @pytest.mark.s3
-def test_on_object_storage(root, s3_store, tmp_path):
+def test_object_storage_gives_the_same_versions(root, s3_store, tmp_path):
     fs, base = filesystem(s3_store)
     fs.put(root, f"{base}/data", recursive=True)
     there, here = folder(f"{s3_store}/data"), folder(root)
@@ -189,12 +189,12 @@ def test_on_object_storage(root, s3_store, tmp_path):
     remote, local = ingest(there, storage), ingest(here, Storage(str(tmp_path / "other")))
     assert remote["train"].version == local["train"].version
     assert remote["test"].version == local["test"].version
-    assert missing(look(there, storage)) == []
+    assert missing(survey_splits(there, storage)) == []
     fs.pipe_file(f"{base}/data/train/bee/new.png", encode(pixels(5)))
-    assert missing(look(there, storage)) == ["train/bee@4"]
+    assert missing(survey_splits(there, storage)) == ["train/bee@4"]
 
 
-def test_pixels_survive(root, storage):
+def test_images_reach_the_training_set(root, storage):
     from scoring.data.versions import load_training_set
 
     version = ingest(folder(root), storage)["train"]

@@ -24,15 +24,15 @@ LOSSLESS = {"png": {}, "bmp": {}, "tiff": {}, "webp": {"lossless": True}, "gif":
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
-def test_colour_comes_back_as_it_was(kind):
-    # A GIF holds 256 colours: 64 pixels are fine.
+def test_lossless_colour_round_trips(kind):
+    # A GIF holds 256 colours, enough for 64 pixels.
     image = pixels(0, channels=3)
     data = encode(image, kind, **LOSSLESS[kind])
     assert np.array_equal(decode(data, COLOUR), image)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LOSSLESS if kind != "webp"])
-def test_grey_comes_back_as_it_was(kind):
+def test_lossless_grey_round_trips(kind):
     image = pixels(1)
     if kind == "gif":  # always a palette
         assert np.array_equal(decode(encode(image, kind), COLOUR)[..., 0], image)
@@ -40,7 +40,7 @@ def test_grey_comes_back_as_it_was(kind):
         assert np.array_equal(decode(encode(image, kind), GREY), image[..., None])
 
 
-def test_jpeg_comes_back_nearly():
+def test_jpeg_round_trips_approximately():
     ramp = np.tile(np.arange(0, 256, 32, dtype=np.uint8), (8, 1))
     assert np.abs(decode(encode(ramp, "jpeg"), GREY)[..., 0].astype(int) - ramp).max() < 8
 
@@ -61,13 +61,13 @@ def test_sixteen_bits_keep_the_upper_eight(kind, shape):
     assert np.array_equal(decode(data, shape)[..., 0], image >> 8)
 
 
-def test_numbers_of_no_known_range_are_refused():
+def test_numbers_of_unknown_range_are_refused():
     data = encode(Image.fromarray(pixels(0).astype(np.float32)), "tiff")
     with pytest.raises(WrongShape, match=r"expected 8 or 16 bits a channel, got mode F"):
         decode(data, GREY)
 
 
-def test_palette_and_transparency():
+def test_palettes_are_decoded_and_transparency_is_dropped():
     image = pixels(3, channels=3)
     palette = Image.fromarray(image).quantize(64)
     assert palette.mode == "P"
@@ -77,7 +77,7 @@ def test_palette_and_transparency():
     grey_alpha = np.dstack([image[..., 0], pixels(4)])
     assert np.array_equal(decode(encode(grey_alpha), GREY)[..., 0], image[..., 0])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # Pillow has an opinion on palettes with transparency
+        warnings.simplefilter("error")  # Pillow warns about palettes with transparency
         data = encode(palette, transparency=bytes(range(64)))
         assert np.array_equal(decode(data, COLOUR), np.asarray(palette.convert("RGB")))
 
@@ -92,7 +92,7 @@ BROKEN = {
     "cut in its header": WHOLE[:20],
     "a flipped byte": WHOLE[:45] + bytes([WHOLE[45] ^ 0xFF]) + WHOLE[46:],
     "a JPEG cut short": encode(pixels(6, 64, 64), "jpeg")[:500],
-    "a size that no memory holds": WHOLE[:16] + b"\x7f\xff\xff\xff" * 2 + WHOLE[24:],
+    "a size beyond any memory": WHOLE[:16] + b"\x7f\xff\xff\xff" * 2 + WHOLE[24:],
 }
 
 
@@ -101,8 +101,8 @@ def test_broken_files_decode_to_none(name):
     assert decode(BROKEN[name], GREY) is None
 
 
-def test_noise_never_raises():
-    """A flipped bit leads Pillow's readers anywhere; whatever they raise costs the row alone."""
+def test_damaged_files_never_raise():
+    """Damaged bytes can make Pillow raise anything; it must never cost more than the one row."""
     random = np.random.default_rng(0)
     seeds = [encode(pixels(7), kind) for kind in ("png", "tiff", "bmp", "jpeg", "webp", "gif")]
     for data in seeds * 30:
@@ -125,7 +125,7 @@ def test_other_sizes_are_refused_or_resized():
 
 @pytest.mark.parametrize(("height", "width"), [(16, 32), (32, 16), (16, 16), (4, 8), (1, 100)])
 def test_resizing_keeps_the_centre_and_the_aspect(height, width):
-    """A disc stays a disc, in the middle: no axis is stretched."""
+    """Neither axis is stretched or shifted."""
     y, x = np.mgrid[:height, :width]
     ramp = np.dstack(
         [y * 255 // max(1, height - 1), x * 255 // max(1, width - 1), np.zeros_like(x)]
@@ -134,14 +134,14 @@ def test_resizing_keeps_the_centre_and_the_aspect(height, width):
     got = decode(encode(ramp.astype(np.uint8)), shape).astype(float)
     for axis, size, other in ((0, height, width), (1, width, height)):
         values = got[..., axis].mean(axis=1 - axis)
-        kept = min(size, other) / size  # the share of this axis that the crop keeps
+        kept = min(size, other) / size  # share of this axis that the crop keeps
         if size > 1:
             assert values.mean() == pytest.approx(127.5, abs=3)
-            # The middles of the outer pixels are 7/8 of the kept part away from each other.
+            # The centres of the two outer pixels are 7/8 of the kept part apart.
             assert values[-1] - values[0] == pytest.approx(255 * kept * 7 / 8, abs=255 / size + 8)
 
 
-def test_colour_in_a_grey_dataset_is_refused_unless_asked_for():
+def test_colour_in_a_grey_dataset_is_refused_or_converted():
     data = encode(np.full((8, 8, 3), (255, 0, 0), dtype=np.uint8))
     with pytest.raises(
         WrongShape, match=r"expected grey images .* got mode RGB; pass --channels 1"
@@ -169,10 +169,10 @@ def test_probe_needs_one_readable_image():
 
 def test_probe_holds_one_decoded_image_at_a_time(monkeypatch):
     opened, most = [], 0
-    really_open = Image.open
+    original_open = Image.open
 
     def remember(file):
-        image = really_open(file)
+        image = original_open(file)
         opened.append(weakref.ref(image))
         return image
 
@@ -187,27 +187,27 @@ def test_probe_holds_one_decoded_image_at_a_time(monkeypatch):
     assert 1 <= most <= 2
 
 
-def test_sizes_are_read():
+def test_sizes_are_parsed():
     assert parse_size("64") == (64, 64)
     assert parse_size("64x48") == (64, 48)
     assert parse_size("64X48") == (64, 48)
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-8", "8x", "8x8x8", "8.5", "big", "²", "8 x 8"])
-def test_other_sizes_are_no_sizes(text):
+def test_malformed_sizes_are_refused(text):
     with pytest.raises(BadData, match=r"--image-size: expected HxW in pixels, got"):
         parse_size(text)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_become_a_png_and_come_back(channels):
+def test_pixels_round_trip_through_png(channels):
     image = pixels(2, channels=channels).reshape(8, 8, channels)
     shape = GREY if channels == 1 else COLOUR
     assert file_suffix(as_png(image)) == ".png"
     assert np.array_equal(decode(as_png(image), shape), image)
 
 
-def test_a_file_is_named_after_what_it_is():
+def test_the_suffix_follows_the_content():
     for kind in ("png", "jpeg", "webp", "gif", "bmp", "tiff"):
         assert file_suffix(encode(pixels(3), kind)) == f".{kind}"
     assert file_suffix(encode(pixels(3), "jpeg")[:-20]) == ".jpeg"  # cut short

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
-from ingest_here import ingest, look, missing, parquet
+from ingest_here import ingest, missing, parquet, survey_splits
 
 from scoring.data import ingest as ingest_module
 from scoring.data import parquet_rows
@@ -22,7 +22,7 @@ def storage(tmp_path):
 
 @pytest.fixture
 def save(tmp_path):
-    """Writes files below `train/`, given as {name: rows}; every row is an image of its own."""
+    """Write files below `train/`, given as {name: rows}; every row has a different image."""
 
     def write(files, broken=()):
         for name, rows in files.items():
@@ -43,7 +43,7 @@ def source(tmp_path):
 
 
 def ids(storage, version):
-    """(file, row) of every example by its name -> id."""
+    """Map the name of every example, `file:row`, to its id."""
     found = {}
     for record in version.shards:
         columns = read_columns(storage, version.name, record, ("example_id", "name"))
@@ -57,7 +57,7 @@ def receipts(storage):
 
 def test_a_survey_writes_nothing(storage, source, save):
     save({"a": 9})
-    surveys = look(source, storage)
+    surveys = survey_splits(source, storage)
     assert missing(surveys) == ["train/a.parquet@0", "train/a.parquet@4", "train/a.parquet@8",
                                 "test/test.parquet@0"]  # fmt: skip
     assert (surveys["train"].rows, surveys["test"].rows) == (9, 3)
@@ -68,32 +68,34 @@ def test_a_second_ingest_reads_nothing(storage, source, save, monkeypatch):
     save({"a": 9})
     before = ingest(source, storage)
     monkeypatch.setattr(type(source), "read", lambda *_: pytest.fail("read again"))
-    monkeypatch.setattr(type(source), "layout", lambda *_: pytest.fail("looked again"))
-    assert missing(look(source, storage)) == []
+    monkeypatch.setattr(type(source), "layout", lambda *_: pytest.fail("read the layout again"))
+    assert missing(survey_splits(source, storage)) == []
     assert ingest(source, storage) == before
 
 
-def test_an_appended_file_costs_itself(storage, source, save):
+def test_an_appended_file_costs_only_itself(storage, source, save):
     save({"a": 9})
     before = ingest(source, storage)["train"]
     save({"b": 4})
-    assert missing(look(source, storage)) == ["train/b.parquet@0"]
+    assert missing(survey_splits(source, storage)) == ["train/b.parquet@0"]
     after = ingest(source, storage)["train"]
     assert after.shards[:3] == before.shards
     assert after.shards[3].first_id == 9
 
 
-def test_a_touched_file_is_the_same_version(storage, source, save, tmp_path):
+def test_a_touched_file_gives_the_same_version(storage, source, save, tmp_path):
     save({"a": 9, "b": 2})
     before = ingest(source, storage)
     shards = storage.names("datasets/mine/shards")
     os.utime(tmp_path / "train" / "a.parquet", (1, 1))
-    assert len(missing(look(source, storage))) == 3  # the bytes may have changed, so they are read
+    assert (
+        len(missing(survey_splits(source, storage))) == 3
+    )  # the bytes may have changed, so they are read
     assert ingest(source, storage) == before
     assert storage.names("datasets/mine/shards") == shards
 
 
-def test_a_grown_file(storage, source, save):
+def test_a_grown_file_keeps_its_ids_in_place_only_at_the_end(storage, source, save):
     save({"a": 6, "b": 6})
     before = ids(storage, ingest(source, storage)["train"])
     save({"b": 9})  # the last one: in place
@@ -104,7 +106,7 @@ def test_a_grown_file(storage, source, save):
     assert moved == grown | {f"a.parquet:{i}": 15 + i - 4 for i in range(4, 7)}
 
 
-def test_ids_of_a_vanished_file_are_not_given_to_another(storage, source, save, tmp_path):
+def test_ids_of_a_removed_file_are_not_reused(storage, source, save, tmp_path):
     save({"a": 4, "b": 4})
     before = ids(storage, ingest(source, storage)["train"])
     (tmp_path / "train" / "b.parquet").unlink()
@@ -116,7 +118,7 @@ def test_ids_of_a_vanished_file_are_not_given_to_another(storage, source, save, 
     assert after == before | {f"c.parquet:{i}": 8 + i for i in range(4)}
 
 
-def test_limits_move_no_id(storage, source, save):
+def test_limits_change_no_ids(storage, source, save):
     save({"a": 6, "b": 6})
     few = ids(storage, ingest(source, storage, train=5, test=1)["train"])
     more = ids(storage, ingest(source, storage, train=8)["train"])
@@ -128,7 +130,7 @@ def test_limits_move_no_id(storage, source, save):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_histories_end_as_a_fresh_ingest_would(seed, storage, source, save, tmp_path):
-    """Files come, grow, change and go, under limits: rows and content are those of the day."""
+    """Files appear, grow, change and disappear, under limits; rows and content are up to date."""
     random = np.random.default_rng(seed)
     (tmp_path / "train").mkdir()
     files, seen = {}, {}
@@ -158,16 +160,16 @@ def test_random_histories_end_as_a_fresh_ingest_would(seed, storage, source, sav
         assert np.array_equal(mine.labels, other.labels[order])
 
 
-def test_a_crash_leaves_the_shards_that_are_done(storage, source, save, monkeypatch):
+def test_a_crash_keeps_the_finished_shards(storage, source, save, monkeypatch):
     save({"a": 9})
     reads = []
-    really = type(source).read
+    original = type(source).read
 
     def crash(self, split, piece):
         reads.append(piece.start)
         if len(reads) == 2:
             raise KeyboardInterrupt
-        return really(self, split, piece)
+        return original(self, split, piece)
 
     monkeypatch.setattr(type(source), "read", crash)
     with pytest.raises(KeyboardInterrupt):
@@ -192,7 +194,7 @@ def test_broken_images_are_kept_counted_and_left_out_of_training(storage, source
     assert ingest(source, storage, max_corrupt=2 / 9) == versions
 
 
-def test_nothing_to_train_on(storage, source, tmp_path, save):
+def test_a_split_without_trainable_rows_is_refused(storage, source, tmp_path, save):
     save({})
     write_parquet(tmp_path / "train" / "a.parquet", grey_pngs(6), [None, None, None, None, 0, 1])
     with pytest.raises(BadData, match=r"expected training rows with a label .* got none in mine"):
@@ -208,37 +210,39 @@ def test_a_test_split_needs_no_labels(storage, source, tmp_path, save):
     assert ingest(source, storage)["test"].rows == 3
 
 
-def test_a_file_that_changes_between_survey_and_read(storage, source, save):
+def test_a_file_that_changes_between_survey_and_read_is_refused(storage, source, save):
     save({"a": 9})
-    surveys = look(source, storage)
+    surveys = survey_splits(source, storage)
     save({"a": 7})
     layout = surveys["train"].layout
-    with pytest.raises(BadData, match=r"--train: expected 'a.parquet' to hold still, .* run again"):
+    with pytest.raises(
+        BadData, match=r"--train: expected 'a.parquet' to stay unchanged, .* run again"
+    ):
         ingest_piece(source, storage, layout, surveys["train"].shards[0])
     assert receipts(storage) == set()
-    # The layout that was read belongs to the old files.
+    # The layout was read from the old files.
     remember_layout(source, storage, layout)
-    assert look(source, storage)["train"].layout.state != layout.state
+    assert survey_splits(source, storage)["train"].layout.state != layout.state
 
 
-def test_fewer_rows_than_surveyed_are_no_shard(storage, source, save, monkeypatch):
+def test_fewer_rows_than_surveyed_make_no_shard(storage, source, save, monkeypatch):
     save({"a": 9})
-    planned = look(source, storage)["train"].shards[0]
-    really = type(source).read
+    planned = survey_splits(source, storage)["train"].shards[0]
+    original = type(source).read
 
     def lose_one(self, split, piece):
-        rows = really(self, split, piece)
+        rows = original(self, split, piece)
         return ingest_module.replace(
             rows, labels=rows.labels[1:], names=rows.names[1:], encoded=rows.encoded[1:]
         )
 
     monkeypatch.setattr(type(source), "read", lose_one)
     with pytest.raises(BadData, match=r"expected 4 rows of 'a.parquet' from row 0, got 3"):
-        ingest_piece(source, storage, look(source, storage)["train"].layout, planned)
+        ingest_piece(source, storage, survey_splits(source, storage)["train"].layout, planned)
     assert receipts(storage) == set()
 
 
-def test_a_new_class_is_seen_by_every_shard(storage, source, save, tmp_path):
+def test_a_new_class_changes_the_version_but_no_earlier_shard(storage, source, save, tmp_path):
     save({"a": 4})
     before = ingest(source, storage)["train"]
     write_parquet(tmp_path / "train" / "b.parquet", grey_pngs(2), [2, 2])
@@ -248,7 +252,7 @@ def test_a_new_class_is_seen_by_every_shard(storage, source, save, tmp_path):
     assert after.version != before.version
 
 
-def test_the_same_command_with_other_columns_reads_anew(storage, save, source, tmp_path):
+def test_another_label_column_is_read_afresh(storage, save, source, tmp_path):
     save({})
     files = grey_pngs(4)
     columns = {"other": [1, 1, 0, 0]}
@@ -261,27 +265,27 @@ def test_the_same_command_with_other_columns_reads_anew(storage, save, source, t
     assert load_training_set(storage, second).labels.tolist() == [1, 1, 0, 0]
 
 
-def test_other_shards_of_a_dataset_that_is_there_are_refused(storage, source, save):
+def test_another_shard_size_for_a_known_dataset_is_refused(storage, source, save):
     save({"a": 9})
     ingest(source, storage)
     other = parquet(source.train, source.test, shard_rows=5)
-    with pytest.raises(BadData, match=r"--shard-rows: expected 4, as this dataset was cut before"):
-        look(other, storage)
+    with pytest.raises(BadData, match=r"--shard-rows: expected 4, which this dataset was cut with"):
+        survey_splits(other, storage)
     beside = parquet(source.train, source.test, shard_rows=5, name="beside")
     assert [shard.rows for shard in ingest(beside, storage)["train"].shards] == [5, 4]
 
 
-def test_many_footers_are_read_side_by_side_and_once(storage, source, save, monkeypatch):
+def test_footers_are_read_in_parallel_and_only_once(storage, source, save, monkeypatch):
     save({name: 1 for name in "abcdefgh"})
     parquet_rows.footer.cache_clear()
     barrier, opened = threading.Barrier(8), []
-    really = parquet_rows._open
+    original = parquet_rows._open
 
     def wait(uri, path):
         opened.append(path)
         if "/train/" in path and len(opened) <= 8:
-            barrier.wait(timeout=30)  # passes only once eight threads are here
-        return really(uri, path)
+            barrier.wait(timeout=30)  # passes only once eight threads have arrived
+        return original(uri, path)
 
     monkeypatch.setattr(parquet_rows, "_open", wait)
     assert len(source.pieces("train")) == 8
@@ -289,7 +293,7 @@ def test_many_footers_are_read_side_by_side_and_once(storage, source, save, monk
     assert len(opened) == 8
 
 
-def test_assemble_wants_every_piece(storage, source, save):
+def test_assemble_needs_every_piece(storage, source, save):
     save({"a": 9})
     with pytest.raises(KeyError):
-        assemble(look(source, storage)["train"], (), 0.05)
+        assemble(survey_splits(source, storage)["train"], (), 0.05)

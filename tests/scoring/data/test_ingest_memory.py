@@ -50,13 +50,13 @@ print(json.dumps([len(version.shards), ingested, peak() - before, into.nbytes]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
-def test_a_few_shards_are_in_memory_at_once(tmp_path):
-    """50 shards of 3.7 MB in one row group; uncompressed files, as large as what they decode to."""
+def test_only_a_few_shards_are_in_memory_at_once(tmp_path):
+    """50 shards of 3.7 MB in one row group; image files are uncompressed, as large as pixels."""
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (SIDE, SIDE), dtype=np.uint8) for _ in range(50)]
     files = [encode(image, "bmp") for image in noise]
     schema = pa.schema([("image", pa.binary()), ("label", pa.int64())])
-    # Arrow looks at a page's size every so many rows only; a page cannot be read in part.
+    # Arrow checks a page's size only once per write batch, and a page is always read whole.
     options = {"use_dictionary": False, "write_batch_size": 16}
     with pq.ParquetWriter(tmp_path / "train.parquet", schema, **options) as writer:
         columns = {"image": [files[i % 50] for i in range(ROWS)], "label": [0, 1] * (ROWS // 2)}
@@ -72,7 +72,7 @@ def test_a_few_shards_are_in_memory_at_once(tmp_path):
     assert done.returncode == 0, done.stderr
     shards, ingested, loaded, mapped = json.loads(done.stdout)
     assert (shards, mapped) == (ROWS // SHARD, PIXELS)
-    # A shard as images, as a table and as a file, and columns read 8 MB ahead: about 60 MB.
+    # A shard as images, as a table and as a file, plus columns read 8 MB ahead: about 60 MB.
     assert ingested < 110 * MB, f"{ingested / MB:.0f} MB to ingest"
-    # The map's own pages are the result; beside them one shard, as a file and decoded.
-    assert loaded - mapped < 40 * MB, f"{(loaded - mapped) / MB:.0f} MB beside the result"
+    # The pages of the memory map are the result; on top comes one shard, as a file and decoded.
+    assert loaded - mapped < 40 * MB, f"{(loaded - mapped) / MB:.0f} MB on top of the result"

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from ingest_here import ingest, look, missing
+from ingest_here import ingest, missing, survey_splits
 
 from scoring.data import named
 from scoring.data.named import NamedSource
@@ -22,7 +22,7 @@ NAMES = {
 
 @pytest.fixture(autouse=True)
 def forget():
-    """Named datasets are read once per process; here every test has files of its own."""
+    """Named datasets are read once per process, but here every test has its own files."""
     named._load.cache_clear()
 
 
@@ -31,7 +31,7 @@ def idx(array):
 
 
 def write_mnist(folder, rows=7, packed=True, labels=None):
-    """MNIST's four files with noise in them; returns the training images and labels."""
+    """Write MNIST's four files with random contents; return the training images and labels."""
     random = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for image_name, label_name in NAMES.values():
@@ -45,7 +45,7 @@ def write_mnist(folder, rows=7, packed=True, labels=None):
     return train
 
 
-def test_digits_need_nothing(tmp_path):
+def test_digits_need_no_files(tmp_path):
     storage = Storage(str(tmp_path))
     versions = ingest(NamedSource(name="digits", shard_rows=500), storage)
     assert (versions["train"].rows, versions["test"].rows) == (1437, 360)
@@ -54,7 +54,7 @@ def test_digits_need_nothing(tmp_path):
     shard = read_shard(storage, "digits", versions["test"].shards[0], versions["test"].shape)
     assert shard.inputs.max() == 255
     assert np.bincount(shard.labels).min() > 30
-    assert missing(look(NamedSource(name="digits", shard_rows=500), storage)) == []
+    assert missing(survey_splits(NamedSource(name="digits", shard_rows=500), storage)) == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_digits_need_nothing(tmp_path):
         ("fashion_mnist", "FashionMNIST", [9, 0, 0, 3, 0], "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
     ],
 )
-def test_only_the_packed_files_in_a_folder_nobody_may_write(
+def test_gzipped_files_are_read_from_a_read_only_folder(
     data_root, tmp_path, name, class_name, first, checksum
 ):
     root = tmp_path / "data" / class_name / "raw"
@@ -73,7 +73,9 @@ def test_only_the_packed_files_in_a_folder_nobody_may_write(
         for file in (image_name, label_name):
             shutil.copy(data_root / class_name / "raw" / f"{file}.gz", root)
     packed = (root / f"{NAMES['train'][0]}.gz").read_bytes()
-    assert hashlib.md5(packed).hexdigest() == checksum  # the original, as torchvision knows it
+    assert (
+        hashlib.md5(packed).hexdigest() == checksum
+    )  # the original file, by torchvision's checksum
     root.chmod(0o555)
     source = NamedSource(name=name, data_root=str(tmp_path / "data"))
     pieces = source.pieces("train")
@@ -88,7 +90,7 @@ def test_only_the_packed_files_in_a_folder_nobody_may_write(
     )
 
 
-def test_class_names_are_those_of_torchvision():
+def test_class_names_match_torchvision():
     from torchvision import datasets
 
     assert list(named._MNIST_CLASSES) == datasets.MNIST.classes
@@ -97,7 +99,7 @@ def test_class_names_are_those_of_torchvision():
 
 @pytest.mark.parametrize("folder", ["MNIST/raw", "raw", "."])
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "unpacked"])
-def test_the_files_may_lie_in_several_places(tmp_path, folder, packed):
+def test_files_are_found_in_any_usual_folder(tmp_path, folder, packed):
     images, labels = write_mnist(tmp_path / "data" / folder, packed=packed)
     source = NamedSource(name="mnist", data_root=str(tmp_path / "data"), shard_rows=4)
     first, second = source.pieces("train")
@@ -107,8 +109,8 @@ def test_the_files_may_lie_in_several_places(tmp_path, folder, packed):
     assert rows.labels == labels[4:].tolist()
 
 
-def test_other_files_under_the_same_name_are_read_again(tmp_path):
-    """KMNIST, say, comes in files called like MNIST's, with as many rows."""
+def test_different_files_under_the_same_name_are_read_again(tmp_path):
+    """KMNIST, for example, has MNIST's file names and row counts."""
     storage = Storage(str(tmp_path / "store"))
     images, _ = write_mnist(tmp_path / "MNIST" / "raw")
     source = NamedSource(name="mnist", data_root=str(tmp_path), shard_rows=4)
@@ -116,13 +118,13 @@ def test_other_files_under_the_same_name_are_read_again(tmp_path):
     path = tmp_path / "MNIST" / "raw" / f"{NAMES['train'][0]}.gz"
     path.write_bytes(gzip.compress(idx(images[::-1].copy())))
     named._load.cache_clear()
-    assert missing(look(source, storage)) == ["train/mnist@0", "train/mnist@4"]
+    assert missing(survey_splits(source, storage)) == ["train/mnist@0", "train/mnist@4"]
     after = ingest(source, storage)
     assert after["train"].version != before["train"].version
     assert after["test"].version == before["test"].version
 
 
-def test_a_name_of_your_own(tmp_path):
+def test_a_dataset_can_have_a_custom_name(tmp_path):
     source = NamedSource(name="mine", dataset="digits")
     version = ingest(source, Storage(str(tmp_path)), train=20, test=10)["train"]
     assert (version.name, version.rows) == ("mine", 20)
@@ -160,13 +162,13 @@ def damage(folder, how):
         ("not gzip", r"cannot read '.*gz' \(Not a gzipped file"),
         ("cut short", r"cannot read '.*gz' \(Compressed file ended"),
         ("damaged", r"cannot read '.*gz' \("),
-        ("not idx", r"expected a whole idx file of unsigned bytes, got"),
-        ("empty", r"expected a whole idx file of unsigned bytes, got"),
-        ("fewer rows than its header says", r"expected a whole idx file of unsigned bytes, got"),
+        ("not idx", r"expected a complete idx file of unsigned bytes, got"),
+        ("empty", r"expected a complete idx file of unsigned bytes, got"),
+        ("fewer rows than its header says", r"expected a complete idx file of unsigned bytes, got"),
         ("labels for images", r"expected 7 images and as many labels below 10, got"),
     ],
 )
-def test_damaged_files_are_one_line(tmp_path, how, message):
+def test_damaged_files_are_reported_in_one_line(tmp_path, how, message):
     write_mnist(tmp_path / "MNIST" / "raw")
     damage(tmp_path / "MNIST" / "raw", how)
     source = NamedSource(name="mnist", data_root=str(tmp_path))
@@ -175,13 +177,13 @@ def test_damaged_files_are_one_line(tmp_path, how, message):
     assert "\n" not in str(error.value)
 
 
-def test_labels_out_of_range(tmp_path):
+def test_labels_out_of_range_are_refused(tmp_path):
     write_mnist(tmp_path / "raw", labels=np.arange(7, dtype=np.uint8) + 5)
     with pytest.raises(BadData, match=r"as many labels below 10"):
         NamedSource(name="mnist", data_root=str(tmp_path)).pieces("train")
 
 
-def test_what_cannot_be_opened(tmp_path):
+def test_unusable_names_and_folders_are_refused(tmp_path):
     with pytest.raises(UnknownName, match=r"--dataset: expected one of cifar10, .*got 'nosuch'"):
         NamedSource(name="nosuch")
     with pytest.raises(BadData, match=r"--data-root: expected the folder that holds mnist, got no"):
@@ -236,5 +238,5 @@ def test_cifar_in_its_original_format(
 
     (folder / "test_batch").write_bytes(b"not what the checksum says")
     named._load.cache_clear()
-    with pytest.raises(BadData, match=f"{class_name}'s python batches, got none or broken ones"):
+    with pytest.raises(BadData, match=f"{class_name}'s python batches, got none or damaged ones"):
         source.pieces("train")

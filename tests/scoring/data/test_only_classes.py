@@ -26,7 +26,7 @@ def rows_of(source: Source, split: str, limit: int | None = None) -> list[tuple[
     return [pair for rows in read for pair in zip(rows.labels, rows.names, strict=True)]
 
 
-def test_rows_of_the_classes_and_no_others_in_order(digits: Source) -> None:
+def test_only_rows_of_the_classes_remain_in_order(digits: Source) -> None:
     only = OnlyClasses(source=digits, classes=("8", "3"))
     assert only.name == "digits-8-3"
     assert only.layout().classes == ("3", "8")
@@ -41,12 +41,12 @@ def test_rows_of_the_classes_and_no_others_in_order(digits: Source) -> None:
             assert only.labels(split, piece) == only.read(split, piece).labels
 
 
-def test_a_limit_counts_rows_that_are_left(digits: Source) -> None:
+def test_a_limit_counts_kept_rows(digits: Source) -> None:
     only = OnlyClasses(source=digits, classes=("0", "1"))
     assert rows_of(only, "train", limit=33) == rows_of(only, "train")[:33]
 
 
-def test_labels_can_be_drawn_anew_among_the_classes_left(digits: Source) -> None:
+def test_kept_rows_can_be_relabelled_among_the_kept_classes(digits: Source) -> None:
     only = OnlyClasses(source=digits, classes=("0", "1"))
     both = Relabelled(source=only, share=1.0)
     before, after = (np.array([label for label, _ in rows_of(s, "train")]) for s in (only, both))
@@ -62,7 +62,7 @@ def png(shade: int) -> bytes:
     return sink.getvalue()
 
 
-def test_encoded_images_and_unknown_labels(tmp_path: Path) -> None:
+def test_encoded_images_and_unknown_labels_are_handled(tmp_path: Path) -> None:
     labels = ["cat", None, "dog", "cow", "cat", "cow"]
     images = [png(40 * i) for i in range(6)]
     for split in SPLITS:

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
-from ingest_here import ingest, look, missing, parquet
+from ingest_here import ingest, missing, parquet, survey_splits
 
 from scoring.data.images import ImageShape
 from scoring.data.shard_parts import read_columns
@@ -18,7 +18,7 @@ def storage(tmp_path):
 
 @pytest.fixture
 def make(tmp_path):
-    """Writes a file below the test's folder, given its name, images and labels."""
+    """Write a file below the test's folder, given its name, images and labels."""
     return lambda name, *columns, **options: write_parquet(tmp_path / name, *columns, **options)
 
 
@@ -28,7 +28,7 @@ def small_test(make):
 
 
 def rows(storage, version):
-    """(id, label, name) of every row."""
+    """Return (id, label, name) of every row."""
     tables = [
         read_columns(storage, version.name, record, ("example_id", "label", "name"))
         for record in version.shards
@@ -41,7 +41,7 @@ def images(storage, version):
     return np.concatenate([shard.inputs for shard in shards])
 
 
-def test_rows_labels_and_names_arrive(storage, make, small_test):
+def test_images_labels_and_names_are_ingested(storage, make, small_test):
     train = make("train.parquet", grey_pngs(6), [0, 1, 2, None, 1, 0])
     versions = ingest(parquet(train, small_test), storage)
     assert versions["train"].classes == ("0", "1", "2")
@@ -66,7 +66,7 @@ def test_rows_labels_and_names_arrive(storage, make, small_test):
     ],
     ids=str,
 )
-def test_images_in_columns_of_every_kind(storage, make, small_test, image_type):
+def test_images_in_columns_of_every_type(storage, make, small_test, image_type):
     files = grey_pngs(5)
     if pa.types.is_struct(image_type):
         files = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(files)]
@@ -90,7 +90,7 @@ def test_images_in_columns_of_every_kind(storage, make, small_test, image_type):
     ],
     ids=str,
 )
-def test_labels_in_columns_of_every_kind(storage, make, labels, label_type, classes):
+def test_labels_in_columns_of_every_type(storage, make, labels, label_type, classes):
     train = make("train.parquet", grey_pngs(3), labels, None, label_type)
     versions = ingest(parquet(train, train), storage)
     assert versions["train"].classes == classes
@@ -100,13 +100,13 @@ def test_labels_in_columns_of_every_kind(storage, make, labels, label_type, clas
     assert got == expected
 
 
-def test_names_for_the_classes(storage, make, small_test):
+def test_classes_can_be_named(storage, make, small_test):
     train = make("train.parquet", grey_pngs(3), [1, 0, 1])
     source = parquet(train, small_test, class_names=("cat", "dog", "eel"))
     assert ingest(source, storage)["train"].classes == ("cat", "dog", "eel")
     source = parquet(train, small_test, class_names=("cat",))
     with pytest.raises(BadData, match=r"--class-names: expected a name .* got 1 names .* label 1$"):
-        look(source, storage)
+        survey_splits(source, storage)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_names_for_the_classes(storage, make, small_test):
     ],
     ids=["text", "integer", "dictionary"],
 )
-def test_your_own_ids(storage, make, small_test, ids, names):
+def test_an_id_column_gives_the_names(storage, make, small_test, ids, names):
     train = make("train.parquet", grey_pngs(4), [0, 1, 0, 1], columns={"key": ids})
     test = make("test.parquet", grey_pngs(4), [0, 1, 0, 1], columns={"key": ids})
     version = ingest(parquet(train, test, id_column="key"), storage)["train"]
@@ -134,7 +134,7 @@ def test_the_id_column_may_be_the_label_column(storage, make):
     assert rows(storage, version) == [(0, 0, "cat"), (1, 1, "dog")]
 
 
-def test_a_folder_and_a_glob_of_files(storage, make, tmp_path, small_test):
+def test_a_folder_and_a_glob_give_the_same_version(storage, make, tmp_path, small_test):
     for i, name in enumerate(("b", "a", "c")):
         make(f"train/{name}.parquet", grey_pngs(5, first=10 * i), [i] * 5)
     folder = ingest(parquet(str(tmp_path / "train"), small_test), storage)["train"]
@@ -146,7 +146,7 @@ def test_a_folder_and_a_glob_of_files(storage, make, tmp_path, small_test):
     assert glob.version == folder.version
 
 
-def test_files_of_one_name_in_several_folders(storage, make, tmp_path, small_test):
+def test_files_of_the_same_name_in_several_folders(storage, make, tmp_path, small_test):
     for day in ("1", "2"):
         make(f"day={day}/rows.parquet", grey_pngs(2, first=int(day)), [0, 1])
     source = parquet(str(tmp_path / "day=*" / "*.parquet"), small_test)
@@ -155,7 +155,7 @@ def test_files_of_one_name_in_several_folders(storage, make, tmp_path, small_tes
 
 
 @pytest.mark.parametrize("group", [1, 3, 5, 100])
-def test_row_groups_that_cross_pieces(storage, make, small_test, group):
+def test_row_groups_may_cross_pieces(storage, make, small_test, group):
     train = make("train.parquet", grey_pngs(11), list(range(11)), row_group_size=group)
     version = ingest(parquet(train, small_test), storage)["train"]
     assert [label for _, label, _ in rows(storage, version)] == list(range(11))
@@ -163,7 +163,7 @@ def test_row_groups_that_cross_pieces(storage, make, small_test, group):
     assert np.array_equal(images(storage, version), expected)
 
 
-def test_a_limit_takes_the_first_rows_and_moves_no_id(storage, make, tmp_path, small_test):
+def test_a_limit_takes_the_first_rows_and_changes_no_ids(storage, make, tmp_path, small_test):
     for name in "abc":
         make(f"train/{name}.parquet", grey_pngs(6, first=ord(name)), [0, 1] * 3)
     source = parquet(str(tmp_path / "train"), small_test)
@@ -172,7 +172,7 @@ def test_a_limit_takes_the_first_rows_and_moves_no_id(storage, make, tmp_path, s
     assert (few["train"].rows, few["test"].rows) == (9, 2)
     assert rows(storage, few["train"]) == rows(storage, everything["train"])[:9]
     assert few["train"].ranges == everything["train"].ranges
-    assert look(source, storage, train=1000)["train"].rows == 18
+    assert survey_splits(source, storage, train=1000)["train"].rows == 18
 
 
 def test_grey_and_colour_together_become_colour(storage, make, small_test):
@@ -184,7 +184,7 @@ def test_grey_and_colour_together_become_colour(storage, make, small_test):
     assert np.array_equal(got[2], pixels(9, channels=3))
 
 
-def test_colour_after_a_hundred_grey_images(storage, make, small_test):
+def test_colour_after_a_hundred_grey_images_needs_channels(storage, make, small_test):
     files = [*grey_pngs(100), encode(pixels(9, channels=3))]
     train = make("train.parquet", files, [0, 1] * 50 + [0])
     with pytest.raises(BadData, match=r"train.parquet row 100: expected grey .* --channels 3"):
@@ -193,7 +193,7 @@ def test_colour_after_a_hundred_grey_images(storage, make, small_test):
     assert ingest(parquet(train, small_test, channels="1"), storage)["train"].undecodable == 0
 
 
-def test_unequal_sizes_name_the_row_and_the_flag(storage, make, small_test):
+def test_unequal_sizes_are_reported_with_row_and_flag(storage, make, small_test):
     files = [*grey_pngs(5), encode(pixels(5, 9, 7))]
     train = make("train.parquet", files, [0, 1] * 3)
     with pytest.raises(BadData, match=r"train.parquet row 5: .* 8x8 .* 9x7; pass --image-size"):
@@ -246,28 +246,28 @@ def bad_tables():
     [case[1:] for case in bad_tables()],
     ids=[case[0] for case in bad_tables()],
 )
-def test_tables_that_cannot_be_used(storage, make, small_test, options, columns, message):
+def test_unusable_tables_are_refused(storage, make, small_test, options, columns, message):
     given = {"images": grey_pngs(2), "labels": [0, 1], **columns}
     empty = pa.binary() if given["images"] == [] else None
     train = make("train.parquet", given["images"], given["labels"], empty)
     with pytest.raises(BadData, match=message) as error:
-        look(parquet(train, small_test, **options), storage)
+        survey_splits(parquet(train, small_test, **options), storage)
     assert "\n" not in str(error.value)
     assert storage.names("") == set()
 
 
-def test_a_column_that_only_the_test_file_lacks(storage, make):
+def test_a_column_missing_from_the_test_file_alone_is_refused(storage, make):
     train = make("train.parquet", grey_pngs(2), [0, 1], columns={"key": ["a", "b"]})
     test = make("test.parquet", grey_pngs(2), [0, 1])
     with pytest.raises(BadData, match=r"--id-column: expected a column of '.*test.parquet'"):
-        look(parquet(train, test, id_column="key"), storage)
+        survey_splits(parquet(train, test, id_column="key"), storage)
 
 
 @pytest.mark.parametrize(
     ("label", "message"),
     [(2, "got '2'"), (-1, "got '-1'"), ("dog", "got 'dog'")],
 )
-def test_labels_that_training_does_not_know(storage, make, label, message):
+def test_test_labels_unknown_in_training_are_refused(storage, make, label, message):
     train = make("train.parquet", grey_pngs(2), [0, 1])
     values = [None] * 5 + [label]
     test = make("test.parquet", grey_pngs(6), values)
@@ -276,15 +276,15 @@ def test_labels_that_training_does_not_know(storage, make, label, message):
         ingest(parquet(train, test), storage)
 
 
-def test_numbers_are_no_positions_among_names(storage, make):
-    """Sorted names are no one's numbering: 1 may be another class in the test file's scheme."""
+def test_a_number_is_not_an_index_into_class_names(storage, make):
+    """Sorting names does not number them: in the test file, 1 may mean another class."""
     train = make("train.parquet", grey_pngs(2), ["dog", "cat"])
     test = make("test.parquet", grey_pngs(2), [0, 1])
     with pytest.raises(BadData, match=r"test.parquet row 0: expected a label among .* got '0'"):
         ingest(parquet(train, test), storage)
 
 
-def test_an_empty_file_among_others(storage, make, tmp_path, small_test):
+def test_an_empty_file_among_others_is_skipped(storage, make, tmp_path, small_test):
     make("train/a.parquet", [], [], pa.binary(), pa.int64())
     make("train/b.parquet", grey_pngs(2), [0, 1])
     version = ingest(parquet(str(tmp_path / "train"), small_test), storage)["train"]
@@ -293,7 +293,7 @@ def test_an_empty_file_among_others(storage, make, tmp_path, small_test):
 
 @pytest.mark.s3
 def test_source_and_store_on_object_storage(s3_store, tmp_path):
-    """Train there, test here: each split is read from where it is."""
+    """Training data in a bucket, test data on disk: each split is read where it lies."""
     fs, root = filesystem(s3_store)
     for i, name in enumerate("ab"):
         local = write_parquet(tmp_path / f"{name}.parquet", grey_pngs(6, first=10 * i), [0, 1] * 3)
@@ -305,12 +305,12 @@ def test_source_and_store_on_object_storage(s3_store, tmp_path):
     version = ingest(source, storage)["train"]
     expected = np.stack([pixels(i) for i in [*range(6), *range(10, 16)]])[..., None]
     assert np.array_equal(images(storage, version), expected)
-    assert missing(look(source, storage)) == []
+    assert missing(survey_splits(source, storage)) == []
     fs.put_file(str(tmp_path / "test.parquet"), f"{root}/data/c.parquet")
-    assert missing(look(source, storage)) == ["train/c.parquet@0"]
+    assert missing(survey_splits(source, storage)) == ["train/c.parquet@0"]
 
 
-def test_real_colour_images(storage, data_root):
+def test_real_colour_images_are_ingested(storage, data_root):
     files = {split: str(data_root / f"cifar10_{split}.parquet") for split in ("train", "test")}
     source = parquet(**files, id_column="file", shard_rows=150)
     versions = ingest(source, storage, train=300, test=200)
@@ -321,7 +321,7 @@ def test_real_colour_images(storage, data_root):
     assert versions["train"].undecodable == versions["test"].undecodable == 0
 
 
-def test_real_jpegs_some_of_them_grey(storage, data_root):
+def test_real_jpegs_may_be_partly_grey(storage, data_root):
     file = str(data_root / "tiny_imagenet_50.parquet")
     versions = ingest(parquet(file, file, shard_rows=200, id_column="file"), storage, 400, 10)
     assert versions["train"].shape.dims == (64, 64, 3)
@@ -329,7 +329,7 @@ def test_real_jpegs_some_of_them_grey(storage, data_root):
     assert (versions["train"].rows, versions["train"].undecodable) == (400, 0)
 
 
-def test_real_images_of_many_sizes(storage, data_root):
+def test_real_images_of_many_sizes_need_image_size(storage, data_root):
     file = str(data_root / "imagenet_sample_1000.parquet")
     with pytest.raises(BadData, match=r"imagenet_sample_1000.parquet row \d+: .*--image-size"):
         ingest(parquet(file, file, shard_rows=50), storage, 100, 10)

@@ -27,7 +27,7 @@ def read(rows, start, count):
     return rows.rows(start, count)["n"].to_pylist()
 
 
-def test_pieces_in_order_out_of_order_and_at_random(path):
+def test_pieces_are_read_in_any_order(path):
     rows = RowReader(path, path, ("n", "image", "label"))
     for start in range(0, ROWS, 300):
         assert read(rows, start, 300) == list(range(start, min(start + 300, ROWS)))
@@ -43,7 +43,7 @@ def test_pieces_in_order_out_of_order_and_at_random(path):
         assert table["label"].to_pylist() == [str(i % 3) for i in expected]
 
 
-def test_past_the_end_there_is_nothing(path):
+def test_reading_past_the_end_gives_fewer_rows(path):
     rows = RowReader(path, path, ("n",))
     assert read(rows, ROWS, 5) == []
     assert read(rows, ROWS - 2, 5) == [ROWS - 2, ROWS - 1]
@@ -51,13 +51,13 @@ def test_past_the_end_there_is_nothing(path):
     assert read(rows, 7, 1) == [7]
 
 
-def test_pieces_in_order_read_the_file_once(path, monkeypatch):
+def test_consecutive_pieces_read_the_file_once(path, monkeypatch):
     decoded = 0
-    really = pq.ParquetFile.iter_batches
+    original = pq.ParquetFile.iter_batches
 
     def count(self, *arguments, **options):
         nonlocal decoded
-        for batch in really(self, *arguments, **options):
+        for batch in original(self, *arguments, **options):
             decoded += len(batch)
             yield batch
 
@@ -70,25 +70,25 @@ def test_pieces_in_order_read_the_file_once(path, monkeypatch):
 
 def test_a_far_piece_skips_the_row_groups_before_it(tmp_path, monkeypatch):
     pq.write_table(pa.table({"n": np.arange(ROWS)}), tmp_path / "a.parquet", row_group_size=100)
-    asked = []
-    really = pq.ParquetFile.iter_batches
+    first_groups = []
+    original = pq.ParquetFile.iter_batches
 
     def remember(self, *arguments, row_groups, **options):
-        asked.append(row_groups[0])
-        return really(self, *arguments, row_groups=row_groups, **options)
+        first_groups.append(row_groups[0])
+        return original(self, *arguments, row_groups=row_groups, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", remember)
     rows = RowReader(str(tmp_path), str(tmp_path / "a.parquet"), ("n",))
     assert read(rows, 1950, 10) == list(range(1950, 1960))
-    assert asked == [19]
+    assert first_groups == [19]
 
 
-def test_a_failed_read_leaves_no_wrong_place(path, monkeypatch):
+def test_a_read_after_a_failed_one_is_right(path, monkeypatch):
     rows = RowReader(path, path, ("n",))
-    really = pq.ParquetFile.iter_batches
+    original = pq.ParquetFile.iter_batches
 
     def fail_half_way(self, *arguments, **options):
-        yield next(really(self, *arguments, **options))
+        yield next(original(self, *arguments, **options))
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as patch:
@@ -104,7 +104,7 @@ def test_a_changed_file_gets_a_new_reader(path):
     assert reader(path, path, "2", ("n",)) is not old
 
 
-def test_footer_and_columns(path):
+def test_footers_and_columns_are_read(path):
     (file,) = list_files(path, ".parquet", "--train")
     assert footer(path, file).rows == ROWS
     assert list(footer(path, file).types) == ["n", "image", "label"]
@@ -113,7 +113,7 @@ def test_footer_and_columns(path):
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"text, not Parquet" * 10])
-def test_what_is_no_parquet(tmp_path, data):
+def test_other_files_are_refused(tmp_path, data):
     path = tmp_path / "a.parquet"
     path.write_bytes(data)
     (file,) = list_files(str(path), ".parquet", "--train")
@@ -124,7 +124,7 @@ def test_what_is_no_parquet(tmp_path, data):
     assert "\n" not in str(error.value)
 
 
-def test_pages_that_are_damaged(tmp_path):
+def test_damaged_pages_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"n": np.arange(ROWS) ** 2}), path, compression="zstd")
     data = bytearray(path.read_bytes())

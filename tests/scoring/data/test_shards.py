@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
-from ingest_here import ingest, look, missing, parquet
+from ingest_here import ingest, missing, parquet, survey_splits
 
 from scoring.data.images import ImageShape, decode
 from scoring.data.shard_parts import read_columns, read_files, read_images
@@ -34,7 +34,7 @@ def write(storage, first_id=7, layout=LAYOUT, **rows):
     return write_shard(storage, "mine", layout, PIECE, Rows(**rows), first_id)
 
 
-def test_a_shard_of_files_comes_back(storage):
+def test_a_shard_of_files_round_trips(storage):
     record = write(storage)
     assert (record.first_id, record.rows, record.undecodable, record.trainable) == (7, 3, 1, 1)
     shard = read_shard(storage, "mine", record, LAYOUT.shape)
@@ -48,7 +48,7 @@ def test_a_shard_of_files_comes_back(storage):
     assert list(read_images(storage, "mine", record, LAYOUT.shape, np.array([8, 9]))) == [8]
 
 
-def test_a_shard_of_pixels_comes_back(storage):
+def test_a_shard_of_pixels_round_trips(storage):
     images = np.stack([pixels(i, 5, 7, 3) for i in range(3)])
     layout = Layout(classes=("ant", "bee"), shape=ImageShape(height=5, width=7, channels=3))
     record = write(storage, layout=layout, encoded=None, pixels=images)
@@ -60,13 +60,13 @@ def test_a_shard_of_pixels_comes_back(storage):
     assert np.array_equal(found[9], images[2])
 
 
-def test_files_come_back_as_they_came(storage):
+def test_files_are_read_back_unchanged(storage):
     (table,) = read_files(storage, "mine", write(storage), LAYOUT.shape)
     assert table["image"].to_pylist() == [*grey_pngs(2), b"text"]
     assert table["example_id"].to_pylist() == [7, 8, 9]
 
 
-def test_pixels_come_back_as_files_a_row_group_at_a_time(local):
+def test_pixels_are_read_back_as_files_one_row_group_at_a_time(local):
     images = np.stack([pixels(i)[..., None] for i in range(600)])
     rows = {"labels": [None] * 600, "names": [None] * 600, "encoded": None, "pixels": images}
     tables = list(read_files(local, "mine", write(local, first_id=7, **rows), LAYOUT.shape))
@@ -75,8 +75,8 @@ def test_pixels_come_back_as_files_a_row_group_at_a_time(local):
     assert np.array_equal(np.stack([decode(data, LAYOUT.shape) for data in files]), images)
 
 
-def test_a_few_images_or_columns_cost_little(local, monkeypatch):
-    """Names and labels of ImageNet must not cost reading ImageNet."""
+def test_reading_a_few_images_or_columns_reads_few_bytes(local, monkeypatch):
+    """Reading the names and labels of ImageNet must not mean reading all of ImageNet."""
     rows, side = 1000, 64
     images = np.stack([pixels(i, side, side) for i in range(rows)])[..., None]
     layout = Layout(classes=("ant",), shape=ImageShape(height=side, width=side, channels=1))
@@ -86,15 +86,15 @@ def test_a_few_images_or_columns_cost_little(local, monkeypatch):
     record = write_shard(local, "mine", layout, piece, given, 5000)
 
     read = 0
-    really_open = Storage.open
+    original_open = Storage.open
 
     def count(self, path):
-        file = really_open(self, path)
-        really_read = file.read
+        file = original_open(self, path)
+        original_read = file.read
 
         def counted(*size):
             nonlocal read
-            data = really_read(*size)
+            data = original_read(*size)
             read += len(data)
             return data
 
@@ -117,7 +117,7 @@ CHANGES = {
     "a label": {"labels": [0, None, "ant"]},
     "a label that became unknown": {"labels": [None, None, "ant"]},
     "a name": {"names": ["y", None, "z"]},
-    "a name that went": {"names": [None, None, "z"]},
+    "a name that was removed": {"names": [None, None, "z"]},
     "one byte": {"encoded": [*grey_pngs(2), b"texT"]},
     "where one image ends": {"encoded": [grey_pngs(1)[0] + b"t", grey_pngs(2)[1], b"ext"]},
     "the order": {"encoded": [*grey_pngs(2)[::-1], b"text"]},
@@ -129,7 +129,7 @@ CHANGES = {
 }
 
 
-def test_content_is_the_hash_of_what_a_shard_says(local):
+def test_the_content_hash_covers_everything_in_a_shard(local):
     contents = {name: write(local, **change).content for name, change in CHANGES.items()}
     contents["nothing"] = write(local).content
     assert len(set(contents.values())) == len(CHANGES) + 1
@@ -138,24 +138,24 @@ def test_content_is_the_hash_of_what_a_shard_says(local):
     assert by_name.content == contents["nothing"]
 
 
-def test_content_never_changes_from_version_to_version(local):
-    """Written down once: another hash would make every published table new."""
+def test_the_content_hash_is_the_same_in_every_release(local):
+    """Spelled out here, because another hash would invalidate every published table."""
     record = write(local, encoded=[b"a", None, b""])
-    empty = hashlib.sha256(b"\1" + b"\0" * 7 + b"a" + b"\0" * 16).hexdigest()
+    examples = hashlib.sha256(b"\1" + b"\0" * 7 + b"a" + b"\0" * 16).hexdigest()
     shape = {"channels": 1, "height": 8, "resize": False, "to_grey": False, "width": 8}
-    said = [7, [1, -1, 0], ["x", None, "z"], "file", shape, empty]
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    hashed = [7, [1, -1, 0], ["x", None, "z"], "file", shape, examples]
+    text = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
     assert record.content == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def test_a_shard_that_is_there_is_not_written_again(local, monkeypatch):
+def test_an_existing_shard_is_not_written_again(local, monkeypatch):
     record = write(local)
     monkeypatch.setattr(Storage, "write", lambda *_: pytest.fail("wrote again"))
     assert write(local) == record
 
 
 @pytest.mark.parametrize("label", [2, -1, "cat", "1"])
-def test_labels_out_of_range_name_their_row(local, label):
+def test_an_unknown_label_is_reported_with_its_row(local, label):
     with pytest.raises(
         BadData, match=r"a.parquet row 42: expected a label among .* 2 classes, got"
     ):
@@ -163,7 +163,7 @@ def test_labels_out_of_range_name_their_row(local, label):
     assert local.names("") == set()
 
 
-def test_an_image_of_another_size_names_its_row(local):
+def test_an_image_of_another_size_is_reported_with_its_row(local):
     files = [*grey_pngs(2), encode(pixels(0, 8, 9))]
     with pytest.raises(BadData, match=r"a.parquet row 42: expected images of 8x8 .* --image-size"):
         write(local, encoded=files)
@@ -181,7 +181,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_another_writer_of_the_same_rows_is_the_same_version(tmp_path, local, writer):
+def test_the_version_does_not_depend_on_how_a_file_was_written(tmp_path, local, writer):
     def save(**options):
         for split, rows in (("train", 9), ("test", 3)):
             files, labels = grey_pngs(rows), [i % 2 for i in range(rows)]
@@ -192,7 +192,9 @@ def test_another_writer_of_the_same_rows_is_the_same_version(tmp_path, local, wr
     before = ingest(source, local)
     files = local.names("datasets/mine/shards")
     save(**WRITERS[writer])
-    assert len(missing(look(source, local))) == 4  # the bytes may have changed, so they are read
+    assert (
+        len(missing(survey_splits(source, local))) == 4
+    )  # the bytes may have changed, so they are read
     after = ingest(source, local)
     assert {s: v.version for s, v in after.items()} == {s: v.version for s, v in before.items()}
     assert local.names("datasets/mine/shards") == files

@@ -1,31 +1,31 @@
 import numpy as np
 import pytest
 
-from scoring.data.slices import slice_of
+from scoring.data.slices import make_slice
 from scoring.data.training_set import TrainingSet
 
 IDS, LABELS = np.array([30, 10, 20]), np.array([2, 0, 1])
 
 
-def test_a_slice_is_named_by_what_it_holds():
-    key = slice_of("v1", IDS, LABELS).key
+def test_the_key_of_a_slice_follows_its_content():
+    key = make_slice("v1", IDS, LABELS).key
     order = np.array([2, 0, 1])
-    assert slice_of("v1", IDS[order], LABELS[order]).key == key
+    assert make_slice("v1", IDS[order], LABELS[order]).key == key
     others = [
-        slice_of("v2", IDS, LABELS),
-        slice_of("v1", IDS, LABELS[::-1]),
-        slice_of("v1", IDS[:2], LABELS[:2]),
+        make_slice("v2", IDS, LABELS),
+        make_slice("v1", IDS, LABELS[::-1]),
+        make_slice("v1", IDS[:2], LABELS[:2]),
     ]
     assert len({key, *(other.key for other in others)}) == 4
 
 
-def test_a_slice_is_in_order_of_id():
-    part = slice_of("v1", IDS, LABELS)
+def test_a_slice_is_sorted_by_id():
+    part = make_slice("v1", IDS, LABELS)
     assert part.ids.tolist() == [10, 20, 30]
     assert part.labels.tolist() == [0, 1, 2]
 
 
-def test_a_set_trains_on_a_slice_without_a_copy():
+def test_a_training_set_is_restricted_to_a_slice_without_a_copy():
     inputs = np.zeros((5, 4, 4, 1), np.uint8)
     labels = np.full(5, 3)
     data = TrainingSet(ids=np.arange(0, 50, 10), inputs=inputs, labels=labels, classes=4)

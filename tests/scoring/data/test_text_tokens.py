@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from scoring.data.texts import TextShape, plain
+from scoring.data.texts import TextShape, plain_text
 from scoring.tokens import IDS, PADDING
 
 SHAPE = TextShape(tokens=8)
@@ -15,19 +15,19 @@ def ids(text, shape=SHAPE):
     return shape.decode(text.encode()).tolist()
 
 
-def test_words_marks_and_case():
+def test_words_and_marks_are_split_and_case_is_ignored():
     assert ids("It's GREAT!") == ids("it's great !")
     assert len(set(ids("it's great !"))) == 4  # three words and padding
     assert ids("great")[1:] == [PADDING] * 7
 
 
-def test_a_word_has_one_id_wherever_it_stands():
+def test_a_word_has_the_same_id_in_any_position():
     first, second = ids("good film"), ids("film good")
     assert first[:2] == second[1::-1]
 
 
-def test_markup_is_dropped_and_entities_are_read():
-    assert plain(b"<br />A &amp; B<br/>\n\tC") == "A & B C"
+def test_markup_is_dropped_and_entities_are_resolved():
+    assert plain_text(b"<br />A &amp; B<br/>\n\tC") == "A & B C"
     assert ids("good<br />film") == ids("good film")
 
 
@@ -43,7 +43,7 @@ def test_a_text_without_words_is_undecodable(data):
     assert SHAPE.decode(data) is None
 
 
-def test_broken_utf8_is_read_as_far_as_it_goes():
+def test_broken_utf8_still_decodes():
     assert SHAPE.decode(b"good \xff film") is not None
 
 
@@ -61,5 +61,7 @@ def test_ids_are_the_same_in_every_process():
         "from scoring.data.texts import TextShape; "
         "print(TextShape(tokens=8).decode(b'a b').tolist())"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(said.stdout) == ids("a b")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout) == ids("a b")

@@ -25,7 +25,7 @@ def source(tmp_path):
     return parquet(train, test)
 
 
-def test_versions_come_back(storage, source):
+def test_versions_round_trip(storage, source):
     saved = ingest(source, storage, max_corrupt=0.2)
     for split, version in saved.items():
         assert load_version(storage, "mine", split, version.version) == version
@@ -34,7 +34,7 @@ def test_versions_come_back(storage, source):
     assert all_versions(storage, "nothing", "train") == []
 
 
-def test_the_training_set_holds_what_can_be_trained_on(storage, source):
+def test_the_training_set_holds_the_trainable_rows(storage, source):
     version = ingest(source, storage, max_corrupt=0.2)["train"]
     data = load_training_set(storage, version)
     kept = [i for i in range(11) if i not in (2, 5)]
@@ -43,18 +43,18 @@ def test_the_training_set_holds_what_can_be_trained_on(storage, source):
     assert data.labels.tolist() == [i % 3 for i in kept]
 
 
-def test_the_training_set_may_be_decoded_into_a_place_of_yours(tmp_path, source):
+def test_the_training_set_can_be_decoded_into_a_given_array(tmp_path, source):
     storage = Storage(str(tmp_path / "store"))
     version = ingest(source, storage, max_corrupt=0.2)["train"]
-    place = np.full((11, 8, 8, 1), 7, dtype=np.uint8)
-    data = load_training_set(storage, version, into=place)
-    assert np.shares_memory(data.inputs, place)
+    array = np.full((11, 8, 8, 1), 7, dtype=np.uint8)
+    data = load_training_set(storage, version, into=array)
+    assert np.shares_memory(data.inputs, array)
     assert np.array_equal(data.inputs, load_training_set(storage, version).inputs)
-    assert (place[9:] == 7).all()
+    assert (array[9:] == 7).all()
 
 
 def test_the_training_set_is_in_id_order(tmp_path):
-    """A piece that grew in the middle has its ids at the end, and so its rows."""
+    """A middle piece that grew has its ids, and so its rows, at the end."""
     storage = Storage(str(tmp_path / "store"))
 
     def save(rows):
@@ -75,7 +75,7 @@ def test_the_training_set_is_in_id_order(tmp_path):
     assert load_training_set(storage, version).labels.tolist() == [1, 1, 0, 0, 0]
 
 
-def test_the_name_says_what_training_and_scoring_see(source, tmp_path):
+def test_the_version_covers_all_that_training_and_scoring_see(source, tmp_path):
     version = ingest(source, Storage(str(tmp_path / "store")), max_corrupt=0.2)["train"]
     first, *others = version.shards
     differs = [
@@ -98,6 +98,6 @@ def test_a_saved_version_is_not_written_again(source, tmp_path, monkeypatch):
     version.save(storage)
 
 
-def test_records_lie_where_their_content_says():
+def test_the_path_of_a_shard_follows_its_content():
     record = ShardRecord(content="c" * 32, first_id=0, rows=1, undecodable=0, trainable=1)
     assert record.path("mine") == f"datasets/mine/shards/{'c' * 32}.parquet"
