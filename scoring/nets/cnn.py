@@ -1,7 +1,7 @@
-"""Small convolutional nets: the CNN of Carlini et al. 2019, one a tenth its cost, and LeNet-5.
+"""Small convolutional nets: the CNN of Carlini et al. 2019, one at a tenth its cost, and LeNet-5.
 
-Max-pooling comes before the ReLU: both keep the order of values, so the result is that of ReLU
-first, on a quarter of the values.
+Max-pooling comes before the ReLU. Both preserve the order of values, so the result is the same as
+with the ReLU first, but the ReLU sees only a quarter of the values.
 """
 
 from torch import nn
@@ -9,8 +9,8 @@ from torch import nn
 from scoring.errors import UserError
 from scoring.nets.sizes import Shape, scaled
 
-_SMALLEST = 4  # pixels a side: two 2x2 pools leave one
-_LITTLE = 16  # pixels a side: below, two 5x5 kernels without padding would leave nothing
+_SMALLEST = 4  # pixels per side: two 2x2 pools leave one
+_NEEDS_PADDING = 16  # pixels per side: below, two unpadded 5x5 kernels would leave nothing
 
 
 def paper_cnn(shape: Shape, classes: int, width: float, dropout: float) -> nn.Sequential:
@@ -19,7 +19,7 @@ def paper_cnn(shape: Shape, classes: int, width: float, dropout: float) -> nn.Se
     Convolutions keep the image size. 857,738 parameters at 28x28x1 and ten classes.
 
     Raises:
-        UserError: images below 4x4 pixels.
+        UserError: images are smaller than 4x4 pixels.
     """
     channels = scaled(32, width), scaled(64, width)
     features, flat = _convolutions(shape, channels, kernel=5, paddings=(2, 2))
@@ -27,14 +27,14 @@ def paper_cnn(shape: Shape, classes: int, width: float, dropout: float) -> nn.Se
 
 
 def small_cnn(shape: Shape, classes: int, width: float, dropout: float) -> nn.Sequential:
-    """The same with 8 and 16 channels, no padding and 64 units: about a tenth of the time.
+    """`paper_cnn` with 8 and 16 channels, no padding and 64 units: takes about a tenth of the time.
 
-    Images below 16 pixels a side get 3x3 kernels that keep the size instead.
+    For images of fewer than 16 pixels per side, 3x3 kernels that keep the size.
 
     Raises:
-        UserError: images below 4x4 pixels.
+        UserError: images are smaller than 4x4 pixels.
     """
-    kernel, padding = (3, 1) if min(shape[:2]) < _LITTLE else (5, 0)
+    kernel, padding = (3, 1) if min(shape[:2]) < _NEEDS_PADDING else (5, 0)
     channels = scaled(8, width), scaled(16, width)
     features, flat = _convolutions(shape, channels, kernel, (padding, padding))
     return nn.Sequential(*features, *_head(flat, scaled(64, width), classes, dropout))
@@ -43,13 +43,14 @@ def small_cnn(shape: Shape, classes: int, width: float, dropout: float) -> nn.Se
 def lenet5(shape: Shape, classes: int, width: float, dropout: float) -> nn.Sequential:
     """LeNet-5 (LeCun et al. 1998): convolutions of 6 and 16 channels, 120 and 84 units.
 
-    With max-pools, ReLU and all connections, as it is built today: 61,706 parameters at 28x28x1 and
-    ten classes. Images below 16 pixels a side are padded in the second convolution too.
+    Built as is usual today, with max-pools, ReLU and full connections: 61,706 parameters at 28x28x1
+    and ten classes. Images of fewer than 16 pixels per side are padded in the second convolution
+    too.
 
     Raises:
-        UserError: images below 4x4 pixels.
+        UserError: images are smaller than 4x4 pixels.
     """
-    paddings = (2, 2) if min(shape[:2]) < _LITTLE else (2, 0)
+    paddings = (2, 2) if min(shape[:2]) < _NEEDS_PADDING else (2, 0)
     channels = scaled(6, width), scaled(16, width)
     features, flat = _convolutions(shape, channels, 5, paddings)
     units = scaled(120, width)
@@ -60,7 +61,7 @@ def lenet5(shape: Shape, classes: int, width: float, dropout: float) -> nn.Seque
 def _convolutions(
     shape: Shape, channels: tuple[int, int], kernel: int, paddings: tuple[int, int]
 ) -> tuple[list[nn.Module], int]:
-    """Two convolutions with 2x2 max-pools, and how many values they give of an image."""
+    """Return two convolutions with 2x2 max-pools, and how many features they give per image."""
     rows, columns, depth = shape
     if min(rows, columns) < _SMALLEST:
         raise UserError(

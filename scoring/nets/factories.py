@@ -15,14 +15,14 @@ TORCHVISION_CHANNELS = 3
 
 
 def is_torchvision(name: str) -> bool:
-    """Whether torchvision has a classifier of that name."""
-    from torchvision import models  # two seconds that nobody with a net of ours should wait
+    """Whether torchvision has a classifier called `name`."""
+    from torchvision import models  # takes two seconds, which our own nets need not cost
 
     return name in models.list_models(module=models)
 
 
 def torchvision_net(name: str, classes: int) -> nn.Module:
-    """The untrained classifier, with a head for `classes`; it reads three channels."""
+    """Build an untrained classifier that takes three channels and has a head for `classes`."""
     from torchvision import models
 
     net: nn.Module = models.get_model(name, weights=None, num_classes=classes)
@@ -30,15 +30,15 @@ def torchvision_net(name: str, classes: int) -> nn.Module:
 
 
 def user_net(name: str, shape: Dims, classes: int) -> nn.Module:
-    """What `package.module:factory`, called as `factory(shape, classes)`, returns.
+    """Build a net by calling the user's `package.module:factory` as `factory(shape, classes)`.
 
     Raises:
-        UserError: it cannot be imported, fails, or does not return a module.
+        UserError: the factory cannot be imported, fails, or does not return a module.
     """
     factory = load_factory(name)
     try:
         net = factory(shape, classes)
-    except Exception as error:  # a user's code may fail in any way
+    except Exception as error:  # user code may fail in any way
         raise UserError(
             f"--net {name}: expected a net for examples of {shape} and {classes} classes, got "
             f"{type(error).__name__}: {error}"
@@ -62,7 +62,7 @@ def load_factory(name: str) -> Callable[[Dims, int], object]:
         factory: Callable[[Dims, int], object] = getattr(
             importlib.import_module(module_name), attribute
         )
-    except Exception as error:  # a user's module may fail in any way as it is imported
+    except Exception as error:  # importing user code may fail in any way
         raise UserError(
             f"--net: expected an importable package.module:factory, got {name!r} "
             f"({type(error).__name__}: {error})"
@@ -73,7 +73,7 @@ def load_factory(name: str) -> Callable[[Dims, int], object]:
 
 
 def source_hash(name: str) -> str:
-    """SHA-256 (32 hex digits) of the file that holds a user's factory.
+    """Hash the file that holds a user's factory: 32 hex digits of its SHA-256.
 
     Raises:
         UserError: the module or its file cannot be found.

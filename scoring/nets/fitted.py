@@ -8,47 +8,46 @@ from scoring.run_spec import NetSpec
 
 
 class Fitted(nn.Module):
-    """Prepares examples, calls `net`, and puts its outputs in the dataset's class order.
+    """Preprocesses examples, calls `net`, and reorders its output to the dataset's class order.
 
-    What it adds is in the `NetSpec`, not in the weights: checkpoints hold `net`'s state alone.
+    Both additions follow from the `NetSpec` and have no weights: checkpoints hold only the state
+    of `net`.
     """
 
     order: Tensor
 
-    def __init__(self, net: nn.Module, spec: NetSpec, prepared: nn.Module) -> None:
-        """Fit `net`, which takes what `prepared` gives."""
+    def __init__(self, net: nn.Module, spec: NetSpec, preprocessing: nn.Module) -> None:
+        """Fit `net`, which takes the output of `preprocessing`."""
         super().__init__()
         self.net = net
-        self.prepared = prepared
+        self.preprocessing = preprocessing
         order = torch.tensor(spec.class_order, dtype=torch.int64)
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits [N, C] of images [N, D, H, W] in [0, 1] or token ids [N, L]."""
-        logits = self.net(self.prepared(inputs))
-        if isinstance(
-            logits, tuple
-        ):  # torchvision's Inception nets add auxiliary heads in training
-            logits = logits[0]
+        """Map images [N, D, H, W] in [0, 1] or token ids [N, L] to logits [N, C]."""
+        logits = self.net(self.preprocessing(inputs))
+        if isinstance(logits, tuple):
+            logits = logits[0]  # torchvision's Inception nets have auxiliary heads in training
         ordered: Tensor = logits.index_select(1, self.order) if len(self.order) else logits
         return ordered
 
 
 class Normalised(nn.Module):
-    """Pixels as a net expects them: its own mean and deviation, and as many channels."""
+    """Gives pixels the mean, deviation and number of channels that a net expects."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, spec: NetSpec, *, depth: int, channels: int) -> None:
-        """For images of `depth` channels, repeated where the net expects more `channels`."""
+        """Take images of `depth` channels, repeated if the net expects more `channels`."""
         super().__init__()
         self._repeats = channels // depth
         self.register_buffer("mean", _per_channel(spec.mean, "mean", channels), persistent=False)
         self.register_buffer("std", _per_channel(spec.std, "std", channels), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """[N, D, H, W] float32 in [0, 1] to [N, channels, H, W]."""
+        """Normalise images [N, D, H, W] float32 in [0, 1] to [N, channels, H, W]."""
         if self._repeats > 1:
             images = images.repeat(1, self._repeats, 1, 1)
         return (images - self.mean) / self.std

@@ -1,7 +1,7 @@
-"""The GroupNorm form of a net: what private training needs in place of BatchNorm.
+"""Replace BatchNorm by GroupNorm, as private training requires.
 
-BatchNorm makes one example's gradient depend on the others of its batch, so that clipping it no
-longer bounds what one example can change.
+With BatchNorm, an example's gradient depends on the rest of its batch, so clipping it no longer
+bounds what one example can change.
 """
 
 from torch import Tensor, nn
@@ -15,10 +15,10 @@ def holds_batch_norm(net: nn.Module) -> bool:
 
 
 def with_group_norm(net: nn.Module) -> nn.Module:
-    """`net` with every BatchNorm of C channels replaced by GroupNorm of gcd(32, C) groups."""
+    """Replace every BatchNorm of C channels by a GroupNorm of gcd(32, C) groups."""
     if not holds_batch_norm(net):
         return net
-    from opacus.validators import ModuleValidator  # slow to import, and most nets do without
+    from opacus.validators import ModuleValidator  # slow to import, and most nets do not need it
 
     fixed: nn.Module = ModuleValidator.fix(net)
     norms = [
@@ -33,8 +33,8 @@ def with_group_norm(net: nn.Module) -> nn.Module:
 
 
 class _Copy(nn.Module):
-    """Copies its input: residual nets add to a norm's output in place, and hooks forbid that."""
+    """Copies its input: residual nets add to a norm's output in place, which hooks forbid."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """The same values in memory of their own."""
+        """Return a copy."""
         return features.clone()

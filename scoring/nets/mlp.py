@@ -1,4 +1,4 @@
-"""A multilayer perceptron with one hidden layer: the cheapest net worth an ensemble."""
+"""A multilayer perceptron with one hidden layer: the cheapest net worth ensembling."""
 
 import math
 

@@ -2,16 +2,16 @@
 
 He et al., "Identity Mappings in Deep Residual Networks" (2016, arXiv:1603.05027), in the form of
 the Keras CIFAR-10 example that the appendix of Carlini et al. 2019 uses: 574,090 values, of which
-570,602 are trained, at 32x32x3 and ten classes. We differ: the mean over all pixels in place of
-an 8x8 average pool (the same at 32x32), BatchNorm keeps PyTorch's momentum, which suits short
-trainings, and weight decay is the recipe's.
+570,602 are trained, at 32x32x3 and ten classes. We differ: we take the mean over all pixels in
+place of an 8x8 average pool (the same at 32x32); BatchNorm keeps PyTorch's momentum, which suits
+short trainings; and weight decay is left to the recipe.
 """
 
 from torch import Tensor, nn
 
 from scoring.nets.sizes import Shape
 
-_BLOCKS = 2  # n, of each of the three stages
+_BLOCKS = 2  # n: blocks in each of the three stages
 
 
 def resnetv2(shape: Shape, classes: int, width: float, dropout: float) -> nn.Module:
@@ -36,7 +36,7 @@ class ResNetV2(nn.Module):
             outer = 4 * inner if stage == 0 else 2 * inner
             for block in range(_BLOCKS):
                 stride = 2 if stage > 0 and block == 0 else 1
-                activated = stage == 0 and block == 0  # the stem has just done it
+                activated = stage == 0 and block == 0  # the stem ends with norm and ReLU
                 blocks.append(
                     Bottleneck(features, inner, outer, stride, block == 0, activated=activated)
                 )
@@ -49,7 +49,7 @@ class ResNetV2(nn.Module):
         self.apply(_he_normal)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, C] of images [N, D, H, W]."""
+        """Map images [N, D, H, W] to logits [N, C]."""
         features: Tensor = self.last(self.blocks(self.stem(images)))
         logits: Tensor = self.head(self.dropout(features.mean((2, 3))))
         return logits
@@ -75,7 +75,7 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Conv2d(features, outer, 1, stride) if project else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features [N, outer, H / stride, W / stride] of features [N, features, H, W]."""
+        """Map features [N, features, H, W] to [N, outer, H / stride, W / stride]."""
         total: Tensor = self.shortcut(images) + self.residual(images)
         return total
 

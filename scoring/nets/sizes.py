@@ -1,4 +1,4 @@
-"""Sizes that the nets agree on."""
+"""Shapes and signatures that the nets share."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,15 @@ Shape = tuple[int, int, int]
 """(H, W, D) of an image: height, width, channels."""
 
 Dims = tuple[int, ...]
-"""Of one example: the `Shape` of an image, or (L,), the tokens of a text."""
+"""Shape of one example: the `Shape` of an image, or (L,) for a text of L tokens."""
 
-OwnNet = Callable[[Shape, int, float, float], nn.Module]
-"""(shape, classes, width, dropout) -> net of [N, D, H, W] images that gives [N, C] logits."""
+VisionNet = Callable[[Shape, int, float, float], nn.Module]
+"""(shape, classes, width, dropout) -> net that maps images [N, D, H, W] to logits [N, C]."""
 
 TextNet = Callable[[int, float, float], nn.Module]
-"""(classes, width, dropout) -> net of [N, L] token ids that gives [N, C] logits."""
+"""(classes, width, dropout) -> net that maps token ids [N, L] to logits [N, C]."""
 
 
 def scaled(units: int, width: float) -> int:
-    """`units` hidden channels times `width`, at least one."""
+    """Multiply a number of hidden channels by `width`, at least to one."""
     return max(1, round(units * width))

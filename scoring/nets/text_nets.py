@@ -1,7 +1,7 @@
-"""Nets that read texts: token ids [N, L] as `scoring.data.texts` makes them, 0 for padding.
+"""Nets that read texts: token ids [N, L] as made by `scoring.data.texts`, 0 for padding.
 
-Words are embedded, what is made of them is pooled over the words of the text, and a linear layer
-gives the logits: what it sees is what representer points compare texts by.
+Words are embedded, the resulting features are pooled over the words of the text, and a linear layer
+maps them to logits. Representer points compare texts by that layer's input.
 """
 
 import torch
@@ -11,7 +11,7 @@ from scoring.nets.sizes import scaled
 from scoring.tokens import IDS, PADDING
 
 _EMBEDDED = 64
-_SCALE = 0.1  # of untrained embeddings: at PyTorch's 1, words drown what is learnt of them
+_SCALE = 0.1  # of untrained embeddings: PyTorch's 1 would drown out what is learnt
 
 
 def _embedding(size: int) -> nn.Embedding:
@@ -21,11 +21,11 @@ def _embedding(size: int) -> nn.Embedding:
     return embedding
 
 
-class Pooled(nn.Module):
-    """Mean and largest value of each feature over the words of a text."""
+class Pooling(nn.Module):
+    """Mean and maximum of each feature over the words of a text."""
 
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
-        """[N, L, E] features and [N, L] bool, where there is a word, to [N, 2 E]."""
+        """Pool features [N, L, E] to [N, 2 E]; `words` [N, L] is true at words, not padding."""
         inside = words.unsqueeze(2)
         count = inside.sum(dim=1).clamp(min=1)
         mean = (features * inside).sum(dim=1) / count
@@ -34,19 +34,19 @@ class Pooled(nn.Module):
 
 
 class BagOfEmbeddings(nn.Module):
-    """The words of a text, their order aside: embeddings, pooled, and a linear layer."""
+    """Word embeddings, pooled regardless of word order, and a linear layer."""
 
     def __init__(self, classes: int, width: float, dropout: float) -> None:
         super().__init__()
         size = scaled(_EMBEDDED, width)
         self.embedding = _embedding(size)
-        self.pooled = Pooled()
+        self.pooling = Pooling()
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * size, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits [N, C] of token ids [N, L]."""
-        pooled = self.pooled(self.dropout(self.embedding(tokens)), tokens != PADDING)
+        """Map token ids [N, L] to logits [N, C]."""
+        pooled = self.pooling(self.dropout(self.embedding(tokens)), tokens != PADDING)
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
 
@@ -59,12 +59,12 @@ class LSTM(nn.Module):
         units = scaled(128, width)
         self.embedding = _embedding(scaled(_EMBEDDED, width))
         self.lstm = nn.LSTM(self.embedding.embedding_dim, units, batch_first=True)
-        self.pooled = Pooled()
+        self.pooling = Pooling()
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * units, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits [N, C] of token ids [N, L]; what padding would add, at the end, is left out."""
+        """Map token ids [N, L] to logits [N, C], ignoring the states of padding at the end."""
         states, _ = self.lstm(self.dropout(self.embedding(tokens)))
-        logits: Tensor = self.head(self.dropout(self.pooled(states, tokens != PADDING)))
+        logits: Tensor = self.head(self.dropout(self.pooling(states, tokens != PADDING)))
         return logits

@@ -26,7 +26,7 @@ def wrong_factory(shape, classes):
     return nn.Linear(3, classes)
 
 
-def no_factory(shape, classes):
+def string_factory(shape, classes):
     return "a net"
 
 
@@ -46,7 +46,7 @@ def parameters(net):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("width", [0.25, 1.0])
 @pytest.mark.parametrize("name", sorted({*net_names()} - {*text_net_names()}))
-def test_every_net_gives_one_logit_a_class(name, width, shape):
+def test_every_net_gives_one_logit_per_class(name, width, shape):
     net = build(NetSpec(name=name, width=width), shape=shape, classes=7)
     assert net(images(shape)).shape == (3, 7)
     assert net.training
@@ -79,7 +79,7 @@ def test_pixels_are_normalised_and_outputs_reordered():
     torch.testing.assert_close(fitted(x), plain(by_hand)[:, [2, 0, 1]])
 
 
-def test_checkpoints_hold_the_inner_net_alone():
+def test_checkpoints_hold_only_the_inner_net():
     net = build(NetSpec(name="mlp"), shape=(8, 8, 1), classes=10)
     assert set(net.state_dict()) == {f"net.{name}" for name in net.net.state_dict()}
 
@@ -87,7 +87,7 @@ def test_checkpoints_hold_the_inner_net_alone():
 @pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
 @pytest.mark.parametrize("name", ["resnet18", "googlenet"])  # the second has auxiliary heads
 @pytest.mark.parametrize("depth", [1, 3])
-def test_torchvision_classifiers_by_name(name, depth):
+def test_torchvision_classifiers_are_built_by_name(name, depth):
     net = build(NetSpec(name=name), shape=(32, 32, depth), classes=5)
     assert net(images((32, 32, depth))).shape == (3, 5)
 
@@ -100,12 +100,12 @@ def test_grey_images_are_repeated_for_torchvision():
         torch.testing.assert_close(net(grey), net.net(normalised))
 
 
-def test_a_factory_by_name():
+def test_a_factory_is_called_by_name():
     name = f"{__name__}:tiny_factory"
     assert build(NetSpec(name=name), shape=(8, 8, 1), classes=4)(images((8, 8, 1))).shape == (3, 4)
 
 
-def test_net_source_follows_the_factory_file(tmp_path, monkeypatch):
+def test_net_source_changes_with_the_factory_file(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "users_own_net.py"
     module.write_text("make = None\n")
@@ -123,7 +123,7 @@ def test_group_norm_replaces_every_batch_norm(shape):
     kinds = {type(part) for part in net.modules()}
     assert nn.BatchNorm2d not in kinds
     assert nn.GroupNorm in kinds
-    assert private_form(spec, shape, 10) == "group_norm"  # of the net as named
+    assert private_form(spec, shape, 10) == "group_norm"  # of the net before replacement
     # No example's logits depend on the others of its batch.
     x = images(shape, rows=4)
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-5)
@@ -149,7 +149,7 @@ def test_unknown_names_are_refused():
         ("math:pi", "expected 'math:pi' to be callable, got float"),
     ],
 )
-def test_factories_that_cannot_be_imported(name, message):
+def test_factories_that_cannot_be_imported_are_refused(name, message):
     with pytest.raises(UserError, match=message):
         check_net(name)
 
@@ -162,10 +162,14 @@ def test_factories_that_cannot_be_imported(name, message):
         (NetSpec(name="mlp", mean=(0.1, 0.2)), (8, 8, 3), "expected 1 or 3 values of mean.*got 2"),
         (NetSpec(name=f"{__name__}:wrong_factory"), (8, 8, 1), "expected a net that maps"),
         (NetSpec(name=f"{__name__}:failing_factory"), (8, 8, 1), "got KeyError: 'no such layer'"),
-        (NetSpec(name=f"{__name__}:no_factory"), (8, 8, 1), "returns a torch.nn.Module, got str"),
+        (
+            NetSpec(name=f"{__name__}:string_factory"),
+            (8, 8, 1),
+            "returns a torch.nn.Module, got str",
+        ),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_nets_that_do_not_fit_the_images(spec, shape, message):
+def test_nets_that_do_not_fit_the_images_are_refused(spec, shape, message):
     with pytest.raises(UserError, match=message):
         build(spec, shape=shape, classes=10)
