@@ -23,7 +23,7 @@ from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Standing, spearman
 from scoring.errors import UserError
 from scoring.run_spec import RunKind, RunSpec
-from scoring.runs.record import RunRecord, identify, load_records, parse_spec
+from scoring.runs.record import RunRecord, identify, load_records
 from scoring.score.ranking import rank
 from scoring.score.scorer import Assignment, RunRef
 from scoring.spec import Signal
@@ -150,7 +150,7 @@ def _fleet_of(snapshot: Snapshot, split: Split, metric: str) -> _Fleet:
     wanted = _KINDS.get(registry.metric(metric).signal, ())
     keys = manifest.runs if wanted else ()
     records = [r for r in load_records(snapshot.storage, keys) if r.kind in wanted]
-    specs = [parse_spec(record.spec) for record in records]
+    specs = [record.spec for record in records]
     fleet = _Fleet(
         metric=metric,
         records=tuple(records),

@@ -19,7 +19,7 @@ from scoring.errors import UnknownName, UserError
 from scoring.folds.prediction import PREDICTED
 from scoring.nets import build
 from scoring.run_spec import NetSpec, RunSpec
-from scoring.runs.record import Run, RunRecord, identify, load_record, parse_spec
+from scoring.runs.record import Run, RunRecord, identify, load_record
 from scoring.score.scorer import Assignment, RunRef
 from scoring.store.keys import SPLITS, Split
 from scoring.store.storage import Storage
@@ -161,7 +161,7 @@ def _refuse_unpublished(flags: SlicesFlags, snapshot: Snapshot) -> None:
 
 def _spec(flags: SlicesFlags, like: RunRecord, variant: Variant, data: DatasetVersion) -> RunSpec:
     """A training like that of a run, on its own."""
-    given = parse_spec(like.spec)
+    given = like.spec
     net = NetSpec(name=flags.net) if flags.net else replace(given.net, class_order=())
     build(net, shape=data.shape.dims, classes=len(data.classes))  # refuses what cannot fit
     how = recipe(flags.recipe) if flags.recipe else given.recipe

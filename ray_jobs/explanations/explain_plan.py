@@ -21,7 +21,6 @@ from scoring.runs.record import (
     identify,
     load_model,
     load_record,
-    parse_spec,
 )
 from scoring.store.keys import SPLITS, Split
 from scoring.store.layout import RUNS
@@ -95,7 +94,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     representer = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
     seen = {**newest.trained_on, **base.versions}
     names = {split: seen[split] for split in SPLITS}
-    run = identify(at_rest(parse_spec(base.spec), representer), names)
+    run = identify(at_rest(base.spec, representer), names)
     if run.parent != base.key:
         raise UserError(
             f"--run: expected a run that this protoscore would make, got {base.key}; "

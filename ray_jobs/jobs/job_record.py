@@ -3,13 +3,13 @@
 While the job lives, its record is a lease that it renews. Afterwards it says how the job ended.
 """
 
-import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from scoring.store.layout import JOBS, job_path, stem
+from scoring.store.records import from_json
 from scoring.store.storage import Storage
 
 LEASE = timedelta(minutes=10)  # a job that shows no sign of life for this long counts as dead
@@ -56,7 +56,7 @@ def load_jobs(storage: Storage) -> list[JobRecord]:
     """Read the records of all jobs in the store, oldest first."""
     names = sorted(name for name in storage.names(JOBS) if name.endswith(".json"))
     found = storage.read_existing(job_path(stem(name)) for name in names)
-    return [JobRecord(**json.loads(data)) for data in found]
+    return [from_json(data, JobRecord, path) for path, data in found.items()]
 
 
 def live_jobs(storage: Storage) -> list[JobRecord]:

@@ -13,6 +13,7 @@ from typing import Any
 from ray_jobs.jobs.job_record import new_job_id
 from ray_jobs.night.plan import Plan
 from scoring.runs.record import load_records
+from scoring.store.keys import jsonable
 from scoring.store.layout import night_path
 from scoring.store.storage import Storage
 from scoring.tables.nights import append_night
@@ -112,7 +113,7 @@ def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list
                 "split": spec.split,
                 "net": spec.net.name,
                 "width": spec.net.width,
-                "recipe": json.dumps(record.spec["recipe"], sort_keys=True),
+                "recipe": json.dumps(jsonable(spec.recipe), sort_keys=True),
                 "seed": spec.seed,
                 "subset": spec.subset,
                 "epsilon_target": spec.privacy.epsilon if spec.privacy else None,

@@ -4,18 +4,17 @@ Every ingested piece leaves a receipt: what was read under which ids, and the sh
 piece whose receipt is there is not read again. A limit takes the first rows and moves no id.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
-from scoring.data.shapes import parse_shape
 from scoring.data.shards import ShardRecord, write_shard
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
-from scoring.store.keys import SPLITS, Split, digest, jsonable
+from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.layout import layout_path, receipt_path, receipts_folder
+from scoring.store.records import read_record, read_records, to_json
 from scoring.store.storage import Storage
 
 
@@ -78,7 +77,7 @@ def survey(
             for piece in first_rows(pieces[split], limit(split))
         ]
         there = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
-        records = dict(zip(there, map(_parse, storage.read_all(there)), strict=True))
+        records = dict(zip(there, read_records(storage, there, ShardRecord), strict=True))
         shards = tuple(
             PlannedShard(
                 split=split,
@@ -109,13 +108,13 @@ def ingest_piece(
             f"{planned.piece.start}, got {len(rows.labels)}; run again"
         )
     record = write_shard(storage, source.name, layout, planned.piece, rows, planned.first_id)
-    storage.write(planned.receipt, json.dumps(jsonable(record)).encode())
+    storage.write(planned.receipt, to_json(record))
     return record
 
 
 def remember_layout(source: Source, storage: Storage, layout: Layout) -> None:
     """Spare the next night the look at labels and first images, while the files hold still."""
-    storage.write(layout_path(source.name, layout.state), json.dumps(jsonable(layout)).encode())
+    storage.write(layout_path(source.name, layout.state), to_json(layout))
 
 
 def assemble(
@@ -164,11 +163,6 @@ def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layo
     """The source's layout, remembered per state of its training files."""
     state = digest([source, training])
     path = layout_path(source.name, state)
-    if storage.exists(path):
-        raw = json.loads(storage.read(path))
-        return Layout(classes=tuple(raw["classes"]), shape=parse_shape(raw["shape"]), state=state)
-    return replace(source.layout(), state=state)
-
-
-def _parse(data: bytes) -> ShardRecord:
-    return ShardRecord(**json.loads(data))
+    known = storage.exists(path)
+    layout = read_record(storage, path, Layout) if known else source.layout()
+    return replace(layout, state=state)

@@ -1,18 +1,18 @@
 """Dataset versions: which shards make up a split, named by the hash of what they hold."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from scoring.data.shapes import Inputs, InputShape, parse_shape
+from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
-from scoring.store.keys import Split, digest, jsonable
+from scoring.store.keys import Split, digest
 from scoring.store.layout import version_path, versions_folder
 from scoring.store.parallel import in_parallel
+from scoring.store.records import read_record, read_records, to_json
 from scoring.store.storage import Storage
 
 _LARGE_IMAGE = 100_000  # bytes, decoded
@@ -55,31 +55,19 @@ class DatasetVersion:
         """Write the version, unless this very content is there already."""
         path = version_path(self.name, self.split, self.version)
         if not storage.exists(path):
-            storage.write(path, json.dumps(jsonable(self), indent=1).encode())
+            storage.write(path, to_json(self, indent=1))
 
 
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read one version back."""
-    return _parse(storage.read(version_path(name, split, version)))
+    return read_record(storage, version_path(name, split, version), DatasetVersion)
 
 
 def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:
     """Every version of a split that the store has seen, in no particular order."""
     folder = versions_folder(name, split)
     files = sorted(f for f in storage.names(folder) if f.endswith(".json"))
-    return [_parse(data) for data in storage.read_all(f"{folder}/{file}" for file in files)]
-
-
-def _parse(data: bytes) -> DatasetVersion:
-    raw = json.loads(data)
-    return DatasetVersion(
-        name=raw["name"],
-        split=raw["split"],
-        classes=tuple(raw["classes"]),
-        shape=parse_shape(raw["shape"]),
-        shards=tuple(ShardRecord(**shard) for shard in raw["shards"]),
-        ranges={piece: (first, rows) for piece, (first, rows) in raw["ranges"].items()},
-    )
+    return read_records(storage, [f"{folder}/{file}" for file in files], DatasetVersion)
 
 
 def load_training_set(

@@ -4,7 +4,6 @@ Beside what every run has, `runs/<key>/` holds layer.safetensors, the layer's we
 and layer.json, the proof.
 """
 
-import json
 import platform
 import time
 from collections.abc import Mapping
@@ -22,8 +21,9 @@ from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.solve import Objective, stationary
 from scoring.run_spec import Representer
 from scoring.runs.record import Run, RunRecord, load_model, load_record, write_run
-from scoring.store.keys import Split, jsonable
+from scoring.store.keys import Split
 from scoring.store.layout import evidence_path, layer_path
+from scoring.store.records import read_record, to_json
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, snapshot
 
@@ -132,7 +132,7 @@ def make_run(
         key=run.key,
         label=run.spec.label,
         kind=run.spec.kind,
-        spec=jsonable(run.spec),
+        spec=run.spec,
         versions={split: versions[split] for split in run.spec.splits()},
         rows=rest.rows,
         epochs=0,
@@ -147,20 +147,20 @@ def make_run(
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     storage.write(layer_path(run.key), exact_bytes({"weights": rest.weights}))
-    storage.write(evidence_path(run.key), json.dumps(jsonable(evidence)).encode())
+    storage.write(evidence_path(run.key), to_json(evidence))
     write_run(storage, record, snapshot(model.net))
     return record
 
 
 def load_layer(storage: Storage, record: RunRecord) -> tuple[StationaryLayer, Evidence]:
     """The layer of a finished representer run, and the proof."""
-    raw = json.loads(storage.read(evidence_path(record.key)))
-    proofs = {split: Proof(**raw[split]) for split in ("train", "test")}
-    evidence = Evidence(**{**raw, **proofs})
+    representer = record.spec.representer
+    assert representer is not None
+    evidence = read_record(storage, evidence_path(record.key), Evidence)
     rest = StationaryLayer(
         weights=from_bytes(storage.read(layer_path(record.key)))["weights"],
         loss=loss_of(evidence),
-        penalty=record.spec["representer"]["penalty"],
+        penalty=representer.penalty,
         rows=record.rows,
     )
     return rest, evidence

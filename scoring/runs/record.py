@@ -3,24 +3,21 @@
 `run.json` is written last: a run exists, whole, exactly when it does.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from scoring.nets import Dims, Fitted, build, net_source
 from scoring.representers.solve import SOLVER_VERSION
-from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
-from scoring.store.keys import Split, digest, jsonable
+from scoring.run_spec import NetSpec, RunSpec
+from scoring.store.keys import Split, digest
 from scoring.store.layout import epoch_path, model_path, run_of, run_path
+from scoring.store.records import read_record, read_records, to_json
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.loop import LOOP_VERSION
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +38,8 @@ class RunRecord:
     label: str
     kind: str
     split: Split
-    net: Mapping[str, object]
-    spec: Mapping[str, Any]
+    net: NetSpec
+    spec: RunSpec
     versions: Mapping[str, str]
     """Dataset versions its rows came from."""
     shape: Dims
@@ -64,8 +61,8 @@ class RunRecord:
     @property
     def alpha_scale(self) -> float | None:
         """1 / (2 lambda N) of a representer run, else None."""
-        about = self.spec.get("representer")
-        return 1 / (2 * about["penalty"] * self.rows) if about else None
+        representer = self.spec.representer
+        return 1 / (2 * representer.penalty * self.rows) if representer else None
 
 
 def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
@@ -87,25 +84,18 @@ def finished(storage: Storage, keys: Iterable[str]) -> set[str]:
 
 def load_record(storage: Storage, key: str) -> RunRecord:
     """Read a finished run's record."""
-    return parse_record(storage.read(run_path(key)))
+    return read_record(storage, run_path(key), RunRecord)
 
 
 def load_records(storage: Storage, keys: Iterable[str]) -> list[RunRecord]:
-    """Read the records of several finished runs, in the order asked."""
-    return [parse_record(data) for data in storage.read_all(run_path(key) for key in keys)]
-
-
-def parse_record(data: bytes) -> RunRecord:
-    """Read a record from the bytes of `run.json`."""
-    raw = json.loads(data)
-    return RunRecord(**{**raw, "losses": tuple(raw["losses"]), "shape": tuple(raw["shape"])})
+    """Read the records of several finished runs, in the order given."""
+    return read_records(storage, [run_path(key) for key in keys], RunRecord)
 
 
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:
     """Write weights, then the record that makes them a run."""
     storage.write(model_path(record.key), to_bytes(weights))
-    text = json.dumps(jsonable(asdict(record)), indent=1)
-    storage.write(run_path(record.key), text.encode())
+    storage.write(run_path(record.key), to_json(record, indent=1))
 
 
 def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0) -> Fitted:
@@ -117,30 +107,11 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
         device: where to.
         epoch: its weights after that many epochs, 1 or more; 0: the finished ones.
     """
-    net = _parse(NetSpec, record.net)
     if epoch:
         weights = from_bytes(storage.read(epoch_path(record.key, epoch)))
     else:
         weights = load_weights(storage, record.key)
-    return frozen(net, record.shape, record.classes, weights, device)
-
-
-def parse_spec(raw: Mapping[str, Any]) -> RunSpec:
-    """Read a run's spec from what `run.json` says of it."""
-    nested: dict[str, type[Any]] = {
-        "net": NetSpec,
-        "recipe": Recipe,
-        "privacy": Privacy,
-        "representer": Representer,
-    }
-    parts = {name: _parse(kind, raw[name]) for name, kind in nested.items() if raw.get(name)}
-    parent = parse_spec(raw["parent"]) if raw.get("parent") else None
-    return RunSpec(**{**raw, **parts, "parent": parent})
-
-
-def _parse(kind: type[Part], raw: Mapping[str, Any]) -> Part:
-    tuples = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
-    return kind(**{**raw, **tuples})
+    return frozen(record.net, record.shape, record.classes, weights, device)
 
 
 def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:

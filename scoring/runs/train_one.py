@@ -13,7 +13,7 @@ from scoring.data.training_set import TrainingSet
 from scoring.errors import OutOfTime
 from scoring.inputs import as_input
 from scoring.runs.record import Run, RunRecord, frozen, load_weights, write_run
-from scoring.store.keys import Split, jsonable
+from scoring.store.keys import Split
 from scoring.store.layout import epoch_path, import_path, unfinished_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
@@ -102,8 +102,8 @@ def _record(
         label=spec.label,
         kind=spec.kind,
         split=spec.split,
-        net=jsonable(spec.net),
-        spec=jsonable(spec),
+        net=spec.net,
+        spec=spec,
         versions={split: versions[split] for split in spec.splits()},
         shape=seen.shape,
         classes=seen.classes,

@@ -85,7 +85,7 @@ class Signals:
     def epochs(self, run: str) -> int:
         """How many epochs' weights a finished run kept: all or, as imported ones, none."""
         record = self.record(run)
-        return record.epochs if record.spec.get("keep_epochs") else 0
+        return record.epochs if record.spec.keep_epochs else 0
 
     def inputs(self, shard: Shard, rows: Ints) -> Tensor:
         """Rows of a shard as a net takes them, on the device."""

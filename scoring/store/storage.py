@@ -139,16 +139,16 @@ class Storage:
         """Several artefacts, read in parallel, in the order asked."""
         return list(in_parallel(self.read, paths))
 
-    def read_existing(self, paths: Iterable[str]) -> list[bytes]:
-        """Those of several artefacts that are there, in the order asked."""
+    def read_existing(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Read those of several files that exist, in parallel, by path in the order given."""
 
-        def read(path: str) -> bytes | None:
+        def read(path: str) -> tuple[str, bytes | None]:
             try:
-                return self.read(path)
+                return path, self.read(path)
             except FileNotFoundError:
-                return None
+                return path, None
 
-        return [data for data in in_parallel(read, paths) if data is not None]
+        return {path: data for path, data in in_parallel(read, paths) if data is not None}
 
     def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
         """The artefact as a file, for readers that want parts of it; nothing is read ahead."""

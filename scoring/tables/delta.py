@@ -140,9 +140,8 @@ def kept_files(storage: Storage, name: str) -> set[str]:
     if table is None:
         return set()
     log = [f.path for f in storage.walk(log_folder(name)) if f.path.endswith(".json")]
-    actions = [
-        json.loads(line) for data in storage.read_existing(log) for line in data.splitlines()
-    ]
+    entries = storage.read_existing(log).values()
+    actions = [json.loads(line) for data in entries for line in data.splitlines()]
     # A removed file was there in the version before.
     named = [a[kind]["path"] for a in actions for kind in ("add", "remove") if kind in a]
     return {file["path"] for file in files(table)} | {unquote(path) for path in named}

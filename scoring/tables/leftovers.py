@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from scoring.store import layout
+from scoring.store.records import read_records
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
 from scoring.tables.delta import kept_files
@@ -89,7 +90,7 @@ def _is_partial(file: StoredFile) -> bool:
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
     """Manifests by path, of the data files of every version that is kept."""
     paths = [layout.manifest_path(path) for path in kept_files(storage, "scores")]
-    return dict(zip(paths, map(Manifest.from_json, storage.read_all(paths)), strict=True))
+    return dict(zip(paths, read_records(storage, paths, Manifest), strict=True))
 
 
 def _known_shards(storage: Storage) -> set[str]:

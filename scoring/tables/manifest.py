@@ -5,7 +5,6 @@ the commit that makes the file visible. So the table's log names the manifest of
 every version.
 """
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -13,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
-
-from scoring.store.keys import jsonable
 
 
 class Partition(NamedTuple):
@@ -61,17 +58,6 @@ class Manifest:
     def planned(self) -> datetime:
         """`planned_at` as a time."""
         return datetime.fromisoformat(self.planned_at)
-
-    def to_json(self) -> bytes:
-        """As it lies in the store."""
-        return json.dumps(jsonable(self), indent=1, sort_keys=True).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Manifest":
-        """Read one back."""
-        raw = json.loads(data)
-        texts = {name: tuple(raw.get(name, ())) for name in ("runs", "staged")}
-        return cls(**{**raw, **texts, "partition": Partition(*raw["partition"])})
 
     def new_data_path(self) -> str:
         """A path in the table that no other publication of the same key shares."""

@@ -14,6 +14,7 @@ from deltalake.transaction import AddAction
 
 from scoring.errors import BadStore
 from scoring.store.layout import manifest_path
+from scoring.store.records import read_records, to_json
 from scoring.store.storage import Storage
 from scoring.tables.delta import (
     TRIES,
@@ -120,7 +121,7 @@ def _stage(storage: Storage, manifest: Manifest, rows: Rows) -> _Staged:
     path = manifest.new_data_path()
     whole, partition = checked(manifest, rows), manifest.partition._asdict()
     file = write_file(storage, "scores", path, whole, SCORES, partition)
-    storage.write(manifest_path(path), manifest.to_json())
+    storage.write(manifest_path(path), to_json(manifest, indent=1))
     return _Staged(manifest, file)
 
 
@@ -170,7 +171,7 @@ def _manifests(
 ) -> dict[Partition, Manifest]:
     paths = [manifest_path(old[0]["path"]) for old in current.values()]
     try:
-        read = storage.read_all(paths)
+        read = read_records(storage, paths, Manifest)
     except FileNotFoundError as error:
         raise BadStore(f"--store: expected all of tables/manifests, got no {error}") from error
-    return dict(zip(current, map(Manifest.from_json, read), strict=True))
+    return dict(zip(current, read, strict=True))

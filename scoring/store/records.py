@@ -1,0 +1,71 @@
+"""JSON records of a store: frozen dataclasses, checked against their types when read.
+
+Unknown fields are ignored and missing ones take their defaults, so a store of an earlier or later
+version stays readable.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from cattrs import BaseValidationError, Converter, transform_error
+
+from scoring.errors import BadStore
+from scoring.store.keys import jsonable
+from scoring.store.storage import Storage
+
+Record = TypeVar("Record")
+_converter = Converter()
+
+
+def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value as it is: an int that stands for a float stays one, as keys hash it."""
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise TypeError
+    return value
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    if isinstance(error, KeyError):
+        return "nothing"
+    return f"no {kind.__name__ if isinstance(kind, type) else kind}"
+
+
+for _kind in (bool, int, float, str):
+    _converter.register_structure_hook(_kind, _check)
+
+
+def to_json(record: object, indent: int | None = None) -> bytes:
+    """Return a record's JSON."""
+    return json.dumps(jsonable(record), indent=indent).encode()
+
+
+def from_json(data: bytes, kind: type[Record], path: str) -> Record:
+    """Build a record from its JSON.
+
+    Args:
+        data: the JSON.
+        kind: the record's type.
+        path: of its file in the store, for the error message.
+
+    Raises:
+        BadStore: the data are not JSON, or do not fit the type.
+    """
+    try:
+        return _converter.structure(json.loads(data), kind)
+    except BaseValidationError as error:
+        reason = transform_error(error, format_exception=_reason)[0]
+    except ValueError as error:
+        reason = f"no JSON ({error})"
+    raise BadStore(f"--store: expected a {kind.__name__} in {path}, got {reason}")
+
+
+def read_record(storage: Storage, path: str, kind: type[Record]) -> Record:
+    """Read a record; `FileNotFoundError` where there is none."""
+    return from_json(storage.read(path), kind, path)
+
+
+def read_records(storage: Storage, paths: Sequence[str], kind: type[Record]) -> list[Record]:
+    """Read several records in parallel, in the order given."""
+    found = storage.read_all(paths)
+    return [from_json(data, kind, path) for path, data in zip(paths, found, strict=True)]

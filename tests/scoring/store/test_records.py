@@ -1,0 +1,149 @@
+import json
+import math
+
+import pytest
+
+from ray_jobs.jobs.job_record import JobRecord
+from scoring.data.images import ImageShape
+from scoring.data.sources import Layout
+from scoring.data.texts import TextShape
+from scoring.data.versions import DatasetVersion
+from scoring.errors import BadStore
+from scoring.representers.decomposition import Proof
+from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
+from scoring.runs.at_rest import Evidence
+from scoring.runs.record import RunRecord
+from scoring.store.keys import digest
+from scoring.store.records import from_json, read_record, read_records, to_json
+from scoring.store.storage import Storage
+from scoring.tables.manifest import Manifest, Partition
+
+NET = NetSpec(name="mlp", width=2, mean=(0,), class_order=(1, 0))
+PARENT = RunSpec(kind="private", split="test", net=NET, privacy=Privacy(epsilon=1, delta=1e-5))
+SPEC = RunSpec(
+    kind="representer",
+    split="train",
+    net=NET,
+    recipe=Recipe(milestones=(3, 5)),
+    parent=PARENT,
+    representer=Representer(penalty=0.1),
+)
+RUN = RunRecord(
+    key="k",
+    label="a run",
+    kind="representer",
+    split="train",
+    net=NET,
+    spec=SPEC,
+    versions={"train": "v"},
+    shape=(8, 8, 1),
+    classes=2,
+    rows=10,
+    epochs=0,
+    losses=(),
+    train_accuracy=None,
+    test_accuracy=0.5,
+    epsilon=None,
+    noise_multiplier=None,
+    seconds=1.5,
+    host="here",
+    device="cpu",
+    trained_at="2026-01-01T00:00:00+00:00",
+)
+MANIFEST = Manifest(
+    partition=Partition("mine", "train", "conf"),
+    key="k1",
+    night_id="n",
+    planned_at="2026-01-01T00:00:00+00:00",
+    settings={"net": "mlp", "seeds": [1, 2]},
+    dataset_version="v",
+    trained_on={"train": "v"},
+    runs=("a", "b"),
+    rows=3,
+)
+JOB = JobRecord(
+    job_id="j",
+    job="rescore",
+    dataset="mine",
+    command="protoscore rescore",
+    host="here",
+    pid=1,
+    started_at="2026-01-01T00:00:00+00:00",
+    seen_at="2026-01-01T00:00:00+00:00",
+)
+VERSION = DatasetVersion(
+    name="mine",
+    split="train",
+    classes=("ant", "bee"),
+    shape=TextShape(tokens=4),
+    shards=(),
+    ranges={"a.parquet@0": (0, 5)},
+)
+LAYOUT = Layout(classes=("ant",), shape=ImageShape(height=8, width=8, channels=1), state="s")
+
+
+@pytest.mark.parametrize(
+    "record", [RUN, SPEC, MANIFEST, JOB, VERSION, LAYOUT], ids=lambda record: type(record).__name__
+)
+def test_records_come_back_as_they_were_and_ignore_what_a_later_version_added(record):
+    raw = {**json.loads(to_json(record)), "from_a_later_version": 1}
+    assert from_json(json.dumps(raw).encode(), type(record), "x.json") == record
+
+
+def test_missing_fields_take_their_defaults():
+    raw = json.loads(to_json(SPEC))
+    for name in ("keep_epochs", "threads"):
+        del raw[name]
+    del raw["parent"]["representer"], raw["recipe"]["until_flat"]
+    assert from_json(json.dumps(raw).encode(), RunSpec, "run.json") == SPEC
+
+
+def test_a_spec_that_was_read_keeps_its_key():
+    # Keys hash an int and a float differently, and a user's manifest may hold either.
+    assert digest(from_json(to_json(SPEC), RunSpec, "run.json")) == digest(SPEC)
+
+
+def test_values_that_are_no_number_come_back():
+    proof = Proof(residual=0.0, pearson=math.nan, mean_difference=0.0)
+    evidence = Evidence(layer="2", is_last=True, gradient_norm=0.0, train=proof, test=proof)
+    assert math.isnan(from_json(to_json(evidence), Evidence, "layer.json").train.pearson)
+
+
+GARBAGE = {
+    "cut short": (to_json(RUN)[:100], r"no JSON \(.*\)"),
+    "no text": (b"\xff\xfe", r"no JSON \(.*\)"),
+    "empty": (b"", r"no JSON \(.*\)"),
+    "a list": (b"[]", r"no str @ \$\.key"),
+    "no fields": (b"{}", r"nothing @ \$\.key"),
+    "a number for a name": (
+        to_json(RUN).replace(b'"mlp"', b"3", 1),
+        r"no str @ \$\.net\.name",
+    ),
+    "a flag for a number": (
+        to_json(RUN).replace(b'"rows": 10', b'"rows": true'),
+        r"no int @ \$\.rows",
+    ),
+    "an unknown split": (
+        to_json(RUN).replace(b'"train"', b'"tain"', 1),
+        r"no typing\.Literal\['train', 'test'\] @ \$\.split",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_is_one_line_that_names_the_file(tmp_path, name):
+    data, reason = GARBAGE[name]
+    storage = Storage(str(tmp_path))
+    storage.write("runs/k/run.json", data)
+    message = rf"^--store: expected a RunRecord in runs/k/run\.json, got {reason}$"
+    with pytest.raises(BadStore, match=message):
+        read_record(storage, "runs/k/run.json", RunRecord)
+
+
+def test_several_records_come_in_the_order_asked(tmp_path):
+    storage = Storage(str(tmp_path))
+    nets = {f"{width}.json": NetSpec(name="mlp", width=width) for width in range(1, 6)}
+    for path, net in nets.items():
+        storage.write(path, to_json(net))
+    paths = sorted(nets, reverse=True)
+    assert read_records(storage, paths, NetSpec) == [nets[path] for path in paths]
