@@ -18,6 +18,7 @@ RUN uv pip install --require-hashes --constraint requirements.lock --requirement
 
 # The code comes last: a change of it alone rebuilds only what follows.
 COPY --chown=ray:users README.md LICENSE ./
+COPY --chown=ray:users protoscore ./protoscore
 COPY --chown=ray:users scoring ./scoring
 COPY --chown=ray:users ray_jobs ./ray_jobs
 RUN uv pip install --no-deps .

@@ -87,14 +87,14 @@ FLAGS = {
         "--limit-train: expected a number of rows above 0, got -",
     ),
     "no rows": ("--limit-test 0", "--limit-test: expected a number of rows above 0, got 0"),
-    "limit is text": ("--limit-train many", "--limit-train: no type matching {None}|INT could be"),
+    "limit is text": ("--limit-train many", "--limit-train: expected INT, got 'many'"),
     "shard rows": ("--shard-rows 0", "--shard-rows: expected a number above 0, got 0"),
     "max corrupt": ("--max-corrupt 5", "--max-corrupt: expected a share in [0, 1], got 5.0"),
     "image size": ("--image-size 8by8", "--image-size: expected HxW in pixels, got '8by8'"),
     "relabel": ("--relabel 1.5", "--relabel: expected a share in [0, 1], got 1.5"),
     "both alterations": (
         "--relabel 0.2 --corrupted-copies",
-        "--relabel: expected it without --corrupted-copies, got both",
+        "--relabel: expected no --corrupted-copies, got both",
     ),
     "epochs": ("--epochs 0", "--epochs: expected a number above 0, got 0"),
     "training batch": ("--train-batch-rows -1", "--train-batch-rows: expected a number above 0"),
@@ -102,19 +102,22 @@ FLAGS = {
     "cpus": ("--cpus -2", "--cpus: expected a number > 0, got -2"),
     "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number > 0, got inf"),
     "name": ("--name ../mine", "--name: expected letters, digits and any of ' ._-', got '../m"),
-    "choice": ("--ensemble nosuch", "invalid choice 'nosuch' for argument '--ensemble'."),
+    "choice": ("--ensemble nosuch", "--ensemble: expected one of seeds, subsets, got 'nosuch'"),
     "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
     "share": ("--models retrain-if-changed=2", "--models: expected reuse, retrain or retrain-if"),
     "splits": ("--splits", "--splits: expected train, test or both, got none"),
     "date": ("--date yesterday", "--date: expected auto or YYYY-MM-DD, got 'yesterday'"),
     "hours": ("--max-hours 0", "--max-hours: expected a number > 0, got 0.0"),
-    "attack": ("--adv-l2.attack nosuch", "invalid choice 'nosuch' for argument '--adv-l2.attack'."),
+    "attack": (
+        "--adv-l2.attack nosuch",
+        "--adv-l2.attack: expected one of carlini_wagner, ddn, deepfool, race, got 'nosuch'",
+    ),
     "steps": ("--adv-l2.steps -5", "adv-l2: steps: expected a number above 0, got -5"),
     "unknown flag": (
         "--metric conf",
-        "Unrecognized options: --metric, conf; perhaps you meant --me",
+        "unknown arguments: --metric, conf; perhaps you meant --me",
     ),
-    "no value": ("--net", "Missing value for argument '--net'"),
+    "no value": ("--net", "--net: expected a value, got none"),
     "parquet without train": ("--dataset parquet", "--train: expected a file, folder or glob of"),
     "train without parquet": ("--train x.parquet", "--train: expected with --dataset parquet, got"),
     "folder without root": (
@@ -208,7 +211,7 @@ DATA = {
     ),
     "negative label": (
         "--dataset parquet --train {negative} --test {good}",
-        "--label-column: expected texts or integers from 0, got -1",
+        "--label-column: expected strings or integers from 0, got -1",
     ),
     "too few class names": (
         "--dataset parquet --train {good} --test {good} --class-names ant",
@@ -234,7 +237,7 @@ def test_data(refused: Refused, files: Files, name: str) -> None:
 def test_an_unknown_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nosuch"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("protoscore: error: expected one of rescore, submit, plan, ingest")
+    assert said.startswith("protoscore: error: expected one of rescore, plan, submit, ingest")
     assert said.endswith("got 'nosuch'\n")
     assert len(said.splitlines()) == 1
 

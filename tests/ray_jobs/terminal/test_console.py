@@ -1,0 +1,109 @@
+import io
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pytest
+import tyro
+
+from ray_jobs.terminal.console import default_store, parse_flags, run_job
+from ray_jobs.terminal.shared_flags import TableFlags, by_default
+from scoring.errors import IncompleteError, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Show something."""
+
+    sql: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SQL")]
+    """A query."""
+    metric: str
+    """Metric to show."""
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 10
+    """Number of rows."""
+    hours: Annotated[float | None, by_default("no limit")] = None
+    """Time limit."""
+    splits: tuple[Literal["train", "test"], ...] = ()
+    """Splits to show."""
+    table: tyro.conf.OmitArgPrefixes[TableFlags] = field(default_factory=TableFlags)
+
+
+def test_flags_are_parsed():
+    flags = parse_flags(Flags, ["q", "--metric", "conf", "-n", "3", "--format", "csv"], "p")
+    assert (flags.sql, flags.metric, flags.n, flags.table.format) == ("q", "conf", 3, "csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])  # tyro draws its boxes accordingly
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("", "SQL: expected a value, got none"),
+        ("q", "--metric: expected a value, got none"),
+        ("q --metric", "--metric: expected a value, got none"),
+        ("q --metric m -n many", "-n/--n: expected a whole number, got 'many'"),
+        ("q --metric m --hours x", "--hours: expected FLOAT, got 'x'"),
+        ("q --metric m --splits dev", "--splits: expected one of test, train, got 'dev'"),
+        (
+            "q --metric m --format xml",
+            "--format: expected one of csv, json, parquet, table, got 'xml'",
+        ),
+        ("q r --metric m", "unknown arguments: r"),
+        (
+            "q --metric m --stoer s",
+            "unknown arguments: --stoer, s; perhaps you meant --store STR",
+        ),
+        (
+            "q --metric m --stoer s --wrong",
+            "unknown arguments: --stoer, s, --wrong; perhaps you meant --store STR",
+        ),
+    ],
+)
+def test_an_error_is_one_line_that_names_the_flag(monkeypatch, arguments, error, encoding):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(UserError) as raised:
+        parse_flags(Flags, arguments.split(), "protoscore show")
+    assert str(raised.value) == f"{error} (see protoscore show --help)"
+
+
+def test_help_says_in_words_what_happens_by_default(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as stop:
+        parse_flags(Flags, ["--help"], "protoscore show", "Show a metric.")
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: protoscore show ")
+    assert "Show a metric." in said
+    assert "--hours FLOAT" in said
+    assert "Time limit. (default: no limit)" in said
+    assert "None" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("--n: expected 1, got 2"), 2, "protoscore: error: --n: expected 1, got 2\n"),
+        (IncompleteError("3 runs failed"), 4, "protoscore: error: 3 runs failed\n"),
+        (KeyboardInterrupt(), 130, "protoscore: interrupted\n"),
+    ],
+)
+def test_exit_codes(capsys, error, code, said):
+    def main(argv):
+        raise error
+
+    assert run_job(main, []) == code
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_job(lambda argv: 1 // 0, [])
+
+
+def test_arguments_and_exit_code_pass_through():
+    assert run_job(lambda argv: len(argv), ["a", "b", "c"]) == 3
+
+
+def test_the_store_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("PROTOSCORE_STORE", raising=False)
+    assert default_store() == "./store"
+    monkeypatch.setenv("PROTOSCORE_STORE", "s3://bucket/store")
+    assert default_store() == "s3://bucket/store"
