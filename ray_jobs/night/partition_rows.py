@@ -24,7 +24,7 @@ from scoring.store.layout import staged_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 from scoring.tables.score_rows import Rows, score_rows
-from scoring.tables.strings_on_disk import texts_on_disk
+from scoring.tables.strings_on_disk import strings_on_disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
             labels[here] = part["label"].fill_null(-1).to_numpy()
             yield part["name"].combine_chunks()
 
-    texts = texts_on_disk(names(), len(ids))
+    texts = strings_on_disk(names(), len(ids))
     predicted = np.full(len(ids), -1, dtype=np.int32)
     for here, part in _staged(storage, work, PREDICTED.name, ids):
         predicted[here] = np.nan_to_num(part.value, nan=-1)
