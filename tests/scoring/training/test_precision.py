@@ -1,14 +1,15 @@
 import pytest
 import torch
 
+from scoring.nets import builder
 from scoring.run_spec import NetSpec
 from scoring.training.precision import pays_bfloat16
 
 
 @pytest.fixture
 def with_bf16(monkeypatch):
-    def pretend(there):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": there})
+    def pretend(supported):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": supported})
 
     return pretend
 
@@ -20,6 +21,7 @@ def with_bf16(monkeypatch):
         ("paper_cnn", 0.125, False),
         ("small_cnn", 1.0, False),
         ("resnet18", 1.0, True),
+        ("lstm", 100.0, False),
         ("package.module:factory", 1.0, False),
     ],
 )
@@ -29,3 +31,9 @@ def test_wide_nets_pay_where_the_hardware_multiplies_bf16(name, width, pays, wit
     assert pays_bfloat16(net, "cpu") is pays
     with_bf16(False)
     assert pays_bfloat16(net, "cpu") is False
+
+
+def test_a_new_net_of_ours_stays_in_float32_on_a_cpu_until_it_is_measured(with_bf16, monkeypatch):
+    monkeypatch.setitem(builder._IMAGE_NETS, "newcomer", builder.mlp)
+    with_bf16(True)
+    assert pays_bfloat16(NetSpec(name="newcomer", width=100.0), "cpu") is False
