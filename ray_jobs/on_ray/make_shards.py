@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.progress import Progress
 from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
-from scoring.errors import UserError
+from scoring.errors import BadData, UserError
 from scoring.store.storage import Storage
 
 
@@ -28,10 +27,14 @@ class _Ingest:
 
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
         planned = row["item"]
+        receipt: dict[str, Any] = {"receipt": planned.receipt, "record": None, "refused": ""}
         if time.time() >= self.until:
-            return {"receipt": planned.receipt, "record": None}
-        record = ingest_piece(self.source, self.storage, self.layout, planned)
-        return {"receipt": planned.receipt, "record": record}
+            return receipt
+        try:
+            record = ingest_piece(self.source, self.storage, self.layout, planned)
+        except UserError as error:  # Ray would wrap it beyond recognition
+            return {**receipt, "refused": str(error)}
+        return {**receipt, "record": record}
 
 
 def make_shards(
@@ -47,15 +50,13 @@ def make_shards(
         task, **(_on_the_drivers_node() if source.local else {})
     )
     made: dict[str, ShardRecord] = {}
-    try:
-        with Progress("ingest", len(missing), "shard") as progress:
-            for row in rows.iter_rows():
-                if row["record"]:
-                    made[row["receipt"]] = row["record"]
-                    progress.advance()
-    except RayTaskError as error:
-        cause = _user_error(error)
-        raise cause from None if cause is not error else error
+    with Progress("ingest", len(missing), "shard") as progress:
+        for row in rows.iter_rows():
+            if row["refused"]:
+                raise BadData(row["refused"])
+            if row["record"]:
+                made[row["receipt"]] = row["record"]
+                progress.advance()
     return made
 
 
@@ -67,13 +68,3 @@ def _on_the_drivers_node() -> dict[str, Any]:
     # Ray names a resource after each node.
     name = next(n for n in has if n.startswith("node:") and n != "node:__internal_head__")
     return {"resources": {name: 0.001}, "num_cpus": min(1.0, has.get("CPU", 0.0))}
-
-
-def _user_error(error: BaseException) -> BaseException:
-    """The user's mistake that made a task fail, or else the error itself."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UserError):
-            return UserError(str(seen.args[0]) if seen.args else str(seen))
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return error

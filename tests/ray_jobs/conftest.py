@@ -1,35 +1,35 @@
-"""A Ray of the tests' own, for jobs to run on."""
+"""What jobs of these tests run on: this process by default, or a Ray of the tests' own."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from ray_jobs.cli import main
-from ray_jobs.on_ray.cluster import cluster
+from in_process import Rescore, jobs_in_process, rescoring
 
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """One Ray for all tests of a session: jobs find it started and use it.
+    """One Ray for all tests of a session: jobs find it started and use it."""
+    from ray_jobs.on_ray.cluster import cluster
 
-    Of two workers that share the tests each has one CPU: every actor costs seconds to start.
-    """
-    with cluster("", 1 if "PYTEST_XDIST_WORKER" in os.environ else 2):
+    with cluster("", 2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[None]:
+    """Jobs of this module do their work in this process, without Ray."""
+    with jobs_in_process():
         yield
 
 
 @pytest.fixture
-def rescore(local_ray: None, tmp_path: Path) -> Callable[..., int]:
-    """Run `protoscore rescore`, by default on a fresh store and with runs of one epoch.
+def rescore(in_process: None, tmp_path: Path) -> Rescore:
+    """Run `protoscore rescore` in this process."""
+    return rescoring(tmp_path / "store")
 
-    Batches are small, for shards are, and would be padded to full ones.
-    """
-    defaults = {"--recipe": "smoke", "--batch-rows": "50"}
 
-    def run(*flags: str, store: str | Path = tmp_path / "store") -> int:
-        more = [part for flag in defaults.items() if flag[0] not in flags for part in flag]
-        return main(["rescore", "--store", str(store), *flags, *more])
-
-    return run
+@pytest.fixture
+def rescore_on_ray(local_ray: None, tmp_path: Path) -> Rescore:
+    """Run `protoscore rescore` on Ray."""
+    return rescoring(tmp_path / "store")

@@ -31,8 +31,7 @@ def values(store, dataset, evaluation):
     return {(row["subject"], row["part"], row["measure"]): row["value"] for row in rows}
 
 
-@pytest.mark.ray
-def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(local_ray, store, capsys):
+def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(in_process, store, capsys):
     command = [
         "evaluate",
         "memorisation",
@@ -67,8 +66,7 @@ def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(local_ray, s
     assert len(Store(store).nights()) == 2
 
 
-@pytest.mark.ray
-def test_ood_judges_every_corruption(local_ray, store, capsys):
+def test_ood_judges_every_corruption(in_process, store, capsys):
     command = ["evaluate", "ood", "--store", store, *SMALL, "--recipe", "smoke"]
     command += ["--metrics", "msp", "--detectors", "pca_reconstruction", "--fit-rows", "200"]
     assert main(command) == 0
@@ -88,8 +86,7 @@ def test_ood_judges_every_corruption(local_ray, store, capsys):
     assert values(store, "digits", "ood") == found
 
 
-@pytest.mark.ray
-def test_stability_and_deciles(local_ray, store, capsys):
+def test_stability_and_deciles(in_process, store, capsys):
     command = ["evaluate", "stability", "--store", store, *SMALL, "--recipe", "smoke"]
     command += ["--metrics", "aum", "vog", "--batches", "32", "--seeds", "0", "3", "--nets", "mlp"]
     assert main(command) == 0
@@ -121,8 +118,7 @@ def test_stability_and_deciles(local_ray, store, capsys):
     assert "upper half error_rate" in capsys.readouterr().out
 
 
-@pytest.mark.ray
-def test_debugging_finds_flipped_labels(local_ray, store, capsys):
+def test_debugging_finds_flipped_labels(in_process, store, capsys):
     command = ["evaluate", "debugging", "--store", store, "--only-classes", "1", "8", *SMALL]
     command += ["--flips", "0.3", "--draws", "2", "--inspected", "0.2", "0.4", "--metrics", "aum"]
     command += ["--recipe", "smoke", "--net", "mlp"]

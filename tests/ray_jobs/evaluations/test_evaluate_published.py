@@ -113,8 +113,7 @@ def test_sets_without_maps_need_no_cluster(evaluate, store, capsys):
     assert f"Published {len(rows)} rows" in capsys.readouterr().out
 
 
-@pytest.mark.ray
-def test_sets_are_mapped_class_by_class(local_ray, evaluate, store):
+def test_sets_are_mapped_class_by_class(in_process, evaluate, store):
     command = ("sets", "--map-rows", "30", "--perplexity", "5", "--submode-priv", "60")
     assert evaluate(*command) == 0
     rows = Store(store).example_sets("shapes", "train").to_pylist()
@@ -144,7 +143,6 @@ def test_sets_are_mapped_class_by_class(local_ray, evaluate, store):
     assert places(Store(store).example_sets("shapes", "train").to_pylist()) == places(rows)
 
 
-@pytest.mark.ray
 def test_maps_of_features(rescore, tmp_path, capsys):
     digits = ("--limit-train", "200", "--limit-test", "40", "--shard-rows", "100")
     assert rescore(*digits, "--dataset", "digits", "--metrics", "msp", "gradient_norm") == 0

@@ -17,7 +17,7 @@ SMALL = ("--limit-train", "300", "--limit-test", "100", "--shard-rows", "60", "-
 
 
 @pytest.fixture(scope="module")
-def store(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+def store(in_process: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Digits, scored by metrics of one run, of an ensemble, of pairs and of private runs."""
     uri = str(tmp_path_factory.mktemp("slices") / "store")
     command = ["rescore", "--store", uri, *SMALL, "--recipe", "smoke", "--net", "mlp"]
@@ -34,7 +34,6 @@ def runs(store):
     return Storage(store).names("runs")
 
 
-@pytest.mark.ray
 def test_slices_are_trained_once_and_judged(store, capsys):
     before = runs(store)
     command = ["evaluate", "slices", "--store", store, "--metrics", "msp", "--batch-rows", "50"]
@@ -75,7 +74,6 @@ def test_slices_are_trained_once_and_judged(store, capsys):
     assert findings(store, "slices_ends") == ends
 
 
-@pytest.mark.ray
 def test_slices_with_noise_and_with_heavy_augmentation(store, capsys):
     before = runs(store)
     command = ["evaluate", "slices", "--store", store, "--metrics", "conf", "--window", "300"]
@@ -95,7 +93,6 @@ def test_slices_with_noise_and_with_heavy_augmentation(store, capsys):
     assert len(learnt) == 2
 
 
-@pytest.mark.ray
 def test_the_test_split_may_be_sliced(store):
     command = ["evaluate", "slices", "--store", store, "--metrics", "msp", "--split", "test"]
     command += ["--window", "0", "--sizes", "50", "--seeds", "0", "--epochs", "1"]
@@ -109,7 +106,6 @@ def test_the_test_split_may_be_sliced(store):
     assert len(runs(store) - before) == 2
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("split", SPLITS)
 def test_parts_of_a_fleet_are_held_against_each_other(store, split, capsys):
     before = runs(store)
@@ -130,7 +126,6 @@ def test_parts_of_a_fleet_are_held_against_each_other(store, split, capsys):
     assert findings(store, f"fleet_{split}") == found
 
 
-@pytest.mark.ray
 def test_part_of_a_fleet_is_what_its_runs_say(store):
     command = ["evaluate", "fleet", "--store", store, "--metrics", "conf", "--draws", "1"]
     assert main([*command, "--sizes", "1"]) == 0
@@ -182,7 +177,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("name", REFUSED)
 def test_bad_input(store, capsys, name):
     command, message = REFUSED[name]

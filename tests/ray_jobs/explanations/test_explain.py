@@ -18,13 +18,12 @@ from scoring.store.keys import Split
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
-pytestmark = pytest.mark.ray
 DIGITS = ("--limit-train", "300", "--limit-test", "120", "--shard-rows", "100")
 Explain = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
-def published(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+def published(in_process: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with two metrics of digits."""
     store = str(tmp_path_factory.mktemp("explain") / "store")
     flags = ("--store", store, "--recipe", "smoke", "--batch-rows", "50", *DIGITS)

@@ -14,7 +14,7 @@ from ray_jobs.cli import main
 from scoring.registry import metrics
 from scoring.tables import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = pytest.mark.slow
 Rescore = Callable[..., int]
 CORRECTED = (10, 11, 12)
 EVERY = len(metrics()) + 1  # and the predicted classes

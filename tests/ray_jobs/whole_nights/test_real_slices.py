@@ -14,7 +14,7 @@ from scoring.nets import build
 from scoring.run_spec import NetSpec
 from scoring.tables import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = pytest.mark.slow
 Rescore = Callable[..., int]
 
 

@@ -11,7 +11,6 @@ import pytest
 from ray_jobs.cli import main
 from scoring.tables import Store
 
-pytestmark = pytest.mark.ray
 GOOD, BAD = "a fine warm moving film", "a dull cold boring film"
 
 
@@ -106,7 +105,10 @@ def test_metrics_that_need_pixels_are_left_out(
     [
         (("--metrics", "conf", "vog"), "--metrics: expected metrics without vog, which needs pix"),
         (("--net", "lstm", "--metrics", "priv"), "--metrics: expected metrics without priv, which"),
-        (("--net", "small_cnn"), "--net: expected one that reads texts, bag_of_embeddings or lstm"),
+        (
+            ("--net", "small_cnn"),
+            "--net: expected a net that reads texts, bag_of_embeddings or lstm, got small_cnn",
+        ),
         (("--recipe", "paper_cifar"), "--recipe: expected one that neither crops nor flips"),
         (("--image-size", "8"), "--image-size: expected images, got --text-column text"),
         (("--corrupted-copies",), "--corrupted-copies: expected images, got --text-column text"),

@@ -1,25 +1,22 @@
-"""Whole nights on a real Ray, small enough to take seconds."""
+"""Whole nights, small enough to take seconds."""
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from own_nets import FAILED_ONCE
 
 from ray_jobs.cli import main
-from ray_jobs.commands.rescore import ingested
-from ray_jobs.night.plan import plan_night
+from ray_jobs.engine import engine
 from ray_jobs.night.request import check
+from ray_jobs.night.run import ingested, survey
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.data.versions import load_version
 from scoring.registry import metrics
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
-pytestmark = pytest.mark.ray
 Rescore = Callable[..., int]
 DIGITS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "100")
 
@@ -76,7 +73,7 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("rows", [200, 100])
 def test_shards_that_are_all_there_still_become_a_version(
-    local_ray: None, tmp_path: Path, rows: int
+    in_process: None, tmp_path: Path, rows: int
 ) -> None:
     """A night may end after its last shard, and another take a part of its shards."""
     store = str(tmp_path / "store")
@@ -84,12 +81,14 @@ def test_shards_that_are_all_there_still_become_a_version(
     for path in (tmp_path / "store" / "datasets" / "digits" / "train").glob("*.json"):
         path.unlink()
     args = [*DIGITS, "--store", store, "--limit-train", str(rows)]
-    night = plan_night(check(*parse(args, "rescore", "", NightFlags), writable=True))
-    assert not night.to_ingest
-    assert ingested(night, math.inf) == night
-    for split, version in night.versions.items():
+    request = check(*parse(args, "rescore", "", NightFlags), writable=True)
+    situation, plan = survey(request)
+    assert not situation.to_ingest
+    with engine(request.flags.machine) as cluster:
+        assert ingested(cluster, situation, plan, math.inf) == plan
+    for split, version in plan.versions.items():
         assert load_version(Storage(store), "digits", split, version.version) == version
-    assert night.versions["train"].rows == rows
+    assert plan.versions["train"].rows == rows
 
 
 def test_a_split_alone_costs_and_publishes_itself(rescore: Rescore, tmp_path: Path) -> None:
@@ -135,30 +134,6 @@ def test_other_settings_never_replace_in_silence(
     values = store.scores(dataset="digits")["value"].to_pylist()
     assert values != before["value"].to_pylist()
     assert values == store.scores(dataset="digits-mlp")["value"].to_pylist()
-
-
-def test_a_run_that_fails_by_chance_is_tried_again(
-    rescore: Rescore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retried: list[int] = []
-    monkeypatch.setattr(
-        "ray_jobs.on_ray.train_fleet.retry_counter", lambda: lambda: retried.append(1)
-    )
-    FAILED_ONCE.unlink(missing_ok=True)
-    flags = ("--limit-train", "60", "--limit-test", "30", "--metrics", "adv_steps")
-    assert rescore(*flags, "--net", "own_nets:fails_once") == 0
-    assert FAILED_ONCE.exists()
-    assert retried == [1]
-    assert len(Store(str(tmp_path / "store")).scores()) == 90
-
-
-def test_training_data_that_dies_with_its_node_is_read_anew(
-    rescore: Rescore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ray would make it again on a CPU, and the runs that wait for it hold them all."""
-    monkeypatch.setattr("ray_jobs.on_ray.training_data.load_training_set", lambda *_: os._exit(1))
-    assert rescore("--limit-train", "60", "--limit-test", "30", "--metrics", "adv_steps") == 0
-    assert len(Store(str(tmp_path / "store")).scores()) == 90
 
 
 def test_budgets_change_no_value(rescore: Rescore, tmp_path: Path) -> None:

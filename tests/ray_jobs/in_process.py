@@ -1,0 +1,216 @@
+"""An engine without Ray: the same work in this process, item by item.
+
+Whole nights take seconds on it. `tests/ray_jobs/on_ray` shows that Ray gives the same results.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ray_jobs.cli import main
+from ray_jobs.jobs.progress import Progress
+from scoring.analysis.clusters import Map, MapSettings, draw_map
+from scoring.analysis.example_sets import Group
+from scoring.analysis.map_vectors import Vectors
+from scoring.data.ingest import PlannedShard, ingest_piece
+from scoring.data.shards import ShardRecord, read_shard
+from scoring.data.slices import Slice
+from scoring.data.sources import Layout, Source
+from scoring.data.versions import DatasetVersion, load_training_set
+from scoring.errors import ProtoscoreError
+from scoring.representers.layer_rows import gathered
+from scoring.runs.at_rest import make_run
+from scoring.runs.record import Run, finished
+from scoring.runs.train_one import train_run
+from scoring.score.extract import Extractor
+from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
+from scoring.score.signals import SignalOptions
+from scoring.store.keys import Split, jsonable
+from scoring.store.storage import Storage
+
+Versions = Mapping[Split, DatasetVersion]
+Rescore = Callable[..., int]
+DOOR = "ray_jobs.on_ray.engine"
+
+
+@contextmanager
+def jobs_in_process() -> Iterator[None]:
+    """Let the door to Ray open onto this process for the length of the block."""
+    before = sys.modules.get(DOOR)
+    sys.modules[DOOR] = SimpleNamespace(ray_engine=_in_process)  # type: ignore[assignment]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as Ray's actors
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        del sys.modules[DOOR]
+        if before:
+            sys.modules[DOOR] = before
+
+
+def rescoring(fresh: Path) -> Rescore:
+    """`protoscore rescore`, by default on a fresh store and with runs of an epoch or two.
+
+    Batches are small because shards are, and would be padded to full ones.
+    """
+    defaults = {"--recipe": "smoke", "--batch-rows": "50"}
+
+    def run(*flags: str, store: str | Path = fresh) -> int:
+        more = [part for flag in defaults.items() if flag[0] not in flags for part in flag]
+        return main(["rescore", "--store", str(store), *flags, *more])
+
+    return run
+
+
+@contextmanager
+def _in_process(machine: Any, dataset: str) -> Iterator["InProcessEngine"]:
+    yield InProcessEngine(machine=machine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InProcessEngine:
+    """Implements `ray_jobs.engine.Engine` by plain loops."""
+
+    machine: Any
+
+    def device(self, preferred: str) -> str:
+        return "cpu"
+
+    def make_shards(
+        self,
+        source: Source,
+        storage: Storage,
+        layout: Layout,
+        missing: Sequence[PlannedShard],
+        until: float = math.inf,
+    ) -> dict[str, ShardRecord]:
+        made = {}
+        with Progress("ingest", len(missing), "shard") as progress:
+            for piece in missing:
+                if time.time() < until:
+                    made[piece.receipt] = ingest_piece(source, storage, layout, piece)
+                    progress.advance()
+        return made
+
+    def train(
+        self,
+        storage: Storage,
+        missing: Sequence[Run],
+        versions: Versions,
+        *,
+        until: float = math.inf,
+        slices: Mapping[str, Slice] | None = None,
+    ) -> tuple[Run, ...]:
+        if not missing:
+            return ()
+        data = {split: load_training_set(storage, version) for split, version in versions.items()}
+        with Progress("train", len(missing), "run") as progress:
+            for run in missing:
+                keys, sets = {s: version.version for s, version in versions.items()}, dict(data)
+                if slices and run.key in slices:
+                    split, part = run.spec.split, slices[run.key]
+                    keys[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
+                try:
+                    train_run(storage, run, keys, sets, until=until)
+                    progress.advance()
+                except ProtoscoreError as error:
+                    progress.note(f"run failed: {run.spec.label}: {error}")
+        return _unfinished(storage, missing)
+
+    def stage_features(
+        self,
+        storage: Storage,
+        run: str,
+        layer: str,
+        versions: Sequence[DatasetVersion],
+        device: str,
+        until: float = math.inf,
+    ) -> None:
+        extractor = Extractor(storage, run, layer, self._options(keep_logits=False))
+        for version in versions:
+            for record in version.shards:
+                shard = read_shard(storage, version.name, record, version.shape)
+                extractor.stage(record, shard)
+
+    def bring_to_rest(
+        self,
+        storage: Storage,
+        missing: Sequence[Run],
+        versions: Versions,
+        device: str,
+        until: float = math.inf,
+    ) -> tuple[Run, ...]:
+        for run in missing:
+            layer, memory = run.spec.layer_at_rest.layer, self.machine.train_memory_bytes
+            self.stage_features(storage, run.parent, layer, list(versions.values()), device)
+            rows = {s: gathered(storage, run.parent, layer, v, memory) for s, v in versions.items()}
+            make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads=1)
+        return _unfinished(storage, missing)
+
+    def score(
+        self,
+        job: ScoringJob,
+        work: Sequence[ShardTasks],
+        device: str,
+        *,
+        keep_logits: bool,
+        most_rows: int | None = None,
+        until: float = math.inf,
+    ) -> None:
+        scorer = ShardScorer(job, self._options(keep_logits=keep_logits, most_rows=most_rows))
+        with Progress("score", len(work), "shard") as progress:
+            for item in work if time.time() < until else ():
+                data = job.data
+                shard = read_shard(data.storage, data.dataset, item.record, data.shape)
+                scorer(item.record, shard, jsonable(item))
+                progress.advance()
+
+    def draw_maps(
+        self, vectors: Vectors, wanted: Mapping[Group, np.ndarray], settings: MapSettings
+    ) -> dict[Group, Map]:
+        maps = {}
+        for group, ids in wanted.items():
+            found: dict[int, np.ndarray] = {}
+            for record in vectors.version.shards:
+                found |= vectors.of(record, ids)
+            if found:
+                rows = np.stack([found[i].reshape(-1) for i in found])
+                maps[group] = draw_map(np.array(list(found)), rows, settings)
+        return maps
+
+    def for_each(
+        self, stage: str, unit: str, begin: Callable[[], Callable[[Any], object]], items: Sequence
+    ) -> None:
+        if not items:
+            return
+        work = begin()
+        with Progress(stage, len(items), unit) as progress:
+            for item in items:
+                work(item)
+                progress.advance()
+
+    def call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        return function(*arguments)
+
+    def _options(self, *, keep_logits: bool, most_rows: int | None = None) -> SignalOptions:
+        rows = self.machine.batch_rows
+        return SignalOptions(
+            batch_rows=min(rows, most_rows or rows),
+            cache_bytes=self.machine.cache_bytes,
+            keep_outputs=keep_logits,
+        )
+
+
+def _unfinished(storage: Storage, runs: Sequence[Run]) -> tuple[Run, ...]:
+    done = finished(storage, [run.key for run in runs])
+    return tuple(run for run in runs if run.key not in done)
