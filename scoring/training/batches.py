@@ -1,8 +1,8 @@
-"""From a training set in memory to batches: which rows, what they hold, and augmentation.
+"""Make batches from a training set in memory: choose rows, gather them, augment images.
 
-The dataset stays uint8 wherever it is, be it a read-only view of memory shared with other
-processes; only the rows of a batch are ever copied. Rows, order and augmentation are drawn on the
-CPU, so that they are the same on every device.
+The dataset stays in its own memory, which may be a read-only view shared with other processes;
+only the rows of a batch are copied. Rows, order and augmentation are drawn on the CPU, so they are
+the same on every device.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,22 +20,22 @@ Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Rows [B] int64 -> images [B, H, W, D] uint8, or texts [B, L] int16, and labels [B] int64, on the
 training device."""
 
-_CHUNK_ROWS = 4096  # rows copied at once on their way to the device
+_CHUNK_ROWS = 4096  # rows copied to the device at once
 
 
 def subset_rows(rows: int, fraction: float, seed: int) -> Tensor:
-    """The run's rows [round(fraction * rows)] int64: the start of a seeded permutation.
+    """Draw the run's rows [round(fraction * rows)] int64: the start of a seeded permutation.
 
-    At least one row; a smaller fraction of the same seed is contained in a larger one.
+    Draws at least one row. With the same seed, a larger fraction contains every smaller one.
     """
     keep = max(1, round(fraction * rows))
     return torch.randperm(rows, generator=generator(seed, "subset"))[:keep]
 
 
-def shuffled(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator[Tensor]:
-    """One epoch: all `rows` in a new order, in batches of `batch_rows` and a rest.
+def shuffled_batches(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator[Tensor]:
+    """Yield one epoch: all `rows` in a new order, in batches of `batch_rows` or fewer.
 
-    A rest of a single row joins the batch before it: BatchNorm cannot train on one.
+    A last batch of a single row joins the one before it, because BatchNorm cannot train on one row.
     """
     order = rows[torch.randperm(len(rows), generator=stream)]
     batches = [order[start : start + batch_rows] for start in range(0, len(order), batch_rows)]
@@ -45,47 +45,50 @@ def shuffled(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator
 
 
 def gatherer(data: TrainingSet, device: torch.device) -> Gather:
-    """How to gather batches: on a GPU if the set takes less than a quarter of what is free."""
+    """Return a function that gathers batches.
+
+    The whole set moves to the GPU if it takes less than a quarter of the free memory there.
+    """
     labels = torch.tensor(data.labels, dtype=torch.int64)
     if device.type == "cuda" and data.inputs.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
-        return _resident(_copied_to(device, data), labels.to(device))
+        return _resident_gatherer(_copy_inputs(data, device), labels.to(device))
 
     def gather(rows: Tensor) -> tuple[Tensor, Tensor]:
-        # NumPy gathers, because PyTorch takes no read-only array without a warning.
+        # Gather with NumPy, because PyTorch warns about read-only arrays.
         inputs = torch.from_numpy(np.take(data.inputs, rows.numpy(), axis=0))
         return inputs.to(device), labels[rows].to(device)
 
     return gather
 
 
-def _resident(inputs: Tensor, labels: Tensor) -> Gather:
+def _resident_gatherer(inputs: Tensor, labels: Tensor) -> Gather:
     def gather(rows: Tensor) -> tuple[Tensor, Tensor]:
-        there = rows.to(inputs.device)
-        return inputs.index_select(0, there), labels.index_select(0, there)
+        rows = rows.to(inputs.device)
+        return inputs.index_select(0, rows), labels.index_select(0, rows)
 
     return gather
 
 
-def _copied_to(device: torch.device, data: TrainingSet) -> Tensor:
+def _copy_inputs(data: TrainingSet, device: torch.device) -> Tensor:
     first = torch.from_numpy(np.array(data.inputs[:1]))
     inputs = torch.empty(data.inputs.shape, dtype=first.dtype, device=device)
     for start in range(0, len(data), _CHUNK_ROWS):
-        chunk = np.array(data.inputs[start : start + _CHUNK_ROWS])  # a copy: writable
+        chunk = np.array(data.inputs[start : start + _CHUNK_ROWS])  # a writable copy
         inputs[start : start + _CHUNK_ROWS] = torch.from_numpy(chunk).to(device)
     return inputs
 
 
-def augmented(images: Tensor, recipe: Recipe, stream: torch.Generator) -> Tensor:
+def augment(images: Tensor, recipe: Recipe, stream: torch.Generator) -> Tensor:
     """Crop and flip each image at random.
 
     Args:
         images: [B, H, W, D] uint8.
-        recipe: `crop` pixels of zeros are added on every side before a crop of the old size is
-            taken anywhere; `flip` mirrors half of the images left to right.
+        recipe: `crop` pads every side with that many zero pixels, then crops to the old size at a
+            random offset; `flip` mirrors half of the images left to right.
         stream: CPU generator that offsets and flips are drawn from.
 
     Returns:
-        [B, H, W, D] uint8; `images` itself where the recipe asks for nothing.
+        [B, H, W, D] uint8; `images` itself if the recipe has no augmentation.
     """
     if not recipe.crop and not recipe.flip:
         return images

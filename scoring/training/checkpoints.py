@@ -1,4 +1,4 @@
-"""Weights as bytes, and users' own checkpoint files: safetensors or tensors only, never pickle."""
+"""Weights as bytes, and users' checkpoint files: tensors only, never arbitrary pickles."""
 
 import hashlib
 import io
@@ -15,37 +15,37 @@ from scoring.errors import UserError
 
 _SUFFIXES = (".safetensors", ".pt", ".pth")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-_PREFIX = "module."  # left by DataParallel
+_PREFIX = "module."  # added by DataParallel
 
 
 def snapshot(net: nn.Module) -> dict[str, Tensor]:
-    """A copy of the net's state on the CPU: floats as float32, plain memory layout."""
-    return {name: _plain(value) for name, value in net.state_dict().items()}
+    """Copy the net's state to the CPU: floats as float32, contiguous in memory."""
+    return {name: _plain_copy(value) for name, value in net.state_dict().items()}
 
 
-def _plain(value: Tensor) -> Tensor:
+def _plain_copy(value: Tensor) -> Tensor:
     dtype = torch.float32 if value.is_floating_point() else value.dtype
     copy = value.detach().to("cpu", dtype, copy=True)
     return copy.contiguous()
 
 
 def to_bytes(weights: Mapping[str, Tensor]) -> bytes:
-    """Serialise weights as safetensors."""
-    return safetensors.save({name: _plain(value) for name, value in weights.items()})
+    """Serialise weights as safetensors, with floats as float32."""
+    return safetensors.save({name: _plain_copy(value) for name, value in weights.items()})
 
 
 def exact_bytes(state: Mapping[str, Tensor]) -> bytes:
-    """Serialise contiguous tensors as they are, whatever their type."""
+    """Serialise contiguous tensors as safetensors, keeping their types."""
     return safetensors.save(dict(state))
 
 
 def from_bytes(data: bytes) -> dict[str, Tensor]:
-    """Tensors that `to_bytes` or `exact_bytes` wrote."""
+    """Load tensors written by `to_bytes` or `exact_bytes`."""
     return safetensors.load(data)
 
 
 def content_hash(weights: Mapping[str, Tensor]) -> str:
-    """Name weights by names, shapes, dtypes and values: 32 hex digits of a SHA-256."""
+    """Hash names, shapes, dtypes and values of weights: 32 hex digits of a SHA-256."""
     sha = hashlib.sha256()
     for name in sorted(weights):
         value = weights[name].detach().cpu().contiguous()
@@ -55,16 +55,16 @@ def content_hash(weights: Mapping[str, Tensor]) -> str:
 
 
 def load_user_weights(source: str | Path | bytes, name: str) -> dict[str, Tensor]:
-    """Read a user's checkpoint: a .safetensors file, or a .pt or .pth file that holds tensors.
+    """Read a user's checkpoint: a .safetensors file, or a .pt or .pth file of tensors only.
 
     A state dict may be wrapped as {"state_dict": ...} and its names may start with "module.".
 
     Args:
-        source: the file's path, or its bytes.
-        name: what to call it in errors; its suffix says the format.
+        source: path or contents of the file.
+        name: name of the file for errors; its suffix tells the format.
 
     Raises:
-        UserError: no such file, another format, or anything that is not a mapping of tensors.
+        UserError: the file cannot be read, or does not hold a state dict of tensors.
     """
     suffix = Path(name).suffix.lower()
     if suffix not in _SUFFIXES:
@@ -77,7 +77,7 @@ def load_user_weights(source: str | Path | bytes, name: str) -> dict[str, Tensor
             f"{name}: expected a checkpoint of tensors only, got other Python objects, "
             "which are not loaded because they can run code; save model.state_dict()"
         ) from error
-    except Exception as error:  # readers of broken files raise whatever they stumble over
+    except Exception as error:  # readers raise all kinds of errors on broken files
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{name}: expected a readable {suffix} checkpoint, got {reason}") from error
     return _state_dict(loaded, name)
@@ -97,4 +97,4 @@ def _state_dict(loaded: Any, name: str) -> dict[str, Tensor]:  # noqa: ANN401
     if wrong:
         raise UserError(f"{name}: expected a tensor for every name, got none for {wrong[0]!r}")
     prefixed = all(key.startswith(_PREFIX) for key in loaded)
-    return {key[len(_PREFIX) :] if prefixed else key: _plain(t) for key, t in loaded.items()}
+    return {key[len(_PREFIX) :] if prefixed else key: _plain_copy(t) for key, t in loaded.items()}

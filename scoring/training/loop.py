@@ -1,8 +1,8 @@
-"""The training loop: one run from its spec and its data, deterministically.
+"""The training loop: train a run from its spec and data, deterministically.
 
-The same spec and data on the same kind of device give the same weights, bit for bit: threads come
-from the spec, every random number from a generator seeded by it, and the caller's own threads and
-generators stay as they were. (Another processor model may round differently.)
+The same spec and data on the same kind of device give the same weights, bit for bit: the number of
+threads comes from the spec, and all random numbers from generators seeded by it. The caller's own
+threads and generators are left untouched. (Another processor model may round differently.)
 """
 
 import math
@@ -18,10 +18,10 @@ from scoring.errors import TrainingDiverged
 from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import Recipe, RunSpec
-from scoring.training.batches import augmented, gatherer, shuffled, subset_rows
+from scoring.training.batches import augment, gatherer, shuffled_batches, subset_rows
 from scoring.training.checkpoints import snapshot
 from scoring.training.precision import pays_bfloat16
-from scoring.training.privacy import Mechanism, mechanism
+from scoring.training.privacy import Mechanism, calibrate
 from scoring.training.private import private_step
 from scoring.training.reproducible import (
     derived_seed,
@@ -30,15 +30,15 @@ from scoring.training.reproducible import (
     seed_default_generators,
 )
 from scoring.training.resumable import State, Training
-from scoring.training.steps import Seen, Step, learning_rate, optimizer_for, plain_step
+from scoring.training.steps import BatchResult, Step, learning_rate, optimizer_for, plain_step
 
 __all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "pays_bfloat16", "train"]
 
 LOOP_VERSION = 1
-"""Raise it whenever the weights that a spec gives change: it is part of every run's key."""
+"""Raise it whenever a spec would give other weights than before: it is part of every run's key."""
 
 OnEpoch = Callable[[Training], None]
-"""Called with the training as an epoch has left it."""
+"""Callback that receives the training after each epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +48,16 @@ class Trained:
     weights: dict[str, Tensor]
     """State of the inner net, on the CPU: float32, counters int64."""
     losses: tuple[float, ...]
-    """Mean cross-entropy of each epoch in nats, as its batches went by; not private."""
+    """Mean cross-entropy of each epoch in nats, measured before each step; not private."""
     accuracy: float
-    """Share of the last epoch's rows right as they went by, in training mode; not private."""
+    """Training accuracy in the last epoch, measured before each step; not private."""
     epsilon: float | None
-    """Privacy spent at the spec's delta; None where training was not private."""
+    """Privacy spent at the spec's delta; None if training was not private."""
     noise_multiplier: float | None
-    """Noise in units of the clipping norm; None where training was not private."""
+    """Noise in units of the clipping norm; None if training was not private."""
     rows: int
-    """Rows it trained on."""
+    """Number of training rows."""
     epochs: int
-    """Epochs it took."""
     seconds: float
     """Wall time."""
 
@@ -76,32 +75,32 @@ def train(
     Args:
         spec: a plain, fine-tuned or private run.
         data: the rows of `spec.split`; never copied as a whole, may be read-only.
-        start: weights of the inner net to continue from; a fine-tuned run needs them.
-        on_epoch: called after every epoch; what it raises ends the training.
-        resume: what `Training.save` gave in an earlier process; the weights come out as
-            if there had been no break.
+        start: weights of the inner net to start from; required for a fine-tuned run.
+        on_epoch: called after every epoch; raising an exception ends the training.
+        resume: state saved by `Training.save` in an earlier process; the weights come out as if
+            there had been no break.
 
     Raises:
-        UserError: the net or the privacy does not suit the data.
-        TrainingDiverged: the loss is no longer a number.
+        UserError: the net or the privacy budget does not suit the data.
+        TrainingDiverged: the loss is no longer a finite number.
     """
     if spec.kind == "imported" or (spec.kind == "finetuned" and start is None):
         raise ValueError(f"expected a run to train, with weights to fine-tune, got {spec.label}")
-    began = time.perf_counter()
-    rows = _rows(spec, data)
+    started = time.perf_counter()
+    rows = _training_rows(spec, data)
     private = _mechanism(spec, len(rows))
     with reproducible(spec.threads, spec.device):
-        training = _training(spec, data, start)
+        training = _new_training(spec, data, start)
         if resume is not None:
             training.load(resume)
-        before = training.seconds
+        earlier_seconds = training.seconds
 
         def after_epoch(training: Training) -> None:
-            training.seconds = before + time.perf_counter() - began
+            training.seconds = earlier_seconds + time.perf_counter() - started
             if on_epoch is not None:
                 on_epoch(training)
 
-        _epochs(spec, data, rows, training, private, after_epoch)
+        _train_epochs(spec, data, rows, training, private, after_epoch)
     epochs = len(training.losses)
     return Trained(
         weights=snapshot(training.model.net),
@@ -111,12 +110,12 @@ def train(
         noise_multiplier=private.noise_multiplier if private else None,
         rows=len(rows),
         epochs=epochs,
-        seconds=before + time.perf_counter() - began,
+        seconds=earlier_seconds + time.perf_counter() - started,
     )
 
 
-def _rows(spec: RunSpec, data: TrainingSet) -> Tensor:
-    """The rows [K] int64 that the run trains on."""
+def _training_rows(spec: RunSpec, data: TrainingSet) -> Tensor:
+    """Return the rows [K] int64 that the run trains on."""
     if data.chosen is None:
         return subset_rows(len(data), spec.subset, spec.seed)
     return torch.from_numpy(data.chosen)[subset_rows(len(data.chosen), spec.subset, spec.seed)]
@@ -127,11 +126,11 @@ def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:
         return None
     if spec.privacy is None or spec.dtype != "float32":
         raise ValueError(f"expected a budget and float32 for {spec.label}, got {spec.dtype}")
-    return mechanism(spec.privacy, spec.recipe, rows)
+    return calibrate(spec.privacy, spec.recipe, rows)
 
 
-def _training(spec: RunSpec, data: TrainingSet, start: State | None) -> Training:
-    """The training before its first epoch, the net in channels-last layout."""
+def _new_training(spec: RunSpec, data: TrainingSet, start: State | None) -> Training:
+    """Set up a training before its first epoch, with the net in channels-last layout."""
     seed_default_generators(derived_seed(spec.seed, "initialisation"), spec.device)
     model = build(spec.net, shape=data.shape, classes=data.classes, dropout=spec.recipe.dropout)
     if start is not None:
@@ -149,7 +148,7 @@ def _training(spec: RunSpec, data: TrainingSet, start: State | None) -> Training
     )
 
 
-def _epochs(
+def _train_epochs(
     spec: RunSpec,
     data: TrainingSet,
     rows: Tensor,
@@ -157,23 +156,23 @@ def _epochs(
     private: Mechanism | None,
     after_epoch: Callable[[Training], None],
 ) -> None:
-    """Train in place, from where `training` stands until the recipe is done."""
+    """Continue `training` in place until the recipe is done."""
     recipe, streams = spec.recipe, training.streams
     gather = gatherer(data, torch.device(spec.device))
-    step = _step(spec, training, private)
+    step = _make_step(spec, training, private)
     while not _done(training.losses, recipe, len(rows)):
         epoch = len(training.losses) + 1
-        seen: list[Seen] = []
+        results: list[BatchResult] = []
         count = 0
-        for batch in _draw(spec, rows, private, streams["order"]):
+        for batch in _batches(spec, rows, private, streams["order"]):
             rate = learning_rate(recipe, epoch, training.steps)
             training.optimizer.param_groups[0]["lr"] = rate
             decoded, labels = gather(batch)
-            varied = augmented(decoded, recipe, streams["augmentation"])
-            seen.append(step(as_input(varied), labels))
+            inputs = as_input(augment(decoded, recipe, streams["augmentation"]))
+            results.append(step(inputs, labels))
             count += len(batch)
             training.steps += 1
-        loss, training.accuracy = _means(seen, count)
+        loss, training.accuracy = _means(results, count)
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"{spec.label}: expected a finite training loss, got {loss} in epoch {epoch}"
@@ -186,16 +185,16 @@ def _done(losses: Sequence[float], recipe: Recipe, rows: int) -> bool:
     return len(losses) >= recipe.epochs_for(rows) or _flat(losses, recipe.until_flat)
 
 
-def _draw(
+def _batches(
     spec: RunSpec, rows: Tensor, private: Mechanism | None, stream: torch.Generator
 ) -> Iterator[Tensor]:
-    """The batches of one epoch, as row numbers."""
+    """Return the batches of one epoch, as row numbers."""
     if private is not None:
         return private.batches(rows, stream)
-    return shuffled(rows, spec.recipe.batch_rows, stream)
+    return shuffled_batches(rows, spec.recipe.batch_rows, stream)
 
 
-def _step(spec: RunSpec, training: Training, private: Mechanism | None) -> Step:
+def _make_step(spec: RunSpec, training: Training, private: Mechanism | None) -> Step:
     model, optimizer = training.model, training.optimizer
     if private is None:
         return plain_step(model, optimizer, bfloat16=spec.dtype == "bfloat16")
@@ -209,14 +208,15 @@ def _step(spec: RunSpec, training: Training, private: Mechanism | None) -> Step:
     )
 
 
-def _means(seen: Sequence[Seen], rows: int) -> tuple[float, float]:
-    """Mean loss and share of rows classified right, over an epoch's batches."""
-    loss, right = (torch.stack(values).double().sum().item() for values in zip(*seen, strict=True))
-    return loss / max(1, rows), right / max(1, rows)
+def _means(results: Sequence[BatchResult], rows: int) -> tuple[float, float]:
+    """Return the mean loss and the accuracy over an epoch's batches."""
+    columns = zip(*results, strict=True)
+    loss, correct = (torch.stack(values).double().sum().item() for values in columns)
+    return loss / max(1, rows), correct / max(1, rows)
 
 
 def _flat(losses: Sequence[float], until_flat: float) -> bool:
-    """Whether the last epoch's loss is no longer clearly below the best before it."""
+    """Whether the last epoch's loss is not clearly below the best one before it."""
     if not until_flat or len(losses) < 2:
         return False
     return losses[-1] >= (1 - until_flat) * min(losses[:-1])

@@ -1,8 +1,8 @@
-"""The mechanism of a private run: Poisson sampling, and the least noise its budget allows.
+"""The mechanism of a private run: Poisson sampling, and the least noise that its budget allows.
 
 Each step draws every row with probability q and adds Gaussian noise to the sum of the clipped
-gradients. Opacus' accountants say what that spends: PRV (Gopi et al. 2021, arXiv:2106.02848) by
-default, RDP to compare.
+gradients. Opacus' accountants compute the epsilon spent: PRV (Gopi et al. 2021, arXiv:2106.02848)
+by default, RDP for comparison.
 """
 
 import functools
@@ -20,10 +20,10 @@ from torch import Tensor
 from scoring.errors import UserError
 from scoring.run_spec import Privacy, Recipe
 
-_SHARPNESS = 0.01  # of epsilon: accuracy of the accountant and of the search for the least noise
-_SHARPEST = 1e-3  # absolute: PRV's memory grows as its inverse
+_TOLERANCE = 0.01  # of epsilon: error of the accountant and of the search for the least noise
+_SMALLEST_ERROR = 1e-3  # in epsilon: PRV's memory is inversely proportional to it
 _RDP_ORDERS = (*(1 + tenths / 10 for tenths in range(1, 100)), *range(12, 64), 64, 128, 256, 512)
-"""Opacus' own, and larger ones: without them no noise reaches epsilon 0.1."""
+"""Opacus' own orders and some larger ones, without which no noise reaches epsilon 0.1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,29 +34,29 @@ class Mechanism:
     noise_multiplier: float
     """Standard deviation of the noise in units of the clipping norm."""
     sample_rate: float
-    """q: probability of each row to be in a batch."""
+    """q: probability that a given row is in a batch."""
     expected_rows: float
-    """Expected rows of a batch."""
+    """Expected number of rows in a batch."""
     epoch_steps: int
-    """Steps an epoch: as many as batches of the expected size would take."""
+    """Steps per epoch: as many as an epoch would have with batches of the expected size."""
 
     def batches(self, rows: Tensor, stream: torch.Generator) -> Iterator[Tensor]:
-        """One epoch of Poisson batches of `rows` [N]; a batch may be empty."""
+        """Yield one epoch of Poisson batches of `rows` [N]; a batch may be empty."""
         for _ in range(self.epoch_steps):
             draws = torch.rand(len(rows), generator=stream, dtype=torch.float64)
             yield rows[draws < self.sample_rate]
 
     def spent(self, epochs: int) -> float:
-        """Epsilon spent after `epochs`, at the budget's delta."""
+        """Return the epsilon spent after `epochs`, at the budget's delta."""
         steps = epochs * self.epoch_steps
         return spent_epsilon(self.privacy, self.noise_multiplier, self.sample_rate, steps)
 
 
-def mechanism(privacy: Privacy, recipe: Recipe, rows: int) -> Mechanism:
-    """The mechanism with the least noise for all the recipe's epochs on `rows` rows.
+def calibrate(privacy: Privacy, recipe: Recipe, rows: int) -> Mechanism:
+    """Find the mechanism with the least noise for all of the recipe's epochs on `rows` rows.
 
     Raises:
-        UserError: delta is too large for the rows, or no noise is enough for epsilon.
+        UserError: delta is too large for the rows, or no amount of noise keeps epsilon.
     """
     if not 0 < privacy.delta < 1 / rows:
         raise UserError(
@@ -76,7 +76,7 @@ def mechanism(privacy: Privacy, recipe: Recipe, rows: int) -> Mechanism:
 
 @functools.cache
 def least_noise(privacy: Privacy, sample_rate: float, steps: int) -> float:
-    """The least noise multiplier that keeps `steps` steps within the budget.
+    """Find the least noise multiplier that keeps `steps` steps within the budget.
 
     Raises:
         UserError: no amount of noise does.
@@ -84,7 +84,7 @@ def least_noise(privacy: Privacy, sample_rate: float, steps: int) -> float:
     from opacus.accountants.utils import get_noise_multiplier
 
     try:
-        with _accounting(privacy) as precision:
+        with _accountant_options(privacy) as options:
             return float(
                 get_noise_multiplier(
                     target_epsilon=privacy.epsilon,
@@ -92,34 +92,37 @@ def least_noise(privacy: Privacy, sample_rate: float, steps: int) -> float:
                     sample_rate=sample_rate,
                     steps=steps,
                     accountant=privacy.accountant,
-                    epsilon_tolerance=_SHARPNESS * privacy.epsilon,
-                    **precision,
+                    epsilon_tolerance=_TOLERANCE * privacy.epsilon,
+                    **options,
                 )
             )
     except ValueError as error:
         raise UserError(
-            f"--epsilon: expected a budget that {steps} steps can keep by the "
+            f"--epsilon: expected a budget that {steps} steps can meet by the "
             f"{privacy.accountant} accountant, got {privacy.epsilon:g} ({error})"
         ) from error
 
 
 @functools.cache
 def spent_epsilon(privacy: Privacy, noise: float, sample_rate: float, steps: int) -> float:
-    """Epsilon that `steps` steps with this noise multiplier spend, at `privacy.delta`."""
+    """Return the epsilon spent by `steps` steps with this noise multiplier, at `privacy.delta`."""
     from opacus.accountants import create_accountant
 
     accountant = create_accountant(privacy.accountant)
     accountant.history = [(noise, sample_rate, steps)]
-    with _accounting(privacy) as precision:
-        return float(accountant.get_epsilon(delta=privacy.delta, **precision))
+    with _accountant_options(privacy) as options:
+        return float(accountant.get_epsilon(delta=privacy.delta, **options))
 
 
 @contextmanager
-def _accounting(privacy: Privacy) -> Iterator[dict[str, Any]]:
-    """Options of the accountant; PRV sizes its grid by a rough RDP bound that need not be tight."""
+def _accountant_options(privacy: Privacy) -> Iterator[dict[str, Any]]:
+    """Yield the accountant's options while silencing warnings that do not matter here.
+
+    PRV sizes its grid by an RDP bound, which may be rough.
+    """
     with warnings.catch_warnings(), np.errstate(divide="ignore"):  # log(1 - q) at q = 1
         warnings.filterwarnings("ignore", message="Optimal order is the")
         if privacy.accountant == "prv":
-            yield {"eps_error": max(_SHARPEST, _SHARPNESS * privacy.epsilon)}
+            yield {"eps_error": max(_SMALLEST_ERROR, _TOLERANCE * privacy.epsilon)}
         else:
             yield {"alphas": _RDP_ORDERS}

@@ -1,12 +1,12 @@
-"""A step of DP-SGD: each example's gradient clipped, their sum made noisy.
+"""A step of DP-SGD: clip each example's gradient and add noise to the sum.
 
 Abadi et al., "Deep Learning with Differential Privacy" (2016, arXiv:1607.00133), through Opacus
 with ghost clipping (Li et al. 2021, arXiv:2110.05679): a first backward pass gives the norm of
-each example's gradient, a second the sum of the clipped gradients. Every net gets it: on the
-paper's CNN it takes about 2x eager training where Opacus' default hooks take 5x to 10x, and on
-small nets it is no slower than they are.
+each example's gradient, a second the sum of the clipped gradients. We use it for every net: on the
+paper's CNN it takes about 2x the time of plain training, where Opacus' default hooks take 5x to
+10x, and on small nets it is no slower than those hooks.
 
-All in float32. In bf16 the rounding of the sum could change by more than one example's clipped
+Everything is float32. In bf16, rounding of the sum could change by more than one example's clipped
 gradient, and the noise would no longer cover what one example can change.
 """
 
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from scoring.errors import UserError
-from scoring.training.steps import Seen, Step, right
+from scoring.training.steps import BatchResult, Step, count_correct
 
-_CHUNK_BYTES = {"cpu": 12 << 20, "cuda": 1 << 30}  # of per-example gradients; a CPU's cache
-_CHUNK_ROWS = {"cpu": (16, 256), "cuda": (16, 4096)}  # least and most rows at a time
+_CHUNK_BYTES = {"cpu": 12 << 20, "cuda": 1 << 30}  # of per-example gradients; on a CPU, its cache
+_CHUNK_ROWS = {"cpu": (16, 256), "cuda": (16, 4096)}  # fewest and most rows at a time
 
 
 def private_step(
@@ -32,11 +32,11 @@ def private_step(
     expected_rows: float,
     stream: torch.Generator,
 ) -> Step:
-    """DP-SGD as a step: clipped gradients are summed, made noisy, divided by the expected rows.
+    """Return a step of DP-SGD: sum clipped gradients, add noise, divide by the expected rows.
 
     Args:
         model: net on its device, without BatchNorm; hooks are added to its layers.
-        optimizer: takes the step, given the noisy mean gradient.
+        optimizer: takes the step with the noisy mean gradient.
         noise_multiplier: standard deviation of the noise in units of `max_grad_norm`.
         max_grad_norm: L2 norm that each example's gradient is clipped to.
         expected_rows: expected size of a Poisson batch.
@@ -59,41 +59,48 @@ def private_step(
     loss = DPLossFastGradientClipping(module, noisy, nn.CrossEntropyLoss())
     chunk_rows = _chunk_rows(model)
 
-    def step(images: Tensor, labels: Tensor) -> Seen:
-        seen = [_cleared(noisy, images.device)]
+    def step(inputs: Tensor, labels: Tensor) -> BatchResult:
+        results = [_zero_gradients(noisy, inputs.device)]
         starts = range(0, max(1, len(labels)), chunk_rows)
         for start in starts:
-            noisy.signal_skip_step(do_skip=start != starts[-1])  # sum up, step at the last
+            noisy.signal_skip_step(do_skip=start != starts[-1])  # only sum, until the last chunk
             chunk = slice(start, start + chunk_rows)
             if len(labels):
-                seen.append(_sum_clipped(module, loss, images[chunk], labels[chunk]))
+                results.append(_sum_clipped(module, loss, inputs[chunk], labels[chunk]))
             noisy.step()
-        return Seen(*(torch.stack(values).sum() for values in zip(*seen, strict=True)))
+        return BatchResult(*(torch.stack(values).sum() for values in zip(*results, strict=True)))
 
     return step
 
 
-def _sum_clipped(module: nn.Module, loss: Any, images: Tensor, labels: Tensor) -> Seen:  # noqa: ANN401
+def _sum_clipped(
+    module: nn.Module,
+    loss: Any,  # noqa: ANN401
+    inputs: Tensor,
+    labels: Tensor,
+) -> BatchResult:
     """Leave the sum of the examples' clipped gradients in each parameter's `grad`."""
-    logits = module(images)
+    logits = module(inputs)
     losses = loss(logits, labels)
     with warnings.catch_warnings():
-        # Images need no gradient, so the first layer's hook sees outputs only: enough for Opacus.
+        # Inputs need no gradient, so the first layer's hook gets output gradients only. Opacus
+        # needs no more than that.
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         losses.backward()
-    return Seen(losses.loss_per_sample.detach().sum(), right(logits, labels))
+    return BatchResult(losses.loss_per_sample.detach().sum(), count_correct(logits, labels))
 
 
-def _cleared(noisy: Any, device: torch.device) -> Seen:  # noqa: ANN401
-    """Zero gradients, so that an empty batch is a step of noise alone."""
+def _zero_gradients(noisy: Any, device: torch.device) -> BatchResult:  # noqa: ANN401
+    """Set gradients to zero, so that an empty batch is a step of pure noise; return its result."""
     noisy.zero_grad()
     for parameter in noisy.params:
         parameter.grad = torch.zeros_like(parameter)
-    return Seen(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
+    no_rows = torch.zeros((), dtype=torch.int64, device=device)
+    return BatchResult(torch.zeros((), device=device), no_rows)
 
 
 def _hooked(model: nn.Module, max_grad_norm: float) -> Any:  # noqa: ANN401
-    """`model` with Opacus' hooks for ghost clipping."""
+    """Wrap `model` with Opacus' hooks for ghost clipping."""
     from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
         GradSampleModuleFastGradientClipping,
     )
@@ -103,10 +110,10 @@ def _hooked(model: nn.Module, max_grad_norm: float) -> Any:  # noqa: ANN401
     problems += GradSampleModuleFastGradientClipping.validate(model)
     if problems:
         reason = str(problems[0]).split(". ")[0]
-        raise UserError(f"--net: expected layers that keep examples apart, got: {reason}")
+        raise UserError(f"--net: expected layers that do not mix examples, got: {reason}")
     for part in model.modules():
         if getattr(part, "inplace", False) is True:
-            setattr(part, "inplace", False)  # noqa: B010 # hooked outputs must stay as they are
+            setattr(part, "inplace", False)  # noqa: B010 # hooked outputs must not change in place
     module = GradSampleModuleFastGradientClipping(model, max_grad_norm=max_grad_norm)
     module.NORM_SAMPLERS = {**module.NORM_SAMPLERS, nn.Conv2d: _convolution_norms}
     return module
@@ -115,14 +122,14 @@ def _hooked(model: nn.Module, max_grad_norm: float) -> Any:  # noqa: ANN401
 def _convolution_norms(
     layer: nn.Conv2d, activations: list[Tensor], backprops: Tensor
 ) -> dict[Tensor, Tensor]:
-    """Norms [N] of the examples' gradients of a convolution's weight and bias.
+    """Return the norms [N] of each example's gradient of a convolution's weight and bias.
 
-    From the gradients themselves or, where positions are few and channels many, from two Gram
+    They come from the gradients themselves or, with few positions and many channels, from two Gram
     matrices (Bu et al. 2022, arXiv:2205.10683, "mixed ghost clipping").
 
-    Opacus 1.6 has neither: it keeps the gradients, and cuts patches by strides that hold for NCHW
-    alone. Of channels-last activations, even of single-channel images that only look so, it gives
-    wrong norms in silence. Hence the copy.
+    Opacus 1.6 does neither: it keeps the gradients, and it cuts patches by strides that are right
+    for NCHW only. For channels-last activations, including single-channel images that merely count
+    as such, it silently gives wrong norms. Hence the copy to a contiguous layout.
     """
     from opacus.grad_sample.conv import compute_conv_grad_sample
     from opacus.utils.tensor_utils import unfold2d
@@ -138,22 +145,22 @@ def _convolution_norms(
         stride=layer.stride,
         dilation=layer.dilation,
     )  # [N, inputs, positions]
-    back = backprops.reshape(len(images), layer.out_channels, -1)  # [N, outputs, positions]
+    errors = backprops.reshape(len(images), layer.out_channels, -1)  # [N, outputs, positions]
     inputs, positions = patches.shape[1:]
     if positions * (inputs + layer.out_channels) < inputs * layer.out_channels:
-        squares = (patches.mT @ patches).mul_(back.mT @ back).sum((1, 2)).clamp_(min=0)
+        squares = (patches.mT @ patches).mul_(errors.mT @ errors).sum((1, 2)).clamp_(min=0)
         norms: dict[Tensor, Tensor] = {layer.weight: squares.sqrt()}
     else:
-        norms = {layer.weight: (back @ patches.mT).flatten(1).norm(dim=1)}
+        norms = {layer.weight: (errors @ patches.mT).flatten(1).norm(dim=1)}
     if layer.bias is not None:
-        norms[layer.bias] = back.sum(2).norm(dim=1)
+        norms[layer.bias] = errors.sum(2).norm(dim=1)
     return norms
 
 
 def _chunk_rows(model: nn.Module) -> int:
-    """Rows at a time, so that the per-example gradients of any one layer stay within bounds.
+    """Return how many rows to process at a time to keep any layer's per-example gradients small.
 
-    Linear layers do not count: ghost clipping never makes theirs.
+    Linear layers do not count, because ghost clipping never forms their gradients.
     """
     device = next(model.parameters()).device.type
     largest = max(
@@ -165,5 +172,5 @@ def _chunk_rows(model: nn.Module) -> int:
         ),
         default=1,
     )
-    least, most = _CHUNK_ROWS[device]
-    return max(least, min(most, _CHUNK_BYTES[device] // largest))
+    fewest, most = _CHUNK_ROWS[device]
+    return max(fewest, min(most, _CHUNK_BYTES[device] // largest))

@@ -1,4 +1,4 @@
-"""Training recipes by name, and what fine-tuning and privacy make of them.
+"""Training recipes by name, and their variants for fine-tuning, augmentation and privacy.
 
 Sources: Carlini et al. 2019, appendix (`paper_*`); Agarwal, D'souza & Hooker, "Estimating Example
 Difficulty using Variance of Gradients" (CVPR 2022), appendix (`vog_cifar`).
@@ -10,7 +10,7 @@ from scoring.errors import UnknownName
 from scoring.run_spec import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    # "Decay 1e-3" is read as Keras' `decay`: inverse-time, at every step, not weight decay.
+    # We take "decay 1e-3" as Keras' `decay`: inverse-time decay at every step, not weight decay.
     "paper_mnist": Recipe(learning_rate=1e-3, learning_rate_decay=1e-3, batch_rows=128, epochs=20),
     "paper_cifar": Recipe(
         learning_rate=1e-3, batch_rows=32, epochs=100, milestones=(80,), crop=4, flip=True
@@ -26,7 +26,7 @@ RECIPES: dict[str, Recipe] = {
         crop=4,
         flip=True,
     ),
-    # A CIFAR net of 85 % and more in the hours of a small machine.
+    # At least 85 % on CIFAR-10 within hours on a small machine.
     "short_cifar": Recipe(
         optimizer="sgd",
         learning_rate=0.1,
@@ -38,17 +38,17 @@ RECIPES: dict[str, Recipe] = {
         crop=4,
         flip=True,
     ),
-    # Until every label is learnt by heart, wrong ones too.
+    # Trains until every label is memorised, wrong ones included.
     "memorise": Recipe(learning_rate=2e-3, batch_rows=64, epochs=40, milestones=(28, 34)),
     "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
     "text": Recipe(learning_rate=1e-3, batch_rows=64, epochs=4, min_steps=400, dropout=0.5),
-    # To try the path, not the scores; training dynamics need two epochs.
+    # Tests that everything runs, not for useful scores; training dynamics need two epochs.
     "smoke": Recipe(learning_rate=2e-3, batch_rows=64, epochs=2),
 }
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Return the recipe called `name`.
 
     Raises:
         UnknownName: there is none.
@@ -59,9 +59,9 @@ def recipe(name: str) -> Recipe:
 
 
 def finetuned(base: Recipe) -> Recipe:
-    """`base` for going on from trained weights until the training loss stops falling.
+    """Adapt `base` to continue from trained weights until the training loss stops falling.
 
-    A tenth of the learning rate, held constant; at most as many epochs as `base`.
+    Uses a tenth of the learning rate, held constant, and at most as many epochs as `base`.
     """
     return replace(
         base,
@@ -73,9 +73,9 @@ def finetuned(base: Recipe) -> Recipe:
 
 
 def heavy(base: Recipe) -> Recipe:
-    """`base` with heavy augmentation and dropout, for twice as long, as they slow learning down.
+    """Add heavy augmentation and dropout to `base` and train twice as long, as they slow learning.
 
-    Random crops after four pixels of padding; whether images may be mirrored is `base`'s to know.
+    Crops at random after padding by four pixels; whether to mirror images is left to `base`.
     """
     return replace(
         base,
@@ -88,10 +88,10 @@ def heavy(base: Recipe) -> Recipe:
 
 
 def private(base: Recipe) -> Recipe:
-    """`base` for DP-SGD: SGD with momentum on larger batches, for as many epochs.
+    """Adapt `base` to DP-SGD: SGD with momentum on larger batches, for as many epochs.
 
-    No stopping rule that looks at the data, and no regularisation: noise and clipping do that.
-    More steps on small sets would cost the low epsilons more than they give the high ones.
+    There is no stopping rule, which would look at the data, and no regularisation beyond noise and
+    clipping. On small sets, more steps would hurt low epsilons more than they would help high ones.
     """
     return replace(
         base,

@@ -1,7 +1,7 @@
-"""One optimizer step on one batch, and the learning rate it takes.
+"""One optimizer step on one batch, and its learning rate.
 
-A step is a function from images [B, D, H, W] and labels [B] to what the batch showed, so that
-plain and private training share one loop.
+A step is a function of inputs and labels [B] that updates the weights and returns the loss and
+accuracy before the update. Plain and private training share one loop this way.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,28 @@ from torch.nn.functional import cross_entropy
 from scoring.run_spec import Recipe
 
 
-class Seen(NamedTuple):
-    """What a step saw before it changed the weights; scalars on the training device."""
+class BatchResult(NamedTuple):
+    """Result of a batch before the weights change; scalars on the training device."""
 
     loss: Tensor
-    """Sum of the cross-entropy over the batch, nats."""
-    right: Tensor
-    """How many rows were classified right."""
+    """Sum of the cross-entropy over the batch, in nats."""
+    correct: Tensor
+    """Number of rows classified correctly."""
 
 
-Step = Callable[[Tensor, Tensor], Seen]
+Step = Callable[[Tensor, Tensor], BatchResult]
+"""(images [B, D, H, W] or token ids [B, L], labels [B]) -> result."""
 
 
 def learning_rate(recipe: Recipe, epoch: int, step: int) -> float:
-    """The rate in `epoch` (from 1) after `step` optimizer steps since the start."""
+    """Return the learning rate in `epoch` (from 1) after `step` optimizer steps in all."""
     passed = sum(epoch > milestone for milestone in recipe.milestones)
-    dropped = recipe.learning_rate * recipe.gamma**passed
-    return dropped / (1 + recipe.learning_rate_decay * step)
+    rate = recipe.learning_rate * recipe.gamma**passed
+    return rate / (1 + recipe.learning_rate_decay * step)
 
 
 def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all of the model's parameters."""
+    """Make the recipe's optimizer for all parameters of the model."""
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             model.parameters(),
@@ -48,20 +49,20 @@ def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, *, bfloat16: bool) -> Step:
-    """Gradient descent on the batch's mean cross-entropy, with bf16 autocast if asked for."""
+    """Return a step of gradient descent on the batch's mean cross-entropy."""
 
-    def step(images: Tensor, labels: Tensor) -> Seen:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
-            logits = model(images)
+    def step(inputs: Tensor, labels: Tensor) -> BatchResult:
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bfloat16):
+            logits = model(inputs)
         loss = cross_entropy(logits.float(), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return Seen(loss.detach() * len(labels), right(logits, labels))
+        return BatchResult(loss.detach() * len(labels), count_correct(logits, labels))
 
     return step
 
 
-def right(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many of the rows [B, C] have their largest logit at the label [B]."""
+def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Count the rows of logits [B, C] whose largest value is at the label [B]."""
     return (logits.detach().argmax(1) == labels).sum()

@@ -28,7 +28,7 @@ def halved(weights):
 
 
 class RunsCode:
-    """Unpickling it calls print."""
+    """Calls print when unpickled."""
 
     def __reduce__(self):
         return print, ("this must never be printed",)
@@ -38,7 +38,7 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-def test_bytes_round_trip(weights):
+def test_weights_round_trip_through_bytes(weights):
     data = to_bytes(weights)
     assert same(from_bytes(data), weights)
     assert to_bytes(from_bytes(data)) == data
@@ -79,7 +79,7 @@ def test_the_hash_follows_names_and_values_not_order_or_layout(weights):
     ],
     ids=["plain", "wrapped", "parallel", "half"],
 )
-def test_users_checkpoints_in_their_usual_forms(tmp_path, weights, wrap, suffix):
+def test_the_usual_forms_of_users_checkpoints_load(tmp_path, weights, wrap, suffix):
     path = tmp_path / f"net.{suffix}"
     torch.save(wrap(weights), path)
     loaded = load_user_weights(path, path.name)
@@ -89,7 +89,7 @@ def test_users_checkpoints_in_their_usual_forms(tmp_path, weights, wrap, suffix)
     assert same(load_user_weights(path.read_bytes(), path.name), loaded)
 
 
-def test_users_safetensors(tmp_path, weights):
+def test_users_safetensors_load(tmp_path, weights):
     path = tmp_path / "net.safetensors"
     path.write_bytes(to_bytes(weights))
     assert same(load_user_weights(path, str(path)), weights)
@@ -117,7 +117,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, capsys):
         ("missing.pt", None, "missing.pt: expected a readable .pt checkpoint, got .*No such file"),
     ],
 )
-def test_files_that_are_no_checkpoints(tmp_path, name, content, message):
+def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -134,7 +134,7 @@ def test_files_that_are_no_checkpoints(tmp_path, name, content, message):
         ({"weight": torch.zeros(1), "epoch": 3}, "expected a tensor for every name, got none for"),
     ],
 )
-def test_checkpoints_of_other_things(tmp_path, value, message):
+def test_checkpoints_of_other_objects_are_refused(tmp_path, value, message):
     path = tmp_path / "net.pt"
     torch.save(value, path)
     with pytest.raises(UserError, match=message):

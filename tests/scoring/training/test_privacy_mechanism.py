@@ -6,7 +6,7 @@ import torch
 
 from scoring.errors import UserError
 from scoring.run_spec import Privacy, Recipe
-from scoring.training.privacy import Mechanism, least_noise, mechanism, spent_epsilon
+from scoring.training.privacy import Mechanism, calibrate, least_noise, spent_epsilon
 
 
 @pytest.mark.parametrize("accountant", ["prv", "rdp"])
@@ -43,20 +43,20 @@ def test_one_full_batch_step_agrees_with_the_gaussian_mechanism():
         middle = (low + high) / 2
         low, high = (middle, high) if delta_at(middle) > delta else (low, middle)
     privacy = Privacy(epsilon=high, delta=delta)
-    # The accountant reports an upper bound, one percent of epsilon sharp.
+    # The accountant reports an upper bound, accurate to one percent of epsilon.
     assert high <= spent_epsilon(privacy, noise, 1.0, 1) <= 1.03 * high
 
 
-def test_the_mechanism_of_a_recipe():
+def test_a_mechanism_is_calibrated_to_its_recipe():
     recipe = Recipe(batch_rows=256, epochs=3)
-    found = mechanism(Privacy(epsilon=1.0, delta=1e-5), recipe, rows=1000)
+    found = calibrate(Privacy(epsilon=1.0, delta=1e-5), recipe, rows=1000)
     assert (found.sample_rate, found.expected_rows, found.epoch_steps) == (0.256, 256.0, 4)
     assert found.spent(epochs=3) <= 1.0
     assert found.spent(epochs=1) < found.spent(epochs=3)
-    longer = mechanism(found.privacy, replace(recipe, min_steps=40), rows=1000)
+    longer = calibrate(found.privacy, replace(recipe, min_steps=40), rows=1000)
     assert longer.spent(epochs=10) <= 1.0
     assert longer.noise_multiplier > found.noise_multiplier
-    small = mechanism(Privacy(epsilon=1.0, delta=1e-5), recipe, rows=100)
+    small = calibrate(Privacy(epsilon=1.0, delta=1e-5), recipe, rows=100)
     assert (small.sample_rate, small.expected_rows, small.epoch_steps) == (1.0, 100.0, 1)
 
 
@@ -76,10 +76,10 @@ def test_poisson_batches_hold_each_row_independently():
     assert (held.mean(0) - rate).abs().max() < 5 * error
     # Sizes vary as a binomial's do; fixed-size batches would have variance 0.
     assert held.sum(1).var().item() == pytest.approx(20 * rate * (1 - rate), rel=0.2)
-    # Two rows share a batch as often as chance has it.
+    # Two rows share a batch as often as independent draws would.
     assert (held[:, 0] * held[:, 1]).mean().item() == pytest.approx(rate**2, abs=5 * error)
 
 
 def test_a_budget_out_of_reach_is_refused():
-    with pytest.raises(UserError, match="--epsilon: expected a budget that 100 steps can keep"):
+    with pytest.raises(UserError, match="--epsilon: expected a budget that 100 steps can meet"):
         least_noise(Privacy(epsilon=1e-3, delta=1e-5, accountant="rdp"), 0.4, 100)

@@ -39,7 +39,7 @@ def depthwise_net(shape, classes):
     )
 
 
-def a_net(name):
+def make_net(name):
     shape, spec = NETS[name]
     torch.manual_seed(0)
     net = build(spec, shape=shape, classes=5).to(memory_format=torch.channels_last)
@@ -48,7 +48,7 @@ def a_net(name):
     return net, as_input(images), torch.from_numpy(numbers.integers(0, 5, 6))
 
 
-def a_step(net, *, rate=0.1, noise=0.0, clip=1e9, expected=6.0, seed=0):
+def make_step(net, *, rate=0.1, noise=0.0, clip=1e9, expected=6.0, seed=0):
     return private_step(
         net,
         torch.optim.SGD(net.parameters(), lr=rate),
@@ -60,7 +60,7 @@ def a_step(net, *, rate=0.1, noise=0.0, clip=1e9, expected=6.0, seed=0):
 
 
 def example_gradients(net, images, labels):
-    """The obvious way: one example at a time; one list of gradients each."""
+    """Compute gradients the obvious way, one example at a time: a list of gradients for each."""
     loss = nn.functional.cross_entropy
     return [
         torch.autograd.grad(loss(net(images[i : i + 1]), labels[i : i + 1]), [*net.parameters()])
@@ -70,9 +70,9 @@ def example_gradients(net, images, labels):
 
 @pytest.mark.parametrize("chunk", [2, 4, 6])
 @pytest.mark.parametrize("name", NETS)
-def test_the_sum_of_clipped_gradients_is_that_of_a_loop_over_examples(name, chunk, monkeypatch):
+def test_the_sum_of_clipped_gradients_equals_a_loop_over_examples(name, chunk, monkeypatch):
     monkeypatch.setattr(private, "_chunk_rows", lambda net: chunk)
-    net, images, labels = a_net(name)
+    net, images, labels = make_net(name)
     gradients = example_gradients(net, images, labels)
     norms = [torch.cat([g.flatten() for g in each]).norm() for each in gradients]
     clip = float(torch.stack(norms).median())  # some are clipped, some are not
@@ -81,46 +81,46 @@ def test_the_sum_of_clipped_gradients_is_that_of_a_loop_over_examples(name, chun
         for each in zip(*gradients, strict=True)
     ]
     before = [p.detach().clone() for p in net.parameters()]
-    a_step(net, rate=1.0, clip=clip, expected=1.0)(images, labels)
+    make_step(net, rate=1.0, clip=clip, expected=1.0)(images, labels)
     for old, parameter, wanted in zip(before, net.parameters(), expected, strict=True):
         # Opacus adds 1e-6 to norms; sums run in another order.
         torch.testing.assert_close(old - parameter.detach(), wanted, rtol=1e-3, atol=2e-5 * clip)
 
 
-def test_no_clipped_gradient_exceeds_its_bound():
-    net, images, labels = a_net("paper_cnn")
+def test_a_long_gradient_is_clipped_to_the_bound():
+    net, images, labels = make_net("paper_cnn")
     clip = 0.01
     for i in range(len(labels)):
         one = copy.deepcopy(net)
-        a_step(one, rate=1.0, clip=clip, expected=1.0)(images[i : i + 1], labels[i : i + 1])
+        make_step(one, rate=1.0, clip=clip, expected=1.0)(images[i : i + 1], labels[i : i + 1])
         moved = [(p - q).flatten() for p, q in zip(net.parameters(), one.parameters(), strict=True)]
         assert torch.cat(moved).norm().item() == pytest.approx(clip, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "resnetv2"])
-def test_without_noise_and_clipping_it_is_sgd(name):
-    net, images, labels = a_net(name)
+def test_without_noise_and_clipping_a_step_is_sgd(name):
+    net, images, labels = make_net(name)
     plain = copy.deepcopy(net)
-    step = a_step(net)
+    step = make_step(net)
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
     for _ in range(3):
-        seen = step(images, labels)
+        result = step(images, labels)
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(plain(images), labels)
         loss.backward()
         optimizer.step()
-        assert seen.loss.item() == pytest.approx(6 * loss.item(), rel=1e-4)
+        assert result.loss.item() == pytest.approx(6 * loss.item(), rel=1e-4)
     for parameter, wanted in zip(net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(parameter, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows", [0, 6])
-def test_noise_has_the_stated_deviation_and_falls_on_empty_batches_too(rows):
-    quiet, images, labels = a_net("mlp")
+def test_noise_has_the_stated_deviation_even_on_empty_batches(rows):
+    quiet, images, labels = make_net("mlp")
     noisy, start = copy.deepcopy(quiet), copy.deepcopy(quiet)
     images, labels = images[:rows], labels[:rows]
-    a_step(quiet, rate=1.0, clip=0.5, expected=4.0)(images, labels)
-    seen = a_step(noisy, rate=1.0, clip=0.5, expected=4.0, noise=3.0)(images, labels)
+    make_step(quiet, rate=1.0, clip=0.5, expected=4.0)(images, labels)
+    result = make_step(noisy, rate=1.0, clip=0.5, expected=4.0, noise=3.0)(images, labels)
     noise = torch.cat(
         [(p - q).flatten() for p, q in zip(noisy.parameters(), quiet.parameters(), strict=True)]
     ).detach()
@@ -131,16 +131,16 @@ def test_noise_has_the_stated_deviation_and_falls_on_empty_batches_too(rows):
     assert abs(noise.mean().item()) < 0.023 * wanted
     pairs = zip(quiet.parameters(), start.parameters(), strict=True)
     assert any(not torch.equal(p, q) for p, q in pairs) is (rows > 0)
-    assert (seen.loss.item() > 0) is (rows > 0)
+    assert (result.loss.item() > 0) is (rows > 0)
 
 
 def test_layers_that_mix_examples_are_refused():
     net = build(NetSpec(name="resnetv2"), shape=(8, 8, 3), classes=5)
-    with pytest.raises(UserError, match=r"--net: expected layers that keep .*Batch"):
-        a_step(net)
+    with pytest.raises(UserError, match=r"--net: expected layers that do not mix .*Batch"):
+        make_step(net)
 
 
-def test_a_private_run_end_to_end():
+def test_a_private_run_is_reproducible_and_keeps_its_budget():
     numbers = np.random.default_rng(0)
     data = TrainingSet(
         ids=np.arange(120),
@@ -168,7 +168,7 @@ def test_a_private_run_end_to_end():
         train(replace(spec, privacy=Privacy(epsilon=2.0, delta=0.01)), data)
 
 
-def test_everything_but_private_training_goes_without_opacus():
+def test_only_private_training_imports_opacus():
     code = (
         "import sys; import scoring.training.loop, scoring.training.recipes, scoring.nets;"
         "sys.exit('opacus' in sys.modules)"

@@ -7,7 +7,7 @@ from scoring.run_spec import Recipe
 from scoring.training.recipes import RECIPES, finetuned, private, recipe
 
 
-def test_the_papers_recipes_are_as_published():
+def test_the_recipes_of_the_papers_match_the_papers():
     mnist, cifar, vog = (recipe(name) for name in ("paper_mnist", "paper_cifar", "vog_cifar"))
     assert (mnist.optimizer, mnist.learning_rate, mnist.learning_rate_decay) == ("adam", 1e-3, 1e-3)
     assert (cifar.optimizer, cifar.learning_rate, cifar.batch_rows) == ("adam", 1e-3, 32)
@@ -23,7 +23,7 @@ def test_an_unknown_recipe_is_refused():
 
 
 @pytest.mark.parametrize("base", RECIPES.values(), ids=RECIPES)
-def test_fine_tuning_is_the_same_recipe_slower_and_until_flat(base):
+def test_fine_tuning_keeps_the_recipe_but_learns_slower_until_flat(base):
     tuned = finetuned(base)
     assert tuned.learning_rate == pytest.approx(base.learning_rate / 10)
     assert tuned.until_flat > 0
@@ -35,7 +35,7 @@ def test_fine_tuning_is_the_same_recipe_slower_and_until_flat(base):
     )
 
 
-def test_private_training_looks_at_no_data_to_stop():
+def test_private_training_has_no_data_dependent_stop():
     base = replace(finetuned(Recipe(epochs=7)), dropout=0.5, weight_decay=1e-3)
     dp = private(base)
     assert (dp.optimizer, dp.epochs, dp.until_flat) == ("sgd", 7, 0.0)

@@ -5,7 +5,7 @@ import torch
 from scoring.data.training_set import TrainingSet
 from scoring.inputs import as_input
 from scoring.run_spec import Recipe
-from scoring.training.batches import augmented, gatherer, shuffled, subset_rows
+from scoring.training.batches import augment, gatherer, shuffled_batches, subset_rows
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def random_images(rows=64, side=8, depth=3):
     return torch.from_numpy(numbers.integers(1, 256, (rows, side, side, depth), dtype=np.uint8))
 
 
-def test_a_subset_is_drawn_by_its_seed_and_contained_in_larger_ones():
+def test_a_subset_depends_on_its_seed_and_larger_ones_contain_it():
     half = subset_rows(101, 0.5, seed=3)
     assert len(half) == 50  # round(50.5), to even
     assert len(set(half.tolist())) == 50
@@ -32,7 +32,7 @@ def test_a_subset_is_drawn_by_its_seed_and_contained_in_larger_ones():
 def test_an_epoch_holds_every_row_once_in_a_new_order():
     rows = torch.arange(100, 150)
     numbers = stream()
-    first, second = (torch.cat(list(shuffled(rows, 16, numbers))) for _ in range(2))
+    first, second = (torch.cat(list(shuffled_batches(rows, 16, numbers))) for _ in range(2))
     assert sorted(first.tolist()) == sorted(second.tolist()) == rows.tolist()
     assert not torch.equal(first, second)
 
@@ -40,12 +40,12 @@ def test_an_epoch_holds_every_row_once_in_a_new_order():
 @pytest.mark.parametrize(
     ("rows", "sizes"), [(50, [16, 16, 16, 2]), (49, [16, 16, 17]), (1, [1]), (16, [16])]
 )
-def test_a_rest_of_one_row_joins_the_batch_before(rows, sizes):
-    assert [len(b) for b in shuffled(torch.arange(rows), 16, stream())] == sizes
+def test_a_last_batch_of_one_row_joins_the_one_before(rows, sizes):
+    assert [len(b) for b in shuffled_batches(torch.arange(rows), 16, stream())] == sizes
 
 
 @pytest.mark.filterwarnings("error")
-def test_read_only_arrays_are_gathered_without_warning():
+def test_read_only_arrays_are_gathered_without_a_warning():
     images = random_images().numpy()
     images.flags.writeable = False
     labels = np.arange(64)
@@ -68,24 +68,24 @@ def test_pixels_are_in_unit_range_and_channels_last():
     torch.testing.assert_close(got, torch.stack(list(images.permute(0, 3, 1, 2))) / 255)
 
 
-def test_no_augmentation_is_the_images_themselves():
+def test_no_augmentation_returns_the_images_themselves():
     images = random_images()
-    assert augmented(images, Recipe(), stream()) is images
+    assert augment(images, Recipe(), stream()) is images
 
 
-def test_flip_mirrors_about_half_of_the_images_left_to_right():
+def test_flip_mirrors_about_half_of_the_images():
     images = random_images(rows=400)
-    got = augmented(images, Recipe(flip=True), stream())
+    got = augment(images, Recipe(flip=True), stream())
     kept = (got == images).flatten(1).all(1)
     mirrored = (got == images.flip(2)).flatten(1).all(1)
     assert torch.equal(kept, ~mirrored)
-    # Binomial(400, 1/2) has standard deviation 10: five of them.
+    # The standard deviation of Binomial(400, 1/2) is 10; five of them.
     assert abs(int(mirrored.sum()) - 200) < 50
 
 
 def test_crops_are_windows_of_the_zero_padded_image():
     images, border = random_images(rows=300, depth=1), 2
-    got = augmented(images, Recipe(crop=border), stream())
+    got = augment(images, Recipe(crop=border), stream())
     padded = np.pad(images.numpy(), ((0, 0), (border, border), (border, border), (0, 0)))
     offsets = set()
     for image, window in zip(padded, got.numpy(), strict=True):
@@ -101,6 +101,6 @@ def test_crops_are_windows_of_the_zero_padded_image():
 
 
 def test_crop_and_flip_together_keep_shape_and_type():
-    got = augmented(random_images(rows=5), Recipe(crop=3, flip=True), stream())
+    got = augment(random_images(rows=5), Recipe(crop=3, flip=True), stream())
     assert got.shape == (5, 8, 8, 3)
     assert got.dtype == torch.uint8

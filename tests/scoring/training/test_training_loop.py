@@ -17,7 +17,7 @@ SPEC = RunSpec(kind="plain", split="train", net=NetSpec(name="small_cnn"), recip
 
 
 def separable(rows=200, side=8):
-    """Class c has a bright column c: any net learns it."""
+    """Make images in which class c has a bright column 2c, so that any net learns them."""
     numbers = np.random.default_rng(0)
     labels = numbers.integers(0, 4, rows)
     images = numbers.integers(0, 120, (rows, side, side, 1), dtype=np.uint8)
@@ -35,23 +35,23 @@ def same(first, second):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("net", ["small_cnn", "resnetv2"])
-def test_the_same_spec_gives_the_same_bits_whatever_surrounds_it(net, dtype):
+def test_the_same_spec_gives_the_same_bits_in_any_surroundings(net, dtype):
     spec = replace(SPEC, net=NetSpec(name=net), dtype=dtype)
     first = train(spec, DATA)
-    ambient = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     try:
-        torch.set_num_threads(2 if ambient == 1 else 1)
+        torch.set_num_threads(2 if threads_before == 1 else 1)
         torch.manual_seed(999)
-        np.random.seed(999)  # noqa: NPY002 - the global generator is what must not matter
+        np.random.seed(999)  # noqa: NPY002 - the global generator must not matter
         with torch.no_grad():
             second = train(spec, DATA)
     finally:
-        torch.set_num_threads(ambient)
+        torch.set_num_threads(threads_before)
     assert same(first.weights, second.weights)
     assert first.losses == second.losses
 
 
-def test_the_callers_threads_and_random_numbers_are_left_alone():
+def test_the_callers_threads_and_random_state_are_restored():
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     train(replace(SPEC, threads=threads + 1), DATA)
     assert torch.equal(torch.get_rng_state(), before)
@@ -59,7 +59,7 @@ def test_the_callers_threads_and_random_numbers_are_left_alone():
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"subset": 0.9}, {"dtype": "bfloat16"}])
-def test_what_the_spec_says_changes_the_weights(change):
+def test_a_change_of_the_spec_changes_the_weights(change):
     assert not same(train(SPEC, DATA).weights, train(replace(SPEC, **change), DATA).weights)
 
 
@@ -71,7 +71,7 @@ def test_read_only_data_gives_the_same_weights():
     assert same(train(SPEC, frozen).weights, train(SPEC, DATA).weights)
 
 
-def test_what_is_learned_and_reported():
+def test_a_net_learns_and_its_training_is_reported():
     recipe = replace(RECIPE, epochs=12, crop=0, flip=False, dropout=0.0)
     trained = train(replace(SPEC, recipe=recipe, subset=0.5), DATA)
     assert trained.rows == 100
@@ -88,7 +88,7 @@ def test_what_is_learned_and_reported():
     assert (logits.argmax(1).numpy() == DATA.labels).mean() > 0.95
 
 
-def test_only_rows_of_the_subset_matter():
+def test_only_rows_in_the_subset_matter():
     from scoring.training.batches import subset_rows
 
     spec = replace(SPEC, subset=0.25)
@@ -135,17 +135,17 @@ def test_fine_tuning_continues_and_stops_when_flat():
     assert tuned.losses[-1] > 0.99 * min(tuned.losses[:-1])
     assert tuned.losses[0] < parent.losses[0] / 2
     still = train(replace(spec, recipe=replace(recipe, epochs=3)), DATA, start=parent.weights)
-    assert still.epochs == 3  # until_flat = 0: exactly as many as asked
+    assert still.epochs == 3  # until_flat = 0: exactly as many as the recipe says
 
 
-def test_the_callback_gets_copies_of_every_epochs_weights():
+def test_the_callback_gets_a_copy_of_the_weights_after_every_epoch():
     seen = []
     trained = train(SPEC, DATA, on_epoch=lambda t: seen.append((t.weights, list(t.losses))))
     assert [len(losses) for _, losses in seen] == [1, 2]
     assert seen[-1][1] == list(trained.losses)
     assert same(seen[1][0], trained.weights)
     assert not same(seen[0][0], seen[1][0])
-    assert same(train(SPEC, DATA).weights, trained.weights)  # looking changes nothing
+    assert same(train(SPEC, DATA).weights, trained.weights)  # the callback changes nothing
 
 
 def test_weights_are_plain_float32_on_the_cpu():
@@ -156,13 +156,13 @@ def test_weights_are_plain_float32_on_the_cpu():
     assert all(value.is_contiguous() and not value.requires_grad for value in weights.values())
 
 
-def test_a_loss_that_is_no_number_names_the_run():
+def test_a_diverged_training_is_reported_with_its_run():
     recipe = replace(RECIPE, optimizer="sgd", learning_rate=1e30, epochs=5)
     with pytest.raises(TrainingDiverged, match=r"plain train small_cnn x1 seed=1: .* got nan"):
         train(replace(SPEC, recipe=recipe), DATA)
 
 
-def test_fine_tuning_needs_weights():
+def test_fine_tuning_needs_starting_weights():
     with pytest.raises(ValueError, match="weights to fine-tune"):
         train(replace(SPEC, kind="finetuned"), DATA)
 

@@ -1,4 +1,4 @@
-"""A training that is cut short and goes on elsewhere ends as if nothing had happened."""
+"""A training that is interrupted and resumed elsewhere ends as if nothing had happened."""
 
 from dataclasses import replace
 
@@ -32,60 +32,60 @@ KINDS = {
 }
 
 
-class Cut(Exception):
-    """The machine is gone."""
+class Interrupted(Exception):
+    """Stands for the loss of the machine."""
 
 
-def cut_after(epoch, spec):
-    """The state of a training whose process ended after `epoch`, as bytes."""
+def interrupt_after(epoch, spec):
+    """Return the state, as bytes, of a training whose process ended after `epoch`."""
     kept = []
 
     def keep(training):
         if len(training.losses) == epoch:
             kept.append(exact_bytes(training.save()))
-            raise Cut
+            raise Interrupted
 
-    with pytest.raises(Cut):
+    with pytest.raises(Interrupted):
         train(spec, DATA, on_epoch=keep)
     return kept[0]
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_and_losses_are_those_of_an_undisturbed_training(kind, epoch):
+def test_a_resumed_training_equals_an_uninterrupted_one(kind, epoch):
     spec = KINDS[kind]
-    undisturbed = train(spec, DATA)
-    resumed = train(spec, DATA, resume=from_bytes(cut_after(epoch, spec)))
-    assert same(resumed.weights, undisturbed.weights)
-    assert resumed.losses == undisturbed.losses
-    assert resumed.accuracy == undisturbed.accuracy
-    assert resumed.epsilon == undisturbed.epsilon
+    uninterrupted = train(spec, DATA)
+    resumed = train(spec, DATA, resume=from_bytes(interrupt_after(epoch, spec)))
+    assert same(resumed.weights, uninterrupted.weights)
+    assert resumed.losses == uninterrupted.losses
+    assert resumed.accuracy == uninterrupted.accuracy
+    assert resumed.epsilon == uninterrupted.epsilon
 
 
-def test_a_fine_tuning_that_was_flat_when_it_was_cut_ends_there():
+def test_a_resumed_fine_tuning_that_was_already_flat_ends_at_once():
     parent = train(SPEC, DATA).weights
     recipe = replace(LONGER, learning_rate=1e-6, epochs=40, until_flat=0.5)
     spec = replace(SPEC, kind="finetuned", parent=SPEC, recipe=recipe)
-    undisturbed = train(spec, DATA, start=parent)
-    assert undisturbed.epochs == 2
+    uninterrupted = train(spec, DATA, start=parent)
+    assert uninterrupted.epochs == 2
     states = []
     train(spec, DATA, start=parent, on_epoch=lambda t: states.append(t.save()))
-    again = train(spec, DATA, start=parent, resume=states[-1])
-    assert again.epochs == 2
-    assert same(again.weights, undisturbed.weights)
+    resumed = train(spec, DATA, start=parent, resume=states[-1])
+    assert resumed.epochs == 2
+    assert same(resumed.weights, uninterrupted.weights)
 
 
-def test_a_run_out_of_time_is_kept_and_goes_on(tmp_path):
+def test_a_run_out_of_time_is_kept_and_resumed(tmp_path):
     storage = Storage(str(tmp_path))
     run = Run(spec=replace(SPEC, recipe=LONGER, keep_epochs=True), key="r")
     data, versions = {"train": DATA, "test": DATA}, {"train": "v1", "test": "v2"}
-    for epoch in (1, 2):  # no epoch begins after its time, so each try makes one
+    for epoch in (1, 2):  # time is up after every epoch, so each attempt does one
         with pytest.raises(OutOfTime, match=f"stopped after epoch {epoch}"):
             train_run(storage, run, versions, data, until=0.0)
         assert not finished(storage, ["r"])
     record = train_run(storage, run, versions, data)
     assert record.epochs == 4
-    other = Storage(str(tmp_path / "undisturbed"))
+    other = Storage(str(tmp_path / "uninterrupted"))
     assert record.losses == train_run(other, run, versions, data).losses
     for name in ["model.safetensors", *(f"checkpoints/epoch-000{n}.safetensors" for n in "1234")]:
         assert storage.read(f"runs/r/{name}") == other.read(f"runs/r/{name}")
