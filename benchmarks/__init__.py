@@ -1,1 +1,1 @@
-"""Ratios against floors and peers, each taken side by side in one run: `make bench`."""
+"""Ratios to lower bounds and to peers, with both sides measured in the same run: `make bench`."""

@@ -1,6 +1,6 @@
-"""Runs the benchmarks, prints a table and writes build/bench.json.
+"""Run benchmarks, print a table and write build/bench.json.
 
-python -m benchmarks [NAME ...]      all of them, or those named
+python -m benchmarks [NAME ...]      run the named figures; without a name, all of them
 """
 
 import json
@@ -44,12 +44,12 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("driver_rss_growth_mb",): scale.driver_memory,
     ("query_1e7_s",): publishing.query,
 }
-"""What measures which figures; figures of one function are taken side by side."""
+"""Figures and the function that measures them, all figures of a function in one run."""
 OUTPUT = Path("build/bench.json")
 
 
 def main(names: list[str]) -> int:
-    """Run the benchmarks named; returns the exit code."""
+    """Run the named benchmarks and return the exit code."""
     known = [name for group in BENCHMARKS for name in group]
     if unknown := set(names) - set(known):
         print(f"expected any of {', '.join(known)}, got {', '.join(unknown)}", file=sys.stderr)
@@ -70,7 +70,7 @@ def main(names: list[str]) -> int:
 
 
 def _write(results: list[Result]) -> None:
-    """Keep earlier results of benchmarks that did not run this time."""
+    """Write the results, and keep earlier results of benchmarks that did not run."""
     earlier = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
     new = {result["name"] for result in results}
     OUTPUT.parent.mkdir(exist_ok=True)

@@ -1,13 +1,15 @@
-"""Minimal L2 attacks side by side: what they cost, and how near the boundary they get.
+"""Compare minimal L2 attacks: what they cost, and how close to the boundary they get.
 
-Ours at each effort; Foolbox's DDN, DeepFool and Carlini-Wagner, and Brendel-Bethge where numba is
-installed. Nets are trained afresh, with a seed that nothing was tuned on: our constants were chosen
-on the four nets of MNIST and Fashion-MNIST with seed 0 and test images from 2000 on; here the first
-images are attacked. Foolbox's points are bisected back to the boundary, off the clock. "Best of
-all" is the smallest distance of an example over `LARGEST`.
+The attacks are ours at each effort; Foolbox's DDN, DeepFool and Carlini-Wagner; and Brendel-Bethge
+if numba is installed. The nets are trained here, with a seed that was not used for tuning: our
+constants were chosen on four nets of MNIST and Fashion-MNIST with seed 0 and test images from 2000
+on, and here the first test images are attacked. Foolbox's points are bisected back to the boundary,
+which is not timed. "Best of all" is the smallest distance that any attack in `LARGEST` finds for an
+example.
 
-Times are processor time of one thread; attacks take turns on each batch, and the time of a pass is
-taken before each, as machines change pace. The table's rows go to build/adversarial.json too.
+Times are processor time of one thread. Attacks take turns on each batch, and a pass is timed before
+each attack, because the speed of a machine varies. The table is also written to
+build/adversarial.json.
 """
 
 import json
@@ -22,7 +24,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.attacks import CW, Counted, Run, attacks, run_attacks
+from benchmarks.attacks import CW, CountingNet, Outcome, attacks, run_attacks
 from benchmarks.trained import Case, images_of, trained
 from scoring.arrays import Floats
 from scoring.attacks.common import held_still
@@ -47,7 +49,7 @@ WANTED = {
     "adv_small_vs_ddn300_norm": "<= 1",
     "adv_small_p95_vs_best": "<= 1.05",
 }
-"""The figures, and what they should be; each is the worst over nets of its size."""
+"""The figures and their targets; each figure is the worst over the nets of its size."""
 _CNN = Recipe(learning_rate=1e-3, batch_rows=128, epochs=4)
 _SMALL = Recipe(learning_rate=2e-3, batch_rows=64, epochs=5)
 CASES = (
@@ -61,38 +63,43 @@ CASES = (
 
 @dataclass
 class Row:
-    """One attack on one net."""
+    """One attack on one net; distances are relative to the best of all."""
 
     net: str
     attack: str
     examples: int
     forward: float
-    """Passes an example."""
+    """Forward passes per example."""
     backward: float
+    """Backward passes per example."""
     seconds: float
-    """Processor seconds for 1000 examples."""
+    """Processor seconds per 1000 examples."""
     vs_ddn100_time: float
+    """Time relative to DDN with 100 steps."""
     overhead: float
-    """Time over that of its passes."""
+    """Time relative to the time of its passes alone."""
     found: float
-    """Share of examples with an adversarial."""
+    """Share of examples with an adversarial example."""
     mean: float
-    """Mean distance over that of the best of all; the same for the next three."""
+    """Ratio of the mean distances."""
     median: float
+    """Median of the ratios of single examples."""
     p95: float
+    """95th percentile of these ratios."""
     above_1: float
-    """Share of examples more than 1 % above the best of all."""
+    """Share of examples more than 1% above the best of all."""
     above_5: float
+    """Share of examples more than 5% above the best of all."""
     least: float
-    """Share of examples that no other attack got nearer to."""
+    """Share of examples for which no other attack found a smaller distance."""
     beaten_2: float
-    """Share of examples that another attack got nearer to by more than 2 %."""
+    """Share of examples for which another attack found a distance more than 2% smaller."""
     spearman: float
     """Rank correlation with the best of all."""
 
 
 def measure() -> list[dict[str, Any]]:
-    """Figures, each the worst over nets of its size."""
+    """Measure the figures, each the worst over the nets of its size."""
     with _one_thread():
         rows = [row for case in CASES for row in compare(case)]
     OUTPUT.parent.mkdir(exist_ok=True)
@@ -102,9 +109,10 @@ def measure() -> list[dict[str, Any]]:
     small = [case.name for case in CASES if case.net == "small_cnn"]
 
     def worst(nets: list[str], ours: str, theirs: str, field: str) -> float:
-        return max(
+        ratios: list[float] = [
             getattr(table[net, ours], field) / getattr(table[net, theirs], field) for net in nets
-        )
+        ]
+        return max(ratios)
 
     def p95(nets: list[str]) -> float:
         return max(table[net, "standard"].p95 for net in nets)
@@ -136,50 +144,50 @@ def measure() -> list[dict[str, Any]]:
 
 
 def compare(case: Case) -> list[Row]:
-    """Run every attack on one net, and print the table."""
-    net = Counted(trained(case))
+    """Run every attack on one net and print the table."""
+    net = CountingNet(trained(case))
     images = images_of(case.dataset, "test", EXAMPLES)
     with held_still(net):
         with torch.no_grad():
             classes = net(images).argmax(dim=1)
-        runs = run_attacks(attacks(EXAMPLES, FEW), net, images, classes)
-    best = _least(run for name, run in runs.items() if name in LARGEST)
-    least = _least(runs.values())
+        outcomes = run_attacks(attacks(EXAMPLES, FEW), net, images, classes)
+    best = _least(outcome for name, outcome in outcomes.items() if name in LARGEST)
+    least = _least(outcomes.values())
     rows = []
-    for name, run in runs.items():
-        n = len(run.distances)
-        ratio = run.distances / best[:n]
+    for name, outcome in outcomes.items():
+        n = len(outcome.distances)
+        ratio = outcome.distances / best[:n]
         rows.append(
             Row(
                 net=case.name,
                 attack=name,
                 examples=n,
-                forward=run.passes[:, 0].sum() / n,
-                backward=run.passes[:, 1].sum() / n,
-                seconds=1000 * run.seconds / n,
-                vs_ddn100_time=run.seconds / n / (runs["ddn100"].seconds / EXAMPLES),
-                overhead=run.seconds / run.floor,
-                found=float(np.isfinite(run.distances).mean()),
-                mean=float(np.nanmean(run.distances) / best[:n].mean()),
+                forward=outcome.passes[:, 0].sum() / n,
+                backward=outcome.passes[:, 1].sum() / n,
+                seconds=1000 * outcome.seconds / n,
+                vs_ddn100_time=outcome.seconds / n / (outcomes["ddn100"].seconds / EXAMPLES),
+                overhead=outcome.seconds / outcome.floor,
+                found=float(np.isfinite(outcome.distances).mean()),
+                mean=float(np.nanmean(outcome.distances) / best[:n].mean()),
                 median=float(np.nanmedian(ratio)),
                 p95=float(np.nanquantile(ratio, 0.95)),
                 above_1=float((ratio > 1.01).mean()),
                 above_5=float((ratio > 1.05).mean()),
-                least=float((run.distances <= least[:n]).mean()),
-                beaten_2=float((run.distances > 1.02 * least[:n]).mean()),
-                spearman=float(spearmanr(run.distances, best[:n], nan_policy="omit").statistic),
+                least=float((outcome.distances <= least[:n]).mean()),
+                beaten_2=float((outcome.distances > 1.02 * least[:n]).mean()),
+                spearman=float(spearmanr(outcome.distances, best[:n], nan_policy="omit").statistic),
             )
         )
     _print(rows)
     return rows
 
 
-def _least(runs: Iterable[Run]) -> Floats:
-    """Smallest distance that any found, of each example."""
+def _least(outcomes: Iterable[Outcome]) -> Floats:
+    """Return the smallest distance that any attack found for each example."""
     least = np.full(EXAMPLES, np.inf)
-    for run in runs:
-        n = len(run.distances)
-        least[:n] = np.fmin(least[:n], run.distances)
+    for outcome in outcomes:
+        n = len(outcome.distances)
+        least[:n] = np.fmin(least[:n], outcome.distances)
     return least
 
 

@@ -1,8 +1,8 @@
-"""`agr` against the formula written down: a loop over all ordered pairs of models.
+"""Compare `agr` with its formula taken literally: a loop over all ordered pairs of models.
 
-The loop is vectorised over examples, in float32 with PyTorch, whose loop is the faster of PyTorch's
-and NumPy's. Both sides take the same probabilities and run in turn, in one process on one thread;
-CPU seconds are compared, so that other work on the machine counts for neither.
+The loop is vectorised over examples, in float32 with PyTorch, which is faster here than NumPy. Both
+sides get the same probabilities and take turns in one process on one thread. CPU seconds are
+compared, so that other work on the machine counts for neither.
 """
 
 import statistics
@@ -20,7 +20,7 @@ TURNS, CALLS = 3, 5
 
 
 def literal_loop(probabilities: Tensor) -> Tensor:
-    """(1/M^2) sum_ij JS(f_i, f_j), [N], of probabilities [M, N, C]."""
+    """Compute (1/M^2) sum_ij JS(f_i, f_j), [N], from probabilities [M, N, C]."""
     models, rows, _ = probabilities.shape
     total = torch.zeros(rows)
     for p in probabilities:
@@ -31,11 +31,11 @@ def literal_loop(probabilities: Tensor) -> Tensor:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Ratio of the loop's median time to that of `agr`."""
+    """Measure the ratio of the loop's median time to that of `agr`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        loop, ours = _in_turn(_ensemble())
+        loop, ours = _take_turns(_ensemble())
     finally:
         torch.set_num_threads(threads)
     note = (
@@ -53,8 +53,8 @@ def _ensemble() -> Tensor:
     return torch.softmax(common + torch.randn(MODELS, ROWS, CLASSES, generator=generator), dim=2)
 
 
-def _in_turn(probabilities: Tensor) -> tuple[float, float]:
-    """Median CPU seconds of the loop and of `agr`, whose turn is several calls."""
+def _take_turns(probabilities: Tensor) -> tuple[float, float]:
+    """Return the median CPU seconds of the loop and of `agr`, which makes several calls a turn."""
     array = probabilities.numpy()
     got = torch.from_numpy(mean_jensen_shannon(array)).float()  # the first call is not timed
     torch.testing.assert_close(got, literal_loop(probabilities), rtol=1e-3, atol=1e-6)
@@ -66,7 +66,7 @@ def _in_turn(probabilities: Tensor) -> tuple[float, float]:
 
 
 def _seconds(work: Callable[[], object], calls: int = 1) -> float:
-    """CPU seconds of one call."""
+    """Return the CPU seconds of one call."""
     begin = time.process_time()
     for _ in range(calls):
         work()

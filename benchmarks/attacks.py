@@ -1,4 +1,4 @@
-"""Attacks to compare, and a net that counts what they ask of it."""
+"""The attacks to compare, and a net that counts its forward and backward passes."""
 
 import importlib.util
 import time
@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from foolbox.attacks import DDNAttack, L2CarliniWagnerAttack, L2DeepFoolAttack
 from foolbox.attacks.base import MinimizationAttack
+from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
+from foolbox.attacks.ddn import DDNAttack
+from foolbox.attacks.deepfool import L2DeepFoolAttack
 from foolbox.criteria import Misclassification
 from foolbox.models.pytorch import PyTorchModel
 from torch import Tensor, nn
@@ -22,19 +24,19 @@ from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import L2
 
 BATCH = 250
-SHORT = 10  # seconds: what takes less is timed thrice
+SHORT = 10  # seconds; attacks that take less are timed three times
 CW = "carlini_wagner"
-Attack = Callable[["Counted", Tensor, Tensor], Tensor]
+Attack = Callable[["CountingNet", Tensor, Tensor], Tensor]
 
 
-class Counted(nn.Module):
+class CountingNet(nn.Module):
     """A net that counts the rows that pass through it."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
         self.passes = np.zeros((2, 2))
-        """Rows in float32 and in bfloat16, each forward and backward."""
+        """[2, 2]: rows passed in float32 and in bfloat16, forward and backward."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, C]."""
@@ -51,19 +53,19 @@ class Counted(nn.Module):
 
 
 @dataclass
-class Run:
-    """What an attack did."""
+class Outcome:
+    """What an attack found, and what it cost."""
 
     distances: Floats
     seconds: float
     passes: "np.ndarray[Any, np.dtype[np.float64]]"
-    """[2, 2], as `Counted` has them."""
+    """[2, 2], as `CountingNet` counts them."""
     floor: float
-    """Seconds that so many passes take."""
+    """Seconds that these passes take by themselves."""
 
 
 def attacks(many: int, few: int) -> dict[str, tuple[Attack, int]]:
-    """Each with the number of examples it is tried on."""
+    """Return the attacks, each with the number of examples to run it on."""
     tried: dict[str, tuple[Attack, int]] = {
         f"ddn{steps}": (_foolbox(DDNAttack(steps=steps)), many) for steps in (50, 100, 300)
     }
@@ -76,62 +78,64 @@ def attacks(many: int, few: int) -> dict[str, tuple[Attack, int]]:
     tried[CW] = _foolbox(carlini), few
     tried[f"standard_{few}"] = _ours("standard"), few
     if importlib.util.find_spec("numba"):
-        from foolbox.attacks import L2BrendelBethgeAttack
+        from foolbox.attacks.brendel_bethge import L2BrendelBethgeAttack
 
         tried["brendel_bethge"] = _foolbox(L2BrendelBethgeAttack(steps=100)), few
     return tried
 
 
 def _ours(effort: EffortName) -> Attack:
-    def attack(net: Counted, images: Tensor, classes: Tensor) -> Tensor:
+    def attack(net: CountingNet, images: Tensor, classes: Tensor) -> Tensor:
         return smallest_change(net, images, classes, L2, effort)[0]
 
     return attack
 
 
-def _foolbox(how: MinimizationAttack) -> Attack:
-    def attack(net: Counted, images: Tensor, classes: Tensor) -> Tensor:
+def _foolbox(method: MinimizationAttack) -> Attack:
+    def attack(net: CountingNet, images: Tensor, classes: Tensor) -> Tensor:
         with torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(0)
             target = PyTorchModel(net, bounds=(0, 1), device=images.device)
-            points: Tensor = how.run(target, images, Misclassification(classes))
+            points: Tensor = method.run(target, images, Misclassification(classes))
         return points.detach()
 
     return attack
 
 
 def run_attacks(
-    tried: dict[str, tuple[Attack, int]], net: Counted, images: Tensor, classes: Tensor
-) -> dict[str, Run]:
-    """Every attack on a batch, then on the next, so that they share what the machine does."""
-    runs = {name: Run(np.empty(0), 0.0, np.zeros((2, 2)), 0.0) for name in tried}
+    tried: dict[str, tuple[Attack, int]], net: CountingNet, images: Tensor, classes: Tensor
+) -> dict[str, Outcome]:
+    """Run every attack on a batch before the next batch, so that all see the same machine."""
+    outcomes = {name: Outcome(np.empty(0), 0.0, np.zeros((2, 2)), 0.0) for name in tried}
     for start in range(0, len(images), BATCH):
         for name, (attack, n) in tried.items():
             part = slice(start, min(start + BATCH, n))
             if start < n:
-                _run(runs[name], attack, net, images[part], classes[part])
-    return runs
+                _run(outcomes[name], attack, net, images[part], classes[part])
+    return outcomes
 
 
-def _run(run: Run, attack: Attack, net: Counted, images: Tensor, classes: Tensor) -> None:
-    """Attack a batch; what brings points back to the boundary is not counted."""
-    a_pass = _seconds_a_pass(net.net, images)
+def _run(
+    outcome: Outcome, attack: Attack, net: CountingNet, images: Tensor, classes: Tensor
+) -> None:
+    """Attack a batch; moving the points back to the boundary is not timed."""
+    per_pass = _seconds_per_pass(net.net, images)
     seconds: list[float] = []
     while not seconds or (len(seconds) < 3 and seconds[0] < SHORT):
         net.passes[:] = 0
         began = time.process_time()
         points = attack(net, images, classes)
         seconds.append(time.process_time() - began)
-    run.seconds += float(np.median(seconds))
-    run.passes += net.passes
-    run.floor += float((net.passes * a_pass).sum())
+    outcome.seconds += float(np.median(seconds))
+    outcome.passes += net.passes
+    outcome.floor += float((net.passes * per_pass).sum())
     points, changed = nearest_on_the_way(net, images, points, classes)
     distances = norms_of(points, images, changed, L2.order)
-    run.distances = np.concatenate([run.distances, distances])
+    outcome.distances = np.concatenate([outcome.distances, distances])
 
 
-def _seconds_a_pass(net: nn.Module, images: Tensor) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Processor time of one row [2, 2], as `Counted` has passes: the median of three."""
+def _seconds_per_pass(net: nn.Module, images: Tensor) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Return processor seconds per row [2, 2], as `CountingNet` has passes; median of three."""
     images = images.contiguous(memory_format=torch.channels_last)
     seconds = np.zeros((3, 2, 2))
     for coarse in (0, 1):

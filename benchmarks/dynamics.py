@@ -1,7 +1,8 @@
-"""Variance of gradients and training dynamics: against the floor of their passes, and a plain loop.
+"""Compare VoG and training dynamics with their bare passes and with a per-example loop.
 
-The paper's CNN on real Fashion-MNIST images. Times are processor time of one thread, each the least
-of several turns that all take part in; memory is the growth of a process's peak while it scores.
+The net is the paper's CNN, on real Fashion-MNIST images. Times are processor time of one thread:
+all methods take turns, and the shortest turn of each counts. Memory is the growth of a process's
+peak while it scores.
 """
 
 import json
@@ -34,11 +35,11 @@ from scoring.store.storage import Storage
 EPOCHS, ROWS, TURNS = 5, 1000, 3
 SLOW_ROWS = 100
 BATCH = 250
-_CACHE = 8 << 20  # weights of two checkpoints: full with three, so memory shows what else is held
+_CACHE = 8 << 20  # bytes, two checkpoints: already full with three, so growth is not the cache
 
 
 def measure() -> list[dict[str, Any]]:
-    """Four figures of one store of checkpoints."""
+    """Measure four figures on one store of checkpoints."""
     ambient = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -54,8 +55,8 @@ def measure() -> list[dict[str, Any]]:
             "vog_vs_per_example_loop",
             times["loop"] / times["vog"],
             ">= 3",
-            f"{note}; x.grad after backward(); {times['frozen'] / times['vog']:.2f} where "
-            "parameters take no gradient",
+            f"{note}; x.grad after backward(); {times['frozen'] / times['vog']:.2f} if "
+            "parameters need no gradient",
         ),
         _figure(
             "vog_memory_k30_vs_k3",
@@ -72,28 +73,28 @@ def _figure(name: str, value: float, want: str, note: str) -> dict[str, Any]:
 
 
 def _times(folder: str) -> dict[str, float]:
-    """Least seconds of each way, for all images."""
+    """Return the shortest time of each method, in seconds for all images."""
     shard, run = _shard(), _train(folder, EPOCHS)
     signals = Signals(Storage(folder), SignalOptions(batch_rows=BATCH))
     nets = [signals.model(run, epoch) for epoch in range(1, EPOCHS + 1)]
     trainable = [deepcopy(net).requires_grad_() for net in nets]
     logits = [s.name for s in metrics().values() if s.signal is Signal.CHECKPOINTS]
     logits = [name for name in logits if metrics()[name].gradient is None]
-    ways: dict[str, Callable[[], object]] = {
+    methods: dict[str, Callable[[], object]] = {
         "floor": lambda: _floor(signals, nets, shard),
         "vog": lambda: _watch(signals, run, ["vog"], shard),
         "all": lambda: _watch(signals, run, ["vog", *logits], shard),
         "loop": lambda: _loop(signals, trainable, shard),
         "frozen": lambda: _loop(signals, nets, shard),
     }
-    seconds = dict.fromkeys(ways, np.inf)
+    seconds = dict.fromkeys(methods, np.inf)
     for _ in range(TURNS):
-        for name, way in ways.items():
+        for name, method in methods.items():
             began = time.process_time()
-            way()
+            method()
             seconds[name] = min(seconds[name], time.process_time() - began)
-    part = SLOW_ROWS / ROWS
-    return {**seconds, "loop": seconds["loop"] / part, "frozen": seconds["frozen"] / part}
+    share = SLOW_ROWS / ROWS
+    return {**seconds, "loop": seconds["loop"] / share, "frozen": seconds["frozen"] / share}
 
 
 def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> None:
@@ -104,7 +105,7 @@ def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> No
 
 
 def _floor(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
-    """A forward and an input backward pass of each net on each batch, and nothing else."""
+    """Make only the passes: forward, and backward to the input, for each net and batch."""
     for _, rows in signals.batches(np.arange(len(shard.ids))):
         images, labels = signals.inputs(shard, rows), torch.from_numpy(shard.labels[rows])
         for net in nets:
@@ -114,7 +115,7 @@ def _floor(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
 
 
 def _loop(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
-    """One example at a time, all gradients kept: as peers do it."""
+    """Take one example at a time and keep all gradients, as other implementations do."""
     for row in range(SLOW_ROWS):
         gradients = []
         for net in nets:
@@ -127,17 +128,17 @@ def _loop(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:
 
 
 def _growth(folder: str, epochs: int) -> int:
-    """Bytes by which the peak of a fresh process grows while it scores `epochs` checkpoints."""
+    """Return the bytes by which a new process's peak grows while it scores `epochs` checkpoints."""
     run = _train(folder, epochs)
     command = [sys.executable, "-m", "benchmarks.dynamics", folder, run]
-    # What is freed goes back at once, so that the peak is what was held, not what malloc keeps.
+    # Return freed memory at once, so that the peak excludes what malloc would keep.
     env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(128 << 10)}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return int(json.loads(done.stdout))
 
 
 def _train(folder: str, epochs: int) -> str:
-    """A run that kept so many epochs; a few rows are enough to make weights differ."""
+    """Train a run that keeps every epoch; a few rows suffice to make the weights differ."""
     images, labels = arrays("fashion_mnist", "train", 128)
     data = TrainingSet(ids=np.arange(len(images)), inputs=images, labels=labels, classes=10)
     spec = RunSpec(
@@ -159,7 +160,7 @@ def _shard() -> Shard:
 
 
 def main(folder: str, run: str) -> None:
-    """Print by how many bytes the peak grows while all `vog` metrics are scored."""
+    """Print how many bytes the peak grows while all `vog` metrics are scored."""
     torch.set_num_threads(1)
     shard = _shard()
     options = SignalOptions(batch_rows=BATCH, cache_bytes=_CACHE)

@@ -1,4 +1,4 @@
-"""What Ray costs beyond the work it schedules: scoring shards, training short runs."""
+"""Measure the overhead of Ray when it scores shards and trains short runs."""
 
 import tempfile
 import time
@@ -12,46 +12,48 @@ import numpy as np
 import torch
 
 from ray_jobs.on_ray.cluster import cluster
-from ray_jobs.on_ray.map_shards import PoolOptions, ShardData
-from ray_jobs.on_ray.score_shards import ScoringJob, ShardTasks, score_shards
+from ray_jobs.on_ray.map_shards import PoolOptions
+from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.train_fleet import train_fleet
 from scoring.data.images import ImageShape
 from scoring.data.shards import read_shard, write_shard
 from scoring.data.sources import Layout, Piece, Rows
-from scoring.data.versions import DatasetVersion
+from scoring.data.versions import DatasetVersion, load_training_set
 from scoring.registry import metric
 from scoring.run_spec import NetSpec
 from scoring.runs.fleet import Hardware, build_fleet, preset
 from scoring.runs.record import Run, identify, load_records
 from scoring.runs.train_one import train_run
 from scoring.score.scorer import Assignment, RunRef, Scorer, Task
+from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
 from scoring.score.signals import SignalOptions
-from scoring.store.keys import Split
+from scoring.store.keys import SPLITS, Split
 from scoring.store.storage import Storage
 from scoring.training.recipes import recipe
 
 SHARDS, ROWS = 12, 250
 ROUNDS = 2
-RUNS = 80  # as many as the standard fleet
+RUNS = 80  # the size of the standard fleet
 SHAPE = ImageShape(height=28, width=28, channels=1)
 LAYOUT = Layout(classes=tuple("0123456789"), shape=SHAPE)
 
 
 def ray_overhead() -> list[dict[str, object]]:
-    """Scoring through Ray over the same shards in a bare loop: one process and one thread each.
+    """Measure scoring through Ray relative to a bare loop over the same shards.
 
-    Both are timed from the first shard staged to the last: what starting the pool takes is not in.
+    Each side has one process and one thread, and is timed from its first staged shard to its last,
+    so starting the pool does not count.
     """
     with tempfile.TemporaryDirectory() as folder, cluster("", 2):
         storage = Storage(folder)
-        versions = {split: dataset(storage, split) for split in ("train", "test")}
+        versions = {split: dataset(storage, split) for split in SPLITS}
         run = one_run(storage, versions)
         job, work = scoring_job(storage, versions["train"], run)
         options = SignalOptions()
         bare, mapped = [], []
         for turn in range(ROUNDS):
-            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-                alone.submit(score_in_a_loop, job, renamed(work, f"loop{turn}"), options).result()
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                process.submit(score_in_a_loop, job, renamed(work, f"loop{turn}"), options).result()
             bare.append(seconds_of_staging(folder, f"loop{turn}"))
             score_shards(job, renamed(work, f"ray{turn}"), options, PoolOptions(actors=1))
             mapped.append(seconds_of_staging(folder, f"ray{turn}"))
@@ -61,22 +63,22 @@ def ray_overhead() -> list[dict[str, object]]:
 
 
 def seconds_of_staging(folder: str, turn: str) -> float:
-    """From the first result of a turn to its last."""
+    """Return the time from the first result of a turn to the last."""
     staged = [path.stat().st_mtime for path in Path(folder, "staging").glob(f"*/{turn}-*")]
     return max(staged) - min(staged)
 
 
 def fleet_overhead() -> list[dict[str, object]]:
-    """Seconds of a training slot that a short run takes beyond its own training."""
+    """Measure how long a short run occupies a training slot beyond its own training."""
     slots = 2
     with tempfile.TemporaryDirectory() as folder, cluster("", slots):
         storage = Storage(folder)
-        versions = {split: dataset(storage, split, shards=2) for split in ("train", "test")}
+        versions = {split: dataset(storage, split, shards=2) for split in SPLITS}
         runs = short_runs(versions)
         options = {"train_memory": 1 << 30, "gpus_per_run": 0.0}
         seconds = timed(train_fleet, storage, runs, versions, **options)
         training = sum(r.seconds for r in load_records(storage, [run.key for run in runs]))
-    note = f"{RUNS} runs of {training / RUNS:.2f} s on {slots} slots, start of the actors included"
+    note = f"{RUNS} runs of {training / RUNS:.2f} s on {slots} slots, including actor start-up"
     value = (seconds * slots - training) / RUNS
     return [result("fleet_overhead_s", value, "s", "<= 1", note)]
 
@@ -94,7 +96,7 @@ def timed(work: Callable[..., object], *args: object, **kwargs: object) -> float
 def dataset(
     storage: Storage, split: Split, shards: int = SHARDS, rows: int = ROWS
 ) -> DatasetVersion:
-    """Shards of random images."""
+    """Write shards of random images."""
     noise = np.random.default_rng(0)
     records = []
     for first in range(0, shards * rows, rows):
@@ -132,8 +134,7 @@ def short_runs(versions: dict[Split, DatasetVersion]) -> list[Run]:
 
 
 def one_run(storage: Storage, versions: dict[Split, DatasetVersion]) -> Run:
-    from scoring.data.versions import load_training_set
-
+    """Train the run to score with."""
     run = short_runs(versions)[0]
     run = replace(run, spec=replace(run.spec, net=NetSpec(name="paper_cnn")), key="base")
     data = {split: load_training_set(storage, version) for split, version in versions.items()}
@@ -145,17 +146,17 @@ def scoring_job(
     storage: Storage, version: DatasetVersion, run: Run, steps: int = 25
 ) -> tuple[ScoringJob, list[ShardTasks]]:
     config = metric("adv_l2").config(steps=steps)
-    how = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
+    assignment = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
     job = ScoringJob(
         data=ShardData(storage=storage, dataset="noise", shape=SHAPE),
         classes=10,
-        assignments=(how,),
+        assignments=(assignment,),
     )
     return job, [ShardTasks(record=record, tasks=((0, ""),)) for record in version.shards]
 
 
 def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
-    """The same tasks under new names, so that nothing is found done."""
+    """Rename the tasks, so that no earlier result is found."""
     return [replace(item, tasks=((0, f"{turn}-{i}"),)) for i, item in enumerate(work)]
 
 

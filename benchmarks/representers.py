@@ -1,9 +1,9 @@
-"""Representer points: against the published solver and a plain search, and how they scale.
+"""Compare representer points with the published solver and a plain search; measure how they scale.
 
-Features of the paper's CNN on all of MNIST; times are processor time of one thread. The published
-solver is gradient descent with backtracking, as the authors' code has it: full batches in float32,
-steps halved from 10 until F falls by half of what the slope promises, to a mean gradient below
-1/200 of the first, or 500 iterations.
+The features are those of the paper's CNN on all of MNIST. Times are processor time of one thread.
+The published solver is gradient descent with backtracking, as in the authors' code: full batches in
+float32, steps halved from 10 until the loss falls by half of what the slope predicts, until the
+mean gradient is below 1/200 of the first one, or for 500 iterations.
 """
 
 import statistics
@@ -34,17 +34,17 @@ from scoring.run_spec import Recipe
 from scoring.store.keys import Split
 
 PENALTY, K, BLOCK = 0.003, 10, 200
-TURNS = 3  # of the shorter solver, whose median is told
-TOLERANCE = 1e-8  # of the gradient, where the solvers are compared; runs go on to 1e-9
-CHECKED = 200  # test rows whose sets are held against float64
-_Found = dict[tuple[int, int], dict[int, Ints]]
+TURNS = 3  # of our solver, which is the faster one; the median counts
+TOLERANCE = 1e-8  # of the gradient when solvers are compared; real runs use 1e-9
+CHECKED = 200  # test rows whose points are compared with a search in float64
+_Found = dict[tuple[int, int], dict[int, Ints]]  # class and sign: test row: training rows
 SIZES = (10_000, 100_000, 1_000_000)
 WIDTH, CLASSES, QUERIES = 512, 10, 1000
 
 
 @dataclass(frozen=True)
 class _Case:
-    """Training and test rows of a real net, and its layer."""
+    """Features of a real net, and the start of its last layer."""
 
     train: Floats32
     test: Floats32
@@ -53,12 +53,12 @@ class _Case:
 
     @property
     def objective(self) -> Objective:
-        """What is minimised."""
+        """The function to minimise."""
         return Objective(features=self.train, targets=self.targets, loss=SOFTMAX, penalty=PENALTY)
 
 
 def measure() -> list[dict[str, Any]]:
-    """Time against the published solver, exactness, and time against a plain search."""
+    """Measure the time against the published solver, the residual, and the time of the search."""
     ambient = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -69,14 +69,14 @@ def measure() -> list[dict[str, Any]]:
 
 
 def scale() -> list[dict[str, Any]]:
-    """Peak memory of the largest synthetic set, and how the time grows with N."""
-    said = [_in_child(rows) for rows in SIZES]
+    """Measure peak memory on the largest synthetic set, and time as N grows."""
+    measured = [_in_child(rows) for rows in SIZES]
     times = ", ".join(
         f"{rows:.0e} rows: {solve:.1f} + {search:.1f} s, {peak:.0f} MB"
-        for rows, (solve, search, peak) in zip(SIZES, said, strict=True)
+        for rows, (solve, search, peak) in zip(SIZES, measured, strict=True)
     )
     note = f"x {WIDTH}, {CLASSES} classes, {QUERIES} test rows, in a file; {times}"
-    return [_figure("representer_memory_1e6_mb", said[-1][2], "", note, unit="MB")]
+    return [_figure("representer_memory_1e6_mb", measured[-1][2], "", note, unit="MB")]
 
 
 def _figure(name: str, value: float, want: str, note: str, unit: str = "x") -> dict[str, Any]:
@@ -87,9 +87,10 @@ def _features() -> _Case:
     recipe = Recipe(learning_rate=1e-3, batch_rows=128, epochs=2)
     model = trained(Case(dataset="mnist", net="paper_cnn", rows=60_000, recipe=recipe))
     layer = Layer(model)  # type: ignore[arg-type]
-    seen = {split: _see(layer, split) for split in ("train", "test")}
-    targets = SOFTMAX.activation(seen["train"][1].double()).float().numpy()
-    return _Case(seen["train"][0].numpy(), seen["test"][0].numpy(), targets, layer.weights)
+    train, outputs = _see(layer, "train")
+    test, _ = _see(layer, "test")
+    targets = SOFTMAX.activation(outputs.double()).float().numpy()
+    return _Case(train.numpy(), test.numpy(), targets, layer.weights)
 
 
 def _see(layer: Layer, split: Split) -> tuple[Tensor, Tensor]:
@@ -137,7 +138,7 @@ def _solution(case: _Case) -> list[dict[str, Any]]:
 
 
 def _published(case: _Case) -> tuple[Tensor, int]:
-    """Weights of least gradient that the published solver finds, and its iterations."""
+    """Run the published solver; return its weights of least gradient and its iterations."""
     features, targets = torch.from_numpy(case.train), torch.from_numpy(case.targets)
     weights = case.start.T.clone().requires_grad_()
 
@@ -197,8 +198,8 @@ def _search(case: _Case) -> dict[str, Any]:
 
 
 def _plain(train: Tensor, test: Tensor, alpha: Tensor, predicted: Tensor) -> None:
-    """All products in float32, a block of test rows at a time, and the best of each."""
-    for rows in torch.arange(len(test)).split(BLOCK):
+    """Compute all products in float32, block by block, and pick the strongest of each test row."""
+    for rows in torch.split(torch.arange(len(test)), BLOCK):
         values = test[rows] @ train.T
         values *= alpha[:, predicted[rows]].T
         values.topk(K, dim=1)
@@ -206,7 +207,7 @@ def _plain(train: Tensor, test: Tensor, alpha: Tensor, predicted: Tensor) -> Non
 
 
 def _same(case: _Case, alpha: Floats, predicted: Tensor, found: _Found) -> int:
-    """How many sets of some test rows are those of brute force in float64."""
+    """Count the point sets of some test rows that equal brute force in float64."""
     same = 0
     for t in np.random.default_rng(0).choice(len(case.test), CHECKED, replace=False):
         c = int(predicted[t])
@@ -218,15 +219,15 @@ def _same(case: _Case, alpha: Floats, predicted: Tensor, found: _Found) -> int:
 
 
 def _in_child(rows: int) -> tuple[float, float, float]:
-    """Seconds to solve and to search, and growth of the peak in MB, in a process of its own."""
+    """Measure seconds to solve, seconds to search and peak growth in MB, in a new process."""
     command = [sys.executable, "-m", "benchmarks.representers", str(rows)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    solve, search, peak = map(float, said.split()[-3:])
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    solve, search, peak = map(float, output.split()[-3:])
     return solve, search, peak
 
 
 def _synthetic(rows: int) -> None:
-    """Explain by a synthetic training set that lies in a file."""
+    """Explain test rows by a synthetic training set that is kept in a file."""
     torch.set_num_threads(1)
     draws = np.random.default_rng(0)
     mixing = draws.standard_normal((WIDTH, CLASSES)).astype(np.float32) / 16
@@ -249,8 +250,10 @@ def _synthetic(rows: int) -> None:
             weights=stationary(objective).weights, loss=SOFTMAX, penalty=PENALTY, rows=rows
         )
         solved = time.perf_counter()
-        held = LayerRows(ids=np.arange(rows), labels=labels, features=features, outputs=targets)
-        explainer = Explainer(held, rest, targets, Path(folder) / "alpha.npy")
+        training_rows = LayerRows(
+            ids=np.arange(rows), labels=labels, features=features, outputs=targets
+        )
+        explainer = Explainer(training_rows, rest, targets, Path(folder) / "alpha.npy")
         queries = np.maximum(draws.standard_normal((QUERIES, WIDTH)), 0).astype(np.float32)
         predicted = rest.outputs(torch.from_numpy(queries)).argmax(dim=1, keepdim=True)
         explainer.points(queries, predicted.numpy(), K)

@@ -1,6 +1,6 @@
-"""How a night grows with its examples and its shards: seconds by stage, memory of the driver.
+"""Measure how nights grow with examples and shards: seconds by stage, memory of the driver.
 
-python -m benchmarks.scale      the whole harness, about 20 minutes, into build/scale.json
+python -m benchmarks.scale      run everything, about 20 minutes, and write build/scale.json
 """
 
 import io
@@ -22,20 +22,22 @@ from benchmarks import publishing
 from benchmarks.jobs import result, timed
 
 OUTPUT = Path("build/scale.json")
-_IMAGES = 2000  # different ones; the rest repeats them, ids and labels apart
+_IMAGES = 2000  # distinct images, repeated under other ids and labels
 _TRAIN = 2000
-_FLAGS = ("--dataset", "parquet", "--name", "noise", "--metrics", "conf", "--ensemble", "seeds")
-_FLAGS += ("--net", "mlp", "--recipe", "smoke", "--cpus", "2", "--device", "cpu")
+_FLAGS = (
+    *("--dataset", "parquet", "--name", "noise", "--metrics", "conf", "--ensemble", "seeds"),
+    *("--net", "mlp", "--recipe", "smoke", "--cpus", "2", "--device", "cpu"),
+)
 _MB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Noise as images of one kind, all in the test split."""
+    """Noise images of one kind, all in the test split."""
 
     rows: int
     side: int
-    """Pixels."""
+    """Height and width in pixels."""
     encoding: str
     """png or jpeg."""
     shard_rows: int
@@ -47,16 +49,16 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a night over it took."""
+    """Costs of a night."""
 
     seconds: dict[str, float]
-    """By stage; `night` is the whole."""
+    """Time by stage; `night` is the total."""
     driver_mb: float
     """Peak resident memory of the driver."""
     object_store_mb: float
-    """Shared memory that Ray's object store touched."""
+    """Shared memory touched by Ray's object store."""
     again_s: float
-    """The same command again, which finds nothing to do."""
+    """Time of the same command again, with nothing left to do."""
 
 
 HARNESS = (
@@ -65,11 +67,11 @@ HARNESS = (
     Dataset(rows=200_000, side=28, encoding="png", shard_rows=100),
     Dataset(rows=200_000, side=28, encoding="png", shard_rows=10_000),
 )
-"""Many examples, larger images, and the same examples as 2 000 shards and as 20."""
+"""Many examples, larger images, and the same examples in 2,000 shards and in 20."""
 
 
 def driver_memory() -> list[dict[str, object]]:
-    """Growth of a driver's peak memory from a night of 1e5 examples to one of 1e6."""
+    """Measure how a driver's peak memory grows from a night of 1e5 examples to one of 1e6."""
     few, many = (
         night(Dataset(rows=rows, side=28, encoding="png", shard_rows=10_000)).driver_mb
         for rows in (100_000, 1_000_000)
@@ -79,7 +81,7 @@ def driver_memory() -> list[dict[str, object]]:
 
 
 def night(dataset: Dataset) -> Figures:
-    """Rescore a dataset in a process of its own and watch it."""
+    """Rescore a dataset in a separate process and watch its memory."""
     with tempfile.TemporaryDirectory() as folder:
         write(dataset, Path(folder))
         summary = Path(folder, "summary.json")
@@ -100,17 +102,17 @@ def night(dataset: Dataset) -> Figures:
             peak = max(peak, _peak_mb(driver.pid))
             shared = max(shared, (free - _shared_free()) / _MB)
             time.sleep(0.1)
-        told = json.loads(summary.read_text())
+        report = json.loads(summary.read_text())
         if driver.returncode:
-            raise RuntimeError(f"expected a night that publishes, got {told['said']!r}")
+            raise RuntimeError(f"expected a night that publishes, got {report['said']!r}")
         again = timed(subprocess.run, command, stdout=subprocess.DEVNULL, check=True)
-    seconds = {stage["name"]: stage["seconds"] for stage in told["stages"]}
-    seconds["night"] = told["night"]["seconds"]
+    seconds = {stage["name"]: stage["seconds"] for stage in report["stages"]}
+    seconds["night"] = report["night"]["seconds"]
     return Figures(seconds=seconds, driver_mb=peak, object_store_mb=shared, again_s=again)
 
 
 def write(dataset: Dataset, folder: Path) -> None:
-    """Both splits as Parquet files of encoded images."""
+    """Write both splits as Parquet files of encoded images."""
     noise = np.random.default_rng(0)
     shape = (_IMAGES, dataset.side, dataset.side)
     files = pa.array(
@@ -134,7 +136,7 @@ def _encoded(image: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", dataset: 
 
 
 def _peak_mb(pid: int) -> float:
-    """Peak resident memory of a process so far; 0 where it has just ended."""
+    """Return the peak resident memory of a process so far, or 0 if it has just ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
@@ -149,19 +151,19 @@ def _shared_free() -> int:
 
 
 def main() -> int:
-    """Run the harness; what is measured so far is always in the file."""
+    """Run everything, and update the file after each measurement."""
     OUTPUT.parent.mkdir(exist_ok=True)
-    found: list[dict[str, object]] = []
+    rows_so_far: list[dict[str, object]] = []
 
-    def note(figures: dict[str, object]) -> None:
-        found.append(figures)
+    def record(figures: dict[str, object]) -> None:
+        rows_so_far.append(figures)
         print(json.dumps(figures), flush=True)
-        OUTPUT.write_text(json.dumps(found, indent=1) + "\n")
+        OUTPUT.write_text(json.dumps(rows_so_far, indent=1) + "\n")
 
     for rows in (1_000_000, 10_000_000):
-        note(asdict(publishing.measure(rows)))
+        record(asdict(publishing.measure(rows)))
     for dataset in HARNESS:
-        note({**asdict(dataset), "shards": dataset.shards, **asdict(night(dataset))})
+        record({**asdict(dataset), "shards": dataset.shards, **asdict(night(dataset))})
     return 0
 
 

@@ -1,7 +1,6 @@
-"""What a second worker brings, and what Ray costs where shards are many and small.
+"""Measure the gain of a second worker, and the overhead of Ray on many small shards.
 
-Every pool is timed while it is at work: from the moment it has done the first half of its shards,
-when all of its actors have long started, to the last.
+Pools are timed on the second half of their shards, when all actors have long started.
 """
 
 import statistics
@@ -14,15 +13,17 @@ from pathlib import Path
 from benchmarks.jobs import dataset, one_run, renamed, result, score_in_a_loop, scoring_job
 from ray_jobs.on_ray.cluster import cluster
 from ray_jobs.on_ray.map_shards import PoolOptions
-from ray_jobs.on_ray.score_shards import ScoringJob, ShardTasks, score_shards
+from ray_jobs.on_ray.score_shards import score_shards
+from scoring.score.shard_job import ScoringJob, ShardTasks
 from scoring.score.signals import SignalOptions
+from scoring.store.keys import SPLITS
 from scoring.store.storage import Storage
 
 _BATCH = SignalOptions(batch_rows=50)
 
 
 def scaling() -> list[dict[str, object]]:
-    """Shards a second of two workers of one thread each over those of one."""
+    """Measure the shards per second of two single-threaded workers relative to one."""
     shards, rounds = 40, 5
     with tempfile.TemporaryDirectory() as folder, cluster("", 2):
         job, work = _job(folder, shards, rows=100, steps=10)
@@ -36,7 +37,7 @@ def scaling() -> list[dict[str, object]]:
 
 
 def many_shards() -> list[dict[str, object]]:
-    """Two hundred small shards through Ray over the same in a bare loop, one process each."""
+    """Measure two hundred small shards through Ray relative to a bare loop, one process each."""
     shards, rounds = 200, 2
     with tempfile.TemporaryDirectory() as folder, cluster("", 2):
         job, work = _job(folder, shards, rows=50, steps=10)
@@ -49,7 +50,7 @@ def many_shards() -> list[dict[str, object]]:
 
 def _job(folder: str, shards: int, rows: int, steps: int) -> tuple[ScoringJob, list[ShardTasks]]:
     storage = Storage(folder)
-    versions = {split: dataset(storage, split, shards, rows) for split in ("train", "test")}
+    versions = {split: dataset(storage, split, shards, rows) for split in SPLITS}
     return scoring_job(storage, versions["train"], one_run(storage, versions), steps)
 
 
@@ -63,13 +64,13 @@ def _pool_rate(
 
 def _loop_rate(folder: str, job: ScoringJob, work: Sequence[ShardTasks], turn: int) -> float:
     name = f"loop{turn}"
-    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-        alone.submit(score_in_a_loop, job, renamed(work, name), _BATCH).result()
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        process.submit(score_in_a_loop, job, renamed(work, name), _BATCH).result()
     return _rate(folder, name)
 
 
 def _rate(folder: str, name: str) -> float:
-    """Shards a second, of the second half of those staged under a name."""
+    """Return the shards per second in the second half of those staged under a name."""
     staged = sorted(p.stat().st_mtime for p in Path(folder, "staging").glob(f"*/{name}-*"))
     half = len(staged) // 2
     return (len(staged) - half) / (staged[-1] - staged[half - 1])

@@ -1,4 +1,4 @@
-"""Nets that benchmarks train on real data: PROTOSCORE_TEST_DATA, by default ../shared/data."""
+"""Nets trained for benchmarks on real data, found in PROTOSCORE_TEST_DATA (../shared/data)."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from scoring.training.loop import pays_bfloat16, train
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A net and its data."""
+    """A net and the data it is trained on."""
 
     dataset: str
     net: str
@@ -30,16 +30,16 @@ class Case:
     """Training rows."""
     recipe: Recipe
     seed: int = 11
-    """One that nothing was tuned on."""
+    """A seed that was not used for tuning."""
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """Name in tables."""
         return f"{self.dataset} {self.net}"
 
 
 def trained(case: Case) -> nn.Module:
-    """The net, trained afresh, in eval mode."""
+    """Train the net and return it in eval mode."""
     images, labels = arrays(case.dataset, "train", case.rows)
     spec = NetSpec(name=case.net)
     run = RunSpec(
@@ -59,19 +59,18 @@ def trained(case: Case) -> nn.Module:
 
 
 def images_of(dataset: str, split: Split, rows: int) -> Tensor:
-    """The first [N, D, H, W] float32 in [0, 1]."""
+    """Return the first images [N, D, H, W] float32 in [0, 1]."""
     images, _ = arrays(dataset, split, rows)
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
 
 
 def arrays(dataset: str, split: Split, rows: int) -> tuple[Any, Any]:
-    """The first images [N, H, W, D] uint8 and labels [N] int64."""
+    """Return the first images [N, H, W, D] uint8 and labels [N] int64."""
     root = Path(os.environ.get("PROTOSCORE_TEST_DATA", "../shared/data"))
     if dataset in ("mnist", "fashion_mnist"):
-        arrays = LOADERS[dataset](root, split)
-        return arrays.images[:rows].copy(), arrays.labels[:rows].copy()
+        loaded = LOADERS[dataset](root, split)
+        return loaded.images[:rows].copy(), loaded.labels[:rows].copy()
     table = pq.read_table(root / f"{dataset}_{split}.parquet")[:rows]
     files = (Image.open(io.BytesIO(image)) for image in table["image"].to_pylist())
-    return np.stack([np.asarray(file.convert("RGB")) for file in files]), table[
-        "label"
-    ].to_numpy().astype(np.int64)
+    images = np.stack([np.asarray(file.convert("RGB")) for file in files])
+    return images, table["label"].to_numpy().astype(np.int64)

@@ -1,7 +1,7 @@
-"""What our training loop and DP-SGD cost beside plain eager PyTorch, on the paper's CNN.
+"""Compare our training loop and DP-SGD with plain eager PyTorch, on the paper's CNN.
 
-Every ratio is taken side by side: batches of one kind after the other, in one process, with one
-thread; each kind's time is the median over rounds.
+Both sides of a ratio take turns, epoch by epoch, in one process with one thread. The median over
+rounds counts.
 """
 
 import statistics
@@ -18,7 +18,7 @@ from scoring.data.training_set import TrainingSet
 from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Recipe
-from scoring.training.batches import gatherer, shuffled
+from scoring.training.batches import gatherer, shuffled_batches
 from scoring.training.precision import pays_bfloat16
 from scoring.training.private import private_step
 from scoring.training.steps import optimizer_for, plain_step
@@ -31,7 +31,7 @@ ROUNDS = 7
 
 
 def measure() -> list[dict[str, Any]]:
-    """Ratios of our speed to plain eager training, and of DP-SGD's time to it."""
+    """Measure our speed relative to plain eager training, and DP-SGD's time relative to it."""
     ambient = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -61,7 +61,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def _alternating(first: Callable[[], None], second: Callable[[], None]) -> tuple[float, float]:
-    """Median seconds of each, run in turn after one round to warm up."""
+    """Alternate two epochs; return the median seconds of each, without a warm-up round."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS + 1):
         for epoch, taken in zip((first, second), seconds, strict=True):
@@ -83,7 +83,7 @@ def _dataset() -> TrainingSet:
 
 
 def _eager_epoch(recipe: Recipe) -> Callable[[], None]:
-    """The loop anyone would write: float32 NCHW batches, already in memory."""
+    """Build the loop anyone would write: float32 NCHW batches, already in memory."""
     data = _dataset()
     net: nn.Module = build(NET, shape=SHAPE, classes=CLASSES)
     optimizer = optimizer_for(net, recipe)
@@ -97,7 +97,7 @@ def _eager_epoch(recipe: Recipe) -> Callable[[], None]:
     def epoch() -> None:
         for batch, truth in batches:
             optimizer.zero_grad()
-            cross_entropy(net(batch), truth).backward()
+            cross_entropy(net(batch), truth).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return epoch
@@ -123,12 +123,12 @@ def _private_epoch(recipe: Recipe) -> Callable[[], None]:
 
 
 def _epoch_of(step: Callable[[Tensor, Tensor], Any], recipe: Recipe) -> Callable[[], None]:
-    """Our loop's own path from uint8 to a step, on as many rows as the eager loop sees."""
+    """Build an epoch of our loop, from uint8 to optimizer step, with as many rows."""
     gather = gatherer(_dataset(), torch.device("cpu"))
     order = torch.Generator().manual_seed(0)
 
     def epoch() -> None:
-        for rows in shuffled(torch.arange(ROWS), recipe.batch_rows, order):
+        for rows in shuffled_batches(torch.arange(ROWS), recipe.batch_rows, order):
             images, labels = gather(rows)
             step(as_input(images), labels)
 

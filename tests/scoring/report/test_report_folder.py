@@ -63,14 +63,14 @@ def test_a_failure_leaves_the_earlier_report_in_place(tmp_path, monkeypatch):
 
 
 def test_only_reports_and_empty_folders_are_replaced(tmp_path):
-    for name in ("thesis", "pages", "beside", "file"):
+    for name in ("thesis", "pages", "mixed", "file"):
         path = tmp_path / name
         if name == "file":
             path.write_bytes(PAGE)
         else:
             path.mkdir()
             (path / ("chapter.tex" if name == "thesis" else "index.html")).write_text("mine")
-        if name == "beside":  # a report with a file of the user
+        if name == "mixed":  # a report with a file of the user
             (path / "index.html").write_bytes(PAGE)
             (path / "notes.txt").write_text("mine")
         with pytest.raises(UserError, match="--output: expected a new folder, an empty one or an"):
