@@ -1,1 +1,1 @@
-"""Jobs that write to a store: their lease, their progress, and cleaning up after them."""
+"""Jobs that write to a store: their records and leases, progress, status and cleaning up."""

@@ -1,6 +1,7 @@
-"""Job records: one file a job in the store, `jobs/<id>.json`.
+"""Job records: each job that writes to a store has one, `jobs/<id>.json`.
 
-While the job lives, its record is a lease that it renews. Afterwards it says how the job ended.
+While the job is at work, its record is its lease, which it renews. Afterwards the record says how
+the job ended.
 """
 
 import uuid
@@ -12,37 +13,40 @@ from scoring.store.layout import JOBS, job_path, stem
 from scoring.store.records import from_json
 from scoring.store.storage import Storage
 
-LEASE = timedelta(minutes=10)  # a job that shows no sign of life for this long counts as dead
+LEASE = timedelta(minutes=10)  # a job that has not renewed its lease for this long is dead
 VACUUM = "vacuum"
 
-State = Literal["running", "published", "nothing to do", "partly published", "done", "failed"]
+JobState = Literal["running", "published", "nothing to do", "partly published", "done", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """A job, as of its last sign of life."""
+    """A job, as of its last sign of life. The fields are the keys of its JSON."""
 
     job_id: str
     job: str
-    """rescore, ingest, explain, evaluate or vacuum."""
+    """Kind of job: rescore, ingest, explain, evaluate or vacuum."""
     dataset: str
+    """Name of the dataset it works on; empty for a vacuum."""
     command: str
     host: str
     pid: int
     started_at: str
+    """ISO 8601 in UTC, as is `seen_at`."""
     seen_at: str
-    """Last sign of life, ISO 8601 in UTC."""
-    state: State = "running"
+    """Last sign of life."""
+    state: JobState = "running"
     stage: str = ""
+    """Name of the current or last stage; `unit` is what it counts."""
     unit: str = ""
     done: int = 0
     total: int = 0
     eta_s: float | None = None
-    """Seconds that the stage still needs; None while unknown."""
+    """Seconds until the stage ends; None while unknown."""
     said: str = ""
-    """Why it failed, or what it left out, in one line."""
+    """One line: why the job failed, or what it left out."""
 
-    def lives(self, now: datetime) -> bool:
+    def is_alive(self, now: datetime) -> bool:
         """Whether the job may still be at work."""
         return self.state == "running" and now - datetime.fromisoformat(self.seen_at) < LEASE
 
@@ -53,7 +57,7 @@ def new_job_id(now: datetime) -> str:
 
 
 def load_jobs(storage: Storage) -> list[JobRecord]:
-    """Read the records of all jobs in the store, oldest first."""
+    """Read the records of all jobs, oldest first."""
     names = sorted(name for name in storage.names(JOBS) if name.endswith(".json"))
     found = storage.read_existing(job_path(stem(name)) for name in names)
     return [from_json(data, JobRecord, path) for path, data in found.items()]
@@ -62,4 +66,4 @@ def load_jobs(storage: Storage) -> list[JobRecord]:
 def live_jobs(storage: Storage) -> list[JobRecord]:
     """Read the records of jobs that may be at work, oldest first."""
     now = datetime.now(UTC)
-    return [job for job in load_jobs(storage) if job.lives(now)]
+    return [job for job in load_jobs(storage) if job.is_alive(now)]

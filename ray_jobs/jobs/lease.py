@@ -1,12 +1,10 @@
-"""What a job says of itself in the store: a lease while it lives, an account of it afterwards.
+"""The lease of a job that writes to a store.
 
-Every job that writes to a store keeps one file there, `jobs/<id>.json`, renewed from a thread of
-its own. Vacuum, which removes things, first leaves its record and then looks for other jobs; every
-other job leaves its record and then waits while a vacuum is under way. So whichever comes second
-sees the first.
+A thread renews the job's record. A vacuum, which removes files, first writes its own record and
+then refuses to go on if another job is at work. Every other job first writes its own record and
+then waits until no vacuum is at work. So whichever comes second sees the first.
 """
 
-import json
 import logging
 import os
 import platform
@@ -15,14 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
 
 from ray_jobs.jobs.job_record import (
     VACUUM,
     JobRecord,
-    State,
+    JobState,
     live_jobs,
     load_jobs,
     new_job_id,
@@ -30,6 +27,7 @@ from ray_jobs.jobs.job_record import (
 from ray_jobs.jobs.progress import Stage, observing
 from scoring.errors import PartlyPublished, ProtoscoreError
 from scoring.store.layout import job_path
+from scoring.store.records import to_json
 from scoring.store.storage import Storage
 
 RENEW_S = 20.0
@@ -37,92 +35,20 @@ _POLL_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def writing_job(
-    storage: Storage,
-    kind: str,
-    *,
-    command: str,
-    dataset: str = "",
-    job_id: str | None = None,
-    started: datetime | None = None,
-) -> Iterator["Lease"]:
-    """Hold a lease on the store for the length of the block; every job that writes goes through it.
-
-    Args:
-        storage: the store.
-        kind: what the job is, e.g. "rescore".
-        command: what the user typed.
-        dataset: the dataset that it works on, where it is one.
-        job_id: default: a new one.
-        started: when it began to plan, so that `waited` covers the plan; default: now.
-    """
-    started = started or datetime.now(UTC)
-    job_id = job_id or new_job_id(started)
-    lease = Lease(storage, kind, job_id=job_id, started=started, command=command, dataset=dataset)
-    with lease:
-        yield lease
-
-
 class Lease:
-    """Keeps the record of this job; use it as a context manager around all that writes."""
+    """A job's hold on the store, from `writing_job`."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        job: str,
-        *,
-        job_id: str,
-        started: datetime,
-        command: str,
-        dataset: str = "",
-    ) -> None:
+    waited = False
+    """Whether a vacuum has been at work since the job began, so that plans may be out of date."""
+
+    def __init__(self, storage: Storage, record: JobRecord) -> None:
         self._storage = storage
-        self._record = JobRecord(
-            job_id=job_id,
-            job=job,
-            dataset=dataset,
-            command=command,
-            host=platform.node(),
-            pid=os.getpid(),
-            started_at=_text(started),
-            seen_at=_text(started),
-        )
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
-        self._observing = observing(self._observe)
-        self.waited = False
-        """Whether a vacuum was at work since the job began: what was planned may be gone."""
+        self._record = record
+        self._outcome: tuple[JobState, str] = ("done", "")
 
-    def __enter__(self) -> "Lease":
-        """Leave the record, then wait while a vacuum is under way."""
-        self._write()
-        self._thread.start()
-        self._observing.__enter__()
-        self._wait_for_vacuum()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the account of what came of it."""
-        self._observing.__exit__(kind, error, traceback)
-        self._ended.set()
-        self._thread.join()
-        if isinstance(error, PartlyPublished):
-            self.end("partly published", str(error))
-        elif error is not None:
-            self.end("failed", _reason(error))
-        elif self._record.state == "running":
-            self.end("done")
-        self._write()
-
-    def end(self, state: State, said: str = "") -> None:
-        """Say what came of the job; it is written when the lease ends."""
-        self._record = replace(self._record, state=state, said=said)
+    def end(self, state: JobState, said: str = "") -> None:
+        """Set the outcome to be recorded when the lease ends; `said` is one line about it."""
+        self._outcome = state, said
 
     def _observe(self, stage: Stage) -> None:
         self._record = replace(
@@ -134,17 +60,29 @@ class Lease:
             eta_s=stage.eta_s,
         )
 
-    def _renew(self) -> None:
-        while not self._ended.wait(RENEW_S):
-            try:
-                self._write()
-            except Exception:  # a store that is away for a while must not end the job
-                _log.warning("the job's record could not be renewed", exc_info=True)
+    def _write(self, state: JobState = "running", said: str = "") -> None:
+        now = _to_text(datetime.now(UTC))
+        record = replace(self._record, seen_at=now, state=state, said=said)
+        self._storage.write(job_path(record.job_id), to_json(record, indent=1))
 
-    def _write(self) -> None:
-        record = replace(self._record, seen_at=_text(datetime.now(UTC)))
-        data = json.dumps(asdict(record), indent=1).encode()
-        self._storage.write(job_path(record.job_id), data)
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(RENEW_S):
+                try:
+                    self._write()
+                except Exception:  # a store that is away for a while must not end the job
+                    _log.warning("the job's record could not be renewed", exc_info=True)
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _wait_for_vacuum(self) -> None:
         if self._record.job == VACUUM:
@@ -152,17 +90,67 @@ class Lease:
         vacuums = [job for job in load_jobs(self._storage) if job.job == VACUUM]
         self.waited = any(job.seen_at >= self._record.started_at for job in vacuums)
         now = datetime.now(UTC)
-        if any(job.lives(now) for job in vacuums):
+        if any(job.is_alive(now) for job in vacuums):
             print("waiting for a vacuum of this store to end", file=sys.stderr, flush=True)
             self.waited = True
         while any(job.job == VACUUM for job in live_jobs(self._storage)):
             time.sleep(_POLL_S)
 
 
+@contextmanager
+def writing_job(
+    storage: Storage,
+    kind: str,
+    *,
+    command: str,
+    dataset: str = "",
+    job_id: str | None = None,
+    started: datetime | None = None,
+) -> Iterator[Lease]:
+    """Hold a lease for the length of the block. Every job that writes to a store goes through it.
+
+    Waits until no vacuum is at work, and records how the block ended.
+
+    Args:
+        storage: the store.
+        kind: of job, such as "rescore".
+        command: what the user typed.
+        dataset: name of the dataset the job works on.
+        job_id: default: a new one.
+        started: when the job began to plan, from when on `Lease.waited` counts vacuums; default:
+            now.
+    """
+    started = started or datetime.now(UTC)
+    record = JobRecord(
+        job_id=job_id or new_job_id(started),
+        job=kind,
+        dataset=dataset,
+        command=command,
+        host=platform.node(),
+        pid=os.getpid(),
+        started_at=_to_text(started),
+        seen_at=_to_text(started),
+    )
+    lease = Lease(storage, record)
+    lease._write()
+    try:
+        with observing(lease._observe), lease._renewing():
+            lease._wait_for_vacuum()
+            yield lease
+    except PartlyPublished as error:
+        lease.end("partly published", str(error))
+        raise
+    except BaseException as error:
+        lease.end("failed", _reason(error))
+        raise
+    finally:
+        lease._write(*lease._outcome)
+
+
 def _reason(error: BaseException) -> str:
-    """What may be told: our own errors are one line without secrets, others only have a name."""
+    """Return what may be written down: our own errors hold no secrets, others might."""
     return str(error) if isinstance(error, ProtoscoreError) else type(error).__name__
 
 
-def _text(moment: datetime) -> str:
+def _to_text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")

@@ -1,6 +1,6 @@
-"""Progress of a stage: one live bar in a terminal, plain lines with rate and ETA in a log.
+"""Progress of a stage: a live bar in a terminal, plain lines with rate and ETA in a log.
 
-Whoever else wants to know (the job's record in the store, its metrics) observes.
+Others who want to know (the job's record, Ray's metrics) observe.
 """
 
 import sys
@@ -18,16 +18,17 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """How far a stage has come."""
+    """The progress of a stage at one moment."""
 
     name: str
     unit: str
+    """What `done` and `total` count."""
     done: int
     total: int
     seconds: float
-    """Since it began."""
+    """Since the stage began."""
     eta_s: float | None
-    """Seconds it still needs at the rate so far; None while nothing is done."""
+    """Seconds until it ends, at the rate so far; None while nothing is done."""
 
 
 _observers: list[Callable[[Stage], None]] = []
@@ -35,7 +36,7 @@ _observers: list[Callable[[Stage], None]] = []
 
 @contextmanager
 def observing(observer: Callable[[Stage], None]) -> Iterator[None]:
-    """Tell `observer` of every stage that starts or advances."""
+    """Call `observer` whenever a stage starts, advances or ends."""
     _observers.append(observer)
     try:
         yield
@@ -44,23 +45,23 @@ def observing(observer: Callable[[Stage], None]) -> Iterator[None]:
 
 
 class Progress:
-    """Counts a stage's units; use it as a context manager."""
+    """Counts the units of a stage; use it as a context manager."""
 
     def __init__(self, stage: str, total: int, unit: str) -> None:
-        self._stage = stage
+        self._name = stage
         self._total = total
         self._unit = unit
-        self._done = self._said = 0
-        self._started = self._printed = time.monotonic()
+        self._done = self._printed_done = 0
+        self._started = self._printed_at = time.monotonic()
         self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> "Progress":
-        """Show the stage as started."""
+        """Show that the stage has started."""
         if sys.stderr.isatty():
-            self._bar = tqdm(total=self._total, desc=self._stage, unit=self._unit, leave=True)
+            self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, leave=True)
         else:
-            print(f"{self._stage}: {self._total} {self._unit}s", file=sys.stderr, flush=True)
-        self._tell()
+            print(f"{self._name}: {self._total} {self._unit}s", file=sys.stderr, flush=True)
+        self._notify()
         return self
 
     def __exit__(
@@ -69,29 +70,29 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the bar, or print the stage's last line."""
-        self._tell()
+        """Close the bar, or print the last line."""
+        self._notify()
         if self._bar is not None:
             self._bar.close()
-        elif self._done > self._said:
+        elif self._done > self._printed_done:
             self._print()
 
     def advance(self, units: int = 1) -> None:
         """Count `units` as done."""
         self._done += units
-        self._tell()
+        self._notify()
         if self._bar is not None:
             self._bar.update(units)
-        elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self._printed_at > _SECONDS_BETWEEN_LINES:
             self._print()
 
     def note(self, line: str) -> None:
-        """Say something without breaking the bar."""
-        tqdm.write(f"{self._stage}: {line}", file=sys.stderr)
+        """Print a line without breaking the bar."""
+        tqdm.write(f"{self._name}: {line}", file=sys.stderr)
 
     def _print(self) -> None:
-        self._printed, self._said = time.monotonic(), self._done
-        stage = self._standing()
+        self._printed_at, self._printed_done = time.monotonic(), self._done
+        stage = self._measure()
         eta = "?" if stage.eta_s is None else clock(stage.eta_s)
         print(
             f"{stage.name}: {stage.done}/{stage.total} {stage.unit}s, "
@@ -101,14 +102,14 @@ class Progress:
             flush=True,
         )
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for observer in _observers:
-            observer(self._standing())
+            observer(self._measure())
 
-    def _standing(self) -> Stage:
+    def _measure(self) -> Stage:
         seconds = time.monotonic() - self._started
         return Stage(
-            name=self._stage,
+            name=self._name,
             unit=self._unit,
             done=self._done,
             total=self._total,
@@ -118,7 +119,7 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
+    """Format seconds as m:ss or h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,9 +9,9 @@ from ray_jobs.cli import main
 from ray_jobs.commands import vacuum
 from ray_jobs.jobs import lease as lease_module
 from ray_jobs.jobs.job_record import LEASE, VACUUM, JobRecord, live_jobs, load_jobs
-from ray_jobs.jobs.lease import Lease
+from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
-from scoring.errors import BadData, PartlyPublished
+from scoring.errors import BadData, BadStore, PartlyPublished
 from scoring.store.storage import Storage
 
 
@@ -22,10 +22,9 @@ def storage(tmp_path, monkeypatch):
     return Storage(str(tmp_path / "store"))
 
 
-def lease(storage, job="rescore", job_id="j1", started=None):
-    moment = started or datetime.now(UTC)
-    command = f"protoscore {job}"
-    return Lease(storage, job, job_id=job_id, started=moment, command=command, dataset="digits")
+def lease(storage, kind="rescore", job_id="j1", started=None):
+    how = {"command": f"protoscore {kind}", "dataset": "digits"}
+    return writing_job(storage, kind, job_id=job_id, started=started, **how)
 
 
 def the_job(storage) -> JobRecord:
@@ -80,8 +79,8 @@ def test_a_job_without_a_sign_of_life_is_taken_for_dead(storage):
         alive = the_job(storage)
     now = datetime.now(UTC)
     running = replace(alive, state="running")
-    assert running.lives(now)
-    assert not running.lives(now + LEASE + timedelta(seconds=1))
+    assert running.is_alive(now)
+    assert not running.is_alive(now + LEASE + timedelta(seconds=1))
 
 
 def test_a_store_that_is_away_for_a_while_does_not_end_the_job(storage, monkeypatch):
@@ -106,14 +105,18 @@ def test_a_store_that_is_away_for_a_while_does_not_end_the_job(storage, monkeypa
 def test_a_job_waits_for_a_vacuum_and_knows_that_it_did(storage, capsys):
     begun = datetime.now(UTC)
     with lease(storage, VACUUM, "v"):
-        waiting = lease(storage, started=begun)
-        thread = threading.Thread(target=waiting.__enter__)
+        waited = []
+
+        def job():
+            with lease(storage, started=begun) as waiting:
+                waited.append(waiting.waited)
+
+        thread = threading.Thread(target=job)
         thread.start()
         until(lambda: "waiting for a vacuum" in capsys.readouterr().err)
-        assert thread.is_alive()
+        assert waited == []
     thread.join(timeout=10)
-    assert waiting.waited
-    waiting.__exit__(None, None, None)
+    assert waited == [True]
     with lease(storage, job_id="j2") as later:
         assert not later.waited
     with lease(storage, job_id="j3", started=begun) as planned_before_it:
@@ -163,3 +166,40 @@ def test_status_tells_the_living_from_the_lost(storage, capsys):
         assert main(["status", "--store", storage.uri, "-n", "0", "--format", "json"]) == 0
         assert [row["job_id"] for row in json.loads(capsys.readouterr().out)] == ["j2"]
     assert vacuum.main(["--store", storage.uri, "--dry-run"]) == 0
+
+
+def test_jobs_get_ids_of_their_own_and_end_as_done(storage):
+    for _ in range(2):
+        with writing_job(storage, "ingest", command="protoscore ingest"):
+            pass
+    first, second = load_jobs(storage)
+    assert first.job_id != second.job_id
+    assert [job.state for job in (first, second)] == ["done", "done"]
+
+
+def test_a_job_that_is_interrupted_while_it_waits_is_not_at_work_any_more(storage, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with lease(storage, VACUUM, "v"):
+        monkeypatch.setattr(lease_module.time, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt), lease(storage):
+            pytest.fail("the vacuum is still at work")
+        assert [job.job_id for job in live_jobs(storage)] == ["v"]
+
+
+def test_an_error_counts_for_more_than_what_was_said_before(storage):
+    def job():
+        with lease(storage) as mine:
+            mine.end("published")
+            raise BadData("expected rows, got none")
+
+    with pytest.raises(BadData):
+        job()
+    assert the_job(storage).state == "failed"
+
+
+def test_a_record_that_is_garbage_is_named(storage):
+    storage.write("jobs/j0.json", b'{"job_id": "j0"}')
+    with pytest.raises(BadStore, match=r"expected a JobRecord in jobs/j0.json, got nothing @ \$"):
+        load_jobs(storage)
