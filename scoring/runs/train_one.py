@@ -14,7 +14,7 @@ from scoring.errors import OutOfTime
 from scoring.inputs import as_input
 from scoring.runs.record import Run, RunRecord, frozen, load_weights, write_run
 from scoring.store.keys import Split
-from scoring.store.layout import epoch_path, import_path, unfinished_path
+from scoring.store.layout import epoch_path, import_path, training_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
 from scoring.training.loop import Trained, Training, train
@@ -52,13 +52,13 @@ def train_run(
         weights = trained.weights
     record = _record(run, versions, data, weights, trained)
     write_run(storage, record, weights)
-    storage.delete(unfinished_path(run.key))
+    storage.delete(training_path(run.key))
     return record
 
 
 def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
     """Train, keeping how far it got once a minute: a lost machine costs little more."""
-    unfinished = unfinished_path(run.key)
+    unfinished = training_path(run.key)
     kept_at = time.monotonic()
 
     def after_epoch(training: Training) -> None:

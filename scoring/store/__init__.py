@@ -1,1 +1,1 @@
-"""The store: named files under one root, written whole or not at all."""
+"""The store: named files under one root, each written whole or not at all."""

@@ -1,4 +1,4 @@
-"""The hash that names artefacts, and the names that every layer shares; free of torch."""
+"""The hash that names artefacts, and the names of splits; free of torch."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 
 
-def jsonable(value: Any) -> Any:  # noqa: ANN401 - the one place where any spec becomes JSON
-    """Turn dataclasses, tuples and mappings into what `json` writes."""
+def jsonable(value: Any) -> Any:  # noqa: ANN401 - any spec or record
+    """Turn dataclasses, tuples and mappings into values that `json` can write."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -22,6 +22,6 @@ def jsonable(value: Any) -> Any:  # noqa: ANN401 - the one place where any spec 
 
 
 def digest(value: Any) -> str:  # noqa: ANN401
-    """Name an artefact: 32 hex digits of the SHA-256 of `value`'s canonical JSON."""
+    """Return an artefact's name: 32 hex digits of the SHA-256 of `value`'s canonical JSON."""
     text = json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -38,7 +38,7 @@ JOBS = "jobs"
 _SHARDS = "shards"
 _RECEIPTS = "receipts"
 _LAYOUTS = "layouts"
-_UNFINISHED = "training.safetensors"
+_TRAINING = "training.safetensors"
 _DELTA_LOG = "_delta_log"
 
 
@@ -92,9 +92,9 @@ def epoch_path(run: str, epoch: int) -> str:
     return f"{RUNS}/{run}/checkpoints/epoch-{epoch:04d}.safetensors"
 
 
-def unfinished_path(run: str) -> str:
+def training_path(run: str) -> str:
     """Return the path of the state from which an unfinished training resumes."""
-    return f"{RUNS}/{run}/{_UNFINISHED}"
+    return f"{RUNS}/{run}/{_TRAINING}"
 
 
 def layer_path(run: str) -> str:
@@ -167,9 +167,9 @@ def run_of(path: str) -> str:
     return path.split("/")[1]
 
 
-def is_unfinished(path: str) -> bool:
+def is_training(path: str) -> bool:
     """Return whether a file of `runs` is the state of an unfinished training."""
-    return path.endswith(f"/{_UNFINISHED}")
+    return path.endswith(f"/{_TRAINING}")
 
 
 def dataset_of(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to object storage, many at a time: each takes tens of milliseconds of waiting."""
+"""Many requests to object storage at once: each spends tens of milliseconds waiting."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,24 +14,25 @@ Made = TypeVar("Made")
 def in_parallel(
     function: Callable[[Item], Made], items: Iterable[Item], at_once: int = _AT_ONCE
 ) -> Iterator[Made]:
-    """`function` of every item, in order; `at_once` threads work and as many results are held.
+    """Yield `function` of every item, in order, from `at_once` threads.
 
-    Items are taken as there is room for them, and nothing begins before the first is asked for.
+    Lazy: nothing starts before the first result is requested, and at most `at_once` items are in
+    work or waiting to be yielded.
     """
-    if at_once == 1:  # a thread beside one that only waits costs more than it does
+    if at_once == 1:  # a second thread would cost more than it saves
         yield from map(function, items)
         return
     with ThreadPoolExecutor(at_once) as pool:
-        begun: deque[Future[Made]] = deque()
+        started: deque[Future[Made]] = deque()
         for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) == at_once:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            started.append(pool.submit(function, item))
+            if len(started) == at_once:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
 
 
 def do_in_parallel(function: Callable[[Item], object], items: Iterable[Item]) -> None:
-    """`function` of every item, for what it does."""
+    """Call `function` on every item, in parallel."""
     for _ in in_parallel(function, items):
         pass

@@ -1,6 +1,7 @@
-"""The one place that turns a URI and the AWS environment into a filesystem and storage options.
+"""Files in a folder or on object storage, by one interface.
 
-Artefacts are written whole or not at all: one PUT on object storage, write-then-rename on disk.
+A file appears whole or not at all: one PUT on object storage, write-then-rename on disk. This is
+the one place that turns a URI and the AWS environment into a filesystem and storage options.
 """
 
 import os
@@ -17,17 +18,18 @@ import fsspec
 from scoring.errors import BadStore
 from scoring.store.parallel import do_in_parallel, in_parallel
 
-_UPLOAD_BLOCK = 16 << 20  # bytes of a file being written that are held in memory
+_UNFINISHED = ".partial"
+_UPLOAD_BLOCK = 16 << 20  # bytes of an upload held in memory
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
-    """Open the filesystem of `uri` and the path in it.
+    """Return the filesystem of `uri` and the path in it.
 
     Credentials and endpoint come from the environment (`AWS_ACCESS_KEY_ID`,
     `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`).
 
     Raises:
-        BadStore: the scheme is not known, its driver refuses the URI, or the URI holds credentials.
+        BadStore: the scheme is unknown, its driver refuses the URI, or the URI holds credentials.
     """
     uri = uri.removeprefix("file://")
     scheme, _, rest = uri.partition("://")
@@ -37,18 +39,18 @@ def filesystem(uri: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
     try:
         if uri.startswith("s3://"):
-            # A cached listing would hide what another job has just written.
+            # A cached listing would hide files that another job has just written.
             options = {"use_listings_cache": False, "client_kwargs": _s3_client_options()}
             fs, path = fsspec.core.url_to_fs(uri, **options)
         else:
             fs, path = fsspec.core.url_to_fs(uri)
-    except Exception as error:  # some drivers connect at once
+    except Exception as error:  # some drivers connect right away
         raise BadStore(f"expected a local path or s3://bucket/prefix, got {uri!r}") from error
     return fs, path.rstrip("/")
 
 
 def delta_options(uri: str) -> dict[str, str]:
-    """Storage options of deltalake for `uri`, from the same environment as `filesystem`."""
+    """Return deltalake's storage options for `uri`, from the same environment as `filesystem`."""
     if not uri.startswith("s3://"):
         return {}
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -80,9 +82,14 @@ class StoredFile:
     """Bytes."""
     modified: datetime
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the file is still being written, or was when its writer died."""
+        return self.path.endswith(_UNFINISHED)
+
 
 class Storage:
-    """Named artefacts under one root; paths are relative to it and use `/`."""
+    """Files under one root; paths are relative to it and use `/`."""
 
     def __init__(self, uri: str) -> None:
         uri = uri.removeprefix("file://")
@@ -91,14 +98,14 @@ class Storage:
         self._local = "://" not in uri
 
     def __reduce__(self) -> tuple[type["Storage"], tuple[str]]:
-        """Travel to workers as the URI alone; credentials stay in each process's environment."""
+        """Pickle the URI alone; credentials stay in each process's environment."""
         return Storage, (self.uri,)
 
     def check(self, *, writable: bool, flag: str = "--store") -> None:
-        """Refuse a store that cannot be read (or written) before any work starts.
+        """Refuse a store that cannot be read (or written), before any work starts.
 
         Raises:
-            BadStore: in one line, which names the flag, without credentials.
+            BadStore: one line that names the flag and holds no credentials.
         """
         if not self._local and not self.uri.startswith("s3://"):
             raise BadStore(f"{flag}: expected a local path or s3://bucket/prefix, got {self.uri!r}")
@@ -114,17 +121,17 @@ class Storage:
             ) from error
 
     def exists(self, path: str) -> bool:
-        """Whether the artefact is there, whole."""
+        """Return whether a file exists; if it does, it is whole."""
         return bool(self._fs.exists(self._full(path)))
 
     def existing(self, paths: Iterable[str]) -> set[str]:
-        """The subset of `paths` that exist, asked in parallel."""
+        """Return those of `paths` that exist; they are looked up in parallel."""
         wanted = list(paths)
-        there = in_parallel(self.exists, wanted)
-        return {path for path, is_there in zip(wanted, there, strict=True) if is_there}
+        found = in_parallel(self.exists, wanted)
+        return {path for path, exists in zip(wanted, found, strict=True) if exists}
 
     def names(self, folder: str) -> set[str]:
-        """Names directly under `folder`, empty where it does not exist."""
+        """Return the names directly under `folder`; none if it does not exist."""
         try:
             found = self._fs.ls(self._full(folder), detail=False)
         except FileNotFoundError:
@@ -132,11 +139,11 @@ class Storage:
         return {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
 
     def read(self, path: str) -> bytes:
-        """The artefact's bytes; `FileNotFoundError` where there is none."""
+        """Return a file's bytes; `FileNotFoundError` if there is none."""
         return bytes(self._fs.cat_file(self._full(path)))
 
     def read_all(self, paths: Iterable[str]) -> list[bytes]:
-        """Several artefacts, read in parallel, in the order asked."""
+        """Read several files in parallel, in the order given."""
         return list(in_parallel(self.read, paths))
 
     def read_existing(self, paths: Iterable[str]) -> dict[str, bytes]:
@@ -151,23 +158,23 @@ class Storage:
         return {path: data for path, data in in_parallel(read, paths) if data is not None}
 
     def open(self, path: str) -> Any:  # noqa: ANN401 - fsspec ships no types
-        """The artefact as a file, for readers that want parts of it; nothing is read ahead."""
+        """Open a file for readers that need parts of it; nothing is read ahead."""
         return self._fs.open(self._full(path), "rb", cache_type="none")
 
     def walk(self, folder: str) -> list[StoredFile]:
-        """Every file below `folder`, partly written ones included; empty where there is none."""
+        """List all files below `folder`, unfinished ones included; none if it does not exist."""
         found = self._fs.find(self._full(folder), detail=True)
         return [
             StoredFile(
                 path=str(full).removeprefix(f"{self._root}/"),
-                size=int(about["size"]),
-                modified=_modified(about),
+                size=int(info["size"]),
+                modified=_modified(info),
             )
-            for full, about in found.items()
+            for full, info in found.items()
         ]
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove files, in parallel; those that are not there any more do not matter."""
+        """Remove files in parallel; those already gone are skipped."""
 
         def remove(path: str) -> None:
             with suppress(FileNotFoundError):
@@ -176,7 +183,7 @@ class Storage:
         do_in_parallel(remove, paths)
 
     def write(self, path: str, data: bytes) -> None:
-        """Write the artefact so that it appears whole or not at all."""
+        """Write a file; it appears whole or not at all."""
         if self._local:
             with self.writing(path) as file:
                 file.write(data)
@@ -184,16 +191,16 @@ class Storage:
             self._fs.pipe_file(self._full(path), data)
 
     def upload(self, path: str, file: Path) -> None:
-        """Copy a file of this machine; object storage keeps the media type that its name tells."""
+        """Copy a local file; object storage derives the media type from its name."""
         self._fs.put_file(str(file), self._full(path))
 
     @contextmanager
     def writing(self, path: str) -> Iterator[BinaryIO]:
-        """A file to write a large artefact to; it appears once the block has ended well."""
+        """Open a large file to write; it appears when the block ends without an error."""
         full = self._full(path)
         if self._local:
-            with _written_aside(Path(full)) as aside:
-                yield aside
+            with _renamed_at_the_end(Path(full)) as file:
+                yield file
             return
         file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
         try:
@@ -205,7 +212,7 @@ class Storage:
             raise
 
     def delete(self, folder: str) -> None:
-        """Remove a folder and all below it; quiet where there is none."""
+        """Remove a folder (or file) with everything in it, if it exists."""
         if self._fs.exists(self._full(folder)):
             self._fs.rm(self._full(folder), recursive=True)
 
@@ -222,28 +229,28 @@ class Storage:
 
 
 @contextmanager
-def _written_aside(target: Path) -> Iterator[BinaryIO]:
-    """Write beside `target`, then take its place at once."""
+def _renamed_at_the_end(target: Path) -> Iterator[BinaryIO]:
+    """Write to a file next to `target`, then rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_UNFINISHED}")
     try:
-        with partial.open("wb") as file:
+        with unfinished.open("wb") as file:
             yield file
-        partial.replace(target)
+        unfinished.replace(target)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 
-def _modified(about: Mapping[str, Any]) -> datetime:
-    """When a file was written, by the clock of whoever stores it."""
-    if "LastModified" in about:
-        return cast(datetime, about["LastModified"])
-    return datetime.fromtimestamp(about["mtime"], UTC)
+def _modified(info: Mapping[str, Any]) -> datetime:
+    """Return when a file was written, by the clock of the disk or the object storage."""
+    if "LastModified" in info:
+        return cast(datetime, info["LastModified"])
+    return datetime.fromtimestamp(info["mtime"], UTC)
 
 
 def _check_folder(folder: Path, *, writable: bool) -> None:
-    """Refuse a folder that cannot be used, or made."""
+    """Refuse a folder that can neither be used nor made."""
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

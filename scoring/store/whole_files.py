@@ -1,4 +1,4 @@
-"""What commands write on this machine: files and folders that appear whole or not at all."""
+"""Destinations on this machine: files and folders that appear whole or not at all."""
 
 import shutil
 import uuid
@@ -11,22 +11,22 @@ from scoring.errors import UserError
 
 @contextmanager
 def written_whole(path: Path, flag: str, *, folder: bool = False) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` once the block has ended well.
+    """Yield a path to write to, which replaces `path` when the block ends without an error.
 
     Args:
-        path: what stands there is replaced.
-        flag: by which users name it.
-        folder: the path given is that of a new, empty folder; else nothing is there yet.
+        path: the destination; a file or folder that is there is replaced.
+        flag: the flag that names it, for error messages.
+        folder: yield a new, empty folder; otherwise a path where nothing is yet.
 
     Raises:
-        UserError: the disk does not let it, naming the flag.
+        UserError: the disk refuses; the message names the flag.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         if folder:
-            partial.mkdir()
-        yield partial
-        _take_place(partial, path)
+            unfinished.mkdir()
+        yield unfinished
+        _replace(unfinished, path)
     except OSError as error:
         kind = "folder" if folder else "file"
         reason = error.strerror or type(error).__name__
@@ -34,15 +34,15 @@ def written_whole(path: Path, flag: str, *, folder: bool = False) -> Iterator[Pa
             f"{flag}: expected a {kind} that can be written, got {str(path)!r} ({reason})"
         ) from error
     finally:
-        _remove(partial)
+        _remove(unfinished)
 
 
-def _take_place(new: Path, path: Path) -> None:
-    """Rename; a folder that stood there is put back if that fails, and removed if not."""
+def _replace(new: Path, path: Path) -> None:
+    """Rename; an old folder is put back if that fails, and removed if it does not."""
     if not path.is_dir():
         new.replace(path)
         return
-    old = new.with_suffix(".old")  # no call swaps two folders
+    old = new.with_suffix(".old")  # there is no call that swaps two folders
     path.rename(old)
     try:
         new.rename(path)

@@ -48,7 +48,7 @@ def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]
         folder: [
             file
             for file in storage.walk(folder)
-            if file.modified < before and (_is_partial(file) or not needed[folder](file.path))
+            if file.modified < before and (file.is_unfinished or not needed[folder](file.path))
         ]
         for folder in needed
     }
@@ -73,7 +73,7 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
         layout.FEATURES: lambda path: layout.run_of(path) in current_runs | explaining,
         layout.EXPLANATIONS: lambda _: False,
         layout.RUNS: lambda path: (
-            layout.run_of(path) in kept_runs and not layout.is_unfinished(path)
+            layout.run_of(path) in kept_runs and not layout.is_training(path)
         ),
         layout.IMPORTS: lambda _: False,
         layout.DATASETS: lambda path: not layout.is_shard(path) or path in shards,
@@ -81,10 +81,6 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
         layout.NIGHTS: lambda path: layout.stem(path) in unrecorded,
         layout.JOBS: lambda _: False,
     }
-
-
-def _is_partial(file: StoredFile) -> bool:
-    return file.path.endswith(".partial")
 
 
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:

@@ -12,7 +12,7 @@ PATHS = {
     layout.run_path("r"): "runs/r/run.json",
     layout.model_path("r"): "runs/r/model.safetensors",
     layout.epoch_path("r", 3): "runs/r/checkpoints/epoch-0003.safetensors",
-    layout.unfinished_path("r"): "runs/r/training.safetensors",
+    layout.training_path("r"): "runs/r/training.safetensors",
     layout.layer_path("r"): "runs/r/layer.safetensors",
     layout.evidence_path("r"): "runs/r/layer.json",
     layout.logits_path("r", "c"): "outputs/r/c.parquet",
@@ -56,5 +56,5 @@ def test_files_name_their_run():
     paths = (layout.run_path, lambda r: layout.logits_path(r, "c"))
     assert {layout.run_of(path("r")) for path in paths} == {"r"}
     assert layout.run_of(layout.features_path("r", "last", "c")) == "r"
-    assert layout.is_unfinished(layout.unfinished_path("r"))
-    assert not layout.is_unfinished(layout.model_path("r"))
+    assert layout.is_training(layout.training_path("r"))
+    assert not layout.is_training(layout.model_path("r"))
