@@ -22,13 +22,13 @@ from torch import Tensor
 from benchmarks.memory import resident
 from benchmarks.trained import Case, arrays, trained
 from scoring.arrays import Floats, Floats32, Ints
-from scoring.representers.decomposition import StationaryLayer, proof, recomposed
+from scoring.representers.decomposition import LayerAtRest, measure_exactness, recompose
 from scoring.representers.explainer import SIGNS, Explainer
 from scoring.representers.layer import Layer
 from scoring.representers.layer_rows import LayerRows, OneHot
 from scoring.representers.losses import SOFTMAX
 from scoring.representers.matrix import FileMatrix
-from scoring.representers.solve import Objective, stationary
+from scoring.representers.solve import Objective, minimise
 from scoring.representers.strongest import Kernel, strongest
 from scoring.run_spec import Recipe
 from scoring.store.keys import Split
@@ -99,7 +99,7 @@ def _see(layer: Layer, split: Split) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
         for first in range(0, len(images), 1000):
             pixels = torch.from_numpy(images[first : first + 1000]).permute(0, 3, 1, 2)
-            parts.append(layer.see(pixels.float().div(255)))
+            parts.append(layer.capture(pixels.float().div(255)))
     return torch.cat([p.features for p in parts]), torch.cat([p.outputs for p in parts])
 
 
@@ -107,16 +107,15 @@ def _solution(case: _Case) -> list[dict[str, Any]]:
     seconds = []
     for _ in range(TURNS):
         began = time.process_time()
-        point = stationary(case.objective, case.start, TOLERANCE)
+        point = minimise(case.objective, case.start, TOLERANCE)
         seconds.append(time.process_time() - began)
     ours = statistics.median(seconds)
     began = time.process_time()
     weights, iterations = _published(case)
     theirs = time.process_time() - began
-    rest = StationaryLayer(
-        weights=point.weights, loss=SOFTMAX, penalty=PENALTY, rows=len(case.train)
-    )
-    found = proof(rest, recomposed(rest, case.train, case.targets), case.train, case.targets)
+    rest = LayerAtRest(weights=point.weights, loss=SOFTMAX, penalty=PENALTY, rows=len(case.train))
+    parts = recompose(rest, case.train, case.targets)
+    found = measure_exactness(rest, parts, case.train, case.targets)
     left = case.objective.at(weights.double())
     error = (left.gradient @ torch.from_numpy(case.train).double().T).abs().max() / (2 * PENALTY)
     return [
@@ -168,15 +167,13 @@ def _published(case: _Case) -> tuple[Tensor, int]:
 
 
 def _search(case: _Case) -> dict[str, Any]:
-    point = stationary(case.objective, case.start, 1e-9)
-    rest = StationaryLayer(
-        weights=point.weights, loss=SOFTMAX, penalty=PENALTY, rows=len(case.train)
-    )
+    point = minimise(case.objective, case.start, 1e-9)
+    rest = LayerAtRest(weights=point.weights, loss=SOFTMAX, penalty=PENALTY, rows=len(case.train))
     train, test = torch.from_numpy(case.train), torch.from_numpy(case.test)
     alpha = rest.alpha(train, torch.from_numpy(case.targets))
     predicted = rest.outputs(test).argmax(dim=1)
     began = time.process_time()
-    kernel = Kernel.of(case.train)
+    kernel = Kernel.from_features(case.train)
     found: _Found = {}
     for c in range(CLASSES):
         rows = (predicted == c).nonzero()[:, 0]
@@ -246,8 +243,8 @@ def _synthetic(rows: int) -> None:
         objective = Objective(
             features=features, targets=targets, loss=SOFTMAX, penalty=PENALTY, threads=2
         )
-        rest = StationaryLayer(
-            weights=stationary(objective).weights, loss=SOFTMAX, penalty=PENALTY, rows=rows
+        rest = LayerAtRest(
+            weights=minimise(objective).weights, loss=SOFTMAX, penalty=PENALTY, rows=rows
         )
         solved = time.perf_counter()
         training_rows = LayerRows(

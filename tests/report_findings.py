@@ -8,6 +8,7 @@ import numpy as np
 from scoring.data.versions import DatasetVersion
 from scoring.store.storage import Storage
 from scoring.tables.explanations import (
+    RepresenterModel,
     publish_explanations,
     publish_model,
     write_explanations,
@@ -67,5 +68,5 @@ def publish_explained(
         **proof, "pearson_train": 1.0, "pearson_test": 1.0, "train_version": train.version,
         "test_version": "", "seconds": 1.0, "solved_at": datetime(2026, 11, solved_at, tzinfo=UTC),
     }  # fmt: skip
-    publish_model(storage, "shapes", run, row)
+    publish_model(storage, "shapes", run, RepresenterModel(**row))
     storage.write(f"runs/{run}/layer.json", json.dumps({"is_last": is_last}).encode())

@@ -1,4 +1,4 @@
-"""Small partitions of `scores` for tests, ranked for real."""
+"""Small, properly ranked partitions of `scores` for tests."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Part = tuple[Manifest, list[pa.RecordBatch]]
 
 
 def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
-    """N ranked rows; the last label is unknown, the last but one has no value."""
+    """N ranked rows; the last has no label, the one before it no value."""
     random = np.random.default_rng(seed)
     ids = random.permutation(10 * n)[:n]
     value = random.normal(size=n)
@@ -61,7 +61,7 @@ def part(
     split: str = "test",
     seed: int = 0,
 ) -> Part:
-    """A partition planned in a night's first hour; its `score_key` column names the night."""
+    """A partition planned in the first hour of a night, which its column `score_key` names."""
     night_id = f"night-{night}"
     manifest = Manifest(
         partition=Partition(dataset, split, metric),
@@ -129,23 +129,23 @@ def run_row(night_id: str, run_key: str = "run1") -> dict[str, object]:
 
 
 def write_classes(storage: Storage, part: Manifest, classes: tuple[str, ...] = CLASSES) -> None:
-    """The part of a dataset version that the tables read: its class names."""
+    """Write what the tables read from a dataset version: its class names."""
     dataset, split, _ = part.partition
     path = f"datasets/{dataset}/{split}/{part.dataset_version}.json"
     storage.write(path, json.dumps({"classes": classes}).encode())
 
 
-# What other processes do; here, since importing this module costs them little.
+# Run by other processes; in this module because it is quick to import.
 
 
 def publish_and_die(uri: str, parts: Sequence[Part]) -> None:
-    """Publish, but be killed when all is written and only the commit is missing."""
+    """Publish, but get killed after writing everything but the commit."""
     delta._commit_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     publish(Storage(uri), parts)
 
 
 def publish_at(uri: str, barrier: Barrier, parts: Sequence[Part], answers: Queue) -> None:
-    """Publish together with whoever else waits; answer metric names by fate, and the version."""
+    """Publish at the same time as others; answer with metric names by fate, and the version."""
     barrier.wait()
     outcome = publish(Storage(uri), parts)
     fates = (outcome.committed, outcome.already, outcome.yielded)
@@ -153,6 +153,6 @@ def publish_at(uri: str, barrier: Barrier, parts: Sequence[Part], answers: Queue
 
 
 def append_at(uri: str, barrier: Barrier) -> None:
-    """Record night n1 together with whoever else waits."""
+    """Record night n1 at the same time as others."""
     barrier.wait()
     append_night(Storage(uri), night_row("n1"), [run_row("n1")])

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     selection = select(snapshot, splits, metrics)
     if style.images_only and selection.shape.column != "image":
         raise UserError(f"--to: expected a dataset of images, got {selection.shape.plural}")
-    output = flags.output or f"{snapshot.dataset}{style.ending}"
+    output = flags.output or f"{snapshot.dataset}{style.suffix}"
     path = free_path(output, folder=style.folder, overwrite=flags.overwrite)
     if selection.left_out:
         left_out = ", ".join(selection.left_out)
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Progress("export", selection.rows, "example") as progress:
             rows = style.write(selection, unfinished, progress.advance)
         if style.folder:
-            write_record(unfinished, selection.about())
+            write_record(unfinished, selection.provenance())
     print(
         f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), scored by "
         f"{', '.join(selection.metrics)}: {path}"

@@ -8,8 +8,8 @@ from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.console import parse_flags
 from scoring import registry
 from scoring.analysis import agreement
+from scoring.analysis.joined_scores import read_joined_scores
 from scoring.analysis.points import pair_points
-from scoring.analysis.side_by_side import read_side_by_side
 from scoring.errors import UnknownName, UserError
 
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str], command: str) -> int:
     for metric in flags.pair or ():
         if metric not in metrics:
             raise UnknownName("--pair", metric, metrics)
-    told = read_side_by_side(snapshot, flags.split, metrics)
+    told = read_joined_scores(snapshot, flags.split, metrics)
     note_left_out(told)
     oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
     found = agreement.findings(told, oriented, flags.percent)

@@ -17,14 +17,14 @@ from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import mending
-from scoring.analysis.mending import Mislabelled
+from scoring.analysis.mending import MislabelledRows
 from scoring.analysis.scores import read_scores
 from scoring.arrays import Floats, Ints
 from scoring.data.altered import Relabelled, cached_layout
 from scoring.data.versions import load_version
 from scoring.errors import UserError
 from scoring.registry import metrics
-from scoring.representers.layer_rows import gathered
+from scoring.representers.layer_rows import gather_rows
 from scoring.spec import Signal
 from scoring.tables import Store
 
@@ -91,7 +91,7 @@ def _evaluate(evaluation: Evaluation, flags: DebuggingFlags, plans: Sequence[Pla
             progress.advance()
     found = mending.findings(curves, len(case.true))
     shown = min(flags.inspected, key=lambda share: abs(share - _SHOWN))
-    some, none = mending.part_of(shown), mending.part_of(0)
+    some, none = mending.part_name(shown), mending.part_name(0)
     columns = [(some, "flips_found"), (none, "test_accuracy"), (some, "test_accuracy")]
     evaluation.tell("debugging", found, columns)
 
@@ -110,13 +110,13 @@ def _share_to_draw(flags: DebuggingFlags) -> float:
     return share
 
 
-def _case(plan: Plan) -> Mislabelled:
+def _case(plan: Plan) -> MislabelledRows:
     """Features of the base run, and true labels beside the given ones."""
     storage, models = plan.request.storage, plan.models
     (run,) = (run for run in plan.runs if run.spec == models.fleet.representer)
     representer = run.spec.layer_at_rest
     rows = {
-        split: gathered(
+        split: gather_rows(
             storage,
             run.parent,
             representer.layer,
@@ -125,7 +125,7 @@ def _case(plan: Plan) -> Mislabelled:
         )
         for split, version in models.trained_on.items()
     }
-    return Mislabelled(
+    return MislabelledRows(
         train=rows["train"],
         true=_true_labels(plan, rows["train"].ids),
         test=rows["test"],

@@ -7,7 +7,6 @@ from ray_jobs.evaluations.evaluating import evaluating
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import error_by_tenth
-from scoring.analysis.statistics import errors_by_decile
 from scoring.errors import UserError
 from scoring.store.keys import Split
 
@@ -28,7 +27,7 @@ def main(argv: Sequence[str], command: str) -> int:
     snapshot = flags.snapshot()
     found = []
     for metric in flags.published(snapshot, "--metrics", flags.metrics):
-        errors = errors_by_decile(snapshot.scores(flags.split, metric))
+        errors = error_by_tenth.errors_by_tenth(snapshot.scores(flags.split, metric))
         if errors:
             found += error_by_tenth.findings(metric, errors)
     if not found:

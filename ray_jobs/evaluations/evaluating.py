@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.tables import as_text
-from scoring.analysis.side_by_side import SideBySide
+from scoring.analysis.joined_scores import JoinedScores
 from scoring.store.storage import Storage
 from scoring.tables.findings import Finding, publish_evaluation
 
@@ -48,7 +48,7 @@ def evaluating(storage: Storage, dataset: str, command: str) -> Iterator[Evaluat
         yield Evaluation(storage=storage, dataset=dataset, command=command)
 
 
-def note_left_out(told: SideBySide) -> None:
+def note_left_out(told: JoinedScores) -> None:
     """Say so where metrics were scored on different data."""
     if told.left_out:
         print(

@@ -20,7 +20,7 @@ from scoring import registry
 from scoring.analysis import fleet_size
 from scoring.analysis.scores import Scores
 from scoring.analysis.snapshot import Snapshot
-from scoring.analysis.statistics import Standing, spearman
+from scoring.analysis.statistics import Percentiles, spearman
 from scoring.errors import UserError
 from scoring.run_spec import RunKind, RunSpec
 from scoring.runs.record import RunRecord, identify, load_records
@@ -194,24 +194,24 @@ def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
 
 
 def _findings(fleet: _Fleet, flags: FleetSizeFlags, scores: Scores) -> list[Finding]:
-    def standing(runs: Sequence[int]) -> Standing:
-        return _standing(fleet, runs, scores)
+    def percentiles(runs: Sequence[int]) -> Percentiles:
+        return _percentiles(fleet, runs, scores)
 
-    whole = standing(range(len(fleet.refs)))
+    whole = percentiles(range(len(fleet.refs)))
     with_all: Curves = {}
     between: Curves = {}
     for draw in range(flags.draws):
         one, other = fleet_size.halves(fleet.kinds, draw)
         for size in fleet.sizes(flags):
-            part = standing([*one, *other][:size])
+            part = percentiles([*one, *other][:size])
             with_all.setdefault(size, []).append(float(spearman([part, whole])[0, 1]))
             if size <= len(other):
-                apart = standing(other[:size])
+                apart = percentiles(other[:size])
                 between.setdefault(size, []).append(float(spearman([part, apart])[0, 1]))
     return fleet_size.findings(fleet.metric, len(fleet.refs), with_all, between, flags.enough)
 
 
-def _standing(fleet: _Fleet, runs: Sequence[int], scores: Scores) -> Standing:
+def _percentiles(fleet: _Fleet, runs: Sequence[int], scores: Scores) -> Percentiles:
     """Where examples stand by some of the runs; classes are those of the published scores."""
     spec, told = registry.metric(fleet.metric), fleet.examples.read(fleet.part(runs))
     classes = scores.label if spec.normalised_in == "label" else scores.predicted
@@ -224,4 +224,4 @@ def _standing(fleet: _Fleet, runs: Sequence[int], scores: Scores) -> Standing:
         status=told.status,
         tiebreak=np.nan_to_num(told.tiebreak),
     )
-    return Standing(ids=told.ids, percentile=ranks.percentile)
+    return Percentiles(ids=told.ids, percentile=ranks.percentile)

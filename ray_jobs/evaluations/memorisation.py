@@ -17,10 +17,10 @@ from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import changed_labels
-from scoring.analysis.changed_labels import Judged
-from scoring.analysis.example_sets import Cuts, Evidence, example_sets, percentiles
+from scoring.analysis.changed_labels import ScoredRows
+from scoring.analysis.example_sets import Cuts, Evidence, class_percentiles, example_sets
+from scoring.analysis.joined_scores import read_joined_scores
 from scoring.analysis.scores import read_scores
-from scoring.analysis.side_by_side import read_side_by_side
 from scoring.analysis.snapshot import take_snapshot
 from scoring.arrays import Bools, Ints
 from scoring.data.altered import Relabelled
@@ -135,11 +135,11 @@ def _accuracy(stage: str, plan: Plan) -> list[Finding]:
     ]
 
 
-def _judged(plan: Plan, metric: str, changed: Changed) -> Judged:
+def _judged(plan: Plan, metric: str, changed: Changed) -> ScoredRows:
     store = Store(plan.request.storage.uri)
     scores = read_scores(store, plan.request.publish_as, "train", metric)
     labelled = scores.label >= 0
-    return Judged(
+    return ScoredRows(
         value=scores.table["value"].to_numpy()[labelled],
         percentile=scores.percentile[labelled],
         changed=changed.of(scores.ids[labelled]),
@@ -152,8 +152,8 @@ def _sets(plan: Plan, stage: str, changed: Changed) -> list[Finding]:
     if not {*evidence.metrics} <= {metric.name for metric in plan.request.metrics}:
         return []
     snapshot = take_snapshot(plan.request.storage.uri, plan.request.publish_as)
-    told = read_side_by_side(snapshot, "train", evidence.metrics)
-    sets = example_sets(percentiles(told, evidence), Cuts())
+    told = read_joined_scores(snapshot, "train", evidence.metrics)
+    sets = example_sets(class_percentiles(told, evidence), Cuts())
     return changed_labels.findings_of_sets(sets, stage, changed.of(told.ids))
 
 

@@ -29,14 +29,13 @@ from scoring.tables import Store
 from scoring.tables.findings import Finding
 
 _MOST_VALUES = 4096  # of an image: covariances of its pixels are held
-_MEASURES = ("auroc", "aupr_out", "aupr_in")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OodFlags(NightFlags):
     """A night's flags, and what its metrics are compared with."""
 
-    metrics: tuple[str, ...] = ("vog_predicted", "vog_logp_predicted", "msp")
+    metrics: tuple[str, ...] = detection.DEFAULT_METRICS
     """Metrics to judge; those that need no label say most."""
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Novelty detectors to compare with; none: pass the flag without a name."""
@@ -90,7 +89,7 @@ def _evaluate(evaluation: Evaluation, flags: OodFlags, plan: Plan) -> None:
         found += _judge(metric, ids, values, kinds)
     for detector, (ids, values) in novelty_scores(plan, flags.detectors, flags.fit_rows).items():
         found += _judge(detector, ids, values, kinds)
-    columns = [(detection.MEAN, measure) for measure in _MEASURES]
+    columns = [(detection.MEAN, measure) for measure in detection.MEASURES]
     columns += [(kind, "auroc") for kind in kinds if kind != CLEAN]
     evaluation.tell("ood", found, columns)
 

@@ -21,13 +21,13 @@ from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, w
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.analysis import attribution
-from scoring.analysis.attribution import Compared, Setting
+from scoring.analysis.attribution import Comparison, Setting
 from scoring.analysis.points import example_points
 from scoring.data.shards import read_shard
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UserError
-from scoring.representers.decomposition import Proof
-from scoring.representers.layer_rows import LayerRows, gathered
+from scoring.representers.decomposition import Exactness
+from scoring.representers.layer_rows import LayerRows, gather_rows
 from scoring.representers.solve import Objective
 from scoring.runs.at_rest import load_layer, targets_of
 from scoring.runs.record import load_record
@@ -97,7 +97,7 @@ def main(argv: Sequence[str], command: str) -> int:
     return 0
 
 
-def _tell(evaluation: Evaluation, plans: Mapping[float, ExplainPlan], compared: Compared) -> None:
+def _tell(evaluation: Evaluation, plans: Mapping[float, ExplainPlan], compared: Comparison) -> None:
     found = [f for penalty, plan in plans.items() for f in _exactness(penalty, plan)]
     found += attribution.findings(compared)
     columns = [(split, measure) for split in ("train", "test") for measure in _MEASURES]
@@ -125,7 +125,7 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
     """What the proof of a layer at rest says."""
     record = load_record(plan.storage, plan.run.key)
     _, evidence = load_layer(plan.storage, record)
-    proofs: dict[Split, Proof] = {"train": evidence.train, "test": evidence.test}
+    proofs: dict[Split, Exactness] = {"train": evidence.train, "test": evidence.test}
     rows = {split: version.trainable for split, version in plan.versions.items()}
     return [
         Finding(
@@ -142,7 +142,7 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
 
 def _on_a_worker(
     engine: Engine, plan: ExplainPlan, flags: RepresentersFlags
-) -> tuple[Compared, list[Finding]]:
+) -> tuple[Comparison, list[Finding]]:
     print(f"compare: {flags.tests} test examples", file=sys.stderr, flush=True)
     memory = flags.machine.train_memory_bytes
     return engine.call(_compare, plan, flags.tests, flags.example, memory)
@@ -150,11 +150,11 @@ def _on_a_worker(
 
 def _compare(
     plan: ExplainPlan, tests: int, example: int | None, memory: int
-) -> tuple[Compared, list[Finding]]:
+) -> tuple[Comparison, list[Finding]]:
     """The comparison, and the points of the example that is drawn."""
 
     def rows(version: DatasetVersion) -> LayerRows:
-        return gathered(plan.storage, plan.base.key, plan.representer.layer, version, memory)
+        return gather_rows(plan.storage, plan.base.key, plan.representer.layer, version, memory)
 
     train, test = rows(plan.versions["train"]), rows(plan.versions["test"])
     rest, _ = load_layer(plan.storage, load_record(plan.storage, plan.run.key))

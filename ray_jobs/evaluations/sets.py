@@ -22,8 +22,8 @@ from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.analysis import clusters, example_sets
 from scoring.analysis.clusters import Map, MapSettings
 from scoring.analysis.example_sets import Cuts, Evidence, Group
+from scoring.analysis.joined_scores import read_joined_scores, read_names
 from scoring.analysis.map_vectors import Vectors
-from scoring.analysis.side_by_side import read_names, read_side_by_side
 from scoring.analysis.snapshot import Snapshot
 from scoring.data.texts import TextShape
 from scoring.errors import UserError
@@ -105,18 +105,18 @@ def _evaluate(
     metrics: Sequence[str],
     run: RunRecord | None,
 ) -> None:
-    told = read_side_by_side(snapshot, flags.split, metrics)
+    told = read_joined_scores(snapshot, flags.split, metrics)
     note_left_out(told)
-    of = example_sets.percentiles(told, flags.evidence)
+    of = example_sets.class_percentiles(told, flags.evidence)
     sets = example_sets.example_sets(of, flags.cuts)
     names = snapshot.current(flags.split).classes
     found = example_sets.findings(sets, of, names)
     found += example_sets.among_lowest(sets, told.percentile, flags.lowest)
-    columns = example_sets.members(sets, of, told.ids)
+    columns = example_sets.member_columns(sets, of, told.ids)
     columns |= dict.fromkeys(("cluster", "x", "y"), np.full(len(columns["set"]), np.nan))
     if flags.clusters:
         maps = _draw_maps(flags, snapshot, run, columns)
-        columns |= example_sets.placed(columns, maps)
+        columns |= example_sets.map_columns(columns, maps)
         found += clusters.findings(maps, names)
     version = publish_example_sets(
         snapshot.storage,
@@ -158,7 +158,7 @@ def _draw_maps(
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> dict[Group, Map]:
     wanted = {
-        group: clusters.drawn(columns["example_id"][rows], flags.maps)
+        group: clusters.sample_ids(columns["example_id"][rows], flags.maps)
         for group, rows in example_sets.groups(columns).items()
         if rows.stop - rows.start >= flags.maps.smallest_cluster
     }

@@ -7,6 +7,7 @@ import tyro
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
+from scoring.analysis import windows
 from scoring.errors import UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
 
@@ -32,7 +33,7 @@ class SlicesFlags(PublishedFlags):
 
     split: Split = "train"
     """Whose examples are trained on; those of the other split judge."""
-    metrics: tuple[str, ...] = ("adv_l2",)
+    metrics: tuple[str, ...] = windows.DEFAULT_METRICS
     """Metrics to slice the rankings of."""
     within_classes: bool = False
     """Rank every example within its class, so that slices hold all classes."""
@@ -51,7 +52,7 @@ class SlicesFlags(PublishedFlags):
     """Train on every slice once more, with this share of its labels wrong."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the nets; figures are means over them."""
-    robustness: tuple[str, ...] = ("adv_linf",)
+    robustness: tuple[str, ...] = windows.DEFAULT_ROBUSTNESS
     """Metrics of the distance to the boundary, measured for nets trained on windows; none: pass
     the flag without a name."""
     attacked: int = 500

@@ -15,13 +15,13 @@ from ray_jobs.evaluations.slice_nets import make_nets
 from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
 from ray_jobs.terminal.console import parse_flags
 from scoring.analysis import windows
-from scoring.analysis.seeds import mean_of
-from scoring.analysis.windows import Judge
+from scoring.analysis.seeds import mean_finding
+from scoring.analysis.windows import NetResults
 from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 _SHOWN = ("test_accuracy", "crossing")
-Judges = Mapping[Cut, Judge]
+Judges = Mapping[Cut, NetResults]
 
 
 def main(argv: Sequence[str], command: str) -> int:
@@ -51,7 +51,7 @@ def _findings(plan: SlicePlan) -> dict[str, list[Finding]]:
     return {name: findings for name, findings in found.items() if findings}
 
 
-def _judges(plan: SlicePlan) -> dict[Cut, Judge]:
+def _judges(plan: SlicePlan) -> dict[Cut, NetResults]:
     """What the nets of each cut get right of the other split, as the metric ranks it."""
     told = {run.key: plan.judging.read(plan.predicting(run)) for run in plan.runs}
     flags = plan.flags
@@ -66,7 +66,7 @@ def _judges(plan: SlicePlan) -> dict[Cut, Judge]:
         ranked = rankings[cut.metric]
         rows = np.searchsorted(told[runs[0].key].ids, ranked.ids)
         right = [told[run.key].value[rows] == ranked.labels for run in runs]
-        found[cut] = Judge(right=np.stack(right))
+        found[cut] = NetResults(right=np.stack(right))
     return found
 
 
@@ -76,7 +76,7 @@ def _accuracies(judges: Judges, prototypical: float) -> list[Finding]:
         for cut, judge in judges.items()
         for finding in (
             judge.accuracy(cut.subject, cut.part),
-            judge.of_prototypes(cut.subject, cut.part, prototypical),
+            judge.prototype_accuracy(cut.subject, cut.part, prototypical),
         )
     ]
 
@@ -90,7 +90,7 @@ def _distances(plan: SlicePlan) -> list[Finding]:
             for attack, how in plan.attacking(run).items():
                 means.setdefault(attack, []).append(_mean(plan.sample.read(how).value))
         found += [
-            mean_of(cut.subject, cut.part, f"mean_{attack}", np.array(values))
+            mean_finding(cut.subject, cut.part, f"mean_{attack}", np.array(values))
             for attack, values in means.items()
         ]
     return found
@@ -125,5 +125,5 @@ def _matrix(windows: Judges) -> list[Finding]:
     return [
         finding
         for cut, judge in windows.items()
-        for finding in judge.by_tenths(f"{cut.subject} trained on {cut.part}")
+        for finding in judge.accuracy_by_tenth(f"{cut.subject} trained on {cut.part}")
     ]

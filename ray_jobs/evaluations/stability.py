@@ -16,7 +16,7 @@ from ray_jobs.night.situation import look
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import across_trainings
 from scoring.analysis.scores import read_scores
-from scoring.analysis.statistics import standing
+from scoring.analysis.statistics import percentiles_of
 from scoring.errors import UserError
 from scoring.nets import check_net
 from scoring.spec import MetricSpec
@@ -30,7 +30,7 @@ _APART = 100  # no fleet has more runs of a kind
 class StabilityFlags(NightFlags):
     """A night's flags, and in what the nights differ."""
 
-    metrics: tuple[str, ...] = ("vog", "vog_predicted", "vog_logp", "vog_logp_predicted")
+    metrics: tuple[str, ...] = across_trainings.DEFAULT_METRICS
     """Metrics to compare."""
     seeds: tuple[int, ...] = (0, 100)
     """First seeds of the fleets; their runs count up from them, so those of more than a base run
@@ -91,11 +91,11 @@ def _evaluate(
 ) -> None:
     store, found = Store(evaluation.storage.uri), []
     for metric in metrics:
-        standings = {
-            training: standing(read_scores(store, night.publish_as, flags.split, metric.name))
+        rankings = {
+            training: percentiles_of(read_scores(store, night.publish_as, flags.split, metric.name))
             for training, night in nights.items()
         }
-        found += across_trainings.findings(metric.name, standings)
+        found += across_trainings.findings(metric.name, rankings)
     columns = [("all", "spearman"), ("all", "instance_sd")]
     pairs = dict.fromkeys(f.part for f in found if f.part != "all")
     columns += [(pair, "spearman") for pair in pairs]

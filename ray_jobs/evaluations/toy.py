@@ -46,12 +46,12 @@ def main(argv: Sequence[str], command: str) -> int:
 
 
 def _evaluate(evaluation: Evaluation, seeds: Sequence[int]) -> None:
-    vog = plane_vog.findings({seed: plane_vog.toy(seed) for seed in seeds})
+    vog = plane_vog.findings({seed: plane_vog.experiment(seed) for seed in seeds})
     evaluation.tell("toy", vog, _means(vog))
-    sure = {seed: plane_representers.representer_toy(seed) for seed in seeds}
+    sure = {seed: plane_representers.experiment(seed) for seed in seeds}
     findings = plane_representers.findings(sure)
     evaluation.tell("toy_representers", findings, _means(findings))
-    evaluation.publish("toy_plane", plane_representers.plane(sure[seeds[0]]))
+    evaluation.publish("toy_plane", plane_representers.scatter(sure[seeds[0]]))
 
 
 def _means(findings: Sequence[Finding]) -> list[tuple[str, str]]:

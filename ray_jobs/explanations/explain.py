@@ -25,7 +25,7 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
     with writing_job(storage, "explain", command=command, dataset=plan.dataset) as lease:
         staged = _make(plan, machine)
         publish_model(storage, plan.dataset, run, plan.model_row())
-        whole = plan.question.whole
+        whole = plan.question.takes_all
         version = publish_explanations(storage, plan.dataset, plan.split, run, staged, whole=whole)
         lease.end("published")
     print(f"Published as version {version} of {storage.uri}/tables/representers")

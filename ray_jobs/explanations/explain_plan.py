@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import UnknownName, UserError
+from scoring.registry import metrics
 from scoring.representers.layer import Layer
 from scoring.representers.question import Outputs, Question
 from scoring.run_spec import Representer
@@ -22,9 +22,11 @@ from scoring.runs.record import (
     load_model,
     load_record,
 )
+from scoring.spec import Signal
 from scoring.store.keys import SPLITS, Split
 from scoring.store.layout import RUNS
 from scoring.store.storage import Storage
+from scoring.tables.explanations import RepresenterModel
 from scoring.tables.lookup import class_index
 
 
@@ -57,26 +59,26 @@ class ExplainPlan:
         """The dataset's name in the tables."""
         return self.snapshot.dataset
 
-    def model_row(self) -> dict[str, Any]:
+    def model_row(self) -> RepresenterModel:
         """The row of `representer_models`, once the layer is at rest."""
         record = load_record(self.storage, self.run.key)
         _, evidence = load_layer(self.storage, record)
-        return {
-            "base_run": self.base.key,
-            "layer": evidence.layer,
-            "penalty": self.representer.penalty,
-            "targets": self.representer.targets,
-            "rows": record.rows,
-            "gradient_norm": evidence.gradient_norm,
-            "residual_train": evidence.train.residual,
-            "residual_test": evidence.test.residual,
-            "pearson_train": evidence.train.pearson,
-            "pearson_test": evidence.test.pearson,
-            "train_version": self.versions["train"].version,
-            "test_version": self.versions["test"].version,
-            "seconds": record.seconds,
-            "solved_at": datetime.fromisoformat(record.trained_at),
-        }
+        return RepresenterModel(
+            base_run=self.base.key,
+            layer=evidence.layer,
+            penalty=self.representer.penalty,
+            targets=self.representer.targets,
+            rows=record.rows,
+            gradient_norm=evidence.gradient_norm,
+            residual_train=evidence.train.residual,
+            residual_test=evidence.test.residual,
+            pearson_train=evidence.train.pearson,
+            pearson_test=evidence.test.pearson,
+            train_version=self.versions["train"].version,
+            test_version=self.versions["test"].version,
+            seconds=record.seconds,
+            solved_at=datetime.fromisoformat(record.trained_at),
+        )
 
 
 def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
@@ -129,7 +131,7 @@ def find_run(storage: Storage, name: str, base: str) -> str:
         if not base or not finished(storage, [base]):
             raise UserError(
                 "--run: expected the base model of the published scores in the store, got none; "
-                "run rescore with a metric that reads it, adv_l2 say"
+                f"run rescore with one of {', '.join(_metrics_of_base())}"
             )
         return base
     known = finished(storage, storage.names(RUNS))
@@ -140,6 +142,10 @@ def find_run(storage: Storage, name: str, base: str) -> str:
             f"{len(found)} of {len(known)} runs begin with"
         )
     return found[0]
+
+
+def _metrics_of_base() -> list[str]:
+    return [name for name, spec in metrics().items() if spec.signal is Signal.BASE]
 
 
 def _check_layer(flags: ExplainFlags, layer: Layer) -> None:

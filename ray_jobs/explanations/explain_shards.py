@@ -7,7 +7,7 @@ from functools import partial
 from ray_jobs.engine import Engine
 from scoring.data.versions import DatasetVersion
 from scoring.representers.explainer import Explainer
-from scoring.representers.layer_rows import gathered, node_folder
+from scoring.representers.layer_rows import gather_rows, node_folder
 from scoring.representers.question import Question, explanations
 from scoring.run_spec import Representer
 from scoring.runs.at_rest import load_layer, targets_of
@@ -62,7 +62,7 @@ class _Explain:
         rest, _ = load_layer(job.storage, load_record(job.storage, job.run))
         # In files, which all workers of a node share.
         layer = job.representer.layer
-        rows = gathered(job.storage, job.base, layer, job.train, memory=0)
+        rows = gather_rows(job.storage, job.base, layer, job.train, memory=0)
         alpha = f"alpha-{digest([job.run, rest.fingerprint])}.npy"
         file = node_folder(job.base, layer, job.train) / alpha
         targets = targets_of(job.representer, rest.loss, rows)
@@ -71,8 +71,8 @@ class _Explain:
     def __call__(self, content: str) -> None:
         job = self._job
         path = features_path(job.base, job.representer.layer, content)
-        staged = job.question.meant(read_features(job.storage, path))
+        staged = job.question.select_rows(read_features(job.storage, path))
         points = self._explainer.points(
-            staged.features, job.question.chosen(staged), job.question.k
+            staged.features, job.question.select_outputs(staged), job.question.k
         )
         write_explanations(job.storage, job.path(content), explanations(staged, points))

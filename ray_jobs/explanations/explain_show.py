@@ -38,13 +38,13 @@ _SHOWN_CHARACTERS = 100
 def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
     """Print, and draw the examples of --ids."""
     uris = [f"{plan.storage.uri}/{path}" for path in staged]
-    views = {"points": lambda: sql.reading(uris, REPRESENTERS)}
+    views = {"points": lambda: sql.files_sql(uris, REPRESENTERS)}
     names = _names(plan)
     row = plan.model_row()
     about = (
-        f"Layer {row['layer']} of run {plan.base.key[:8]} at rest on {row['rows']:,} examples: "
-        f"shares add up to its outputs within {row['residual_test']:.1g}, and give what it should "
-        f"give with a correlation of {row['pearson_test']:.4f}"
+        f"Layer {row.layer} of run {plan.base.key[:8]} at rest on {row.rows:,} examples: "
+        f"shares add up to its outputs within {row.residual_test:.1g}, and give what it should "
+        f"give with a correlation of {row.pearson_test:.4f}"
     )
     print(about)
     if plan.question.ids:

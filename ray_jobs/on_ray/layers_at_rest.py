@@ -9,7 +9,7 @@ from ray.exceptions import RayTaskError
 from ray_jobs.jobs.progress import Progress
 from scoring.data.versions import DatasetVersion
 from scoring.errors import ProtoscoreError
-from scoring.representers.layer_rows import gathered
+from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
 from scoring.store.keys import Split
@@ -62,7 +62,7 @@ def _solve(
 ) -> None:
     torch.set_num_threads(1)  # the solver brings threads of its own
     layer = run.spec.layer_at_rest.layer
-    rows = {s: gathered(storage, run.parent, layer, v, memory) for s, v in versions.items()}
+    rows = {s: gather_rows(storage, run.parent, layer, v, memory) for s, v in versions.items()}
     make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads)
 
 

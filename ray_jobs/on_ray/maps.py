@@ -71,7 +71,7 @@ class _Pick:
         """Group, id and vector of every example that the shard holds for a group."""
         record = self.vectors.version.shards[int(batch["shard"][0])]
         here = self._here(record)
-        found = self.vectors.of(record, np.unique(np.concatenate(here)))
+        found = self.vectors.read(record, np.unique(np.concatenate(here)))
         rows = [
             {"group": group, "example_id": i, "vector": found[i].tobytes()}
             for group, ids in enumerate(here)

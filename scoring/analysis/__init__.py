@@ -1,1 +1,1 @@
-"""What published scores say: pure functions from columns to findings."""
+"""What published scores show: pure functions from columns to findings."""

@@ -1,8 +1,7 @@
-"""How much a score depends on the training that made it: seeds and batch sizes.
+"""How much a score depends on the training behind it: its seed, net and batch size.
 
 Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR 2022,
-arXiv:2008.11600, section 3.3 and Figure 6, where the scores of ten seeds are compared example by
-example.
+arXiv:2008.11600, section 3.3 and Figure 6, compare the scores of ten seeds example by example.
 """
 
 from collections.abc import Mapping
@@ -10,26 +9,31 @@ from itertools import combinations
 
 import numpy as np
 
-from scoring.analysis.statistics import Standing, spearman
+from scoring.analysis.statistics import Percentiles, spearman
+from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
+DEFAULT_METRICS = ("vog", "vog_predicted", "vog_logp", "vog_logp_predicted")
+"""VoG, the metric of section 3.3, in its four forms: of the logit or the log-probability, of the
+label or the predicted class. All four are scored in one pass over the same checkpoints."""
 
-def findings(metric: str, standings: Mapping[str, Standing]) -> list[Finding]:
-    """How trainings agree on a metric.
+
+def findings(metric: str, rankings: Mapping[str, Percentiles]) -> list[Finding]:
+    """Report how well trainings agree on a metric.
 
     Args:
         metric: its name.
-        standings: name of a training to where it puts each example; at least two.
+        rankings: name of a training to the percentiles it leads to; at least two.
 
     Returns:
-        `spearman` in [-1, 1] of each pair and, as part "all", their mean with its deviation over
-        pairs; `instance_sd` of part "all": the mean over examples of the standard deviation over
-        trainings of an example's percentile, with its deviation over examples. Rankings that have
-        nothing to do with each other give about 29 with many trainings, 20.4 with two.
+        `spearman` in [-1, 1] of each pair and, as part "all", its mean over pairs with the standard
+        deviation; `instance_sd` as part "all": the standard deviation of an example's percentile
+        over trainings, averaged over examples, with its standard deviation over examples. Unrelated
+        rankings give an `instance_sd` of about 29 for many trainings and 20.4 for two.
     """
-    names = list(standings)
-    matrix = spearman([standings[name] for name in names])
-    percentiles = _percentiles(list(standings.values()))
+    names = list(rankings)
+    matrix = spearman([rankings[name] for name in names])
+    percentiles = _common_percentiles(list(rankings.values()))
     rows = percentiles.shape[1]
     pairs = {(i, j): float(matrix[i, j]) for i, j in combinations(range(len(names)), 2)}
     found = [
@@ -58,8 +62,8 @@ def findings(metric: str, standings: Mapping[str, Standing]) -> list[Finding]:
     return found
 
 
-def _percentiles(standings: list[Standing]) -> np.ndarray:
-    """[M, N]: of the examples that every training ranks."""
-    ids = standings[0].ids
-    percentiles = np.stack([standing.of(ids) for standing in standings])
+def _common_percentiles(rankings: list[Percentiles]) -> Floats:
+    """Return the percentiles [M, N] of the examples that every training ranks."""
+    ids = rankings[0].ids
+    percentiles = np.stack([ranking.lookup(ids) for ranking in rankings])
     return percentiles[:, ~np.isnan(percentiles).any(axis=0)]

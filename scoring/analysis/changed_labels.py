@@ -1,8 +1,8 @@
-"""Labels changed on purpose: does a metric tell them from the others, before and after learning?
+"""Labels changed on purpose: does a metric find them, before and after the net has learnt them?
 
 Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR 2022,
-arXiv:2008.11600, section 4.2: a share of the labels is shuffled, the net trained until it knows all
-by heart, and the scores of shuffled and clean examples compared by Welch's t-test.
+arXiv:2008.11600, section 4.2: a share of the labels is shuffled, the net is trained until it has
+memorised them all, and the scores of shuffled and clean examples are compared by Welch's t-test.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from scoring.tables.findings import Finding
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a metric says of N rows, of which we know whose label was changed."""
+class ScoredRows:
+    """A metric's scores of N rows, and which of their labels were changed."""
 
     value: Floats
     """[N] in the metric's unit, NaN where there is none."""
@@ -28,31 +28,30 @@ class Judged:
     """[N]."""
 
 
-def findings(metric: str, stage: str, judged: Judged, lowest: float) -> list[Finding]:
-    """How well a metric finds the changed labels.
+def findings(metric: str, stage: str, rows: ScoredRows, lowest: float) -> list[Finding]:
+    """Report how well a metric finds the changed labels.
 
     Args:
         metric: its name.
-        stage: when in training: the findings' part.
-        judged: what it says.
-        lowest: the share of the ranked rows, the most outlying, of which `precision` and `recall`
-            are told.
+        stage: the stage of training, which becomes the part.
+        rows: the scores and the answer.
+        lowest: share of the ranked rows, most outlying first, for `precision` and `recall`.
 
     Returns:
-        `auroc` and `average_precision` of the percentile, low = changed, in [0, 1] (chance: 0.5 and
-        the share of changed labels); `precision_at_changed`, the share of changed labels among the
-        most outlying, as many as there are; `precision` and `recall` of the lowest; `welch_t`
-        and `welch_p` of the values, t > 0 where changed ones are larger. NaN where either group is
-        empty.
+        `auroc` and `average_precision` of the percentile, low = changed, in [0, 1] (by chance: 0.5
+        and the share of changed labels); `precision_at_changed`, the precision among as many of the
+        most outlying rows as labels were changed; `precision` and `recall` among the lowest;
+        `welch_t` and `welch_p` of the values, t > 0 if those of changed labels are larger. All but
+        `precision` and `recall` are NaN unless there are both changed and clean rows.
     """
-    ranked = ~np.isnan(judged.percentile)
-    changed, outlying = judged.changed[ranked], -judged.percentile[ranked]
+    ranked = ~np.isnan(rows.percentile)
+    changed, outlying = rows.changed[ranked], -rows.percentile[ranked]
     both = 0 < changed.sum() < len(changed)
     nan = float("nan")
     order = np.argsort(-outlying, kind="stable")
     inspected = np.zeros(len(changed), dtype=bool)
     inspected[order[: round(lowest * len(changed))]] = True
-    t, p = _welch(judged) if both else (nan, nan)
+    t, p = _welch(rows) if both else (nan, nan)
     numbers = {
         "auroc": roc_auc_score(changed, outlying) if both else nan,
         "average_precision": average_precision_score(changed, outlying) if both else nan,
@@ -63,37 +62,47 @@ def findings(metric: str, stage: str, judged: Judged, lowest: float) -> list[Fin
     return [
         Finding(subject=metric, part=stage, measure=name, value=float(number), rows=len(changed))
         for name, number in numbers.items()
-    ] + caught(metric, stage, inspected, changed)
+    ] + precision_and_recall(metric, stage, inspected, changed)
 
 
 def findings_of_sets(sets: Mapping[str, Bools], stage: str, changed: Bools) -> list[Finding]:
-    """How many of each set's members [N] have a changed label [N]: `precision` and `recall`."""
-    return [f for name, members in sets.items() for f in caught(name, stage, members, changed)]
+    """Report how well sets find changed labels.
+
+    Args:
+        sets: name to which of N rows are members.
+        stage: the stage of training, which becomes the part.
+        changed: [N].
+    """
+    return [
+        finding
+        for name, members in sets.items()
+        for finding in precision_and_recall(name, stage, members, changed)
+    ]
 
 
-def caught(subject: str, stage: str, chosen: Bools, changed: Bools) -> list[Finding]:
-    """Of chosen rows [N], those whose label was changed [N].
+def precision_and_recall(subject: str, stage: str, picked: Bools, changed: Bools) -> list[Finding]:
+    """Report how many of the picked rows [N] have a changed label [N].
 
     Returns:
-        `precision`, their share of the chosen ones, and `recall`, that of the changed ones, in
-        [0, 1]; `rows` are the chosen ones. NaN where there is nothing to divide by.
+        `precision`, the share of picked rows that were changed, and `recall`, the share of changed
+        rows that were picked, in [0, 1]; NaN where the divisor is 0. `rows` counts the picked ones.
     """
-    both = float((chosen & changed).sum())
+    hits = float((picked & changed).sum())
     return [
         Finding(
             subject=subject,
             part=stage,
             measure=measure,
-            value=both / of if of else float("nan"),
-            rows=int(chosen.sum()),
+            value=hits / total if total else float("nan"),
+            rows=int(picked.sum()),
         )
-        for measure, of in (("precision", int(chosen.sum())), ("recall", int(changed.sum())))
+        for measure, total in (("precision", int(picked.sum())), ("recall", int(changed.sum())))
     ]
 
 
-def _welch(judged: Judged) -> tuple[float, float]:
-    """Of changed against clean values, variances not assumed equal."""
-    known = ~np.isnan(judged.value)
-    changed, clean = judged.value[known & judged.changed], judged.value[known & ~judged.changed]
+def _welch(rows: ScoredRows) -> tuple[float, float]:
+    """Compare changed with clean values without assuming equal variances: t and p."""
+    known = ~np.isnan(rows.value)
+    changed, clean = rows.value[known & rows.changed], rows.value[known & ~rows.changed]
     test = ttest_ind(changed, clean, equal_var=False)
     return float(test.statistic), float(test.pvalue)

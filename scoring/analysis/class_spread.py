@@ -1,8 +1,8 @@
-"""Whether a metric ranks within classes or ranks the classes themselves.
+"""Does a metric rank examples within classes, or the classes themselves?
 
-Carlini et al. 2019, arXiv:1910.13427: appendix G (share of each class along the ranking) and
+Carlini et al. 2019, arXiv:1910.13427: appendix G (the share of each class along the ranking) and
 section 3 (both ends should hold examples of every class: a metric that ranks one class as a whole
-above another says something of classes, not of examples).
+above another says something about classes, not about examples).
 """
 
 from collections.abc import Sequence
@@ -10,39 +10,40 @@ from collections.abc import Sequence
 import numpy as np
 
 from scoring.analysis.scores import Scores
-from scoring.analysis.statistics import DECILES, tenths
+from scoring.analysis.statistics import TENTHS, tenths
 from scoring.arrays import Floats, Ints
 from scoring.tables.findings import Finding
 
-_BINS = 1000  # of a percentile, within which examples count as tied
+_BINS = 1000  # percentile bins; examples in the same bin count as tied
 
 
 def findings(metric: str, scores: Scores, classes: Sequence[str]) -> list[Finding]:
-    """How the classes spread over a metric's ranking.
+    """Report how the classes spread over a metric's ranking.
 
     Args:
         metric: its name.
-        scores: its partition; rows without rank or label do not count.
-        classes: their names in the order of labels.
+        scores: its partition; rows without rank or label are ignored.
+        classes: class names in the order of labels.
 
     Returns:
-        For each tenth, "1" the most outlying: `share of <class>` in [0, 1] of each class;
-        `coverage`, the share of the classes that have an example there; `largest_share` of any
-        class. As part "all", `separation`: the largest chance that an example of one class stands
-        above one of another; 0.5 where no class stands higher, 1 where one does as a whole.
+        For each nonempty tenth, "1" the most outlying: `share of <class>` in [0, 1] for each class;
+        `coverage`, the share of the classes with an example there; `largest_share` of any class. As
+        part "all", `separation`: over all pairs of classes, the largest chance that an example of
+        one ranks above an example of the other; 0.5 if no class ranks higher, 1 if one ranks
+        entirely above another.
     """
     known = (scores.rank >= 0) & (scores.label >= 0)
     label = scores.label[known]
-    counts = _counts(tenths(scores.rank)[known], label, DECILES, len(classes))
+    counts = _counts(tenths(scores.rank)[known], label, TENTHS, len(classes))
     present = int((counts.sum(axis=0) > 0).sum())
     found = []
-    for tenth, of_tenth in enumerate(counts, start=1):
-        rows = int(of_tenth.sum())
+    for tenth, in_tenth in enumerate(counts, start=1):
+        rows = int(in_tenth.sum())
         if not rows:
             continue
-        shares = dict(zip([f"share of {name}" for name in classes], of_tenth / rows, strict=True))
-        shares["coverage"] = (of_tenth > 0).sum() / present
-        shares["largest_share"] = of_tenth.max() / rows
+        shares = dict(zip([f"share of {name}" for name in classes], in_tenth / rows, strict=True))
+        shares["coverage"] = (in_tenth > 0).sum() / present
+        shares["largest_share"] = in_tenth.max() / rows
         found += [_finding(metric, str(tenth), name, v, rows) for name, v in shares.items()]
     above = chances_above(scores.percentile[known], label, len(classes))
     largest = float(np.nanmax(above)) if present > 1 else float("nan")
@@ -50,7 +51,7 @@ def findings(metric: str, scores: Scores, classes: Sequence[str]) -> list[Findin
 
 
 def chances_above(percentile: Floats, label: Ints, classes: int) -> Floats:
-    """How often an example of one class stands above one of another.
+    """Return how often an example of one class ranks above an example of another.
 
     Args:
         percentile: [N] in [0, 100].
@@ -58,9 +59,9 @@ def chances_above(percentile: Floats, label: Ints, classes: int) -> Floats:
         classes: C.
 
     Returns:
-        [C, C] float64 in [0, 1], to within a thousandth: row i, column j for an example of class i
-        above one of class j, ties counting half; NaN on the diagonal and for classes without
-        examples.
+        [C, C] in [0, 1], accurate to a thousandth: row i, column j is the chance that an example of
+        class i ranks above one of class j, ties counting half; NaN on the diagonal and for classes
+        without examples.
     """
     place = np.minimum(percentile / 100 * _BINS, _BINS - 1).astype(np.int64)
     counts = _counts(place, label, _BINS, classes)
@@ -74,7 +75,7 @@ def chances_above(percentile: Floats, label: Ints, classes: int) -> Floats:
 
 
 def _counts(place: Ints, label: Ints, places: int, classes: int) -> Floats:
-    """[places, classes]: examples of each class at each place."""
+    """Count the examples of each class at each place, [places, classes]."""
     flat = np.bincount(place * classes + label, minlength=places * classes)
     return flat.reshape(places, classes).astype(np.float64)
 

@@ -1,6 +1,6 @@
-"""The three kinds of examples that metrics tell apart where they disagree, or all agree.
+"""Three sets of examples, defined by where metrics disagree or all agree.
 
-Every cut is in percentiles of the example's class, 0 = most outlying, 100 = most prototypical:
+All cuts are in percentiles within the class, 0 = most outlying, 100 = most prototypical:
 
     boundary = max(adv_l2, ret)    ensemble = max(agr, conf)    priv
 
@@ -8,15 +8,15 @@ Every cut is in percentiles of the example's class, 0 = most outlying, 100 = mos
     uncommon submodes       priv <= 25 and (boundary >= 50 or ensemble >= 50)
     canonical prototypes    boundary >= 75 and ensemble >= 75 and priv >= 75
 
-The maximum of two percentiles is what the union of two top sets amounts to. An example that one of
-the metrics does not rank is in no set.
+The maximum of two percentiles stands for the union of two top sets. An example that one of the
+metrics does not rank is in no set.
 
 Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning: Metrics,
-Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 3.3. Its sentence names
-adv and ret for both maxima; agr and conf is what the second one means. It gives no number for
-canonical prototypes. We differ: often more than half of a class share the strongest privacy, whose
-mean percentile is then below any cut, so a canonical prototype may as well have that: the highest
-priv of its class.
+Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 3.3. The paper names adv
+and ret for both maxima; the second must mean agr and conf. It gives no number for canonical
+prototypes. We differ: often more than half of a class share the strongest privacy, and their mean
+percentile is then below any cut, so an example with the highest priv of its class also counts as a
+canonical prototype.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.analysis.clusters import Map
-from scoring.analysis.side_by_side import SideBySide
+from scoring.analysis.joined_scores import JoinedScores
 from scoring.arrays import Bools, Floats, Ints
 from scoring.tables.findings import Finding
 
@@ -39,127 +39,129 @@ Group = tuple[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The metrics that speak for each kind of evidence."""
+    """Metrics that provide each kind of evidence."""
 
     boundary: tuple[str, ...] = ("adv_l2", "ret")
-    """Metrics of how far the boundary is and how firm; the highest counts."""
+    """Metrics of the distance to the boundary and its stability; the highest counts."""
     ensemble: tuple[str, ...] = ("agr", "conf")
     """Metrics of how an ensemble sees the example; the highest counts."""
     priv: tuple[str, ...] = ("priv",)
-    """The metric of privacy; of several, the highest counts."""
+    """The metric of privacy; if several, the highest counts."""
 
     @property
     def metrics(self) -> list[str]:
         """All of them."""
-        return [metric for named in vars(self).values() for metric in named]
+        return [metric for names in vars(self).values() for metric in names]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cuts:
-    """Where the sets begin and end, in percentiles of the class."""
+    """Limits of the sets, in percentiles within the class."""
 
     memorized_ensemble: float = 75.0
-    """Memorized exceptions stand at or above this by the ensemble ..."""
+    """Memorized exceptions are at or above this by the ensemble ..."""
     memorized_others: float = 50.0
     """... and at or below this by boundary and by priv."""
     submode_priv: float = 25.0
-    """Uncommon submodes stand at or below this by priv ..."""
+    """Uncommon submodes are at or below this by priv ..."""
     submode_others: float = 50.0
     """... and at or above this by boundary or by the ensemble."""
     canonical: float = 75.0
-    """Canonical prototypes stand at or above this by all three."""
+    """Canonical prototypes are at or above this by all three."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Percentiles:
-    """Where N examples stand in their classes."""
+class ClassPercentiles:
+    """Percentiles of N examples within their classes, by kind of evidence."""
 
     label: Ints
     """[N] class index, -1 where unknown."""
     boundary: Floats
-    """[N] in [0, 100], as the others; NaN where a metric does not rank the example."""
+    """[N] in [0, 100], like the others; NaN where a metric does not rank the example."""
     ensemble: Floats
     priv: Floats
 
     @property
     def known(self) -> Bools:
-        """[N]: the examples that can be in a set."""
+        """[N] whether the example can be in a set."""
         ranked: Bools = ~np.isnan(self.boundary + self.ensemble + self.priv)
         return ranked & (self.label >= 0)
 
 
-def percentiles(told: SideBySide, evidence: Evidence) -> Percentiles:
-    """The highest class percentile that the metrics of each kind of evidence give."""
+def class_percentiles(scores: JoinedScores, evidence: Evidence) -> ClassPercentiles:
+    """Take the highest class percentile over the metrics of each kind of evidence."""
 
     def highest(metrics: Sequence[str]) -> Floats:
-        of_each = [told.class_percentile[metric] for metric in metrics]
-        top: Floats = np.max(of_each, axis=0)  # NaN where any of them is
+        percentiles = [scores.class_percentile[metric] for metric in metrics]
+        top: Floats = np.max(percentiles, axis=0)  # NaN if any of them is
         return top
 
-    kinds = {name: highest(metrics) for name, metrics in vars(evidence).items()}
-    return Percentiles(label=told.label, **kinds)
+    kinds = {kind: highest(metrics) for kind, metrics in vars(evidence).items()}
+    return ClassPercentiles(label=scores.label, **kinds)
 
 
-def example_sets(of: Percentiles, cuts: Cuts) -> dict[str, Bools]:
-    """By name of set, [N] whether an example is in it."""
-    outlying = (of.boundary <= cuts.memorized_others) & (of.priv <= cuts.memorized_others)
-    seen = (of.boundary >= cuts.submode_others) | (of.ensemble >= cuts.submode_others)
-    top = (of.boundary >= cuts.canonical) & (of.ensemble >= cuts.canonical)
-    private = (of.priv >= cuts.canonical) | (of.priv == _highest_of_class(of.priv, of.label))
+def example_sets(p: ClassPercentiles, cuts: Cuts) -> dict[str, Bools]:
+    """Return the name of each set to which of the N examples are in it."""
+    outlying = (p.boundary <= cuts.memorized_others) & (p.priv <= cuts.memorized_others)
+    typical = (p.boundary >= cuts.submode_others) | (p.ensemble >= cuts.submode_others)
+    top = (p.boundary >= cuts.canonical) & (p.ensemble >= cuts.canonical)
+    private = (p.priv >= cuts.canonical) | (p.priv == _highest_in_class(p.priv, p.label))
     return {
-        "memorized_exceptions": of.known & (of.ensemble >= cuts.memorized_ensemble) & outlying,
-        "uncommon_submodes": of.known & (of.priv <= cuts.submode_priv) & seen,
-        "canonical_prototypes": of.known & top & private,
+        "memorized_exceptions": p.known & (p.ensemble >= cuts.memorized_ensemble) & outlying,
+        "uncommon_submodes": p.known & (p.priv <= cuts.submode_priv) & typical,
+        "canonical_prototypes": p.known & top & private,
     }
 
 
-def _highest_of_class(values: Floats, label: Ints) -> Floats:
-    """[N]: the highest value of each example's class."""
-    highest = np.full(int(label.max(initial=-1)) + 2, np.nan)  # the last is of no class
+def _highest_in_class(values: Floats, label: Ints) -> Floats:
+    """Return the highest value [N] in the class of each example."""
+    highest = np.full(int(label.max(initial=-1)) + 2, np.nan)  # the last is for label -1
     np.fmax.at(highest, label, values)
     return highest[label]
 
 
-def findings(sets: Mapping[str, Bools], of: Percentiles, classes: Sequence[str]) -> list[Finding]:
-    """How large the sets are, and what they share.
+def findings(
+    sets: Mapping[str, Bools], percentiles: ClassPercentiles, classes: Sequence[str]
+) -> list[Finding]:
+    """Report the sizes of the sets and of their intersections.
 
     Args:
-        sets: who is in which.
-        of: where the examples stand.
-        classes: their names in the order of labels.
+        sets: name to which of N examples are in it.
+        percentiles: percentiles of the N examples.
+        classes: class names in the order of labels.
 
     Returns:
-        `examples` of each set, and of each two of them as "one x other", by class and as part
-        "all"; `rows` are the examples that could be there.
+        `examples` of each set, and of each pair of sets as "one x other", by class and as part
+        "all"; `rows` counts the examples that could be in a set.
     """
     both = {f"{one} x {other}": sets[one] & sets[other] for one, other in combinations(sets, 2)}
-    parts = {"all": of.known}
-    parts |= {name: of.known & (of.label == c) for c, name in enumerate(classes)}
+    parts = {"all": percentiles.known}
+    parts |= {name: percentiles.known & (percentiles.label == c) for c, name in enumerate(classes)}
     return [
         Finding(
             subject=name,
             part=part,
             measure="examples",
-            value=float((members & there).sum()),
-            rows=int(there.sum()),
+            value=float((members & in_part).sum()),
+            rows=int(in_part.sum()),
         )
         for name, members in {**sets, **both}.items()
-        for part, there in parts.items()
+        for part, in_part in parts.items()
     ]
 
 
 def among_lowest(
     sets: Mapping[str, Bools], percentile: Mapping[str, Floats], lowest: int
 ) -> list[Finding]:
-    """What share of the lowest examples of each metric, of the whole split, a set makes up.
+    """Report the share of each metric's lowest examples, over the whole split, that a set holds.
 
     Args:
-        sets: name to [N] whether an example is in it.
+        sets: name to which of N examples are in it.
         percentile: metric to [N] in [0, 100]; NaN where the example is not ranked.
-        lowest: how many; nothing is found unless every metric ranks more.
+        lowest: how many examples to take; nothing is reported unless every metric ranks more.
 
     Returns:
-        `share` in [0, 1] of each set, as part "lowest 5000 by adv_l2".
+        `share` in [0, 1] of each set, as parts such as "lowest 5000 by adv_l2".
     """
     if any(np.count_nonzero(~np.isnan(p)) <= lowest for p in percentile.values()):
         return []
@@ -169,35 +171,40 @@ def among_lowest(
             subject=name,
             part=f"lowest {lowest} by {metric}",
             measure="share",
-            value=float(flags[rows].mean()),
+            value=float(members[rows].mean()),
             rows=lowest,
         )
-        for name, flags in sets.items()
+        for name, members in sets.items()
         for metric, rows in ends.items()
     ]
 
 
-def members(sets: Mapping[str, Bools], of: Percentiles, ids: Ints) -> dict[str, npt.NDArray[Any]]:
-    """Columns of the table `example_sets`, a row per example and set, by set, class and id.
+def member_columns(
+    sets: Mapping[str, Bools], percentiles: ClassPercentiles, ids: Ints
+) -> dict[str, npt.NDArray[Any]]:
+    """Make columns of the table `example_sets`, one row for each example in a set.
 
     Args:
-        sets: who is in which.
-        of: where the examples stand.
-        ids: [N] int64, ascending.
+        sets: name to which of N examples are in it.
+        percentiles: percentiles of the N examples.
+        ids: [N] ascending.
+
+    Returns:
+        Columns sorted by set, class and id; an example in two sets has two rows.
     """
-    within = np.argsort(of.label, kind="stable")
-    rows = {name: within[flags[within]] for name, flags in sorted(sets.items())}
+    by_label = np.argsort(percentiles.label, kind="stable")
+    rows = {name: by_label[members[by_label]] for name, members in sorted(sets.items())}
     every = np.concatenate([*rows.values()])
     return {
         "example_id": ids[every],
-        "label": of.label[every],
+        "label": percentiles.label[every],
         "set": np.repeat([*rows], [*map(len, rows.values())]),
-        **{name: getattr(of, name)[every] for name in ("boundary", "ensemble", "priv")},
+        **{kind: getattr(percentiles, kind)[every] for kind in ("boundary", "ensemble", "priv")},
     }
 
 
 def groups(columns: Columns) -> dict[Group, slice]:
-    """Which rows of such columns are of a set and class."""
+    """Return the rows of `member_columns` that belong to each set and class."""
     names, labels = columns["set"], columns["label"]
     new = (names[1:] != names[:-1]) | (labels[1:] != labels[:-1])
     ends = [0, *(np.flatnonzero(new) + 1).tolist(), len(names)]
@@ -208,13 +215,13 @@ def groups(columns: Columns) -> dict[Group, slice]:
     }
 
 
-def placed(columns: Columns, maps: Mapping[Group, Map]) -> dict[str, Floats]:
-    """Columns `cluster`, `x` and `y` beside such columns; NaN for examples on no map."""
+def map_columns(columns: Columns, maps: Mapping[Group, Map]) -> dict[str, Floats]:
+    """Make the columns `cluster`, `x` and `y` for `member_columns`; NaN for unmapped examples."""
     found = {name: np.full(len(columns["set"]), np.nan) for name in ("cluster", "x", "y")}
     for group, rows in groups(columns).items():
         if group in maps:
-            on = maps[group]
-            at = rows.start + np.searchsorted(columns["example_id"][rows], on.ids)
-            found["cluster"][at] = on.cluster
-            found["x"][at], found["y"][at] = on.places.T
+            drawn = maps[group]
+            at = rows.start + np.searchsorted(columns["example_id"][rows], drawn.ids)
+            found["cluster"][at] = drawn.cluster
+            found["x"][at], found["y"][at] = drawn.places.T
     return found

@@ -1,9 +1,10 @@
-"""How many runs make a ranking that holds: parts of a fleet against all of it, and half by half.
+"""How many runs make a reproducible ranking: parts of a fleet against the whole, and half by half.
 
-Two halves of a fleet share no run, so their agreement says how far a ranking depends on the runs
-that happened to make it (split-half reliability). Of a whole fleet, that is larger; Spearman and
-Brown's formula says by how much: k times as many runs take r to k r / (1 + (k - 1) r) (Spearman
-1910; Brown 1910). It is exact for means over runs that are alike, and a guide for other folds.
+Two halves of a fleet share no run, so their agreement shows how much a ranking depends on the runs
+that happened to make it (split-half reliability). A whole fleet agrees better with another; the
+Spearman-Brown formula says by how much: k times as many runs turn r into k r / (1 + (k - 1) r)
+(Spearman 1910; Brown 1910). It is exact for means over exchangeable runs, and a guide for metrics
+that combine runs in another way.
 """
 
 from collections.abc import Hashable, Sequence
@@ -11,41 +12,41 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
-from scoring.analysis.seeds import mean_of
+from scoring.analysis.seeds import mean_finding
 from scoring.tables.findings import Finding
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
 def halves(kinds: Sequence[Hashable], draw: int) -> tuple[list[int], list[int]]:
-    """Two halves of M runs, drawn anew for each `draw`, that share none.
+    """Split M runs into two random halves that share no run.
 
-    Runs that differ in more than their seed (in capacity, in privacy) are dealt out evenly, and
-    come by turns: each beginning of a half has as many kinds of runs as it can.
+    Runs that differ in more than their seed (in capacity, in privacy) are dealt evenly to both
+    halves and alternate within a half, so that its first runs cover as many kinds as possible.
 
     Args:
-        kinds: [M] what each run is, its seed aside.
-        draw: which draw.
+        kinds: [M] what each run is, apart from its seed.
+        draw: seed of the split.
 
     Returns:
-        The numbers of M // 2 runs each, in order.
+        The indices of M // 2 runs each, in order.
     """
     random = np.random.default_rng(draw)
-    of_kind: dict[Hashable, list[int]] = {}
+    by_kind: dict[Hashable, list[int]] = {}
     for run in random.permutation(len(kinds)).tolist():
-        of_kind.setdefault(kinds[run], []).append(run)
-    dealt = list(chain.from_iterable(of_kind.values()))
+        by_kind.setdefault(kinds[run], []).append(run)
+    dealt = list(chain.from_iterable(by_kind.values()))
     half = len(kinds) // 2
-    return _by_turns(dealt[0 : 2 * half : 2], kinds), _by_turns(dealt[1 : 2 * half : 2], kinds)
+    return _alternate(dealt[0 : 2 * half : 2], kinds), _alternate(dealt[1 : 2 * half : 2], kinds)
 
 
-def _by_turns(runs: Sequence[int], kinds: Sequence[Hashable]) -> list[int]:
-    """One of each kind, then another one of each."""
-    of_kind: dict[Hashable, list[int]] = {}
+def _alternate(runs: Sequence[int], kinds: Sequence[Hashable]) -> list[int]:
+    """Order runs so that one of each kind comes first, then a second one of each, and so on."""
+    by_kind: dict[Hashable, list[int]] = {}
     for run in runs:
-        of_kind.setdefault(kinds[run], []).append(run)
-    turns = chain.from_iterable(zip_longest(*of_kind.values()))
-    return [run for run in turns if run is not None]
+        by_kind.setdefault(kinds[run], []).append(run)
+    rounds = chain.from_iterable(zip_longest(*by_kind.values()))
+    return [run for run in rounds if run is not None]
 
 
 def findings(
@@ -55,42 +56,45 @@ def findings(
     between: dict[int, list[float]],
     wanted: float,
 ) -> list[Finding]:
-    """How far parts of a fleet agree.
+    """Report how well parts of a fleet agree.
 
     Args:
-        metric: whose ranking it is.
-        runs: M, of the whole fleet.
-        with_all: number of runs to Spearman's correlations, a draw each, with the whole fleet.
-        between: the same between two parts of so many runs that share none.
-        wanted: the agreement of two fleets that is enough, in (0, 1).
+        metric: the metric that the fleet is for.
+        runs: M, the size of the whole fleet.
+        with_all: number of runs to Spearman's correlations with the whole fleet, one a draw.
+        between: the same between two parts of that many runs that share none.
+        wanted: the agreement of two fleets that is good enough, in (0, 1).
 
     Returns:
-        Means over draws by number of runs: `spearman_with_all`, `spearman_of_halves`; and by
-        Spearman and Brown's formula from the largest halves `spearman_of_fleets`, that of this
-        fleet with another as large, and `runs_enough`, how many runs it takes for what is wanted.
+        Means over draws by number of runs: `spearman_with_all` and `spearman_of_halves`. From the
+        largest halves, by the Spearman-Brown formula: `spearman_of_fleets`, the agreement of this
+        fleet with another of its size, and `runs_enough`, how many runs reach `wanted`.
     """
     found = [
-        mean_of(metric, str(size), measure, np.array(values))
+        mean_finding(metric, str(size), measure, np.array(values))
         for measure, curve in (("spearman_with_all", with_all), ("spearman_of_halves", between))
         for size, values in sorted(curve.items())
     ]
     largest = max(between)
     agreement = float(np.mean(between[largest]))
     for measure, value in (
-        ("spearman_of_fleets", lengthened(agreement, runs / largest)),
-        ("runs_enough", runs_for(agreement, largest, wanted)),
+        ("spearman_of_fleets", predicted_agreement(agreement, runs / largest)),
+        ("runs_enough", runs_needed(agreement, largest, wanted)),
     ):
         found.append(Finding(subject=metric, part="", measure=measure, value=value, rows=runs))
     return found
 
 
-def lengthened(agreement: float, times: float) -> float:
-    """What the agreement of two fleets becomes with `times` as many runs each."""
+def predicted_agreement(agreement: float, times: float) -> float:
+    """Return the agreement of two fleets with `times` as many runs each."""
     return times * agreement / (1 + (times - 1) * agreement)
 
 
-def runs_for(agreement: float, runs: int, wanted: float) -> float:
-    """How many runs a fleet needs, where two of `runs` runs agree so far; NaN if not at all."""
+def runs_needed(agreement: float, runs: int, wanted: float) -> float:
+    """Return how many runs reach an agreement of `wanted` if `runs` reach `agreement`.
+
+    NaN if no number does.
+    """
     if not agreement > 0:
         return float("nan")
     if agreement >= 1:

@@ -1,4 +1,4 @@
-"""What examples are compared by on a map: the numbers of their pixels, or staged features."""
+"""The vectors that place examples on a map: their pixels, or staged features."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,21 +20,22 @@ Vector = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
-    """The vectors of a split's examples."""
+    """Reads the vectors of a split's examples."""
 
     storage: Storage
     version: DatasetVersion
     run: str = ""
-    """The run whose layer gives features; "" for pixels."""
+    """The run with the layer that gives features; "" for pixels."""
     layer: str = ""
+    """Its name, "" for pixels."""
 
     @property
     def dtype(self) -> npt.DTypeLike:
-        """The dtype of a vector."""
+        """Type of the numbers of a vector."""
         return np.float32 if self.run else np.uint8
 
-    def of(self, record: ShardRecord, ids: Ints) -> dict[int, Vector]:
-        """The vectors of some examples of a shard, by id; images that do not decode are left out."""
+    def read(self, record: ShardRecord, ids: Ints) -> dict[int, Vector]:
+        """Read some examples of a shard, by id; images that cannot be decoded are left out."""
         if not self.run:
             shape = self.version.shape
             assert isinstance(shape, ImageShape)  # texts have no pixels

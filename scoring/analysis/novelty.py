@@ -1,9 +1,9 @@
-"""Detectors of out-of-distribution images that know no classifier: baselines for our metrics.
+"""Out-of-distribution detectors that use no classifier: baselines for our metrics.
 
-Each is fitted to training images and says of any image how far it is from them, high = far. All but
-the autoencoder are scikit-learn's, at their defaults but for the choices below; none sees a
-corrupted image. Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of
-Gradients", CVPR 2022, arXiv:2008.11600, Table 1, compares VoG with such.
+Each is fitted to training images alone and scores how far an image is from them, high = far; none
+sees a corrupted image while fitting. All but the autoencoder come from scikit-learn, with default
+settings except where chosen below. Agarwal, D'souza & Hooker, "Estimating Example Difficulty using
+Variance of Gradients", CVPR 2022, arXiv:2008.11600, Table 1, compare VoG with such detectors.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,26 +21,26 @@ from torch import nn
 from scoring.arrays import Floats
 
 Images = npt.NDArray[np.float32]
-"""[N, P], pixels in [0, 1]."""
+"""[N, P] float32, pixels in [0, 1]."""
 Detector = Callable[[Images], Floats]
-"""Images to scores [N], high = far from the training images."""
+"""Maps images to scores [N], high = far from the training images."""
 
-_COMPONENTS = 40  # of MNIST's 784 pixels they hold about 80 % of the variance
+_COMPONENTS = 40  # keep about 80 % of the variance of MNIST's 784 pixels
 _EPOCHS, _BATCH = 30, 128
 
 
 def pca_reconstruction(train: Images, seed: int) -> Detector:
-    """Squared distance from the span of the first principal components."""
+    """Score by squared distance from the span of the leading principal components."""
     return _reconstruction(PCA(_components(train), random_state=seed).fit(train))
 
 
 def kernel_pca(train: Images, seed: int) -> Detector:
-    """Squared distance from the pre-image of the projection on kernel components (RBF)."""
-    width = 1 / (train.shape[1] * train.var())
+    """Score by squared distance from the pre-image of the RBF kernel PCA projection."""
+    gamma = 1 / (train.shape[1] * train.var())
     model = KernelPCA(
         _components(train),
         kernel="rbf",
-        gamma=width,
+        gamma=gamma,
         fit_inverse_transform=True,
         eigen_solver="randomized",
         random_state=seed,
@@ -49,7 +49,7 @@ def kernel_pca(train: Images, seed: int) -> Detector:
 
 
 def kernel_density(train: Images, seed: int) -> Detector:
-    """Minus the log-density of a Gaussian kernel estimate on whitened components."""
+    """Score by minus the log-density of a Gaussian kernel estimate on whitened components."""
     model = make_pipeline(
         PCA(_components(train), whiten=True, random_state=seed), KernelDensity(bandwidth="scott")
     )
@@ -58,13 +58,13 @@ def kernel_density(train: Images, seed: int) -> Detector:
 
 
 def mahalanobis(train: Images, seed: int) -> Detector:
-    """Squared Mahalanobis distance to one Gaussian, its covariance shrunk (Ledoit-Wolf)."""
+    """Score by squared Mahalanobis distance to a Gaussian with Ledoit-Wolf shrinkage."""
     gaussian = LedoitWolf().fit(train)
     return lambda images: np.asarray(gaussian.mahalanobis(images), dtype=np.float64)
 
 
 def robust_covariance(train: Images, seed: int) -> Detector:
-    """The same on the components, the Gaussian that of the minimum covariance determinant."""
+    """Score by squared Mahalanobis distance in components, by minimum covariance determinant."""
     components = PCA(_components(train), random_state=seed).fit(train)
     gaussian = MinCovDet(support_fraction=0.9, random_state=seed)
     gaussian.fit(components.transform(train))
@@ -72,19 +72,19 @@ def robust_covariance(train: Images, seed: int) -> Detector:
 
 
 def one_class_svm(train: Images, seed: int) -> Detector:
-    """Minus the signed distance to a one-class support vector machine's frontier (RBF)."""
+    """Score by minus the signed distance to the frontier of a one-class RBF SVM."""
     model = OneClassSVM(gamma="scale", nu=0.1).fit(train)
     return lambda images: -model.decision_function(images)
 
 
 def autoencoder(train: Images, seed: int) -> Detector:
-    """Squared error of an autoencoder of 784-128-32-128-784 units or alike."""
-    pixels = train.shape[1]
+    """Score by the squared error of an autoencoder with P-128-32-128-P units."""
+    width = train.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = nn.Sequential(
-            *(nn.Linear(pixels, 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU()),
-            *(nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, pixels), nn.Sigmoid()),
+            *(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU()),
+            *(nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, width), nn.Sigmoid()),
         )
         data = torch.from_numpy(train)
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -97,8 +97,8 @@ def autoencoder(train: Images, seed: int) -> Detector:
 
     def score(images: Images) -> Floats:
         with torch.inference_mode():
-            seen = torch.from_numpy(images)
-            error: Floats = (net(seen) - seen).square().sum(dim=1).double().numpy()
+            pixels = torch.from_numpy(images)
+            error: Floats = (net(pixels) - pixels).square().sum(dim=1).double().numpy()
             return error
 
     return score
@@ -106,8 +106,8 @@ def autoencoder(train: Images, seed: int) -> Detector:
 
 def _reconstruction(model: PCA | KernelPCA) -> Detector:
     def score(images: Images) -> Floats:
-        back = model.inverse_transform(model.transform(images))
-        return np.asarray(((images - back) ** 2).sum(axis=1), dtype=np.float64)
+        reconstructed = model.inverse_transform(model.transform(images))
+        return np.asarray(((images - reconstructed) ** 2).sum(axis=1), dtype=np.float64)
 
     return score
 
@@ -128,4 +128,4 @@ DETECTORS: Mapping[str, Callable[[Images, int], Detector]] = {
         autoencoder,
     )
 }
-"""Name to what fits it: (training images, seed) -> detector."""
+"""Name to the function that fits it: (training images, seed) -> detector."""

@@ -1,4 +1,4 @@
-"""The columns of a partition of `scores`, to compute with."""
+"""One partition of `scores`, with the columns that analyses compute with as arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ class Scores:
     """The N rows of a partition, in any order."""
 
     ids: Ints
-    """[N] int64."""
+    """[N]."""
     label: Ints
-    """[N] int64 class index, -1 where unknown."""
+    """[N] class index, -1 where unknown."""
     predicted: Ints
-    """[N] int64 class index, -1 where unknown."""
+    """[N] class index, -1 where unknown."""
     rank: Ints
-    """[N] int64, 0 = most outlying, -1 where there is no rank."""
+    """[N] 0 = most outlying, -1 where the row is not ranked."""
     percentile: Floats
-    """[N] float64 in [0, 100], low = outlying; NaN where there is no rank."""
+    """[N] in [0, 100], low = outlying; NaN where the row is not ranked."""
     table: Any
-    """An Arrow table of these and all other columns, which become Python objects on demand."""
+    """The Arrow table with these and all other columns."""
 
     @classmethod
-    def of(cls, table: Any) -> "Scores":  # noqa: ANN401 - Arrow ships no types
-        """Split the columns to compute with from those to show."""
+    def from_table(cls, table: Any) -> "Scores":  # noqa: ANN401 - Arrow ships no types
+        """Take the columns to compute with out of an Arrow table."""
         label, predicted, rank = (
             table[name].fill_null(-1).to_numpy().astype(np.int64)
             for name in ("label", "predicted", "rank")
@@ -59,15 +59,15 @@ class Scores:
         )
 
     def numbers(self, column: str) -> Floats:
-        """[N] float64 of a column; NaN where it has no number."""
+        """Return a column as [N] float64, NaN where it is null."""
         numbers: Floats = self.table[column].to_numpy()
         return numbers
 
 
 def read_scores(store: Store, dataset: str, split: Split, metric: str, at: At = None) -> Scores:
-    """One partition.
+    """Read one partition.
 
     Raises:
-        UnknownName: it is not published; the message lists those that are.
+        UnknownName: it is not published; the message lists what is.
     """
-    return Scores.of(store.scores(dataset, split, metric, columns=_COLUMNS, at=at))
+    return Scores.from_table(store.scores(dataset, split, metric, columns=_COLUMNS, at=at))

@@ -1,4 +1,4 @@
-"""Figures of an experiment that was made with several seeds."""
+"""Findings of an experiment that was repeated with several seeds."""
 
 from collections.abc import Mapping
 
@@ -8,29 +8,32 @@ from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 
-def over_seeds(
+def findings_by_seed(
     subject: str, numbers: Mapping[int, Mapping[str, float]], rows: int
 ) -> list[Finding]:
-    """A finding a seed and measure and, as part "all", means and deviations.
+    """Report every measure for each seed and, as part "all", its mean and standard deviation.
 
     Args:
-        subject: whose figures.
-        numbers: seed to measure to value; NaN where it does not exist, which means leave out.
-        rows: what each value is made of.
+        subject: what was measured.
+        numbers: seed to measure to value; NaN, which means ignore, where the value is undefined.
+        rows: how many examples each value is computed from.
     """
     found = [
         Finding(subject=subject, part=f"seed {seed}", measure=measure, value=value, rows=rows)
-        for seed, of_seed in numbers.items()
-        for measure, value in of_seed.items()
+        for seed, measures in numbers.items()
+        for measure, value in measures.items()
     ]
     for measure in next(iter(numbers.values())):
-        values = np.array([of_seed[measure] for of_seed in numbers.values()])
-        found.append(mean_of(subject, "all", measure, values))
+        values = np.array([measures[measure] for measures in numbers.values()])
+        found.append(mean_finding(subject, "all", measure, values))
     return found
 
 
-def mean_of(subject: str, part: str, measure: str, values: Floats) -> Finding:
-    """The mean of values [S] and their deviation; those that are NaN are left out."""
+def mean_finding(subject: str, part: str, measure: str, values: Floats) -> Finding:
+    """Report the mean of values [S] and their standard deviation, NaN left out.
+
+    The mean is NaN, and the standard deviation None, if every value is NaN.
+    """
     known = values[~np.isnan(values)]
     return Finding(
         subject=subject,

@@ -1,4 +1,4 @@
-"""What the page shows, pinned to one version of the tables, so that its parts agree."""
+"""Published scores pinned to one version of the tables, so that all parts of a page agree."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from scoring.tables.findings import PLANE, Finding, finding_of
 from scoring.tables.history import At, open_scores
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
+from scoring.tables.sql import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,52 +26,52 @@ class Snapshot:
     storage: Storage
     dataset: str
     version: int
-    """Of `scores`."""
+    """Version of the table `scores`."""
     manifests: Mapping[tuple[Split, str], Manifest]
-    """(split, metric) to what its partition was made of."""
+    """(split, metric) to the manifest of its partition."""
     data: Mapping[tuple[Split, str], DatasetVersion]
-    """(split, dataset version) to its shards, for every version that a partition names."""
+    """(split, name of a dataset version) to that version, for all that partitions name."""
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits with published scores, train first."""
+        """Splits with published scores, train first."""
         return tuple(s for s in SPLITS if any(s == split for split, _ in self.manifests))
 
     @property
     def newest(self) -> Manifest:
-        """The partition that was planned last."""
+        """The manifest that was planned last."""
         return max(self.manifests.values(), key=lambda manifest: manifest.planned)
 
     def current(self, split: Split) -> DatasetVersion:
-        """The dataset version that a split's newest partition was made of."""
-        of_split = [m for (s, _), m in self.manifests.items() if s == split]
-        newest = max(of_split, key=lambda manifest: manifest.planned)
+        """Return the dataset version behind the newest partition of a split."""
+        manifests = [m for (s, _), m in self.manifests.items() if s == split]
+        newest = max(manifests, key=lambda manifest: manifest.planned)
         return self.data[split, newest.dataset_version]
 
     def scores(self, split: Split, metric: str) -> Scores:
-        """One partition."""
+        """Read one partition."""
         return read_scores(Store(self.storage.uri), self.dataset, split, metric, self.version)
 
     def runs(self) -> list[Row]:
-        """Rows of `runs` for every run of the nights that published the scores, each run once.
+        """Read the row of `runs` of every run in the nights that published the scores.
 
-        A run that several nights used is as the last of them saw it.
+        A run that several nights used is listed once, as in the last of them.
         """
         nights = sorted({manifest.night_id for manifest in self.manifests.values()})
         return self._sql(
-            f"select * from runs where night_id in ({', '.join(map(_quoted, nights))}) "
+            f"select * from runs where night_id in ({', '.join(map(quoted, nights))}) "
             "qualify row_number() over (partition by run_key order by night_id desc) = 1"
         )
 
     def nights(self, last: int) -> list[Row]:
-        """The dataset's `last` rows of `nights`, newest first."""
+        """Read the last rows of `nights` for the dataset, newest first."""
         return self._sql(
-            f"select * from nights where dataset = {_quoted(self.dataset)} "
+            f"select * from nights where dataset = {quoted(self.dataset)} "
             f"order by started_at desc limit {last:d}"
         )
 
     def evaluations(self) -> dict[str, list[Finding]]:
-        """What evaluations of the dataset, and in the plane, found, as the tables say now."""
+        """Read the newest findings of each evaluation of the dataset, and of those in the plane."""
         found: dict[str, list[Finding]] = {}
         for dataset in dict.fromkeys((self.dataset, PLANE)):
             for row in Store(self.storage.uri).evaluations(dataset).to_pylist():
@@ -78,19 +79,19 @@ class Snapshot:
         return dict(sorted(found.items()))
 
     def example_sets(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types
-        """Rows of `example_sets`, as the table says now."""
+        """Read the newest rows of `example_sets`."""
         return Store(self.storage.uri).example_sets(self.dataset, split)
 
     def explanations(self, split: Split, strongest: int) -> Any:  # noqa: ANN401 - Arrow ships no types
-        """Rows of `representers`, as the table says now, with their layer and train_version.
+        """Read the newest rows of `representers`, with their layer and train_version.
 
-        Of several runs that explain an example, the one that came to rest last speaks; of each sign
-        and output, its `strongest` points.
+        If several runs explain an example, the one solved last is used. For each output and sign
+        only the `strongest` points are returned.
         """
         return Store(self.storage.uri).sql(
             "select representers.*, layer, train_version "
             "from representers join representer_models using (dataset, run) "
-            f"where dataset = {_quoted(self.dataset)} and split = {_quoted(split)} "
+            f"where dataset = {quoted(self.dataset)} and split = {quoted(split)} "
             f"and rank < {strongest:d} "
             "qualify dense_rank() over (partition by test_id order by solved_at desc, run) = 1 "
             'order by test_id, "class", sign desc, rank',
@@ -98,9 +99,9 @@ class Snapshot:
         )
 
     def gives_classes(self, run: str) -> bool:
-        """Whether the outputs that a representer run explains are classes.
+        """Return whether the outputs that a representer run explains are classes.
 
-        They are units where a layer before the last is explained, or nothing is left of the run.
+        If not, they are units: the layer is not the last one, or the run was deleted.
         """
         path = evidence_path(run)
         return self.storage.exists(path) and bool(json.loads(self.storage.read(path))["is_last"])
@@ -110,21 +111,21 @@ class Snapshot:
 
 
 def take_snapshot(uri: str, dataset: str | None = None, at: At = None) -> Snapshot:
-    """Pin a version of a store's scores, and find the dataset versions they belong to.
+    """Pin a version of a store's scores, and load the dataset versions behind them.
 
     Args:
         uri: the store.
-        dataset: may be None where only one is published.
-        at: a version of `scores` or a time; None: now.
+        dataset: may be None if only one is published.
+        at: a version of `scores` or a time; None: the newest.
 
     Raises:
-        UserError: no such dataset, version or time; the message lists the datasets there are.
+        UserError: no such dataset, version or time; the message lists the datasets.
         BadStore: nothing is published, or the store cannot be read.
     """
     storage = Storage(uri)
     version = open_scores(storage, at).version()
     partitions = published(storage, version)
-    name = _choose(dataset, sorted({p.dataset for p in partitions}), at)
+    name = _choose_dataset(dataset, sorted({p.dataset for p in partitions}), at)
     manifests = {
         (split, partition.metric): manifest
         for partition, manifest in partitions.items()
@@ -141,7 +142,7 @@ def take_snapshot(uri: str, dataset: str | None = None, at: At = None) -> Snapsh
     )
 
 
-def _choose(dataset: str | None, known: Sequence[str], at: At) -> str:
+def _choose_dataset(dataset: str | None, known: Sequence[str], at: At) -> str:
     if not known:
         raise UserError(f"--at: expected a version with published scores, got {at}")
     if dataset is None and len(known) > 1:
@@ -152,16 +153,12 @@ def _choose(dataset: str | None, known: Sequence[str], at: At) -> str:
 
 
 def _find_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
-    """Read a dataset version; scores published under another name keep their images' folder."""
+    """Find a dataset version; scores published under another name keep the folder of their data."""
     folders = [name, *sorted(storage.names(DATASETS) - {name})]
     for folder in folders:
         if storage.exists(version_path(folder, split, version)):
             return load_version(storage, folder, split, version)
     raise BadStore(
-        f"--store: expected the images of {name}, got no datasets/*/{split}/{version}.json in "
+        f"--store: expected the data of {name}, got no datasets/*/{split}/{version}.json in "
         f"{storage.uri}"
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,9 +1,9 @@
-"""What a part of a ranking is worth to train on.
+"""What different parts of a ranking are worth as training data.
 
 Carlini et al. 2019, arXiv:1910.13427, section 4 and Figures 6 to 10: nets are trained on examples
-that stand together in a metric's ranking, and judged on the test examples. Cuts are of the ranking
-of all examples, as there, or of each class's own. Position 0 % is the most outlying example, 100 %
-the most prototypical.
+that are neighbours in a metric's ranking and judged on the test examples. The ranking is that of
+all examples, as in the paper, or that of each class. Position 0 % is the most outlying example,
+100 % the most prototypical one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,31 +12,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.analysis.scores import Scores
-from scoring.analysis.seeds import mean_of
-from scoring.analysis.statistics import DECILES, tenths
+from scoring.analysis.seeds import mean_finding
+from scoring.analysis.statistics import TENTHS, tenths
 from scoring.arrays import Bools, Floats, Ints
 from scoring.tables.findings import Finding
+
+DEFAULT_METRICS = ("adv_l2",)
+"""The metric whose ranking is sliced: one of the paper's, and it needs the base model alone."""
+DEFAULT_ROBUSTNESS = ("adv_linf",)
+"""The robustness of nets trained on windows: the distance to the boundary, as in Figure 10."""
 
 MOST, LEAST, RANDOM = "most prototypical", "least prototypical", "random"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """The labelled examples that a metric ranks, the most outlying first."""
+    """The labelled examples that a metric ranks, most outlying first."""
 
     ids: Ints
-    """[N] int64."""
+    """[N]."""
     labels: Ints
-    """[N] int64."""
+    """[N]."""
 
 
 def ranking(scores: Scores, *, within_classes: bool = False) -> Ranking:
-    """The labelled examples of a partition in the order of `rank`.
+    """Return the labelled examples of a partition, sorted by `rank`.
 
     Args:
         scores: the partition.
-        within_classes: by their place in their own class instead; then any part of the ranking
-            holds every class as often as the whole does.
+        within_classes: sort by relative rank within the class instead, so that every part of the
+            ranking has about the same share of each class.
     """
     rows = np.flatnonzero((scores.rank >= 0) & (scores.label >= 0))
     rows = rows[np.argsort(scores.rank[rows])]
@@ -46,7 +51,7 @@ def ranking(scores: Scores, *, within_classes: bool = False) -> Ranking:
 
 
 def _place_in_class(labels: Ints) -> Floats:
-    """Where in (0, 1) each of the examples [N] stands among those of its class."""
+    """Return the relative position [N] in (0, 1) of each example among those of its class."""
     place = np.empty(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -55,12 +60,15 @@ def _place_in_class(labels: Ints) -> Floats:
 
 
 def windows(count: int, rows: int, step: int) -> dict[str, Ints]:
-    """Places [rows] of consecutive examples, by the position of their middle ("12.5 %").
+    """Slide a window of `rows` consecutive places along a ranking.
 
     Args:
-        count: N, how many are ranked.
-        rows: in a window, at most N.
-        step: from one window to the next; the last window ends with the ranking.
+        count: N, the examples in the ranking.
+        rows: the size of a window, at most N.
+        step: the distance between windows; the last window ends where the ranking ends.
+
+    Returns:
+        The position of a window's middle, such as "12.5 %", to its places [rows].
     """
     starts = [*range(0, count - rows, step), count - rows]
     return {
@@ -70,73 +78,75 @@ def windows(count: int, rows: int, step: int) -> dict[str, Ints]:
 
 
 def ends(ids: Ints, size: int, seed: int) -> dict[str, Ints]:
-    """Places [size] of the most and the least prototypical examples, and of some drawn by `seed`.
+    """Return the places [size] of the two ends of a ranking and of a random sample.
 
-    What is drawn does not depend on the ranking; of one seed, the fewer are among the more.
+    The sample does not depend on the ranking, and with one seed a smaller sample is part of a
+    larger one.
 
     Args:
-        ids: [N] int64, in the order of the ranking.
+        ids: [N] in the order of the ranking.
         size: at most N.
-        seed: of the draw.
+        seed: seed of the sample.
     """
     every = np.arange(len(ids))
-    drawn = np.argsort(ids)[np.random.default_rng(seed).permutation(len(ids))]
-    return {MOST: every[len(ids) - size :], LEAST: every[:size], RANDOM: drawn[:size]}
+    shuffled = np.argsort(ids)[np.random.default_rng(seed).permutation(len(ids))]
+    return {MOST: every[len(ids) - size :], LEAST: every[:size], RANDOM: shuffled[:size]}
 
 
 def mislabelled(ids: Ints, labels: Ints, share: float, classes: int, seed: int) -> Ints:
-    """Labels [K] of which a share is another class, drawn uniformly from the others.
+    """Replace a share of labels [K] by another class, drawn uniformly from the other classes.
 
-    What becomes of an example follows from its id and the seed, not from the slice that it is in.
+    An example's new label depends on its id and the seed only, not on the slice it is in.
     """
     draws = np.random.default_rng(seed).random((int(ids.max(initial=0)) + 1, 2))[ids]
-    moved = 1 + (draws[:, 1] * (classes - 1)).astype(np.int64)
-    return np.where(draws[:, 0] < share, (labels + moved) % classes, labels)
+    shift = 1 + (draws[:, 1] * (classes - 1)).astype(np.int64)
+    return np.where(draws[:, 0] < share, (labels + shift) % classes, labels)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
-    """What nets that are trained on the same slice, but for the seed, say of test examples."""
+class NetResults:
+    """Which test examples are right for S nets trained on one slice with different seeds."""
 
     right: Bools
-    """[S, N] whether each of S nets is right, in the order of the test examples' own ranking."""
+    """[S, N] whether each net is right; test examples in the order of their own ranking."""
 
     def accuracy(self, subject: str, part: str) -> Finding:
-        """On all of them, `test_accuracy`."""
-        return mean_of(subject, part, "test_accuracy", self.right.mean(axis=1))
+        """Report `test_accuracy` on all test examples."""
+        return mean_finding(subject, part, "test_accuracy", self.right.mean(axis=1))
 
-    def of_prototypes(self, subject: str, part: str, percent: float) -> Finding:
-        """On the most prototypical `percent` of them, `prototypical_test_accuracy`."""
-        many = max(1, round(percent / 100 * self.right.shape[1]))
-        means = self.right[:, -many:].mean(axis=1)
-        return mean_of(subject, part, "prototypical_test_accuracy", means)
+    def prototype_accuracy(self, subject: str, part: str, percent: float) -> Finding:
+        """Report `prototypical_test_accuracy`, on the most prototypical `percent` of them."""
+        rows = max(1, round(percent / 100 * self.right.shape[1]))
+        means = self.right[:, -rows:].mean(axis=1)
+        return mean_finding(subject, part, "prototypical_test_accuracy", means)
 
-    def by_tenths(self, subject: str) -> list[Finding]:
-        """`test_accuracy` on each tenth, "1" the most outlying; an empty tenth is left out."""
+    def accuracy_by_tenth(self, subject: str) -> list[Finding]:
+        """Report `test_accuracy` on each nonempty tenth, "1" the most outlying."""
         tenth = tenths(np.arange(self.right.shape[1]))
         return [
-            mean_of(subject, str(t + 1), "test_accuracy", self.right[:, tenth == t].mean(axis=1))
-            for t in range(DECILES)
+            mean_finding(
+                subject, str(t + 1), "test_accuracy", self.right[:, tenth == t].mean(axis=1)
+            )
+            for t in range(TENTHS)
             if (tenth == t).any()
         ]
 
 
 def crossing(most: Mapping[int, float], least: Mapping[int, float]) -> float:
-    """How many examples it takes for the least prototypical to be worth more than the most.
+    """Return how many examples it takes before outliers are worth more than prototypes.
 
     Args:
-        most: number of examples to the accuracy of nets trained on the most prototypical.
-        least: the same of the least prototypical.
+        most: number of training examples to the accuracy of nets trained on the most prototypical.
+        least: the same for the least prototypical.
 
     Returns:
-        The first number at which they are worth the same after prototypes were worth more, between
-        sizes as if the difference went straight along the logarithm of the number; NaN where they
-        do not cross.
+        The first number at which both are worth the same after prototypes were worth more,
+        interpolated linearly in the logarithm of the number; NaN if they do not cross.
     """
     sizes: Sequence[int] = sorted(most.keys() & least.keys())
     lead = np.array([least[size] - most[size] for size in sizes])
     for i in range(len(sizes) - 1):
         if lead[i] < 0 <= lead[i + 1]:
-            way = lead[i] / (lead[i] - lead[i + 1])
-            return float(sizes[i] * (sizes[i + 1] / sizes[i]) ** way)
+            fraction = lead[i] / (lead[i] - lead[i + 1])
+            return float(sizes[i] * (sizes[i + 1] / sizes[i]) ** fraction)
     return float("nan")

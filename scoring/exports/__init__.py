@@ -1,4 +1,4 @@
-"""Published scores, and the examples they are of, in the formats that other tools read."""
+"""Published scores and their examples, in the formats of other tools."""
 
 from scoring.exports.cleanlab import FOUND_LABELS_BEST, label_issues
 from scoring.exports.csv import CSV

@@ -1,18 +1,18 @@
-"""Label issues as cleanlab tells them: a frame in Parquet, one row for each labelled example.
+"""Label issues in cleanlab's format: a data frame in Parquet, one row for each labelled example.
 
-    label_quality     percentile / 100 of one metric among its split: in [0, 1], low = an issue
-    is_label_issue    label_quality < the threshold, which so is about the share of labels taken
-                      for wrong
+    label_quality     percentile / 100 by one metric within its split: in [0, 1], low = an issue
+    is_label_issue    label_quality < threshold, so the threshold is about the share of labels
+                      that are reported as wrong
     given_label, predicted_label    class indices
 
-These are the columns of `CleanLearning.get_label_issues()` in cleanlab 2; `split`, `example_id`,
-`name` and the names of the two classes stand beside them. Where both splits are written, training
-rows come first; rows of a split are in the order of their ids, so that the frame of a split can be
-given to `CleanLearning.fit(..., label_issues=frame)` beside the examples in that order. An example
-without a label is left out; one without a rank has no quality and is no issue.
+These are the columns of `CleanLearning.get_label_issues()` in cleanlab 2, plus `split`,
+`example_id`, `name` and the names of both classes. Training rows come first if both splits are
+written. The rows of a split are sorted by id, so its part of the frame can be passed to
+`CleanLearning.fit(..., label_issues=frame)` with the examples in that order. Examples without a
+label are left out; those without a rank have no quality and are no issue.
 
-cleanlab's own threshold (Northcutt et al., "Confident Learning", JAIR 2021) needs probabilities of
-nets that have not seen the label. A rank is what every metric has, so here it is a share.
+cleanlab's own threshold (Northcutt et al., "Confident Learning", JAIR 2021) needs probabilities
+from nets that have not seen the label. All metrics have a rank, so here the threshold is a share.
 """
 
 from functools import partial
@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scoring.exports.format import Done, Format
+from scoring.exports.format import Format, Report
 from scoring.exports.selection import Selection
 
 FOUND_LABELS_BEST = ("el2n", "confidence_mean", "label_margin", "label_conf", "aum")
-"""Metrics that see the label, in the order of how well they found changed ones: by the AUROC before
-or after nets learnt these by heart, whichever is worse (docs/evaluations.md, "Memorisation")."""
+"""Metrics that use the label, the best at finding changed labels first: by their AUROC before or
+after nets have memorised these, whichever is worse (docs/evaluations.md, "Memorisation")."""
 
 _SCHEMA = pa.schema(
     {
@@ -45,27 +45,27 @@ _SCHEMA = pa.schema(
 
 
 def label_issues(metric: str, threshold: float) -> Format:
-    """Label issues by one metric.
+    """Make a format that judges labels by one metric.
 
     Args:
-        metric: its percentile is the quality; the selection must have it.
-        threshold: in [0, 1]; a label of a quality below it is an issue.
+        metric: the metric whose percentile is the quality; the selection must include it.
+        threshold: in [0, 1]; a label whose quality is below it is an issue.
     """
     return Format(
-        ending="-label-issues.parquet",
+        suffix="-label-issues.parquet",
         read_with='pandas.read_parquet("{path}")',
         write=partial(_write, metric, threshold),
     )
 
 
-def _write(metric: str, threshold: float, selection: Selection, path: Path, done: Done) -> int:
+def _write(metric: str, threshold: float, selection: Selection, path: Path, report: Report) -> int:
     rows = 0
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         for table in selection.tables():
             issues = _issues(table.filter(pc.is_valid(table["label"])), metric, threshold)
             writer.write_table(issues)
             rows += len(issues)
-            done(len(table))
+            report(len(table))
     return rows
 
 

@@ -1,13 +1,13 @@
 """A folder that FiftyOne imports as `fiftyone.types.FiftyOneDataset`: images, and samples as JSON.
 
     metadata.json     the dataset: its classes, and the type of every field of a sample
-    samples.json      {"samples": [...]}, one an example
-    data/             the images: files as they came, or PNG
+    samples.json      {"samples": [...]}, one for each example
+    data/             the images: original files, or PNG
 
-A sample's tag is its split. `ground_truth` and `prediction` are Classifications, absent where there
-is no label; the other fields are named and filled as the columns of `scoring.exports.rows`. What is
-written is what FiftyOne's own exporter of that type writes (version 1.22); it holds for every
-FiftyOne from 1.0 on, which migrates older layouts.
+A sample's tag is its split. `ground_truth` and `prediction` are Classifications, null if there is
+no label; the other fields have the names and values of the columns of `scoring.exports.rows`. The
+layout is that of FiftyOne's own exporter of that type in version 1.22. Every FiftyOne from 1.0 on
+reads it, since newer ones migrate older layouts.
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from scoring.data.images import file_suffix
-from scoring.exports.format import Done, Format
+from scoring.exports.format import Format, Report
 from scoring.exports.selection import Selection
 from scoring.store.keys import Split, digest
 
@@ -32,11 +32,11 @@ _NOT_FIELDS = ("split", "label", "label_name", "predicted", "predicted_name")
 Json = dict[str, Any]
 
 
-def write(selection: Selection, folder: Path, done: Done) -> int:
+def write(selection: Selection, folder: Path, report: Report) -> int:
     """Write a selection with its images, a few hundred examples at a time."""
     with (folder / "samples.json").open("w", encoding="utf-8") as file:
         file.write('{"samples": [')
-        for i, sample in enumerate(_samples(selection, folder, done)):
+        for i, sample in enumerate(_samples(selection, folder, report)):
             file.write((",\n" if i else "\n") + json.dumps(sample))
         file.write("\n]}\n")
     (folder / "metadata.json").write_text(json.dumps(_metadata(selection), indent=1))
@@ -44,7 +44,7 @@ def write(selection: Selection, folder: Path, done: Done) -> int:
 
 
 FIFTYONE = Format(
-    ending="-fiftyone",
+    suffix="-fiftyone",
     read_with='fiftyone.Dataset.from_dir("{path}", dataset_type=fiftyone.types.FiftyOneDataset)',
     write=write,
     folder=True,
@@ -52,7 +52,7 @@ FIFTYONE = Format(
 )
 
 
-def _samples(selection: Selection, folder: Path, done: Done) -> Iterator[Json]:
+def _samples(selection: Selection, folder: Path, report: Report) -> Iterator[Json]:
     fields = [name for name in selection.schema.names if name not in _NOT_FIELDS]
     for split in selection.splits:
         scored = selection.read(split)
@@ -63,23 +63,23 @@ def _samples(selection: Selection, folder: Path, done: Done) -> Iterator[Json]:
                 for row in table.to_pylist():
                     path = _write_image(folder, images, row["example_id"], row["image"] or b"")
                     yield _sample(split, path, row) | {name: row[name] for name in fields}
-                done(len(table))
+                report(len(table))
 
 
 def _write_image(root: Path, folder: str, example_id: int, data: bytes) -> str:
-    """Write an image, readable or not; returns its path below `root`."""
+    """Write an image, readable or not; return its path relative to `root`."""
     path = f"{folder}/{example_id}{file_suffix(data) or '.unreadable'}"
     (root / path).write_bytes(data)
     return path
 
 
 def _sample(split: Split, path: str, row: Mapping[str, Any]) -> Json:
-    """What FiftyOne itself wants of a sample, and its labels."""
+    """Return the fields that FiftyOne itself requires, and the labels."""
     return {
         "filepath": path,
         "tags": [split],
         "_media_type": "image",
-        "_rand": random.Random(path).random(),  # the order of `shuffle` and `take`
+        "_rand": random.Random(path).random(),  # decides the order of `shuffle` and `take`
         **{
             field: None if row[column] is None else _classification(field, path, row[column])
             for field, column in _LABELS.items()
@@ -99,7 +99,7 @@ def _metadata(selection: Selection) -> Json:
         "name": selection.snapshot.dataset,
         "version": _LAYOUT,
         "media_type": "image",
-        "info": {"protoscore": selection.about()},
+        "info": {"protoscore": selection.provenance()},
         "default_classes": list(classes),
         "sample_fields": [
             _field("id", "ObjectIdField", db_field="_id"),
@@ -118,7 +118,7 @@ def _metadata(selection: Selection) -> Json:
 
 
 def _image_metadata() -> Json:
-    """What `dataset.compute_metadata()` fills."""
+    """Return the field that `dataset.compute_metadata()` fills."""
     numbers = ("size_bytes", "width", "height", "num_channels")
     parts = [_field("mime_type", "StringField"), *(_field(name, "IntField") for name in numbers)]
     return _document("metadata", "fiftyone.core.metadata.ImageMetadata", *parts)
@@ -136,7 +136,7 @@ def _label_field(name: str) -> Json:
 
 
 def _document(name: str, kind: str, *parts: Json) -> Json:
-    """The field of an embedded document, whose fields are `parts`."""
+    """Return the field of an embedded document with the fields `parts`."""
     field = _field(name, "EmbeddedDocumentField")
     return field | {"embedded_doc_type": kind, "fields": list(parts)}
 

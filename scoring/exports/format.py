@@ -1,4 +1,4 @@
-"""What a format is: a function that writes what was selected, and how to read it back."""
+"""A format: a function that writes a selection, and how to read the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from pathlib import Path
 
 from scoring.exports.selection import Selection
 
-Done = Callable[[int], None]
-"""Told of every few examples that are done with."""
+Report = Callable[[int], None]
+"""Called with the number of examples written since the last call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A format of another tool."""
+    """A file format of another tool."""
 
-    ending: str
-    """Of the name of what it writes, such as ".csv"."""
+    suffix: str
+    """End of the name of the file or folder, such as ".csv"."""
     read_with: str
-    """Python that reads it; {path} stands for where it is."""
-    write: Callable[[Selection, Path, Done], int]
-    """Writes a file, or into an empty folder; returns how many examples it wrote."""
+    """Python code that reads it, with {path} in place of its path."""
+    write: Callable[[Selection, Path, Report], int]
+    """Writes to a new file or into an empty folder; returns the number of examples written."""
     folder: bool = False
-    """It writes a folder, not a file."""
+    """Whether it writes a folder, not a file."""
     images_only: bool = False
-    """It holds no texts."""
+    """Whether it cannot hold texts."""

@@ -1,12 +1,12 @@
-"""A folder that Hugging Face `datasets` loads: Parquet with examples, classes and scores typed.
+"""A folder that Hugging Face `datasets` can load: typed Parquet with examples, classes and scores.
 
-    README.md                            which files make up which split
-    data/train-00000-of-00012.parquet    one file a shard
+    README.md                            the files of each split
+    data/train-00000-of-00012.parquet    one file for each shard
 
-Each file says in its schema what its columns are (`huggingface`), so `image` loads as an Image and
-`label` and `predicted` as ClassLabels. An image is {bytes, path}: the file as it came, or PNG; null
-where Pillow cannot read it. A `text` is as it came, markup and all. The other columns are those of
-`scoring.exports.rows`.
+The schema of each file describes its columns (key `huggingface`), so `image` loads as an Image, and
+`label` and `predicted` as ClassLabels. An image is {bytes, path}: the original file, or PNG; null
+if Pillow cannot read it. A `text` is the original text, markup included. The other columns are
+those of `scoring.exports.rows`.
 """
 
 import json
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scoring.data.images import file_suffix
-from scoring.exports.format import Done, Format
+from scoring.exports.format import Format, Report
 from scoring.exports.selection import Selection
 from scoring.store.keys import Split
 
@@ -36,17 +36,17 @@ configs:
 
 # {dataset}
 
-Examples and how prototypical each is, as protoscore published it. Of every metric: its value in its
-own unit, its percentile among the split and within the class (0 = most outlying, 100 = most
-prototypical), and the status that says why there is no value.
+Examples and how prototypical each one is, as published by protoscore. For each metric: its value in
+its own unit, the percentile in the split and in the class (0 = most outlying, 100 = most
+prototypical), and the status, which explains a missing value.
 """
 
 
-def write(selection: Selection, folder: Path, done: Done) -> int:
+def write(selection: Selection, folder: Path, report: Report) -> int:
     """Write a selection with its images or texts, a few hundred examples at a time."""
     (folder / "data").mkdir(parents=True)
     for split in selection.splits:
-        _write_split(selection, split, folder / "data", done)
+        _write_split(selection, split, folder / "data", report)
     files = "\n".join(f"  - split: {s}\n    path: data/{s}-*" for s in selection.splits)
     readme = _README.format(files=files, dataset=selection.snapshot.dataset)
     (folder / "README.md").write_text(readme, encoding="utf-8")
@@ -54,18 +54,18 @@ def write(selection: Selection, folder: Path, done: Done) -> int:
 
 
 HUGGINGFACE = Format(
-    ending="-huggingface",
+    suffix="-huggingface",
     read_with='datasets.load_dataset("{path}")',
     write=write,
     folder=True,
 )
 
 
-def _write_split(selection: Selection, split: Split, folder: Path, done: Done) -> None:
+def _write_split(selection: Selection, split: Split, folder: Path, report: Report) -> None:
     scored = selection.read(split)
     column = scored.version.shape.column
     schema = _schema(column, selection.schema, scored.version.classes)
-    # Images are compressed already, and no example comes twice.
+    # Only classes repeat enough for a dictionary to pay.
     options = {"compression": "zstd", "use_dictionary": [*_CLASSES]}
     for i, shard in enumerate(scored.shards):
         path = folder / f"{split}-{i:05}-of-{len(scored.shards):05}.parquet"
@@ -74,13 +74,15 @@ def _write_split(selection: Selection, split: Split, folder: Path, done: Done) -
                 inputs = _images(table) if column == "image" else _texts(table)
                 scores = table.select(schema.names[1:]).columns
                 writer.write_table(pa.table([inputs, *scores], names=schema.names).cast(schema))
-                done(len(table))
+                report(len(table))
 
 
 def _images(table: pa.Table) -> pa.Array:
-    """[N] structs; null where any metric's status says that the image does not decode."""
-    said = [table[name] for name in table.column_names if name.endswith("_status")]
-    broken = [pc.equal(status, "undecodable_image").fill_null(False).to_numpy() for status in said]
+    """Return structs [N], null where any metric's status says that the image cannot be decoded."""
+    statuses = [table[name] for name in table.column_names if name.endswith("_status")]
+    broken = [
+        pc.equal(status, "undecodable_image").fill_null(False).to_numpy() for status in statuses
+    ]
     ids, files = table["example_id"].to_pylist(), table["image"].to_pylist()
     return pa.array(
         [
@@ -92,19 +94,19 @@ def _images(table: pa.Table) -> pa.Array:
 
 
 def _texts(table: pa.Table) -> pa.Array:
-    """[N] texts; what is not UTF-8 in them is replaced."""
+    """Return texts [N], with bytes that are not UTF-8 replaced."""
     files = table["text"].to_pylist()
     return pa.array([data and data.decode(errors="replace") for data in files], pa.string())
 
 
 def _schema(column: str, wide: pa.Schema, classes: Sequence[str]) -> pa.Schema:
-    """The columns of a file, and beside them what they are to `datasets`."""
+    """Return the schema of a file, with the features that `datasets` reads from its metadata."""
     kept = [field for field in wide if field.name not in _NOT_COLUMNS]
     fields = [pa.field(column, _IMAGE if column == "image" else pa.string())] + [
         field.with_type(pa.int64()) if field.name in _CLASSES else field for field in kept
     ]
-    about = {"info": {"features": {field.name: _feature(field, classes) for field in fields}}}
-    return pa.schema(fields, metadata={"huggingface": json.dumps(about)})
+    info = {"info": {"features": {field.name: _feature(field, classes) for field in fields}}}
+    return pa.schema(fields, metadata={"huggingface": json.dumps(info)})
 
 
 def _feature(field: pa.Field, classes: Sequence[str]) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""One row an example: all that is published of it side by side, and the example from its shard.
+"""Wide rows: one for each example, with its scores by all metrics, and its data from its shard.
 
-Of a split's scores the columns are held, 8 bytes an example and number. Names, images and texts are
-read from the shards and are gone when they have been written.
+The score columns of one split are in memory, 8 bytes for each number. Names, images and texts are
+read from the shards and dropped once written.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from scoring.analysis.snapshot import Snapshot
+from scoring.arrays import Ints
 from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion
@@ -37,7 +37,7 @@ _EXAMPLE = {
 
 
 def wide_schema(metrics: Sequence[str]) -> pa.Schema:
-    """Columns of an example, then four of each metric: `<metric>_value` and so on."""
+    """Return the columns of an example, then four for each metric: `<metric>_value` and so on."""
     scores = {f"{metric}_{name}": kind for metric in metrics for name, kind in _SCORES.items()}
     return pa.schema({**_EXAMPLE, **scores})
 
@@ -49,21 +49,21 @@ class ScoredSplit:
     storage: Storage
     version: DatasetVersion
     schema: pa.Schema
-    """Of the rows, images or texts aside."""
-    ids: npt.NDArray[np.int64]
-    """[N] ascending; row i of every column belongs to ids[i]."""
+    """Schema of the rows, without images or texts."""
+    ids: Ints
+    """[N] ascending; row i of every column is example ids[i]."""
     predicted: pa.ChunkedArray
     """[N] int32, null where unknown."""
     scores: Mapping[str, pa.Table]
-    """Metric to its [N] value, percentile, class_percentile and status."""
+    """Metric to its columns value, percentile, class_percentile and status, [N]."""
 
     @property
     def shards(self) -> list[ShardRecord]:
-        """In the order of their ids."""
+        """Shards, sorted by id."""
         return sorted(self.version.shards, key=lambda shard: shard.first_id)
 
     def table(self, shard: ShardRecord) -> pa.Table:
-        """The rows of a shard.
+        """Return the rows of a shard.
 
         Raises:
             BadStore: it cannot be read.
@@ -73,7 +73,7 @@ class ScoredSplit:
             return self._wide(read_columns(self.storage, self.version.name, shard, columns))
 
     def tables_with_files(self, shard: ShardRecord) -> Iterator[pa.Table]:
-        """The rows of a shard, a few hundred at a time, and in `image` or `text` the files.
+        """Yield the rows of a shard, a few hundred at a time, with the files as `image` or `text`.
 
         Raises:
             BadStore: it cannot be read.
@@ -85,7 +85,7 @@ class ScoredSplit:
                 yield self._wide(table).append_column(column, table[column])
 
     def _wide(self, examples: pa.Table) -> pa.Table:
-        """Rows of a shard beside what is published of them."""
+        """Join rows of a shard with their published scores."""
         start = np.searchsorted(self.ids, examples["example_id"][0].as_py())
         rows = slice(int(start), int(start) + len(examples))
         classes = pa.array(self.version.classes, pa.string())
@@ -112,16 +112,16 @@ class ScoredSplit:
 def read_split(
     snapshot: Snapshot, version: DatasetVersion, metrics: Sequence[str], schema: pa.Schema
 ) -> ScoredSplit:
-    """Read some partitions of a split.
+    """Read the scores of a split by some metrics.
 
     Args:
-        snapshot: where they are.
-        version: the dataset version that all of them were scored on.
+        snapshot: the published scores.
+        version: the dataset version that all of these were computed on.
         metrics: one or more.
-        schema: of the rows wanted.
+        schema: schema of the rows to make.
 
     Raises:
-        BadStore: one cannot be read, or is not of all examples of the version.
+        BadStore: a partition cannot be read, or does not hold all examples of the version.
     """
     in_order = sorted(version.shards, key=lambda shard: shard.first_id)
     ranges = [np.arange(shard.first_id, shard.first_id + shard.rows) for shard in in_order]
@@ -144,17 +144,17 @@ def read_split(
 
 
 def _read_partition(
-    snapshot: Snapshot, version: DatasetVersion, metric: str, ids: npt.NDArray[np.int64]
+    snapshot: Snapshot, version: DatasetVersion, metric: str, ids: Ints
 ) -> pa.Table:
-    """One row for each of `ids`, in their order."""
+    """Read a partition with one row for each of `ids`, in their order."""
     columns = ("example_id", "predicted", *_SCORES)
     store, split = Store(snapshot.storage.uri), version.split
     table = store.scores(snapshot.dataset, split, metric, columns=columns, at=snapshot.version)
-    status = table["status"].dictionary_encode()  # 4 bytes an example, whatever it says
+    status = table["status"].dictionary_encode()  # 4 bytes an example, however long
     table = table.set_column(columns.index("status"), "status", status).sort_by("example_id")
     if not np.array_equal(table["example_id"].to_numpy(), ids):
         raise BadStore(
             f"--store: expected {split}/{metric} to hold each of {len(ids):,} examples once, "
-            f"got {len(table):,} rows of other ids"
+            f"got {len(table):,} rows with other ids"
         )
     return table

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from scoring.analysis.error_by_tenth import Errors, errors_by_tenth
 from scoring.analysis.scores import Row
 from scoring.analysis.snapshot import Snapshot
-from scoring.analysis.statistics import Errors, errors_by_decile, spearman, standing
+from scoring.analysis.statistics import percentiles_of, spearman
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explanations import Explanations, read_explanations
@@ -119,13 +120,13 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
     versions = {current.version: current}
     versions |= {name: snapshot.data[split, name] for name in scored_on.values()}
     positions = place_shards(versions.values())
-    statuses, columns, errors, standings = Statuses(), {}, {}, []
+    statuses, columns, errors, rankings = Statuses(), {}, {}, []
     for name in names:
         scores = snapshot.scores(split, name)
         at = positions.find(versions[scored_on[name]], scores.ids)
         columns[name] = lay_out(scores, at, positions.count, statuses)
-        standings.append(standing(scores))
-        if by_decile := errors_by_decile(scores):
+        rankings.append(percentiles_of(scores))
+        if by_decile := errors_by_tenth(scores):
             errors[name] = by_decile
     return SplitReport(
         split=split,
@@ -135,7 +136,7 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
         columns=columns,
         statuses=statuses.names,
         errors=errors,
-        correlations=spearman(standings),
+        correlations=spearman(rankings),
         sets=read_sets(snapshot.example_sets(split), positions, current),
         explanations=read_explanations(snapshot, positions, current),
     )

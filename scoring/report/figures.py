@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from scoring.analysis.statistics import DECILES, Errors
+from scoring.analysis.error_by_tenth import Errors
+from scoring.analysis.statistics import TENTHS
 from scoring.report import scatters, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
 from scoring.report.plain_figures import plain
@@ -30,9 +31,9 @@ def errors_by_tenths(errors: Errors, highest: float) -> Figure:
     axes = figure.subplots()
     shades = LinearSegmentedColormap.from_list("ends", [OUTLYING, PROTOTYPICAL])
     rates = [100 * (rate or 0.0) for rate in errors.rates]
-    axes.bar(range(1, DECILES + 1), rates, color=shades(np.linspace(0, 1, DECILES)), width=0.85)
+    axes.bar(range(1, TENTHS + 1), rates, color=shades(np.linspace(0, 1, TENTHS)), width=0.85)
     axes.axhline(100 * errors.rate, color=INK, linewidth=0.7, linestyle="--")
-    axes.set_xticks([1, DECILES], ["1", "10"])
+    axes.set_xticks([1, TENTHS], ["1", "10"])
     axes.set_ylim(0, 105 * highest or 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
     return figure

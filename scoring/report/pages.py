@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scoring.analysis.statistics import Errors
+from scoring.analysis.error_by_tenth import Errors
 from scoring.data.texts import TextShape
 from scoring.report import figures
 from scoring.report.facts import Report

@@ -10,7 +10,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from scoring.analysis.statistics import DECILES
+from scoring.analysis.statistics import TENTHS
 from scoring.arrays import Floats
 from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
 from scoring.store.keys import SPLITS
@@ -67,15 +67,15 @@ def classes(findings: Sequence[Finding]) -> Figure:
     shown = sorted(largest, key=lambda share: -largest[share])[:_CLASSES]
     shares = [share for share in largest if share in shown]
     metrics = list(dict.fromkeys(f.subject for f in findings))
-    tenths = [str(tenth + 1) for tenth in range(DECILES)]
+    tenths = [str(tenth + 1) for tenth in range(TENTHS)]
     rows = -(-len(metrics) // _ACROSS)
     figure = Figure(figsize=(9, 1.7 * rows + 0.5), layout="constrained")
     grid = list(figure.subplots(rows, _ACROSS, squeeze=False, sharex=True, sharey=True).flat)
     shades = mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(shares)))
     for axes, metric in zip(grid, metrics, strict=False):
         values = [[found.get((metric, t, share), 0.0) for t in tenths] for share in shares]
-        axes.stackplot(range(1, DECILES + 1), 100 * np.array(values), colors=shades)
-        axes.set(title=metric, xticks=[1, DECILES], xlim=(1, DECILES), ylim=(0, 100))
+        axes.stackplot(range(1, TENTHS + 1), 100 * np.array(values), colors=shades)
+        axes.set(title=metric, xticks=[1, TENTHS], xlim=(1, TENTHS), ylim=(0, 100))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
     for axes in grid[len(metrics) :]:
         axes.set_visible(False)

@@ -1,4 +1,4 @@
-"""The decomposition of a stationary layer: alpha, and the proof that parts make up the whole."""
+"""The decomposition of a layer at rest: alpha, and how exactly the parts add up to the whole."""
 
 import hashlib
 import math
@@ -12,8 +12,8 @@ from scoring.representers.matrix import Matrix, block_rows, blocks
 
 
 @dataclass(frozen=True, kw_only=True)
-class StationaryLayer:
-    """W at rest, and what its alpha follow from."""
+class LayerAtRest:
+    """The weights W of a layer at rest, and what its alpha are computed from."""
 
     weights: Tensor
     """W [C, D] float64."""
@@ -21,25 +21,25 @@ class StationaryLayer:
     penalty: float
     """lambda."""
     rows: int
-    """N: how many rows F is a mean of."""
+    """N, the training rows."""
 
     @property
     def fingerprint(self) -> str:
-        """Of W: tells layers apart that came to rest in slightly different places."""
+        """Hash of W: distinguishes layers that came to rest in slightly different places."""
         return hashlib.sha256(self.weights.numpy().tobytes()).hexdigest()
 
     def outputs(self, features: Tensor) -> Tensor:
-        """W f_i: [n, D] to [n, C] float64."""
+        """Return W f_i for features [n, D]: [n, C] float64."""
         return features.double() @ self.weights.T
 
     def alpha(self, features: Tensor, targets: Tensor) -> Tensor:
-        """alpha_i of training rows with features [n, D] and targets [n, C]: [n, C] float64."""
+        """Return alpha_i [n, C] float64 of training rows, from features [n, D], targets [n, C]."""
         pulls = self.loss.activation(self.outputs(features)) - targets.double()
         return pulls / (-2 * self.penalty * self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class Exactness:
     """How exactly the outputs of N rows are the sum of their parts."""
 
     residual: float
@@ -47,11 +47,11 @@ class Proof:
     pearson: float
     """Correlation of the activations that the parts give with the targets (Yeh et al., Fig. 1)."""
     mean_difference: float
-    """Mean absolute difference of these."""
+    """Mean absolute difference between these activations and the targets."""
 
 
-def recomposed(layer: StationaryLayer, features: Matrix, targets: Matrix) -> Tensor:
-    """sum_i alpha_i f_i^T over the training rows, [C, D] float64: W once more, from its parts."""
+def recompose(layer: LayerAtRest, features: Matrix, targets: Matrix) -> Tensor:
+    """Sum alpha_i f_i^T over the training rows: W [C, D] float64 again, from its parts."""
     total = torch.zeros_like(layer.weights)
     for block in blocks(layer.rows, block_rows(features.shape[1])):
         rows = torch.from_numpy(features[block])
@@ -59,8 +59,17 @@ def recomposed(layer: StationaryLayer, features: Matrix, targets: Matrix) -> Ten
     return total
 
 
-def proof(layer: StationaryLayer, parts: Tensor, features: Matrix, targets: Matrix) -> Proof:
-    """Compare `recomposed` outputs with those of the layer, and with the targets, on any rows."""
+def measure_exactness(
+    layer: LayerAtRest, parts: Tensor, features: Matrix, targets: Matrix
+) -> Exactness:
+    """Compare outputs summed from parts with the layer's own outputs and with the targets.
+
+    Args:
+        layer: the layer at rest.
+        parts: [C, D] float64 from `recompose`.
+        features: [N, D] of any rows, training or test.
+        targets: [N, C] targets for their activations.
+    """
     residual, moments, count = 0.0, torch.zeros(6, dtype=torch.float64), 0
     for block in blocks(features.shape[0], block_rows(features.shape[1])):
         rows = torch.from_numpy(features[block]).double()
@@ -73,4 +82,4 @@ def proof(layer: StationaryLayer, parts: Tensor, features: Matrix, targets: Matr
     a, b, aa, bb, ab, difference = (moments / count).tolist()
     spread = math.sqrt(max(0.0, (aa - a * a) * (bb - b * b)))
     pearson = (ab - a * b) / spread if spread else math.nan
-    return Proof(residual=residual, pearson=pearson, mean_difference=difference)
+    return Exactness(residual=residual, pearson=pearson, mean_difference=difference)

@@ -1,4 +1,4 @@
-"""Which training rows make up the outputs of test rows: the k strongest of each sign."""
+"""Find the training rows that make up the outputs of test rows: the k strongest of each sign."""
 
 import uuid
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from scoring.arrays import Floats, Floats32, Ints
-from scoring.representers.decomposition import StationaryLayer
+from scoring.representers.decomposition import LayerAtRest
 from scoring.representers.layer_rows import LayerRows
 from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.strongest import Kernel, strongest
@@ -19,10 +19,10 @@ SIGNS = (1, -1)
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """Representer points, one a row: P of them, by test row and class, excitatory ones first."""
+    """P representer points, sorted by test row and output, excitatory ones first."""
 
     test: Ints
-    """[P] position of the test row among those asked for."""
+    """[P] position of the test row among those given."""
     output: Ints
     """[P] the class, or unit, that is explained."""
     sign: Ints
@@ -38,29 +38,29 @@ class Points:
 
 
 class Explainer:
-    """Knows the training rows of a layer at rest, and alpha of them all."""
+    """Explains outputs of a layer at rest by its training rows, whose alpha it keeps."""
 
     def __init__(
-        self, rows: LayerRows, rest: StationaryLayer, targets: Matrix, file: Path | None = None
+        self, rows: LayerRows, rest: LayerAtRest, targets: Matrix, file: Path | None = None
     ) -> None:
-        """Read the training rows twice.
+        """Compute alpha, reading the training rows twice.
 
         Args:
             rows: N training rows.
-            rest: the layer.
-            targets: [N, C], which it was brought to rest with.
-            file: where alpha [C, N] lies, and is written unless it is there; None: in memory.
+            rest: the layer at rest.
+            targets: [N, C] targets that it was solved for.
+            file: file with alpha [C, N], written if it does not exist; None: keep it in memory.
         """
-        self._rows, self._kernel = rows, Kernel.of(rows.features)
-        self._alpha = _columns(rest, rows.features, targets, file)
+        self._rows, self._kernel = rows, Kernel.from_features(rows.features)
+        self._alpha = _alpha_by_output(rest, rows.features, targets, file)
 
     def points(self, features: Floats32, outputs: Ints, k: int) -> Points:
-        """The k strongest of each sign, of some outputs of some test rows.
+        """Return the k strongest points of each sign, or all if there are fewer.
 
         Args:
-            features: [T, D] float32.
-            outputs: [T, m] which outputs of each.
-            k: how many of each sign, where there are as many.
+            features: [T, D] of the test rows.
+            outputs: [T, m] outputs to explain for each.
+            k: points of each sign.
         """
         parts = [
             self._of_output(features, np.flatnonzero((outputs == c).any(axis=1)), int(c), k, sign)
@@ -77,14 +77,14 @@ class Explainer:
     def _of_output(self, features: Floats32, tests: Ints, output: int, k: int, sign: int) -> Points:
         alpha = self._alpha(output)
         found = strongest(self._kernel, alpha, features[tests], k, sign)
-        there = found.rows >= 0
-        rows, values = found.rows[there], found.values[there]
+        exists = found.rows >= 0
+        rows, values = found.rows[exists], found.values[exists]
         count = len(rows)
         return Points(
-            test=np.repeat(tests, there.sum(axis=1)),
+            test=np.repeat(tests, exists.sum(axis=1)),
             output=np.full(count, output),
             sign=np.full(count, sign),
-            rank=np.nonzero(there)[1],
+            rank=np.nonzero(exists)[1],
             train_id=self._rows.ids[rows],
             train_label=self._rows.labels[rows],
             alpha=alpha[rows],
@@ -93,27 +93,27 @@ class Explainer:
         )
 
 
-def _columns(
-    rest: StationaryLayer, features: Matrix, targets: Matrix, file: Path | None
+def _alpha_by_output(
+    rest: LayerAtRest, features: Matrix, targets: Matrix, file: Path | None
 ) -> Callable[[int], Floats]:
-    """Gives alpha [N] float64 of an output, from memory or from a file."""
+    """Return a function that gives alpha [N] for an output, from memory or from a file."""
     shape = len(rest.weights), features.shape[0]
     if file is None:
-        held = np.empty(shape)
-        _fill(held, rest, features, targets)
-        return held.__getitem__
+        alpha = np.empty(shape)
+        _fill(alpha, rest, features, targets)
+        return alpha.__getitem__
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
-        written = np.lib.format.open_memmap(aside, "w+", np.float64, shape)
+        unfinished = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+        written = np.lib.format.open_memmap(unfinished, "w+", np.float64, shape)
         _fill(written, rest, features, targets)
         written.flush()
-        aside.replace(file)
-    # Mapped anew for each output: pages that were read count as held while their map lives.
+        unfinished.replace(file)
+    # A new map for each output: pages read through a map count as used memory until it is closed.
     return lambda output: np.array(np.load(file, mmap_mode="r")[output])
 
 
-def _fill(alpha: Floats, rest: StationaryLayer, features: Matrix, targets: Matrix) -> None:
+def _fill(alpha: Floats, rest: LayerAtRest, features: Matrix, targets: Matrix) -> None:
     for block in blocks(features.shape[0], block_rows(features.shape[1])):
         rows, wanted = torch.from_numpy(features[block]), torch.from_numpy(targets[block])
         alpha[:, block] = rest.alpha(rows, wanted).T.numpy()

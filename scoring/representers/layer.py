@@ -1,4 +1,4 @@
-"""A linear layer of a net: what goes in, what comes out, and what stands in its weights."""
+"""A linear layer of a net: its inputs, its outputs and its weights."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,25 @@ LAST = "last"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a layer does with N images."""
+class Captured:
+    """Inputs and outputs of a layer for N images."""
 
     features: Tensor
-    """[N, D] float32: its inputs, then a constant 1 where it has a bias."""
+    """[N, D] float32: its inputs, then a constant 1 if it has a bias."""
     outputs: Tensor
-    """[N, C] float32: its outputs, before any activation; of the last layer, the logits."""
+    """[N, C] float32: its outputs before any activation; for the last layer, the logits."""
 
 
 class Layer:
-    """A named linear layer of a net; outputs of the last one are in the dataset's class order."""
+    """A named linear layer of a net; outputs of the last layer are in the dataset's class order."""
 
     def __init__(self, model: Fitted, name: str = LAST, flag: str = "--layer") -> None:
-        """Find a layer by its name in the net, or the last one; a flag that users know it by.
+        """Find a layer in a net.
+
+        Args:
+            model: the net.
+            name: the layer's name in the net, or "last".
+            flag: the flag that errors blame.
 
         Raises:
             UnknownName: the net has no linear layer of that name.
@@ -40,37 +45,41 @@ class Layer:
         self.is_last = self.name == list(layers)[-1]
         self._model, self._module = model, layers[self.name]
 
-    def see(self, images: Tensor) -> Seen:
-        """Pass images [N, D, H, W] through the net; gradients flow where they are enabled."""
-        caught: list[tuple[Tensor, Tensor]] = []
+    def capture(self, images: Tensor) -> Captured:
+        """Pass images [N, D, H, W] through the net; gradients flow where they are enabled.
+
+        Raises:
+            UserError: the net does not call the layer exactly once, with one row an image.
+        """
+        calls: list[tuple[Tensor, Tensor]] = []
         hook = self._module.register_forward_hook(
-            lambda _module, inputs, output: caught.append((inputs[0], output))
+            lambda _module, inputs, output: calls.append((inputs[0], output))
         )
         try:
             logits = self._model(images)
         finally:
             hook.remove()
-        if len(caught) != 1 or caught[0][0].dim() != 2:
+        if len(calls) != 1 or calls[0][0].dim() != 2:
             raise UserError(
-                f"--layer {self.name}: expected a layer that sees each image once, as one row of "
-                f"features, got one that is called {len(caught)} times"
+                f"--layer {self.name}: expected a layer that is called once, with one row of "
+                f"features an image, got one that is called {len(calls)} times"
             )
-        features, outputs = caught[0]
+        features, outputs = calls[0]
         if self._module.bias is not None:
             features = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
-        return Seen(
+        return Captured(
             features=features.float(), outputs=(logits if self.is_last else outputs).float()
         )
 
     @property
     def weights(self) -> Tensor:
-        """[C, D] float32, the bias as the last column where there is one."""
+        """Weights [C, D] float32, with the bias, if any, as the last column."""
         weights = self._module.weight
         if self._module.bias is not None:
             weights = torch.cat([weights, self._module.bias.unsqueeze(1)], dim=1)
         return weights[self._order()].detach().clone()
 
-    def put(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         """Write weights [C, D] into the net; outputs that are no class of the dataset stay."""
         with torch.no_grad():
             wide = weights.to(self._module.weight)
@@ -80,6 +89,6 @@ class Layer:
             self._module.weight[self._order()] = wide
 
     def _order(self) -> Tensor | slice:
-        """The rows of the module that are outputs here, in order."""
+        """Return the rows of the module's weights that are outputs here, in order."""
         ordered = self.is_last and len(self._model.order) > 0
         return self._model.order if ordered else slice(None)

@@ -1,4 +1,4 @@
-"""What a layer sees of the rows of a split, gathered from its staged shards."""
+"""Features and outputs of a layer for the rows of a split, read from its staged shards."""
 
 import shutil
 import tempfile
@@ -23,26 +23,26 @@ from scoring.store.layout import features_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
-_AT_ONCE = 4
+_SHARDS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRows:
-    """N rows."""
+    """N rows as a layer sees them."""
 
     ids: Ints
     """[N] example ids."""
     labels: Ints
-    """[N], -1 where unknown."""
+    """[N] class index, -1 where unknown."""
     features: Matrix
     """[N, D] float32."""
     outputs: Matrix
-    """[N, C] float32, of the layer as it was trained."""
+    """[N, C] float32 outputs of the layer as it was trained."""
 
 
 @dataclass(frozen=True)
 class Activated:
-    """Targets [N, C]: what a trained layer's activation gives."""
+    """Targets [N, C]: the activations of the layer as it was trained."""
 
     outputs: Matrix
     loss: SuitableLoss
@@ -53,14 +53,14 @@ class Activated:
         return self.outputs.shape
 
     def __getitem__(self, rows: slice | Ints) -> Floats32:
-        """Some rows."""
+        """Return some rows, [n, C]."""
         active: Floats32 = self.loss.activation(torch.from_numpy(self.outputs[rows])).numpy()
         return active
 
 
 @dataclass(frozen=True)
 class OneHot:
-    """Targets [N, C]: the labels."""
+    """Targets [N, C]: the labels as one-hot rows."""
 
     labels: Ints
     classes: int
@@ -71,24 +71,24 @@ class OneHot:
         return len(self.labels), self.classes
 
     def __getitem__(self, rows: slice | Ints) -> Floats32:
-        """Some rows."""
+        """Return some rows, [n, C]."""
         labels = self.labels[rows]
         hot = np.zeros((len(labels), self.classes), np.float32)
         hot[np.arange(len(labels)), labels] = 1
         return hot
 
 
-def gathered(
+def gather_rows(
     storage: Storage, run: str, layer: str, version: DatasetVersion, memory: int
 ) -> LayerRows:
-    """The labelled rows of a split, from its staged features.
+    """Read the labelled rows of a split from its staged features.
 
     Args:
         storage: the store.
-        run: whose layer.
+        run: the run whose layer it is.
         layer: its name, as the features were staged.
         version: the split.
-        memory: bytes to hold at most; more goes to files of this machine.
+        memory: most bytes to hold in memory; more rows go to files on this machine.
     """
     parts = staged_rows(storage, run, layer, [shard.content for shard in version.shards])
     first = next(parts)
@@ -100,7 +100,7 @@ def gathered(
 
 
 def node_folder(run: str, layer: str, version: DatasetVersion) -> Path:
-    """Where the processes of a machine share the rows of a split."""
+    """Return the folder where the processes of a machine share the rows of a split."""
     name = digest([run, layer, version.version])
     return Path(tempfile.gettempdir()) / "protoscore" / f"features-{name}"
 
@@ -108,13 +108,13 @@ def node_folder(run: str, layer: str, version: DatasetVersion) -> Path:
 def staged_rows(
     storage: Storage, run: str, layer: str, shards: Iterable[str]
 ) -> Iterator[StagedFeatures]:
-    """The staged features of shards, by their content hash, in order; a few are held."""
+    """Yield the staged features of shards, given by content hash, in order; prefetch a few."""
     paths = (features_path(run, layer, content) for content in shards)
-    return in_parallel(partial(read_features, storage), paths, _AT_ONCE)
+    return in_parallel(partial(read_features, storage), paths, _SHARDS_AT_ONCE)
 
 
 def labelled(parts: Iterable[StagedFeatures]) -> Iterator[StagedFeatures]:
-    """Only the rows that can be trained on."""
+    """Drop the rows without a label."""
     for part in parts:
         known = part.labels >= 0
         yield StagedFeatures(
@@ -126,7 +126,7 @@ def labelled(parts: Iterable[StagedFeatures]) -> Iterator[StagedFeatures]:
 
 
 def in_memory(parts: Iterable[StagedFeatures]) -> LayerRows:
-    """All rows, held."""
+    """Hold all rows in memory."""
     every = list(parts)
     return LayerRows(
         ids=np.concatenate([part.ids for part in every]),
@@ -137,14 +137,14 @@ def in_memory(parts: Iterable[StagedFeatures]) -> LayerRows:
 
 
 def on_disk(parts: Iterable[StagedFeatures], folder: Path) -> LayerRows:
-    """All rows in files of a folder, which are written unless they are there; ids are held."""
+    """Keep rows in a folder, written unless it exists; only ids and labels are in memory."""
     if not folder.exists():
-        aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-        aside.mkdir(parents=True)
-        _write(parts, aside)
+        unfinished = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+        unfinished.mkdir(parents=True)
+        _write(parts, unfinished)
         with suppress(OSError):  # another process was faster
-            aside.rename(folder)
-        shutil.rmtree(aside, ignore_errors=True)
+            unfinished.rename(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
     ids, labels = (np.load(folder / f"{name}.npy") for name in ("ids", "labels"))
     features, outputs = (_matrix(folder / name, len(ids)) for name in ("features", "outputs"))
     return LayerRows(ids=ids, labels=labels, features=features, outputs=outputs)

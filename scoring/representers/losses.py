@@ -1,9 +1,9 @@
-"""Losses that suit an activation: their gradient vanishes exactly where it gives the targets.
+"""Losses that suit an activation: their minimum is where the activation equals its targets.
 
     L(z, a) = P(z) - a . z,    dL/dz = s(z) - a,    s = grad P
 
-z = outputs of a linear layer, s = the activation behind it, a = what the activation should give:
-that of the layer as it was trained, or labels as one-hot rows. Convex in z.
+z are the outputs of a linear layer, s is the activation after it, and a its targets: the
+activations of the layer as it was trained, or labels as one-hot rows. L is convex in z.
 
 Source: Yeh, Kim, Yen & Ravikumar, "Representer Point Selection for Explaining Deep Neural
 Networks", NeurIPS 2018, arXiv:1811.09720, Proposition 3.1 and the two losses that follow it:
@@ -26,10 +26,10 @@ class SuitableLoss:
     activation: Callable[[Tensor], Tensor]
     """s(z): [N, C] to [N, C]."""
     curvature: Callable[[Tensor, Tensor], Tensor]
-    """(s(z), u) to P''(z) u, both [N, C]: what the Hessian does follows from s(z) alone."""
+    """(s(z), u) to P''(z) u, both [N, C]: the Hessian depends on z through s(z) alone."""
 
     def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """L of each row, [N]."""
+        """Return L of each row, [N]."""
         return self.potential(outputs) - (targets * outputs).sum(dim=1)
 
 
@@ -43,11 +43,11 @@ SOFTMAX = SuitableLoss(
     activation=lambda z: z.softmax(dim=1),
     curvature=_softmax_curvature,
 )
-"""Cross-entropy, the entropy of the targets aside: for the last layer of a classifier."""
+"""Cross-entropy minus the entropy of the targets: for the last layer of a classifier."""
 
 RELU = SuitableLoss(
     potential=lambda z: z.relu().square().sum(dim=1) / 2,
     activation=torch.relu,
     curvature=lambda active, u: u * (active > 0),
 )
-"""For a linear layer that a ReLU follows."""
+"""For a linear layer followed by a ReLU."""

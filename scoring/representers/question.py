@@ -1,4 +1,4 @@
-"""What is asked of test rows: which are meant, which outputs to explain, by how many points."""
+"""What `explain` should answer: which rows, which of their outputs, and with how many points."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,54 +15,54 @@ Outputs = Literal["predicted", "label", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of every shard."""
+    """Which rows of a shard to explain, and how."""
 
     outputs: Outputs
-    """The outputs to explain."""
+    """Outputs to explain."""
     k: int
     """Points of each sign."""
     ids: tuple[int, ...] = ()
-    """Only these examples; empty: all."""
+    """Explain only these examples; empty: all."""
     misclassified: bool = False
-    """Only those whose strongest output is not their label's."""
+    """Explain only examples whose strongest output is not their label's."""
     confused: tuple[int, int] | None = None
-    """Only those of this label that are taken for that class."""
+    """(label, class): explain only examples of this label that are predicted as this class."""
 
     @property
-    def whole(self) -> bool:
-        """Every example of a shard is meant."""
+    def takes_all(self) -> bool:
+        """Whether every example of a shard is explained."""
         return not (self.ids or self.misclassified or self.confused)
 
-    def meant(self, staged: StagedFeatures) -> StagedFeatures:
-        """The rows of a shard that are meant."""
+    def select_rows(self, staged: StagedFeatures) -> StagedFeatures:
+        """Return the rows of a shard to explain."""
         predicted, labels = staged.outputs.argmax(axis=1), staged.labels
-        meant = np.ones(len(labels), dtype=np.bool_)
+        keep = np.ones(len(labels), dtype=np.bool_)
         if self.ids:
-            meant &= np.isin(staged.ids, self.ids)
+            keep &= np.isin(staged.ids, self.ids)
         if self.misclassified:
-            meant &= (predicted != labels) & (labels >= 0)
+            keep &= (predicted != labels) & (labels >= 0)
         if self.confused:
             label, taken_for = self.confused
-            meant &= (labels == label) & (predicted == taken_for)
+            keep &= (labels == label) & (predicted == taken_for)
         if self.outputs == "label":
-            meant &= labels >= 0
+            keep &= labels >= 0
         return StagedFeatures(
-            ids=staged.ids[meant],
-            labels=labels[meant],
-            features=staged.features[meant],
-            outputs=staged.outputs[meant],
+            ids=staged.ids[keep],
+            labels=labels[keep],
+            features=staged.features[keep],
+            outputs=staged.outputs[keep],
         )
 
-    def chosen(self, staged: StagedFeatures) -> Ints:
-        """[T, m]: the outputs to explain of each row."""
+    def select_outputs(self, staged: StagedFeatures) -> Ints:
+        """Return the outputs to explain for each of T rows, [T, m]."""
         if self.outputs == "all":
             return np.tile(np.arange(staged.outputs.shape[1]), (len(staged.ids), 1))
-        chosen: Ints = staged.labels if self.outputs == "label" else staged.outputs.argmax(axis=1)
-        return chosen[:, None]
+        outputs: Ints = staged.labels if self.outputs == "label" else staged.outputs.argmax(axis=1)
+        return outputs[:, None]
 
 
 def explanations(staged: StagedFeatures, points: Points) -> dict[str, npt.NDArray[Any]]:
-    """Points of some rows as the columns of `representers`; unknown labels are -1."""
+    """Return the points of some rows as columns of `representers`; unknown labels are -1."""
     return {
         "test_id": staged.ids[points.test],
         "label": staged.labels[points.test],

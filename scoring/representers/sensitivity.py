@@ -1,11 +1,11 @@
-"""Sensitivity maps: which pixels make a training row pull at an output.
+"""Sensitivity maps: the pixels through which a training row affects an output.
 
     d z_c(x) / d x = sum_i alpha_ic d(f_i . f(x)) / d x
 
-The parts, one a training row, add up to the gradient of the output.
+The terms, one for each training row, add up to the gradient of the output.
 
 Source: Yeh et al. 2018, arXiv:1811.09720, section 4.4; averaged over noisy copies of the image as
-Smilkov et al. 2017, "SmoothGrad", arXiv:1706.03825, section 3. (The authors' notebooks map
+in Smilkov et al. 2017, "SmoothGrad", arXiv:1706.03825, section 3. (The authors' notebooks map
 something else: the gradient of the five best products together, without alpha.)
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scoring.representers.layer import Layer
 
-_TOGETHER = 32  # maps made by one backward pass
+_MAPS_AT_ONCE = 32  # in one backward pass
 
 
 def sensitivity_maps(
@@ -27,16 +27,16 @@ def sensitivity_maps(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Tensor:
-    """The part of each of K training rows in the gradient of an output.
+    """Compute the share of each of K training rows in the gradient of an output.
 
     Args:
-        layer: of a frozen net in eval mode.
+        layer: a layer of a frozen net in eval mode.
         image: [D, H, W] float32 in [0, 1].
-        features: [K, D] float32, of training rows.
-        alpha: [K] float64, theirs for the output.
-        copies: noisy copies to average over.
-        noise: standard deviation of the noise, in pixels' units.
-        seed: of the noise.
+        features: [K, D] float32 of the training rows.
+        alpha: [K] float64 of the training rows, for the output.
+        copies: number of noisy copies to average over.
+        noise: standard deviation of the noise, in units of pixels.
+        seed: seed of the noise.
 
     Returns:
         [K, D, H, W] float32, in units of the output per unit of pixel.
@@ -51,18 +51,18 @@ def sensitivity_maps(
 
 
 def _maps(layer: Layer, image: Tensor, pulls: Tensor) -> Tensor:
-    """d(pull_k . f(x)) / d x of each row of pulls [K, D]: [K, D, H, W]."""
+    """Return d(pull_k . f(x)) / d x for each row of pulls [K, D]: maps [K, D, H, W]."""
     with torch.enable_grad():
         images = image.detach().unsqueeze(0).requires_grad_()
-        seen = layer.see(images).features
+        features = layer.capture(images).features
         parts = [
             torch.autograd.grad(
-                seen,
+                features,
                 images,
-                some.unsqueeze(1),
+                chunk.unsqueeze(1),
                 retain_graph=True,
                 is_grads_batched=True,
             )[0].squeeze(1)
-            for some in torch.split(pulls, _TOGETHER)
+            for chunk in torch.split(pulls, _MAPS_AT_ONCE)
         ]
     return torch.cat(parts)

@@ -1,7 +1,7 @@
-"""Representer runs: a run's net with one layer at rest, and how well that explains the layer.
+"""Representer runs: the net of another run with one layer at rest, and evidence that it is.
 
-Beside what every run has, `runs/<key>/` holds layer.safetensors, the layer's weights in float64,
-and layer.json, the proof.
+In addition to the files of every run, `runs/<key>/` holds layer.safetensors, the layer's weights in
+float64, and layer.json, the evidence.
 """
 
 import platform
@@ -13,12 +13,17 @@ from datetime import UTC, datetime
 import torch
 
 from scoring.errors import UserError
-from scoring.representers.decomposition import Proof, StationaryLayer, proof, recomposed
+from scoring.representers.decomposition import (
+    Exactness,
+    LayerAtRest,
+    measure_exactness,
+    recompose,
+)
 from scoring.representers.layer import Layer
 from scoring.representers.layer_rows import Activated, LayerRows, OneHot
 from scoring.representers.losses import RELU, SOFTMAX, SuitableLoss
 from scoring.representers.matrix import Matrix, block_rows, blocks
-from scoring.representers.solve import Objective, stationary
+from scoring.representers.solve import Objective, minimise
 from scoring.run_spec import Representer
 from scoring.runs.record import Run, RunRecord, load_model, load_record, write_run
 from scoring.store.keys import Split
@@ -27,38 +32,38 @@ from scoring.store.records import read_record, to_json
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, snapshot
 
-_TOLERANCE = 1e-9  # of the gradient: errors of logits stay far below a thousandth
+_TOLERANCE = 1e-9  # of the gradient; keeps errors of logits far below a thousandth
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What was solved, and how exactly."""
+    """The layer that was solved for, and how exactly."""
 
     layer: str
     """Its full name in the net."""
     is_last: bool
-    """It gives the logits; a ReLU is behind any other."""
+    """Whether its outputs are the logits; any other layer is followed by a ReLU."""
     gradient_norm: float
-    """Largest absolute derivative of what it minimises."""
-    train: Proof
-    test: Proof
+    """Largest absolute derivative of the objective."""
+    train: Exactness
+    test: Exactness
 
 
 def loss_of(evidence_or_layer: "Evidence | Layer") -> SuitableLoss:
-    """The loss that suits what is behind the layer."""
+    """Return the loss that suits what follows the layer: a softmax or a ReLU."""
     return SOFTMAX if evidence_or_layer.is_last else RELU
 
 
-def targets_of(about: Representer, loss: SuitableLoss, rows: LayerRows) -> Matrix:
-    """What the layer should give: [N, C]."""
-    if about.targets == "labels":
+def targets_of(representer: Representer, loss: SuitableLoss, rows: LayerRows) -> Matrix:
+    """Return the layer's targets, [N, C]."""
+    if representer.targets == "labels":
         return OneHot(rows.labels, rows.outputs.shape[1])
     return Activated(rows.outputs, loss)
 
 
 def solve_layer(
     about: Representer, layer: Layer, rows: Mapping[Split, LayerRows], threads: int
-) -> tuple[StationaryLayer, Evidence]:
+) -> tuple[LayerAtRest, Evidence]:
     """Bring a layer to rest on the training rows.
 
     Args:
@@ -76,21 +81,23 @@ def solve_layer(
             "got labels"
         )
     loss = loss_of(layer)
-    targets = {split: targets_of(about, loss, of_split) for split, of_split in rows.items()}
+    targets = {
+        split: targets_of(representer, loss, split_rows) for split, split_rows in rows.items()
+    }
     features = rows["train"].features
     objective = Objective(
         features=features,
         targets=targets["train"],
         loss=loss,
-        penalty=about.penalty,
+        penalty=representer.penalty,
         threads=threads,
     )
-    point = stationary(objective, layer.weights, _TOLERANCE)
-    rest = StationaryLayer(
-        weights=point.weights, loss=loss, penalty=about.penalty, rows=features.shape[0]
+    point = minimise(objective, layer.weights, _TOLERANCE)
+    rest = LayerAtRest(
+        weights=point.weights, loss=loss, penalty=representer.penalty, rows=features.shape[0]
     )
-    parts = recomposed(rest, features, targets["train"])
-    proofs = {s: proof(rest, parts, rows[s].features, targets[s]) for s in rows}
+    parts = recompose(rest, features, targets["train"])
+    proofs = {s: measure_exactness(rest, parts, rows[s].features, targets[s]) for s in rows}
     return rest, Evidence(
         layer=layer.name,
         is_last=layer.is_last,
@@ -107,26 +114,25 @@ def make_run(
     rows: Mapping[Split, LayerRows],
     threads: int,
 ) -> RunRecord:
-    """Make a representer run from what its parent's layer sees, and write it.
+    """Make a representer run from the features of its parent's layer, and write it.
 
     Args:
         storage: the store, which holds the parent.
-        run: what to make.
+        run: the run to make.
         versions: dataset version of each split.
-        rows: of both splits, labelled.
-        threads: to work with.
+        rows: the labelled rows of both splits.
+        threads: threads to use.
 
     Raises:
-        UserError: the layer cannot be explained so.
+        UserError: labels as targets of a layer whose outputs are not logits.
     """
-    about, began = run.spec.representer, time.perf_counter()
-    assert about is not None
+    representer, began = run.spec.layer_at_rest, time.perf_counter()
     parent = load_record(storage, run.parent)
     model = load_model(storage, parent, "cpu")
-    layer = Layer(model, about.layer)
-    rest, evidence = solve_layer(about, layer, rows, threads)
-    layer.put(rest.weights)
-    right = {s: _accuracy(rest, r) if layer.is_last else None for s, r in rows.items()}
+    layer = Layer(model, representer.layer)
+    rest, evidence = solve_layer(representer, layer, rows, threads)
+    layer.set_weights(rest.weights)
+    accuracies = {s: _accuracy(rest, r) if layer.is_last else None for s, r in rows.items()}
     record = replace(
         parent,
         key=run.key,
@@ -137,8 +143,8 @@ def make_run(
         rows=rest.rows,
         epochs=0,
         losses=(),
-        train_accuracy=right["train"],
-        test_accuracy=right["test"],
+        train_accuracy=accuracies["train"],
+        test_accuracy=accuracies["test"],
         epsilon=None,
         noise_multiplier=None,
         seconds=time.perf_counter() - began,
@@ -152,24 +158,22 @@ def make_run(
     return record
 
 
-def load_layer(storage: Storage, record: RunRecord) -> tuple[StationaryLayer, Evidence]:
-    """The layer of a finished representer run, and the proof."""
-    representer = record.spec.representer
-    assert representer is not None
+def load_layer(storage: Storage, record: RunRecord) -> tuple[LayerAtRest, Evidence]:
+    """Read the layer of a finished representer run, and the evidence."""
     evidence = read_record(storage, evidence_path(record.key), Evidence)
-    rest = StationaryLayer(
+    rest = LayerAtRest(
         weights=from_bytes(storage.read(layer_path(record.key)))["weights"],
         loss=loss_of(evidence),
-        penalty=representer.penalty,
+        penalty=record.spec.layer_at_rest.penalty,
         rows=record.rows,
     )
     return rest, evidence
 
 
-def _accuracy(rest: StationaryLayer, rows: LayerRows) -> float:
-    """Share of rows whose largest output is their label's."""
+def _accuracy(rest: LayerAtRest, rows: LayerRows) -> float:
+    """Return the share of rows whose largest output is that of their label."""
     right = 0
     for block in blocks(len(rows.labels), block_rows(rows.features.shape[1])):
-        given = rest.outputs(torch.from_numpy(rows.features[block])).argmax(dim=1)
-        right += int((given == torch.from_numpy(rows.labels[block])).sum())
+        predicted = rest.outputs(torch.from_numpy(rows.features[block])).argmax(dim=1)
+        right += int((predicted == torch.from_numpy(rows.labels[block])).sum())
     return right / max(len(rows.labels), 1)

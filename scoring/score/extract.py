@@ -32,7 +32,7 @@ class Extractor:
         features, outputs = [], []
         with torch.inference_mode():
             for real, rows in self._signals.batches(np.flatnonzero(shard.decodable)):
-                seen = self._layer.see(self._signals.inputs(shard, rows))
+                seen = self._layer.capture(self._signals.inputs(shard, rows))
                 features.append(seen.features[:real].cpu())
                 outputs.append(seen.outputs[:real].cpu())
         if not features:

@@ -1,4 +1,4 @@
-"""The published tables: schemas, commits, SQL. Readable by anyone, no server needed."""
+"""The published tables: schemas, commits, SQL. Anyone can read them without a server."""
 
 from scoring.tables.store import Store
 

@@ -1,9 +1,9 @@
-"""Delta tables under a store: opening, creating and the one optimistic commit.
+"""Delta tables of a store: opening, creating, and one optimistic commit.
 
-A commit is a single conditional PUT of the next log entry, so it happens whole or not at all. It is
-tried against exactly the version that was read: delta-rs checks conflicts table-wide and lets two
-writers of a still empty partition both through, so its own retries stay off and every conflict
-comes back here, to be looked at again.
+A commit is a single conditional PUT of the next log entry, so it happens entirely or not at all. It
+is tried only on top of the version that was read. The retries of delta-rs are off, because its
+conflict check is table-wide and lets two writers of a still empty partition both succeed; every
+conflict comes back here, and `commit` prepares its change again.
 """
 
 import json
@@ -30,28 +30,28 @@ RETENTION = {
     "delta.logRetentionDuration": "interval 365 days",
     "delta.deletedFileRetentionDuration": "interval 365 days",
 }
-"""So that "what did we say in March" has an answer, even after a vacuum."""
+"""Keeps "what did we say in March" answerable, even after a vacuum."""
 _LONGEST_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One commit: files that appear, files that vanish, and what is recorded with them."""
+    """One commit: files to add, files to remove, and what the log records with them."""
 
     adds: Sequence[AddAction]
     removes: Sequence[RemoveAction] = ()
     transactions: Mapping[str, int] = field(default_factory=dict)
-    """Application transactions: who may not commit twice, and its new version."""
+    """Application transactions: the name of a writer to its new version; none commits twice."""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def table_uri(storage: Storage, name: str) -> str:
-    """Where a table of the store lies."""
+    """Return the URI of a table of the store."""
     return f"{storage.uri}/{table_path(name)}"
 
 
 def open_table(storage: Storage, name: str, version: int | None = None) -> DeltaTable | None:
-    """Open a table at its newest or a given version; None where there is none.
+    """Open a table at its newest or a given version; None if there is none.
 
     Raises:
         BadStore: the store cannot be read.
@@ -66,9 +66,9 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
 
 
 def unreadable(storage: Storage, error: Exception) -> BadStore:
-    """A driver's failure in one line.
+    """Turn a driver's error into one line.
 
-    Drivers quote requests and signatures; nothing of that is repeated but the HTTP status.
+    Drivers quote requests and signatures, so only the HTTP status is repeated.
     """
     status = re.search(r"\b[45]\d\d( [A-Z][a-z]+)+", str(error))
     reason = status.group() if status else type(error).__name__
@@ -78,7 +78,7 @@ def unreadable(storage: Storage, error: Exception) -> BadStore:
 def ensure_table(
     storage: Storage, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()
 ) -> DeltaTable:
-    """Open a table, creating it empty where there is none; two jobs may do so at once."""
+    """Open a table; create it empty if there is none. Two jobs may do so at once."""
     table = open_table(storage, name)
     if table is None:
         uri = table_uri(storage, name)
@@ -93,7 +93,7 @@ def ensure_table(
                 partition_by=list(partition_by),
                 configuration=RETENTION,
                 storage_options=delta_options(uri),
-                # With retries, who comes second would commit a second creation on top.
+                # With retries, the second job would commit its creation on top of the first.
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
         except DeltaError as error:
@@ -112,7 +112,7 @@ def write_file(
     schema: pa.Schema,
     partition: Mapping[str, str],
 ) -> AddAction:
-    """Write a data file, a row group at a time; nobody sees it until a commit adds it."""
+    """Write a data file, a row group at a time; it stays invisible until a commit adds it."""
     rows = 0
     with storage.writing(table_path(name, path)) as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -125,30 +125,30 @@ def write_file(
 
 
 def files(table: DeltaTable) -> list[dict[str, str]]:
-    """The data files of the version that is open: path, size_bytes, partition.<column>."""
-    # Not pa.table(...): it imports pandas, a second at a terminal, to see if this is a frame.
+    """List the data files of the open version: path, size_bytes, partition.<column>."""
+    # Not pa.table(...), which imports pandas (a second) to see whether this is a data frame.
     actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
     keep = [c for c in actions.column_names if c.startswith("partition.")]
     rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
-    # The log holds paths percent-encoded; where actions are given, delta-rs encodes them itself.
+    # The log holds percent-encoded paths; delta-rs encodes those of new actions itself.
     return [{**row, "path": unquote(row["path"])} for row in rows]
 
 
 def kept_files(storage: Storage, name: str) -> set[str]:
-    """Paths in the table of every data file that the newest or any version still kept holds."""
+    """Return the paths, in the table, of all data files of the versions that are still kept."""
     table = open_table(storage, name)
     if table is None:
         return set()
     log = [f.path for f in storage.walk(log_folder(name)) if f.path.endswith(".json")]
     entries = storage.read_existing(log).values()
     actions = [json.loads(line) for data in entries for line in data.splitlines()]
-    # A removed file was there in the version before.
+    # A removed file belongs to the version before its removal.
     named = [a[kind]["path"] for a in actions for kind in ("add", "remove") if kind in a]
     return {file["path"] for file in files(table)} | {unquote(path) for path in named}
 
 
 def expire(storage: Storage, name: str, *, dry_run: bool) -> list[str]:
-    """Remove data files of versions beyond the table's retention; returns their paths."""
+    """Delete the data files of versions beyond the table's retention; return their paths."""
     table = open_table(storage, name)
     expired = [] if table is None else table.vacuum(dry_run=True)
     if table is not None and expired and not dry_run:
@@ -157,7 +157,7 @@ def expire(storage: Storage, name: str, *, dry_run: bool) -> list[str]:
 
 
 def removal(file: Mapping[str, str]) -> RemoveAction:
-    """The action that takes one of `files` out of the table."""
+    """Make the action that removes one of `files` from the table."""
     values: dict[str, str | None] = {
         name.removeprefix("partition."): value
         for name, value in file.items()
@@ -173,20 +173,23 @@ def commit(
     prepare: Callable[[DeltaTable], Change | None],
     tries: int = TRIES,
 ) -> int | None:
-    """Commit what `prepare` makes of the newest version; None where it wants nothing.
+    """Commit the change that `prepare` makes for the newest version.
 
-    `prepare` is asked again, with a fresh snapshot, whenever somebody else was faster.
+    Whenever another job commits first, `prepare` is called again with the new version.
+
+    Returns:
+        The version committed; None if `prepare` returned None.
 
     Raises:
-        IncompleteError: others were faster every time.
+        IncompleteError: other jobs committed first every time.
     """
     change: Change | None = None
     version = 0
     for attempt in range(tries):
         table = open_table(storage, name)
         assert table is not None
-        if change is not None and _holds(table, change):
-            return version  # the commit came through, its answer did not
+        if change is not None and _contains(table, change):
+            return version  # the commit succeeded, only its response was lost
         change = prepare(table)
         version = table.version() + 1
         if change is None:
@@ -213,12 +216,12 @@ def _commit_once(table: DeltaTable, change: Change) -> None:
         commit_properties=CommitProperties(
             custom_metadata=dict(change.metadata),
             max_commit_retries=0,
-            app_transactions=[Transaction(who, v) for who, v in change.transactions.items()],
+            app_transactions=[Transaction(name, v) for name, v in change.transactions.items()],
         ),
     )
 
 
-def _holds(table: DeltaTable, change: Change) -> bool:
+def _contains(table: DeltaTable, change: Change) -> bool:
     return {add.path for add in change.adds} <= {file["path"] for file in files(table)}
 
 

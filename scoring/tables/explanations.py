@@ -1,7 +1,9 @@
-"""Explanations: staged shard by shard, then published as partitions of `representers`."""
+"""Explanations: staged shard by shard, then published as a partition of `representers`."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy.typing as npt
@@ -15,15 +17,38 @@ from scoring.tables.schemas import REPRESENTER_MODELS, REPRESENTERS
 from scoring.tables.whole_partitions import (
     REPRESENTER_MODELS_TABLE,
     REPRESENTERS_TABLE,
-    reading_table,
     replace_partition,
+    table_sql,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresenterModel:
+    """A layer at rest, and how exactly its outputs are the sum of their parts.
+
+    The fields are the columns of `REPRESENTER_MODELS`.
+    """
+
+    base_run: str
+    layer: str
+    penalty: float
+    targets: str
+    rows: int
+    gradient_norm: float
+    residual_train: float
+    residual_test: float
+    pearson_train: float
+    pearson_test: float
+    train_version: str
+    test_version: str
+    seconds: float
+    solved_at: datetime
 
 
 def write_explanations(
     storage: Storage, path: str, columns: Mapping[str, npt.NDArray[Any]]
 ) -> None:
-    """Stage the explanations of a shard: the columns of `REPRESENTERS`, unknown labels -1."""
+    """Stage the explanations of a shard, given as columns of `REPRESENTERS`; unknown labels -1."""
     arrays = {field.name: pa.array(columns[field.name]).cast(field.type) for field in REPRESENTERS}
     unknown = pa.scalar(None, pa.int32())
     arrays["label"] = pc.if_else(pc.less(arrays["label"], 0), unknown, arrays["label"])
@@ -33,22 +58,22 @@ def write_explanations(
 
 
 def read_explanations(storage: Storage, path: str) -> pa.Table:
-    """What is staged of a shard."""
+    """Read the staged explanations of a shard."""
     return pq.read_table(pa.BufferReader(storage.read(path)))
 
 
 def publish_explanations(
     storage: Storage, dataset: str, split: str, run: str, paths: Sequence[str], *, whole: bool
 ) -> int:
-    """Publish what is staged, in one commit.
+    """Publish staged explanations in one commit.
 
     Args:
         storage: the store.
-        dataset: as `scores` calls it.
-        split: of the examples that are explained.
+        dataset: its name in `scores`.
+        split: the split of the explained examples.
         run: the representer run.
-        paths: of the staged files; read one at a time.
-        whole: they are all of the partition; else what it says of other examples stays.
+        paths: staged files; read one at a time.
+        whole: replace the whole partition; if False, keep its rows for other examples.
 
     Returns:
         The new version of `representers`.
@@ -59,21 +84,21 @@ def publish_explanations(
     return replace_partition(storage, REPRESENTERS_TABLE, partition, _batches(rows))
 
 
-def publish_model(storage: Storage, dataset: str, run: str, row: Mapping[str, object]) -> int:
-    """Publish the row of `representer_models` of a run; returns the table's new version."""
-    rows = pa.Table.from_pylist([dict(row)], schema=REPRESENTER_MODELS).to_batches()
+def publish_model(storage: Storage, dataset: str, run: str, model: RepresenterModel) -> int:
+    """Publish the row of a run in `representer_models`; return the table's new version."""
+    rows = pa.Table.from_pylist([vars(model)], schema=REPRESENTER_MODELS).to_batches()
     partition = {"dataset": dataset, "run": run}
     return replace_partition(storage, REPRESENTER_MODELS_TABLE, partition, rows)
 
 
 def _published(storage: Storage, partition: dict[str, str]) -> pa.Table:
     columns = ", ".join(REPRESENTERS.names)
-    reading = {"representers": lambda: reading_table(storage, REPRESENTERS_TABLE, partition)}
-    return sql.run(storage, f"select {columns} from representers", reading).cast(REPRESENTERS)
+    views = {"representers": lambda: table_sql(storage, REPRESENTERS_TABLE, partition)}
+    return sql.run(storage, f"select {columns} from representers", views).cast(REPRESENTERS)
 
 
 def _merged(before: pa.Table, new: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """Examples that are explained anew replace what was said of them."""
+    """Yield the rows of both, new rows instead of old ones for examples that have them."""
     every = pa.concat_tables([*new]) if new else before.slice(0, 0)
     yield before.filter(pc.invert(pc.is_in(before["test_id"], every["test_id"].unique())))
     yield every

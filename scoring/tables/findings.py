@@ -1,4 +1,4 @@
-"""The record of evaluations: what is known of a dataset's scores, the newest findings alone."""
+"""Findings of evaluations, as rows of `evaluations`; only the newest are kept."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from scoring.tables.schemas import EVALUATIONS
 from scoring.tables.whole_partitions import EVALUATIONS_TABLE, replace_partition
 
 PLANE = "toy"
-"""What the table calls the dataset of nets in the plane, which is nobody's."""
+"""Dataset under which findings about nets in the plane are published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,37 +22,37 @@ class Finding:
     """One number that an evaluation found."""
 
     subject: str
-    """What was evaluated: a metric, or what it is compared with."""
+    """What was evaluated: a metric, or something to compare it with."""
     part: str
-    """On what: a tenth, a corruption, a pair of seeds; "" where there is but one."""
+    """On which part: a tenth, a corruption, a pair of seeds; "" if there is only one."""
     measure: str
-    """What the number is: error_rate, auroc, spearman, ..."""
+    """What was measured: error_rate, auroc, spearman, ..."""
     value: float
-    """NaN where it does not exist."""
+    """NaN where it is undefined."""
     spread: float | None = None
-    """Standard deviation, where `value` is a mean."""
+    """Standard deviation, if `value` is a mean."""
     rows: int
-    """Examples, or whatever `value` is made of."""
+    """Number of examples, or of whatever `value` is computed from."""
 
 
 def publish_evaluation(
     storage: Storage, dataset: str, evaluation: str, findings: Sequence[Finding], command: str
 ) -> int:
-    """Replace what `evaluations` says of an evaluation of a dataset, in one commit.
+    """Replace the findings of an evaluation of a dataset, in one commit.
 
     Args:
         storage: the store.
-        dataset: as `scores` calls it.
-        evaluation: its name.
-        findings: all of them.
-        command: what was run.
+        dataset: its name in `scores`.
+        evaluation: the name of the evaluation.
+        findings: all its findings.
+        command: the command that was run.
 
     Returns:
         The new version of the table.
     """
-    about = {"evaluated_at": datetime.now(UTC), "command": command}
+    provenance = {"evaluated_at": datetime.now(UTC), "command": command}
     rows = [
-        {**jsonable(f), "value": None if math.isnan(f.value) else f.value, **about}
+        {**jsonable(f), "value": None if math.isnan(f.value) else f.value, **provenance}
         for f in findings
     ]
     data = pa.Table.from_pylist(rows, schema=EVALUATIONS)
@@ -61,6 +61,6 @@ def publish_evaluation(
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:
-    """A row of `evaluations` as what it says."""
-    found = {field.name: row[field.name] for field in fields(Finding)}
-    return Finding(**{**found, "value": math.nan if row["value"] is None else row["value"]})
+    """Read a finding from a row of `evaluations`."""
+    columns = {field.name: row[field.name] for field in fields(Finding)}
+    return Finding(**{**columns, "value": math.nan if row["value"] is None else row["value"]})

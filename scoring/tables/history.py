@@ -1,4 +1,4 @@
-"""What the tables said at a version or a time."""
+"""The tables as they were at a version or a time."""
 
 from datetime import UTC, date, datetime
 
@@ -12,8 +12,8 @@ from scoring.tables.delta import files, open_table, table_uri
 from scoring.tables.schemas import NIGHTS
 
 At = int | str | datetime | None
-"""A version of `scores`; a date, which is what its night left; a time (ISO 8601; UTC where it names
-no zone); or None for now."""
+"""A version of `scores`; a date, meaning after that day's last night; a time (ISO 8601, in UTC
+unless it has a zone); or None for now."""
 
 HISTORY = pa.schema(
     {
@@ -25,7 +25,7 @@ HISTORY = pa.schema(
 
 
 def open_scores(storage: Storage, at: At = None) -> DeltaTable:
-    """Open `scores` as it is, or as it was.
+    """Open `scores` as it is now, or as it was.
 
     Raises:
         BadStore: nothing is published, or the store cannot be read.
@@ -47,7 +47,7 @@ def open_scores(storage: Storage, at: At = None) -> DeltaTable:
 
 
 def history(table: DeltaTable) -> pa.Table:
-    """Every commit that is kept, newest first (columns `HISTORY`)."""
+    """List the commits that are kept, newest first (columns `HISTORY`)."""
     rows = [
         {
             "version": commit["version"],
@@ -59,11 +59,11 @@ def history(table: DeltaTable) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=HISTORY)
 
 
-def reading_log(storage: Storage, name: str, schema: pa.Schema) -> str:
-    """SQL over `nights` or `runs`."""
+def log_sql(storage: Storage, name: str, schema: pa.Schema) -> str:
+    """Return SQL that reads `nights` or `runs`."""
     table = open_table(storage, name)
     paths = [] if table is None else [file["path"] for file in files(table)]
-    return sql.reading([f"{table_uri(storage, name)}/{path}" for path in paths], schema)
+    return sql.files_sql([f"{table_uri(storage, name)}/{path}" for path in paths], schema)
 
 
 def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> int:
@@ -77,7 +77,7 @@ def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> i
             raise UserError(f"--at: expected a version from 0 to {newest}, got {at}")
         return at
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-    # The commits' own clock: file times would be those of the latest copy of the store.
+    # Use the times in the log: a copy of the store has new file times.
     commits = table.history()
     for commit in commits:
         if _committed_at(commit) <= moment:
@@ -87,12 +87,12 @@ def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> i
 
 
 def _version_of_day(storage: Storage, day: date) -> int:
-    """What the last night of that day, or of the days before it, left."""
+    """Return the version after the last night of that day or of an earlier one."""
     query = f"""
         select min(date)::varchar as first, max(commit_version) filter (date <= '{day}') as version
         from nights
     """
-    views = {"nights": lambda: reading_log(storage, "nights", NIGHTS)}
+    views = {"nights": lambda: log_sql(storage, "nights", NIGHTS)}
     (found,) = sql.run(storage, query, views).to_pylist()
     if found["version"] is None:
         first = found["first"] or "the first night"

@@ -1,18 +1,18 @@
-"""What lies in a store that no published scores need.
+"""Files in a store that no published scores need.
 
 A file is a leftover if it was written before a given time and is none of these:
 
-    staging/    read by a partition as it is published now
+    staging/    scores that the newest version of a partition was made from
     outputs/    logits of a run behind such a partition
-    runs/       a run behind any version of `scores` that is kept, or behind `representers`
-    features/   of a run behind a partition of either
-    datasets/   a shard of any dataset version, or one that a receipt names
-    tables/     a data file of any version that is kept, or its manifest
-    nights/     the record of a published night that the tables do not have yet
+    runs/       a run behind any kept version of `scores`, or behind `representers`
+    features/   features by a run behind the newest version of either
+    datasets/   a shard that a dataset version or a receipt names
+    tables/     a data file of any kept version, or its manifest
+    nights/     the record of a published night that is not in the tables yet
 
-Jobs' records, the weights of imported runs once they are runs, and explanations, which are rows of
-`representers` once they are published, are leftovers by their age.
-All of it can be made again, or was never finished.
+Job records, weights of imported runs (which become runs), and explanations (which become rows of
+`representers`) are leftovers as soon as they are old enough. Every leftover can be made again, or
+was never finished.
 """
 
 import json
@@ -24,14 +24,14 @@ from scoring.store.records import read_records
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
 from scoring.tables.delta import kept_files
-from scoring.tables.history import reading_log
+from scoring.tables.history import log_sql
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
 from scoring.tables.schemas import NIGHTS
 from scoring.tables.whole_partitions import (
     REPRESENTER_MODELS_TABLE,
     WHOLE_TABLES,
-    reading_table,
+    table_sql,
 )
 
 TABLE_NAMES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
@@ -39,9 +39,9 @@ _Needed = Callable[[str], bool]
 
 
 def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]:
-    """Files that were written before a time and that nothing needs, by what they are.
+    """List the leftovers written before a time, by top folder.
 
-    No other job may be at work on the store: what it has just made would look like a leftover.
+    No other job may be using the store: what it has just written would look like a leftover.
     """
     needed = _needed(storage)
     return {
@@ -55,7 +55,7 @@ def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]
 
 
 def _needed(storage: Storage) -> dict[str, _Needed]:
-    """For each folder, whether a path in it is needed."""
+    """Return, for each folder, a function that says whether a path in it is needed."""
     now = published(storage).values()
     kept = _kept_manifests(storage)
     staged = {path for manifest in now for path in manifest.staged}
@@ -72,9 +72,7 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
         layout.OUTPUTS: lambda path: layout.run_of(path) in current_runs,
         layout.FEATURES: lambda path: layout.run_of(path) in current_runs | explaining,
         layout.EXPLANATIONS: lambda _: False,
-        layout.RUNS: lambda path: (
-            layout.run_of(path) in kept_runs and not layout.is_training(path)
-        ),
+        layout.RUNS: lambda path: layout.run_of(path) in kept_runs and not layout.is_training(path),
         layout.IMPORTS: lambda _: False,
         layout.DATASETS: lambda path: not layout.is_shard(path) or path in shards,
         layout.TABLES: lambda path: layout.is_log(path) or path in data or path in kept,
@@ -84,13 +82,13 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
 
 
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
-    """Manifests by path, of the data files of every version that is kept."""
+    """Read the manifests of all data files of kept versions, by path."""
     paths = [layout.manifest_path(path) for path in kept_files(storage, "scores")]
     return dict(zip(paths, read_records(storage, paths, Manifest), strict=True))
 
 
 def _known_shards(storage: Storage) -> set[str]:
-    """Paths of the shards that a dataset version or a receipt names."""
+    """Return the paths of the shards that a dataset version or a receipt names."""
     found = set()
     for file in storage.walk(layout.DATASETS):
         if layout.is_receipt(file.path):
@@ -105,13 +103,13 @@ def _known_shards(storage: Storage) -> set[str]:
 
 
 def _explaining_runs(storage: Storage) -> set[str]:
-    """The runs of `representers`, and those whose layers they brought to rest."""
+    """Return the representer runs of published explanations, and the runs they are based on."""
     table = REPRESENTER_MODELS_TABLE
-    views = {table.name: lambda: reading_table(storage, table)}
+    views = {table.name: lambda: table_sql(storage, table)}
     found = sql.run(storage, f"select run, base_run from {table.name}", views)
     return {run for column in found.columns for run in column.to_pylist()}
 
 
 def _recorded_nights(storage: Storage) -> set[str]:
-    views = {"nights": lambda: reading_log(storage, "nights", NIGHTS)}
+    views = {"nights": lambda: log_sql(storage, "nights", NIGHTS)}
     return set(sql.run(storage, "select night_id from nights", views)["night_id"].to_pylist())

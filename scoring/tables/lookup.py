@@ -1,4 +1,4 @@
-"""The names that a user gives, looked up among what is published."""
+"""Look up names given by a user among what is published."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,29 +14,29 @@ from scoring.tables.schemas import PARTITION_COLUMNS
 
 
 def partitions(table: DeltaTable) -> list[Partition]:
-    """The partitions of an open version of `scores`."""
+    """List the partitions of an open version of `scores`."""
     return [Partition(**partition) for partition in table.partitions()]
 
 
 def check_published(known: Sequence[Partition], given: Mapping[str, str]) -> None:
-    """Narrow down by one column after the other.
+    """Check that some partition has all the given values, one column after the other.
 
     Raises:
-        UnknownName: the first that leaves nothing; the message lists what there is.
+        UnknownName: the first value that no remaining partition has; the message lists theirs.
     """
     for column in PARTITION_COLUMNS:
         if column in given:
-            there = {getattr(partition, column) for partition in known}
-            if given[column] not in there:
-                raise UnknownName(f"--{column}", given[column], there)
+            values = {getattr(partition, column) for partition in known}
+            if given[column] not in values:
+                raise UnknownName(f"--{column}", given[column], values)
             known = [p for p in known if getattr(p, column) == given[column]]
 
 
 def only_dataset(known: Sequence[Partition], metric: str) -> str:
-    """The one dataset that has a metric.
+    """Return the only dataset with a metric.
 
     Raises:
-        UnknownName: none has it.
+        UnknownName: no dataset has it.
         UserError: several have it.
     """
     datasets = {p.dataset for p in known if p.metric == metric}
@@ -48,11 +48,11 @@ def only_dataset(known: Sequence[Partition], metric: str) -> str:
 
 
 def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> list[str]:
-    """Class names in the order of labels; empty where the dataset has none."""
-    made = published(storage, table.version())[partition]
-    # Scores published under another name keep the dataset that they were made from.
-    dataset = made.settings.get("dataset", partition.dataset)
-    path = version_path(dataset, partition.split, made.dataset_version)
+    """Return the class names in the order of labels; empty if the dataset has none."""
+    manifest = published(storage, table.version())[partition]
+    # Scores published under another name still belong to the dataset they were made from.
+    dataset = manifest.settings.get("dataset", partition.dataset)
+    path = version_path(dataset, partition.split, manifest.dataset_version)
     try:
         return list(json.loads(storage.read(path))["classes"])
     except FileNotFoundError:
@@ -60,10 +60,10 @@ def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> li
 
 
 def class_index(label: int | str, classes: Sequence[str], flag: str = "--label") -> int:
-    """A class given by name or index, as index.
+    """Return the index of a class given by name or index.
 
     Raises:
-        UnknownName: there is none such.
+        UnknownName: there is no such class.
     """
     if label in classes:
         return classes.index(str(label))

@@ -1,9 +1,9 @@
-"""How ranks moved between two versions of `scores`.
+"""SQL for how ranks moved between two versions of `scores`.
 
-Only examples that both versions rank are compared. Spearman's correlation is taken over those, so
-that examples which came or went do not count as movement. `moved` is a difference of the published
-percentiles, positive towards prototypical, `class_moved` one within the class; a new label can
-change the latter alone, so relabelled examples stand first.
+Only examples that both versions rank are compared, also by Spearman's correlation, so examples that
+came or went do not count as movement. `moved` is the difference of the published percentiles,
+positive towards prototypical, and `class_moved` the same within the class. A new label may change
+only the latter, so relabelled examples come first.
 """
 
 _BOTH = """

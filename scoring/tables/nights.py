@@ -1,4 +1,4 @@
-"""The record of nights: one row a published night, and a row for each run it used."""
+"""The tables `nights` and `runs`: a row for each published night and for each run it used."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ Row = Mapping[str, object]
 
 
 def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
-    """Record a night and its runs, once however often it is called.
+    """Record a night and its runs; calling it again changes nothing.
 
     Args:
         storage: the store.
-        night: a value for every column of `NIGHTS`; a `commit_version` of None is looked up.
-        runs: a value for every column of `RUNS`, for each run.
+        night: a value for each column of `NIGHTS`; a `commit_version` of None is looked up.
+        runs: for each run, a value for each column of `RUNS`.
 
     Raises:
         ValueError: a column is missing or unknown.
@@ -28,7 +28,7 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
     night_id = str(night["night_id"])
     if night["commit_version"] is None:
         night = {**night, "commit_version": _commit_version(storage, night_id)}
-    # The night last: where its row is, its runs are.
+    # Write the night last, so that wherever its row is, its runs are too.
     for name, schema, rows in (("runs", RUNS, runs), ("nights", NIGHTS, [night])):
         _append_once(storage, name, _to_table(name, schema, rows), night_id)
 
@@ -42,19 +42,19 @@ def _commit_version(storage: Storage, night_id: str) -> int | None:
 def _to_table(name: str, schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
     for row in rows:
         if odd := set(schema.names) ^ set(row):
-            raise ValueError(f"{name}: expected the columns {schema.names}, got odd {sorted(odd)}")
+            raise ValueError(f"{name}: expected columns {schema.names}, got odd {sorted(odd)}")
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
 def _append_once(storage: Storage, name: str, rows: pa.Table, night_id: str) -> None:
-    who = f"night:{night_id}"
+    transaction = f"night:{night_id}"
     table = ensure_table(storage, name, rows.schema)
-    if not len(rows) or table.transaction_version(who) is not None:
+    if not len(rows) or table.transaction_version(transaction) is not None:
         return
     path = f"{quote(night_id, safe='')}-{uuid.uuid4().hex[:8]}.parquet"
     change = Change(
         adds=[write_file(storage, name, path, rows.to_batches(), rows.schema, {})],
-        transactions={who: 1},
+        transactions={transaction: 1},
         metadata={"night_id": night_id},
     )
-    commit(storage, name, lambda now: None if now.transaction_version(who) else change)
+    commit(storage, name, lambda now: None if now.transaction_version(transaction) else change)

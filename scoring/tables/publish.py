@@ -1,8 +1,8 @@
-"""Publishing scores: one commit replaces whole partitions, or nothing at all.
+"""Publish scores: one commit replaces whole partitions, or nothing at all.
 
 Data files and manifests are written first and stay invisible until the commit; a job that dies
-before it leaves the table as it was. Two jobs at once settle by two rules: who finds its own key
-published is done, and who finds a later plan published yields.
+before it leaves the table as it was. Two rules settle a race between jobs: a job that finds its own
+key published is done, and a job that finds a later plan published yields.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
 from scoring.tables.score_rows import Rows, checked
 
 Fate = Literal["committed", "already", "yielded"]
-_Files = dict[str, str]
+_File = dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Outcome:
 
     committed: tuple[Manifest, ...] = ()
     already: tuple[Manifest, ...] = ()
-    """The same key was there before, or another job published it meanwhile."""
+    """The same key was published before, or by another job meanwhile."""
     yielded: tuple[Manifest, ...] = ()
-    """A night that was planned later is there."""
+    """A night that was planned later is published."""
     version: int | None = None
-    """Version of `scores` that first holds `committed`; None where nothing was committed."""
+    """First version of `scores` with `committed`; None if nothing was committed."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class _Staged:
 
 
 def published(storage: Storage, version: int | None = None) -> dict[Partition, Manifest]:
-    """What each published partition was made of; empty where nothing is published.
+    """Read the manifest of each published partition; empty if nothing is published.
 
     Args:
         storage: the store.
-        version: of `scores`; None is the newest.
+        version: a version of `scores`; None: the newest.
 
     Raises:
         BadStore: the store cannot be read.
@@ -74,14 +74,14 @@ def publish(
 
     Args:
         storage: the store.
-        parts: manifest and rows of each partition, all of one night. Taken one at a time, and so
-            are the batches of its rows: a generator holds one in memory. The rows of a partition
-            that need not be published are not asked for.
-        tries: commits to attempt while other jobs are faster.
+        parts: manifest and rows of each partition, all of one night. Partitions and their batches
+            are consumed one at a time, so generators need to hold only one in memory. The rows of a
+            partition that need not be published are not consumed.
+        tries: commits to attempt while other jobs commit first.
 
     Raises:
-        IncompleteError: rows are missing, double or out of order, or others were always faster;
-            the table is as it was.
+        IncompleteError: rows are missing, repeated or out of order, or other jobs always committed
+            first; the table is unchanged.
     """
     before = published(storage)
     manifests: list[Manifest] = []
@@ -94,22 +94,22 @@ def publish(
         fates[manifest.partition] = fate(manifest, before.get(manifest.partition))
         if fates[manifest.partition] == "committed":
             staged.append(_stage(storage, manifest, rows))
-        del rows  # before the next partition is made
+        del rows  # free them before the next partition is made
     version = _commit(storage, staged, fates, tries) if staged else None
 
-    def those(wanted: Fate) -> tuple[Manifest, ...]:
+    def with_fate(wanted: Fate) -> tuple[Manifest, ...]:
         return tuple(m for m in manifests if fates[m.partition] == wanted)
 
     return Outcome(
-        committed=those("committed"),
-        already=those("already"),
-        yielded=those("yielded"),
+        committed=with_fate("committed"),
+        already=with_fate("already"),
+        yielded=with_fate("yielded"),
         version=version,
     )
 
 
 def fate(ours: Manifest, theirs: Manifest | None) -> Fate:
-    """What publishing `ours` comes to where `theirs` is published."""
+    """Return what happens to `ours` if `theirs` is published."""
     if theirs is None:
         return "committed"
     if theirs.key == ours.key:
@@ -128,38 +128,36 @@ def _stage(storage: Storage, manifest: Manifest, rows: Rows) -> _Staged:
 def _commit(
     storage: Storage, staged: Sequence[_Staged], fates: dict[Partition, Fate], tries: int
 ) -> int | None:
-    """Commit what is staged; `fates` follows what the newest snapshot says."""
+    """Commit what is staged; update `fates` from the newest version."""
 
     def prepare(table: DeltaTable) -> Change | None:
         ours = {part.manifest.partition: part for part in staged}
         current = {p: old for p, old in _current(table).items() if p in ours}
         theirs = _manifests(storage, current)
         fates.update({p: fate(part.manifest, theirs.get(p)) for p, part in ours.items()})
-        going = [part for p, part in ours.items() if fates[p] == "committed"]
-        if not going:
-            return None
-        return _change(table, going, current)
+        winning = [part for p, part in ours.items() if fates[p] == "committed"]
+        return _change(table, winning, current) if winning else None
 
     ensure_table(storage, "scores", SCORES_TABLE, PARTITION_COLUMNS)
     return commit(storage, "scores", prepare, tries)
 
 
 def _change(
-    table: DeltaTable, going: Sequence[_Staged], current: Mapping[Partition, list[_Files]]
+    table: DeltaTable, parts: Sequence[_Staged], current: Mapping[Partition, list[_File]]
 ) -> Change:
-    partitions = [part.manifest.partition for part in going]
+    partitions = [part.manifest.partition for part in parts]
     names = [f"partition:{partition}" for partition in partitions]
     return Change(
-        adds=[part.file for part in going],
+        adds=[part.file for part in parts],
         removes=[removal(old) for p in partitions for old in current.get(p, ())],
         transactions={name: (table.transaction_version(name) or 0) + 1 for name in names},
-        metadata={"night_id": going[0].manifest.night_id},
+        metadata={"night_id": parts[0].manifest.night_id},
     )
 
 
-def _current(table: DeltaTable) -> dict[Partition, list[_Files]]:
-    """The data files of each partition in the version that is open."""
-    found: dict[Partition, list[_Files]] = {}
+def _current(table: DeltaTable) -> dict[Partition, list[_File]]:
+    """Return the data files of each partition in the open version."""
+    found: dict[Partition, list[_File]] = {}
     for file in files(table):
         partition = Partition(*(file[f"partition.{name}"] for name in PARTITION_COLUMNS))
         found.setdefault(partition, []).append(file)
@@ -167,7 +165,7 @@ def _current(table: DeltaTable) -> dict[Partition, list[_Files]]:
 
 
 def _manifests(
-    storage: Storage, current: Mapping[Partition, list[_Files]]
+    storage: Storage, current: Mapping[Partition, list[_File]]
 ) -> dict[Partition, Manifest]:
     paths = [manifest_path(old[0]["path"]) for old in current.values()]
     try:

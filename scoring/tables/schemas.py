@@ -1,7 +1,7 @@
 """Columns of the published tables.
 
-`scores` is partitioned by dataset, split and metric: those three live in the table's log, not in
-its data files. `nights` and `runs` only ever grow, a night at a time. `evaluations` is partitioned
+`scores` is partitioned by dataset, split and metric: these columns are in the table's log, not in
+its data files. `nights` and `runs` only grow, by one night at a time. `evaluations` is partitioned
 by dataset and evaluation, `example_sets` by dataset and split, `representers` by dataset, split and
 run, `representer_models` by dataset and run.
 """
@@ -15,19 +15,19 @@ PARTITION_COLUMNS = ("dataset", "split", "metric")
 SCORES = pa.schema(
     {
         "example_id": pa.int64(),
-        "name": pa.string(),  # the user's own id, or the file's name
+        "name": pa.string(),  # the user's own id, or the file name
         "label": pa.int32(),  # null where unknown
         "predicted": pa.int32(),
-        "value": pa.float64(),  # in the metric's unit; null where `status` says why
-        "spread": pa.float64(),  # standard deviation over runs, where there are several
+        "value": pa.float64(),  # in the metric's unit; null for the reason in `status`
+        "spread": pa.float64(),  # standard deviation over runs, if there are several
         "status": pa.string(),  # null where there is a value
-        "rank": pa.int64(),  # 0 = most outlying; null where not ranked
+        "rank": pa.int64(),  # 0 = most outlying; null if not ranked
         "percentile": pa.float64(),  # 0 = most outlying, 100 = most prototypical
         "class_percentile": pa.float64(),
         "class_z": pa.float64(),  # standard deviations from the class's mean, not oriented
         "scored_at": _TIME,
         "dataset_version": pa.string(),
-        "score_key": pa.string(),  # the staged shard that the value comes from
+        "score_key": pa.string(),  # the staged shard with the value
     }
 )
 """A data file of `scores`; rows sorted by (label, rank), nulls last."""
@@ -38,7 +38,7 @@ SCORES_TABLE = pa.schema([*(pa.field(c, pa.string()) for c in PARTITION_COLUMNS)
 NIGHTS = pa.schema(
     {
         "night_id": pa.string(),
-        "date": pa.date32(),  # the day it counts for
+        "date": pa.date32(),  # the day it is for
         "dataset": pa.string(),
         "started_at": _TIME,
         "finished_at": _TIME,
@@ -82,52 +82,52 @@ RUNS = pa.schema(
         "reused": pa.bool_(),  # trained on an earlier night
     }
 )
-"""`runs`: every run that a night's scores were made with."""
+"""`runs`: every run behind a night's scores."""
 
 EVALUATION_COLUMNS = ("dataset", "evaluation")
 
 EVALUATIONS = pa.schema(
     {
-        "subject": pa.string(),  # a metric, or what it is compared with
-        "part": pa.string(),  # a tenth, a corruption, a pair of seeds; "" where there is but one
-        "measure": pa.string(),  # what `value` is
-        "value": pa.float64(),  # null where it does not exist
-        "spread": pa.float64(),  # standard deviation, where `value` is a mean
-        "rows": pa.int64(),  # examples, or whatever `value` is made of
+        "subject": pa.string(),  # a metric, or something to compare it with
+        "part": pa.string(),  # a tenth, a corruption, a pair of seeds; "" if there is only one
+        "measure": pa.string(),  # what was measured
+        "value": pa.float64(),  # null where undefined
+        "spread": pa.float64(),  # standard deviation, if `value` is a mean
+        "rows": pa.int64(),  # number of examples, or of whatever `value` is computed from
         "evaluated_at": _TIME,
         "command": pa.string(),
     }
 )
-"""A data file of `evaluations`; a partition holds the newest findings of one evaluation."""
+"""A data file of `evaluations`: the newest findings of one evaluation."""
 
 EXAMPLE_SET_COLUMNS = ("dataset", "split")
 
 EXAMPLE_SETS = pa.schema(
     {
         "example_id": pa.int64(),
-        "name": pa.string(),  # the user's own id, or the file's name
+        "name": pa.string(),  # the user's own id, or the file name
         "label": pa.int32(),
         "set": pa.string(),  # memorized_exceptions, uncommon_submodes or canonical_prototypes
-        "boundary": pa.float64(),  # class percentiles that the set was cut by
+        "boundary": pa.float64(),  # class percentiles that decide the set
         "ensemble": pa.float64(),
         "priv": pa.float64(),
-        "cluster": pa.int32(),  # among those of its set and class; -1 = noise; null: not clustered
+        "cluster": pa.int32(),  # within its set and class; -1 = noise; null: not clustered
         "x": pa.float64(),  # place on the map of its set and class; null: not mapped
         "y": pa.float64(),
         "evaluated_at": _TIME,
         "command": pa.string(),
     }
 )
-"""A data file of `example_sets`: a row per example and set, sorted by (set, label, example_id)."""
+"""A data file of `example_sets`: a row for each example in a set, sorted by (set, label, id)."""
 
 REPRESENTER_COLUMNS = ("dataset", "split", "run")
 
 REPRESENTERS = pa.schema(
     {
-        "test_id": pa.int64(),  # the example that is explained
+        "test_id": pa.int64(),  # the example explained
         "label": pa.int32(),  # its class; null where unknown
         "predicted": pa.int32(),  # the strongest output of the layer as it was trained
-        "class": pa.int32(),  # the output that is explained
+        "class": pa.int32(),  # the output explained
         "sign": pa.int32(),  # 1 excitatory, -1 inhibitory
         "rank": pa.int32(),  # 0 = strongest of its sign
         "train_id": pa.int64(),
@@ -143,15 +143,15 @@ REPRESENTER_MODEL_COLUMNS = ("dataset", "run")
 
 REPRESENTER_MODELS = pa.schema(
     {
-        "base_run": pa.string(),  # the run whose layer it is
+        "base_run": pa.string(),  # the run with the layer
         "layer": pa.string(),
         "penalty": pa.float64(),  # lambda
         "targets": pa.string(),  # teacher or labels
         "rows": pa.int64(),  # training examples
-        "gradient_norm": pa.float64(),  # largest absolute derivative where it came to rest
-        "residual_train": pa.float64(),  # largest error of an output put together from its parts
+        "gradient_norm": pa.float64(),  # largest absolute derivative at rest
+        "residual_train": pa.float64(),  # largest error of an output summed from its parts
         "residual_test": pa.float64(),
-        "pearson_train": pa.float64(),  # of what the parts give with the targets
+        "pearson_train": pa.float64(),  # of activations summed from parts with the targets
         "pearson_test": pa.float64(),
         "train_version": pa.string(),
         "test_version": pa.string(),
@@ -159,4 +159,4 @@ REPRESENTER_MODELS = pa.schema(
         "solved_at": _TIME,
     }
 )
-"""A data file of `representer_models`: the one row of a run."""
+"""A data file of `representer_models`: one row, for one run."""

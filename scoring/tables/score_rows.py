@@ -1,15 +1,14 @@
-"""The sorted rows of a partition, a row group at a time.
+"""The sorted rows of a partition, one row group at a time.
 
-Only numbers are held for the whole partition: texts are looked up when their row group is made.
+Only numbers are in memory for the whole partition; strings are looked up for each row group.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from scoring.arrays import AnyInts, Floats
+from scoring.arrays import AnyInts, Floats, Strings
 from scoring.errors import IncompleteError
 from scoring.score.ranking import RankColumns
 from scoring.tables.manifest import Manifest
@@ -29,25 +28,25 @@ def score_rows(
     predicted: AnyInts,
     value: Floats,
     spread: Floats | None,
-    status: npt.NDArray[np.object_],
+    status: Strings,
     ranks: RankColumns,
     scored_at: pa.Array,
     dataset_version: str,
     score_key: pa.Array,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a partition, ready to publish: NaN, -1 and "" become null, rows are sorted.
+    """Make the rows of a partition, sorted and ready to publish; NaN, -1 and "" become null.
 
-    Texts and times may be dictionaries, so that what many rows share is there once.
+    Strings and times may be dictionary-encoded, to keep a value that many rows share only once.
 
     Args:
-        example_id: [N] int64; every other column is [N] as well.
+        example_id: [N], like all other columns.
         name: the user's own ids.
-        label: -1 where unknown.
-        predicted: -1 where unknown.
-        value: float64 in the metric's unit, NaN where there is none.
-        spread: float64, or None where the metric has none.
-        status: texts: why there is no value.
-        ranks: as `scoring.score.ranking.rank` gives them for these rows.
+        label: class index, -1 where unknown.
+        predicted: class index, -1 where unknown.
+        value: in the metric's unit, NaN where there is none.
+        spread: standard deviation over runs; None if the metric has none.
+        status: why there is no value, "" where there is one.
+        ranks: the ranks of these rows, from `scoring.score.ranking.rank`.
         scored_at: UTC, microseconds.
         dataset_version: the version that all rows belong to.
         score_key: the staged shard of each row.
@@ -62,7 +61,7 @@ def score_rows(
             "predicted": _known(predicted[rows]),
             "value": _numbers(value[rows]),
             "spread": pa.nulls(len(rows)) if spread is None else _numbers(spread[rows]),
-            "status": pa.array([text or None for text in status[rows]], pa.string()),
+            "status": pa.array([reason or None for reason in status[rows]], pa.string()),
             "rank": _known(ranks.rank[rows]),
             "percentile": _numbers(ranks.percentile[rows]),
             "class_percentile": _numbers(ranks.class_percentile[rows]),
@@ -77,10 +76,10 @@ def score_rows(
 
 
 def checked(manifest: Manifest, rows: Rows) -> Iterator[pa.RecordBatch]:
-    """Pass rows on, unless they are not the whole partition, each once, in order.
+    """Pass rows on, checking that they are the whole partition, each row once, in order.
 
     Raises:
-        IncompleteError: naming the partition; at the latest after the last row.
+        IncompleteError: they are not; raised after the last row at the latest.
     """
     where = str(manifest.partition)
     ids = np.empty(manifest.rows, dtype=np.int64)
@@ -105,7 +104,7 @@ def checked(manifest: Manifest, rows: Rows) -> Iterator[pa.RecordBatch]:
 
 
 def _in_order(where: str, batch: pa.RecordBatch, last: tuple[int, int]) -> tuple[int, int]:
-    """Label and rank of the batch's last row, if all its rows come after `last`."""
+    """Return label and rank of the last row, after checking that the batch continues `last`."""
     columns = (batch[name].cast(pa.int64()).fill_null(_LAST) for name in ("label", "rank"))
     label, rank = (
         np.concatenate(([before], column.to_numpy()))

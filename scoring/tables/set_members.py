@@ -1,4 +1,4 @@
-"""The record of example sets: those that the newest scores of a split tell apart."""
+"""The table `example_sets`: members of the sets that the newest scores define."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,15 +19,15 @@ def publish_example_sets(
     columns: Mapping[str, npt.NDArray[Any] | Sequence[str | None]],
     command: str,
 ) -> int:
-    """Replace what `example_sets` says of a split of a dataset, in one commit.
+    """Replace the example sets of a split of a dataset, in one commit.
 
     Args:
         storage: the store.
-        dataset: as `scores` calls it.
+        dataset: its name in `scores`.
         split: train or test.
-        columns: the columns of `EXAMPLE_SETS` up to `y`, [K] each, in any order of rows; NaN where
-            there is nothing, in `cluster` too.
-        command: what was run.
+        columns: the columns of `EXAMPLE_SETS` up to `y`, [K] each, rows in any order; NaN, even in
+            `cluster`, becomes null.
+        command: the command that was run.
 
     Returns:
         The new version of the table.

@@ -1,6 +1,6 @@
-"""SQL over data files: DuckDB reads them where they lie, only the columns and rows it needs.
+"""SQL over data files: DuckDB reads them in place, and only the columns and rows it needs.
 
-Files are reached through `scoring.store`, on S3 too: no extension of DuckDB is needed.
+Files are opened by `scoring.store`, also on S3, so no DuckDB extension is needed.
 """
 
 import re
@@ -28,17 +28,17 @@ def run(storage: Storage, query: str, views: Mapping[str, Callable[[], str]]) ->
     """Answer a query.
 
     Args:
-        storage: where the files of the views lie.
-        query: DuckDB SQL; of several statements the last one answers.
-        views: definitions by name, in an order in which each may use those before it; only those
-            that the query names are asked for.
+        storage: the store with the files of the views.
+        query: DuckDB SQL; if there are several statements, the last one answers.
+        views: name to a function that returns the view's SQL, called only if the query mentions the
+            name; a view may use those before it.
 
     Raises:
-        UserError: DuckDB refuses the query, or it returns no rows by its nature.
+        UserError: DuckDB rejects the query, or it is no statement that returns rows.
         BadStore: a file cannot be read.
     """
     with duckdb.connect() as connection:
-        # Only our views: DuckDB would otherwise find Python variables by name.
+        # Only our views: otherwise DuckDB would also find Python variables by name.
         connection.execute("set python_enable_replacements = false; set TimeZone = 'UTC'")
         if "://" in storage.uri:
             connection.register_filesystem(filesystem(storage.uri)[0])
@@ -59,18 +59,18 @@ def run(storage: Storage, query: str, views: Mapping[str, Callable[[], str]]) ->
     return rows.rename_columns(_distinct(rows.column_names))
 
 
-def reading(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()) -> str:
-    """The SQL that reads data files.
+def files_sql(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()) -> str:
+    """Return the SQL that reads data files.
 
     Args:
         uris: the files; may be empty.
-        schema: the columns, in the order wanted.
-        partition_columns: the first of them, which stand in the path as `column=value`.
+        schema: the columns, in order.
+        partition_columns: those of them that are in the path as `column=value`; they come first.
     """
     if not uris:
         nulls = ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
         return f"select {nulls} where false"
-    # Values from the end of the path: the store itself may lie under a folder like split=test.
+    # Match at the end of the path: the store itself may be below a folder like split=test.
     folders = "".join(f"/{column}=([^/]*)" for column in partition_columns)
     columns = [
         f"url_decode(regexp_extract(filename, '{folders}/[^/]*$', {group})) as {column}"
@@ -82,17 +82,17 @@ def reading(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[
 
 
 def quoted(text: str) -> str:
-    """A text as an SQL literal."""
+    """Quote a string as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """A join may give two columns one name: the second becomes name_1."""
+    """Make column names unique after a join: a second `name` becomes `name_1`."""
     before = [names[:i].count(name) for i, name in enumerate(names)]
     return [f"{name}_{n}" if n else name for name, n in zip(names, before, strict=True)]
 
 
 def _one_line(error: Exception) -> str:
-    """Without the excerpt of the query and the guesses among DuckDB's own tables."""
+    """Drop the excerpt of the query and the guesses among DuckDB's own tables."""
     message = re.split(r"\nLINE |\nDid you mean", str(error))[0]
     return " ".join(message.split())

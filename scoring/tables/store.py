@@ -1,6 +1,6 @@
-"""The store as people use it: tables by name, SQL, and the two ends of a ranking."""
+"""The store for people: tables by name, SQL, and the two ends of a ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -18,14 +18,14 @@ from scoring.tables.lookup import (
 from scoring.tables.manifest import Partition
 from scoring.tables.movement import BY_METRIC, MOVED
 from scoring.tables.schemas import SCORES_TABLE
-from scoring.tables.views import reading_nights, reading_runs, reading_scores, views
+from scoring.tables.views import nights_sql, runs_sql, scores_sql, views
 from scoring.tables.whole_partitions import (
     EVALUATIONS_TABLE,
     EXAMPLE_SETS_TABLE,
     REPRESENTER_MODELS_TABLE,
     REPRESENTERS_TABLE,
     WholeTable,
-    reading_table,
+    table_sql,
 )
 
 _ENDS = """
@@ -41,16 +41,16 @@ _ENDS = """
 
 
 class Store:
-    """Published scores under a URI, read from Python or with SQL.
+    """Published scores at a URI, read from Python or with SQL.
 
     >>> store = Store("./store")                                        # doctest: +SKIP
     >>> store.outliers("adv_l2", label="cat", n=5)                      # doctest: +SKIP
     >>> store.sql("select metric, avg(value) from scores group by 1")   # doctest: +SKIP
 
-    Credentials of an `s3://` store come from the environment. `at` is a version of `scores`, a
-    date or a time, and shows the tables as they were. Everything raises `BadStore` where the store
-    cannot be read, and all but `nights` and `runs`, which are empty then, where nothing is
-    published.
+    Credentials for an `s3://` store come from the environment. `at` is a version of `scores`, a
+    date or a time, and shows the tables as they were then. All methods raise `BadStore` if the
+    store cannot be read. Before the first night, methods that read `scores` raise `BadStore`
+    too; the others return no rows.
     """
 
     def __init__(self, uri: str) -> None:
@@ -58,7 +58,7 @@ class Store:
 
     @property
     def uri(self) -> str:
-        """Where the store is."""
+        """The URI of the store."""
         return self._storage.uri
 
     def scores(
@@ -70,31 +70,30 @@ class Store:
         columns: Sequence[str] | None = None,
         at: At = None,
     ) -> pa.Table:
-        """Rows of `scores`; only the partitions and columns asked for are read.
+        """Return rows of `scores`; only the partitions and columns needed are read.
 
         Raises:
-            UnknownName: a partition or column that is not there; the message lists those that are.
+            UnknownName: there is no such partition or column; the message lists what exists.
         """
         table = open_scores(self._storage, at)
-        asked = {"dataset": dataset, "split": split, "metric": metric}
-        given = {name: value for name, value in asked.items() if value is not None}
+        given = _given(dataset=dataset, split=split, metric=metric)
         check_published(partitions(table), given)
         for column in columns or ():
             if column not in SCORES_TABLE.names:
                 raise UnknownName("columns", column, SCORES_TABLE.names)
         names = ", ".join(SCORES_TABLE.names if columns is None else columns)
         where = "" if label is None else f"where label = {label:d}"
-        views = {"scores": lambda: reading_scores(self._storage, table, given)}
+        views = {"scores": lambda: scores_sql(self._storage, table, given)}
         return sql.run(self._storage, f"select {names} from scores {where}", views)
 
     def sql(self, query: str, at: At = None) -> pa.Table:
-        """Answer a DuckDB query over the tables, each a view of its name.
+        """Answer a DuckDB query in which each table is a view of its name.
 
-        `evaluations`, `example_sets`, `representers` and `representer_models` are always as they
-        are now, whatever `at` says.
+        `at` does not apply to `evaluations`, `example_sets`, `representers` and
+        `representer_models`, which are always as they are now.
 
         Raises:
-            UserError: DuckDB's complaint in one line.
+            UserError: DuckDB's message in one line.
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
@@ -108,17 +107,17 @@ class Store:
         n: int = 10,
         dataset: str | None = None,
     ) -> pa.Table:
-        """The n lowest ranks of a metric, most outlying first.
+        """Return the n lowest ranks of a metric, most outlying first.
 
         Args:
             metric: a published metric.
             split: train or test.
             label: only this class, by name or index.
-            n: at most this many rows.
-            dataset: may be left out where only one is published.
+            n: maximum number of rows.
+            dataset: may be omitted if only one is published.
 
         Raises:
-            UnknownName: no such partition or class; the message lists those there are.
+            UnknownName: there is no such partition or class; the message lists what exists.
         """
         return self._end("asc", metric, split, label, n, dataset)
 
@@ -130,7 +129,7 @@ class Store:
         n: int = 10,
         dataset: str | None = None,
     ) -> pa.Table:
-        """The n highest ranks of a metric, most prototypical first; else as `outliers`."""
+        """Return the n highest ranks of a metric, most prototypical first; see `outliers`."""
         return self._end("desc", metric, split, label, n, dataset)
 
     def moved(
@@ -143,22 +142,24 @@ class Store:
         metric: str | None = None,
         n: int = 20,
     ) -> pa.Table:
-        """The n examples that were relabelled or moved most between two versions, in that order.
+        """Return the n examples that changed most between two versions, relabelled ones first.
 
         Args:
             before: a version of `scores`, a date or a time.
-            after: the same; None is now.
-            dataset: only this one, as split and metric.
-            split: train or test.
-            metric: a published metric.
-            n: at most this many rows.
+            after: the same; None: now.
+            dataset: only this dataset.
+            split: only this split, train or test.
+            metric: only this published metric.
+            n: maximum number of rows.
 
         Returns:
             dataset, split, metric, example_id, name, label_before, label, percentile_before,
-            percentile, moved, class_moved: the last two in percentiles, positive towards
-            prototypical.
+            percentile, moved, class_moved; the last two in percentiles, positive if the example
+            became more prototypical.
         """
-        return self._between(MOVED, before, after, dataset, split, metric, n)
+        return self._compare(
+            MOVED, before, after, _given(dataset=dataset, split=split, metric=metric), n
+        )
 
     def agreement(
         self,
@@ -169,50 +170,52 @@ class Store:
         split: str | None = None,
         metric: str | None = None,
     ) -> pa.Table:
-        """How two versions agree, a row for each partition that either has; arguments as `moved`.
+        """Return how well two versions agree, a row for each partition; arguments as in `moved`.
 
         Returns:
-            dataset, split, metric, spearman, mean_moved (of the rows that both rank),
+            dataset, split, metric, spearman, mean_moved (over the rows that both rank),
             rows_before, rows_after, compared.
         """
-        return self._between(BY_METRIC, before, after, dataset, split, metric)
+        return self._compare(
+            BY_METRIC, before, after, _given(dataset=dataset, split=split, metric=metric)
+        )
 
     def nights(self) -> pa.Table:
-        """One row per published night, oldest first."""
+        """Return a row for each published night, oldest first."""
         query = "select * from nights order by started_at, night_id"
-        return sql.run(self._storage, query, {"nights": lambda: reading_nights(self._storage)})
+        return sql.run(self._storage, query, {"nights": lambda: nights_sql(self._storage)})
 
     def runs(self) -> pa.Table:
-        """Every run of every night, oldest first."""
+        """Return every run of every night, oldest first."""
         query = "select * from runs order by trained_at, run_key, night_id"
-        return sql.run(self._storage, query, {"runs": lambda: reading_runs(self._storage)})
+        return sql.run(self._storage, query, {"runs": lambda: runs_sql(self._storage)})
 
     def evaluations(self, dataset: str | None = None, evaluation: str | None = None) -> pa.Table:
-        """What evaluations found, of one dataset or of one kind where these are given."""
+        """Return the findings of evaluations, optionally of one dataset or one evaluation."""
         return self._whole(EVALUATIONS_TABLE, dataset=dataset, evaluation=evaluation)
 
     def example_sets(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
-        """Which examples metrics together tell apart, and how those of a class fall into groups."""
+        """Return the members of the example sets, with their clusters."""
         return self._whole(EXAMPLE_SETS_TABLE, dataset=dataset, split=split)
 
     def representers(
         self, dataset: str | None = None, split: str | None = None, run: str | None = None
     ) -> pa.Table:
-        """Which training examples explain predictions, of one dataset, split or run if given."""
+        """Return the training examples that explain predictions."""
         return self._whole(REPRESENTERS_TABLE, dataset=dataset, split=split, run=run)
 
     def representer_models(self, dataset: str | None = None) -> pa.Table:
-        """The layers behind `representers`, and how exactly they are the sum of their parts."""
+        """Return the layers behind `representers`, and how exactly their parts add up."""
         return self._whole(REPRESENTER_MODELS_TABLE, dataset=dataset)
 
     def history(self) -> pa.Table:
-        """Commits of `scores`, newest first: version, committed_at, night_id."""
+        """Return the commits of `scores`, newest first: version, committed_at, night_id."""
         return history(open_scores(self._storage))
 
     def _whole(self, table: WholeTable, **partition: str | None) -> pa.Table:
-        given = {column: value for column, value in partition.items() if value is not None}
-        reading = {table.name: lambda: reading_table(self._storage, table, given)}
-        return sql.run(self._storage, f"select * from {table.name}", reading)
+        given = _given(**partition)
+        views = {table.name: lambda: table_sql(self._storage, table, given)}
+        return sql.run(self._storage, f"select * from {table.name}", views)
 
     def _end(
         self,
@@ -237,27 +240,22 @@ class Store:
             order=order,
             n=n,
         )
-        views = {"scores": lambda: reading_scores(self._storage, table, partition._asdict())}
+        views = {"scores": lambda: scores_sql(self._storage, table, partition._asdict())}
         return sql.run(self._storage, query, views)
 
-    def _between(
-        self,
-        query: str,
-        before: At,
-        after: At,
-        dataset: str | None,
-        split: str | None,
-        metric: str | None,
-        n: int = 0,
+    def _compare(
+        self, query: str, before: At, after: At, given: Mapping[str, str], n: int = 0
     ) -> pa.Table:
         if n < 0:
             raise UserError(f"-n: expected 0 or more rows, got {n}")
-        asked = {"dataset": dataset, "split": split, "metric": metric}
-        given = {name: value for name, value in asked.items() if value is not None}
         old, new = open_scores(self._storage, before), open_scores(self._storage, after)
         check_published([*partitions(old), *partitions(new)], given)
         views = {
-            "before": lambda: reading_scores(self._storage, old, given),
-            "after": lambda: reading_scores(self._storage, new, given),
+            "before": lambda: scores_sql(self._storage, old, given),
+            "after": lambda: scores_sql(self._storage, new, given),
         }
         return sql.run(self._storage, query.format(n=n), views)
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Tables whose partitions are replaced whole, each by what was found last."""
+"""Tables whose partitions are always replaced as a whole."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -29,21 +29,21 @@ from scoring.tables.schemas import (
     REPRESENTER_MODELS,
     REPRESENTERS,
 )
-from scoring.tables.sql import reading
+from scoring.tables.sql import files_sql
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeTable:
-    """A table of that kind."""
+    """A table whose partitions are replaced as a whole."""
 
     name: str
     partition_columns: tuple[str, ...]
     data: pa.Schema
-    """Of its data files."""
+    """Schema of its data files."""
 
     @property
     def schema(self) -> pa.Schema:
-        """As readers see it."""
+        """Schema as readers see it, partition columns first."""
         return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
 
 
@@ -77,9 +77,9 @@ def replace_partition(
 
     Args:
         storage: the store.
-        table: which table.
+        table: the table.
         partition: a value for each of its partition columns.
-        rows: batches of `table.data`, taken one at a time.
+        rows: batches with schema `table.data`, consumed one at a time.
 
     Returns:
         The new version of the table.
@@ -90,24 +90,25 @@ def replace_partition(
     file = write_file(storage, table.name, path, rows, table.data, partition)
 
     def prepare(current: DeltaTable) -> Change:
-        return Change(adds=[file], removes=[removal(f) for f in _those(current, partition)])
+        old = _partition_files(current, partition)
+        return Change(adds=[file], removes=[removal(f) for f in old])
 
     version = commit(storage, table.name, prepare)
     assert version is not None
     return version
 
 
-def reading_table(
+def table_sql(
     storage: Storage, table: WholeTable, partition: Mapping[str, str] | None = None
 ) -> str:
-    """SQL over a table as it is now, or over some partitions of it."""
+    """Return SQL over a table as it is now, or over some of its partitions."""
     current = open_table(storage, table.name)
-    found = _those(current, partition or {}) if current else []
+    found = _partition_files(current, partition or {}) if current else []
     uris = [f"{table_uri(storage, table.name)}/{f['path']}" for f in found]
-    return reading(uris, table.schema, table.partition_columns)
+    return files_sql(uris, table.schema, table.partition_columns)
 
 
-def _those(table: DeltaTable, partition: Mapping[str, str]) -> list[dict[str, str]]:
-    """The data files of some partitions."""
+def _partition_files(table: DeltaTable, partition: Mapping[str, str]) -> list[dict[str, str]]:
+    """List the data files of the partitions with the given values."""
     wanted = {f"partition.{name}": value for name, value in partition.items()}
     return [file for file in files(table) if wanted.items() <= file.items()]

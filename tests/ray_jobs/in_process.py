@@ -27,7 +27,7 @@ from scoring.data.slices import Slice
 from scoring.data.sources import Layout, Source
 from scoring.data.versions import DatasetVersion, load_training_set
 from scoring.errors import ProtoscoreError
-from scoring.representers.layer_rows import gathered
+from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
@@ -153,7 +153,9 @@ class InProcessEngine:
         for run in missing:
             layer, memory = run.spec.layer_at_rest.layer, self.machine.train_memory_bytes
             self.stage_features(storage, run.parent, layer, list(versions.values()), device)
-            rows = {s: gathered(storage, run.parent, layer, v, memory) for s, v in versions.items()}
+            rows = {
+                s: gather_rows(storage, run.parent, layer, v, memory) for s, v in versions.items()
+            }
             make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads=1)
         return _unfinished(storage, missing)
 
@@ -182,7 +184,7 @@ class InProcessEngine:
         for group, ids in wanted.items():
             found: dict[int, np.ndarray] = {}
             for record in vectors.version.shards:
-                found |= vectors.of(record, ids)
+                found |= vectors.read(record, ids)
             if found:
                 rows = np.stack([found[i].reshape(-1) for i in found])
                 maps[group] = draw_map(np.array(list(found)), rows, settings)

@@ -11,7 +11,7 @@ from ray_jobs.cli import main
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import plan_explanations
 from scoring.data.versions import load_version
-from scoring.representers.layer_rows import LayerRows, gathered
+from scoring.representers.layer_rows import LayerRows, gather_rows
 from scoring.runs.at_rest import load_layer
 from scoring.runs.record import load_model, load_record
 from scoring.store.keys import Split
@@ -43,7 +43,7 @@ def explain(published: str, tmp_path: Path) -> Explain:
 
 def rows_of(storage: Storage, model: dict[str, str], layer: str, split: Split) -> LayerRows:
     version = load_version(storage, "digits", split, model[f"{split}_version"])
-    return gathered(storage, model["base_run"], layer, version, memory=1 << 30)
+    return gather_rows(storage, model["base_run"], layer, version, memory=1 << 30)
 
 
 def only_model(store: str, layer: str) -> dict[str, str]:
@@ -179,7 +179,7 @@ def test_evaluate_representers_draws_an_example(
     plan = plan_explanations(ExplainFlags(store=published, penalty=0.01))
     rest, _ = load_layer(plan.storage, load_record(plan.storage, plan.run.key))
     train, test = (
-        gathered(plan.storage, plan.base.key, "last", plan.versions[split], memory=1 << 30)
+        gather_rows(plan.storage, plan.base.key, "last", plan.versions[split], memory=1 << 30)
         for split in ("train", "test")
     )
     predicted = rest.outputs(torch.from_numpy(test.features[:])).argmax(dim=1).numpy()

@@ -1,23 +1,23 @@
-"""Sets cut from hand-made percentiles whose answer is known."""
+"""Sets from hand-made percentiles with known answers."""
 
 import numpy as np
 import pytest
 
 from scoring.analysis import example_sets
 from scoring.analysis.clusters import Map
-from scoring.analysis.example_sets import Cuts, Evidence, Percentiles
-from scoring.analysis.side_by_side import SideBySide
+from scoring.analysis.example_sets import ClassPercentiles, Cuts, Evidence
+from scoring.analysis.joined_scores import JoinedScores
 
 MEMORIZED, SUBMODES, CANONICAL = (
     "memorized_exceptions",
     "uncommon_submodes",
     "canonical_prototypes",
 )
-# boundary, ensemble, priv; the sets they are in
+# (boundary, ensemble, priv), and the sets they belong to
 ROWS = {
     "memorized": ((50, 75, 50), {MEMORIZED}),
     "memorized and uncommon": ((10, 90, 25), {MEMORIZED, SUBMODES}),
-    "boundary too firm": ((50.1, 75, 50), set()),
+    "boundary too far": ((50.1, 75, 50), set()),
     "ensemble too unsure": ((50, 74.9, 50), set()),
     "privacy too strong": ((50, 75, 50.1), set()),
     "uncommon by boundary": ((50, 0, 25), {SUBMODES}),
@@ -34,16 +34,16 @@ ROWS = {
 def percentiles_of(rows, label=None):
     boundary, ensemble, priv = np.array(rows, float).T
     label = np.zeros(len(rows), np.int64) if label is None else np.asarray(label)
-    return Percentiles(label=label, boundary=boundary, ensemble=ensemble, priv=priv)
+    return ClassPercentiles(label=label, boundary=boundary, ensemble=ensemble, priv=priv)
 
 
 def sets_of(rows, label=None, **cuts):
-    of = percentiles_of(rows, label)
-    sets = example_sets.example_sets(of, Cuts(**cuts))
+    percentiles = percentiles_of(rows, label)
+    sets = example_sets.example_sets(percentiles, Cuts(**cuts))
     return [{name for name, flags in sets.items() if flags[i]} for i in range(len(rows))]
 
 
-def test_cuts_are_the_papers():
+def test_default_cuts():
     found = sets_of([row for row, _ in ROWS.values()])
     assert dict(zip(ROWS, found, strict=True)) == {name: sets for name, (_, sets) in ROWS.items()}
 
@@ -55,7 +55,7 @@ def test_every_cut_can_be_moved():
     assert sets_of([(60, 70, 60)], canonical=60) == [{CANONICAL}]
 
 
-def test_who_has_the_strongest_privacy_of_a_class_may_be_canonical_however_many_share_it():
+def test_the_strongest_privacy_of_a_class_is_canonical_however_many_share_it():
     rows = [(80, 80, 60), (80, 80, 60), (80, 80, 30), (80, 80, 60), (80, 80, 90)]
     assert sets_of(rows, label=[0, 0, 0, 1, 1]) == [
         {CANONICAL},
@@ -66,11 +66,11 @@ def test_who_has_the_strongest_privacy_of_a_class_may_be_canonical_however_many_
     ]
 
 
-def test_examples_of_no_class_are_in_no_set():
+def test_examples_without_a_class_are_in_no_set():
     assert sets_of([(80, 80, 90), (10, 90, 10)], label=[-1, -1]) == [set(), set()]
 
 
-def test_the_highest_percentile_counts_and_an_unranked_one_undoes_it():
+def test_the_highest_percentile_counts_unless_one_is_missing():
     class_percentile = {
         "adv_l2": np.array([10.0, 90, 50]),
         "ret": np.array([30.0, 20, np.nan]),
@@ -78,31 +78,33 @@ def test_the_highest_percentile_counts_and_an_unranked_one_undoes_it():
         "conf": np.array([3.0, 2, 1]),
         "priv": np.array([5.0, 6, 7]),
     }
-    told = SideBySide(
+    scores = JoinedScores(
         ids=np.arange(3), label=np.zeros(3, np.int64), value={}, percentile={},
         class_percentile=class_percentile, left_out=0,
     )  # fmt: skip
-    of = example_sets.percentiles(told, Evidence())
-    np.testing.assert_array_equal(of.boundary, [30, 90, np.nan])
-    np.testing.assert_array_equal(of.ensemble, [3, 2, 3])
-    np.testing.assert_array_equal(of.priv, [5, 6, 7])
-    np.testing.assert_array_equal(of.known, [True, True, False])
-    by_one = example_sets.percentiles(told, Evidence(boundary=("adv_l2",)))
+    percentiles = example_sets.class_percentiles(scores, Evidence())
+    np.testing.assert_array_equal(percentiles.boundary, [30, 90, np.nan])
+    np.testing.assert_array_equal(percentiles.ensemble, [3, 2, 3])
+    np.testing.assert_array_equal(percentiles.priv, [5, 6, 7])
+    np.testing.assert_array_equal(percentiles.known, [True, True, False])
+    by_one = example_sets.class_percentiles(scores, Evidence(boundary=("adv_l2",)))
     np.testing.assert_array_equal(by_one.boundary, [10, 90, 50])
 
 
 @pytest.fixture
-def of():
+def percentiles():
     return percentiles_of([row for row, _ in ROWS.values()], label=np.arange(len(ROWS)) % 2)
 
 
 @pytest.fixture
-def sets(of):
-    return example_sets.example_sets(of, Cuts())
+def sets(percentiles):
+    return example_sets.example_sets(percentiles, Cuts())
 
 
-def test_sizes_and_overlaps_are_counted(sets, of):
-    found = {(f.subject, f.part): f for f in example_sets.findings(sets, of, ["bag", "coat"])}
+def test_sizes_and_overlaps_are_counted(sets, percentiles):
+    found = {
+        (f.subject, f.part): f for f in example_sets.findings(sets, percentiles, ["bag", "coat"])
+    }
     for name, flags in sets.items():
         sizes = [found[name, part].value for part in ("all", "bag", "coat")]
         assert sizes == [flags.sum(), flags[::2].sum(), flags[1::2].sum()]
@@ -112,15 +114,15 @@ def test_sizes_and_overlaps_are_counted(sets, of):
     assert {f.measure for f in found.values()} == {"examples"}
 
 
-def test_rows_of_the_table_come_by_set_class_and_id(sets, of):
+def test_member_columns_are_sorted_by_set_class_and_id(sets, percentiles):
     ids = 10 + 3 * np.arange(len(ROWS))
-    columns = example_sets.members(sets, of, ids)
+    columns = example_sets.member_columns(sets, percentiles, ids)
     keys = list(zip(columns["set"], columns["label"], columns["example_id"], strict=True))
     assert keys == sorted(keys)
     assert len(keys) == sum(flags.sum() for flags in sets.values())
     for i, row in enumerate((columns["example_id"] - 10) // 3):
         assert sets[columns["set"][i]][row]
-        assert columns["priv"][i] == of.priv[row]
+        assert columns["priv"][i] == percentiles.priv[row]
     groups = example_sets.groups(columns)
     assert [*groups] == list(dict.fromkeys((name, label) for name, label, _ in keys))
     for (name, label), rows in groups.items():
@@ -129,25 +131,25 @@ def test_rows_of_the_table_come_by_set_class_and_id(sets, of):
     assert sum(rows.stop - rows.start for rows in groups.values()) == len(keys)
 
 
-def test_places_are_put_beside_whom_they_belong_to(sets, of):
+def test_map_columns_belong_to_the_right_rows(sets, percentiles):
     ids = np.arange(len(ROWS))
-    columns = example_sets.members(sets, of, ids)
-    group = (SUBMODES, int(of.label[5]))
-    on = Map(ids=np.array([5]), places=np.array([[1.5, -2.0]]), cluster=np.array([-1]))
-    found = example_sets.placed(columns, {group: on})
+    columns = example_sets.member_columns(sets, percentiles, ids)
+    group = (SUBMODES, int(percentiles.label[5]))
+    drawn = Map(ids=np.array([5]), places=np.array([[1.5, -2.0]]), cluster=np.array([-1]))
+    found = example_sets.map_columns(columns, {group: drawn})
     (at,) = np.flatnonzero(columns["example_id"] == 5)
     assert (found["x"][at], found["y"][at], found["cluster"][at]) == (1.5, -2, -1)
     for column in found.values():
         assert np.isnan(np.delete(column, at)).all()
 
 
-def test_no_examples_no_sets():
-    of = percentiles_of(np.empty((0, 3)))
-    sets = example_sets.example_sets(of, Cuts())
-    columns = example_sets.members(sets, of, np.arange(0))
+def test_no_examples_give_empty_sets():
+    percentiles = percentiles_of(np.empty((0, 3)))
+    sets = example_sets.example_sets(percentiles, Cuts())
+    columns = example_sets.member_columns(sets, percentiles, np.arange(0))
     assert len(columns["set"]) == 0
     assert example_sets.groups(columns) == {}
-    assert example_sets.placed(columns, {})["x"].shape == (0,)
+    assert example_sets.map_columns(columns, {})["x"].shape == (0,)
 
 
 def test_share_of_the_lowest():

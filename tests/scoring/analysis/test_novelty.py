@@ -14,7 +14,7 @@ def digits():
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_it_tells_noise_from_digits(name, digits):
+def test_noise_is_far_from_digits(name, digits):
     score = DETECTORS[name](digits[:500], 0)
     noise = np.random.default_rng(0).random((200, 64), dtype=np.float32)
     clean, far = score(digits[500:700]), score(noise)
@@ -24,7 +24,7 @@ def test_it_tells_noise_from_digits(name, digits):
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_the_seed_is_all_that_is_random_and_rows_are_alone(name, digits):
+def test_scores_depend_on_the_seed_and_the_row_alone(name, digits):
     scores = DETECTORS[name](digits[:300], 0)(digits[300:320])
     again = DETECTORS[name](digits[:300], 0)(digits[310:320])
     np.testing.assert_allclose(again, scores[10:], rtol=1e-4, atol=1e-6)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from scoring.analysis.attribution import Example
-from scoring.analysis.points import drawn, example_points, pair_points
-from scoring.analysis.side_by_side import SideBySide
+from scoring.analysis.joined_scores import JoinedScores
+from scoring.analysis.points import example_points, pair_points, sample_rows
 
 ROWS = 4000
 
@@ -12,22 +12,22 @@ def weights(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(ROWS)
 
 
-def test_few_rows_are_all_drawn() -> None:
-    np.testing.assert_array_equal(drawn([weights(0)[:300]], most=300), np.arange(300))
+def test_few_rows_are_all_shown() -> None:
+    np.testing.assert_array_equal(sample_rows([weights(0)[:300]], most=300), np.arange(300))
 
 
-def test_of_many_rows_the_strongest_of_each_sign_are_drawn_and_others_evenly() -> None:
-    ways = [weights(0), weights(1)]
-    rows = drawn(ways, most=1000)
+def test_many_rows_are_sampled_but_for_the_strongest_of_each_sign() -> None:
+    methods = [weights(0), weights(1)]
+    rows = sample_rows(methods, most=1000)
     assert len(rows) == 1000
     assert (np.diff(rows) > 0).all()
-    for way in ways:
-        order = np.argsort(way)
+    for values in methods:
+        order = np.argsort(values)
         assert {*order[:25], *order[-25:]} <= {*rows}
-    # 900 or more of the 4000 at random: a quarter of them 225, 13 standard deviation or less.
+    # 900 or more at random: 225 from each quarter, with a standard deviation of 13 or less.
     quarters = np.histogram(rows, bins=4, range=(0, ROWS))[0]
     assert abs(quarters - 250).max() < 65
-    np.testing.assert_array_equal(drawn(ways, most=1000), rows)
+    np.testing.assert_array_equal(sample_rows(methods, most=1000), rows)
 
 
 @pytest.fixture
@@ -41,27 +41,27 @@ def example() -> Example:
     )
 
 
-def test_points_of_an_example_say_who_is_where(example: Example) -> None:
+def test_points_of_an_example_have_distance_and_values(example: Example) -> None:
     found = example_points(
         example, 70, np.array([11, 12, 13]), np.array([0, 2, 1]), ["cat", "dog", "cow"]
     )
-    told = {(f.subject, f.measure): (f.part, f.value) for f in found}
-    assert told["test 70", "label"] == ("dog", 1)
-    assert told["test 70", "predicted"] == ("cat", 0)
-    assert told["train 12", "distance"] == ("cow", 2.0)
-    assert told["train 12", "representer"] == ("cow", -0.2)
-    assert told["train 13", "influence"] == ("dog", -6.0)
-    assert len(told) == 2 + 3 * 3
+    values = {(f.subject, f.measure): (f.part, f.value) for f in found}
+    assert values["test 70", "label"] == ("dog", 1)
+    assert values["test 70", "predicted"] == ("cat", 0)
+    assert values["train 12", "distance"] == ("cow", 2.0)
+    assert values["train 12", "representer"] == ("cow", -0.2)
+    assert values["train 13", "influence"] == ("dog", -6.0)
+    assert len(values) == 2 + 3 * 3
     assert {f.rows for f in found if f.subject == "test 70"} == {3}
 
 
-def test_points_of_a_pair_are_those_that_both_rank() -> None:
+def test_points_of_a_pair_are_ranked_by_both() -> None:
     percentile = {
         "adv_l2": np.array([0.0, 50, 100, np.nan]),
         "conf": np.array([100.0, 0, 50, 75]),
         "priv": np.full(4, np.nan),
     }
-    told = SideBySide(
+    scores = JoinedScores(
         ids=np.array([3, 5, 8, 9]),
         label=np.array([1, 0, -1, 0]),
         value={},
@@ -71,7 +71,7 @@ def test_points_of_a_pair_are_those_that_both_rank() -> None:
     )
     found = [
         (f.subject, f.part, f.measure, f.value)
-        for f in pair_points(told, ("conf", "adv_l2"), ["bag", "coat"])
+        for f in pair_points(scores, ("conf", "adv_l2"), ["bag", "coat"])
     ]
     assert found == [
         ("example 3", "coat", "conf", 100),

@@ -54,12 +54,12 @@ def test_a_store_without_the_images_is_refused(storage):
         take_snapshot(storage.uri)
 
 
-def test_nothing_published_is_said_in_one_line(storage):
+def test_an_unpublished_store_is_refused(storage):
     with pytest.raises(BadStore, match="expected a store with published scores"):
         take_snapshot(storage.uri)
 
 
-def test_the_scores_can_be_seen_as_they_were(storage):
+def test_scores_can_be_read_as_they_were(storage):
     publish_as(storage, "shapes")
     publish_as(storage, "other")
     assert take_snapshot(storage.uri, at=1).dataset == "shapes"  # the other one came later
@@ -70,7 +70,7 @@ def test_the_scores_can_be_seen_as_they_were(storage):
         take_snapshot(storage.uri, at="3")
 
 
-def test_what_is_published_meanwhile_changes_nothing(storage):
+def test_later_publications_do_not_change_a_snapshot(storage):
     versions = publish_as(storage, "shapes")
     snapshot = take_snapshot(storage.uri)
     before = snapshot.scores("test", "agr").rank.tolist()
@@ -81,7 +81,7 @@ def test_what_is_published_meanwhile_changes_nothing(storage):
     assert take_snapshot(storage.uri).scores("test", "agr").rank.tolist() != before
 
 
-def test_runs_are_those_of_the_published_scores_as_their_last_night_saw_them(storage):
+def test_runs_are_listed_as_in_the_last_night_that_used_them(storage):
     versions = publish_as(storage, "shapes")
     publish_as(storage, "other")
     changed = {

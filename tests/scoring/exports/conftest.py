@@ -1,4 +1,4 @@
-"""A published store with all that is awkward to export, and what was selected of it."""
+"""A published store with examples that are awkward to export, and a selection from it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from scoring.store.storage import Storage
 
 @pytest.fixture(scope="session")
 def examples() -> dict[str, Examples]:
-    """Training images are files, test images pixels; each split is in several shards."""
+    """Training images are files, test images are pixels; each split has several shards."""
     train, test = shapes(60, 3, seed=1), shapes(40, 3, seed=2)
     label, names = train.label.copy(), [f"folder/{i}.jpg" for i in range(60)]
     label[UNLABELLED], names[UNNAMED] = -1, None
@@ -39,10 +39,10 @@ def selection(store: str) -> Selection:
 
 @pytest.fixture
 def write(selection: Selection, tmp_path: Path):
-    """Write the selection in a format; returns where it is."""
+    """Write the selection in a format; return the path."""
 
     def run(style: Format) -> Path:
-        path, done = tmp_path / f"out{style.ending}", []
+        path, done = tmp_path / f"out{style.suffix}", []
         if style.folder:
             path.mkdir()
         rows = style.write(selection, path, done.append)

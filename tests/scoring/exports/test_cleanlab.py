@@ -14,7 +14,7 @@ def frame(write):
     return pq.read_table(write(label_issues("agr", 0.1))).to_pandas()
 
 
-def test_it_looks_like_cleanlabs_own(frame):
+def test_columns_are_those_of_cleanlab(frame):
     random = np.random.default_rng(0)
     shares = random.dirichlet(np.ones(3), 50)
     own = CleanLearning(verbose=False).find_label_issues(
@@ -31,15 +31,18 @@ def test_the_quality_of_a_label_is_its_percentile(frame, store):
     labelled = [i for i in sorted(published) if i != UNLABELLED]
     assert frame.example_id.tolist() == labelled
     for row in frame.to_dict("records"):
-        of = published[row["example_id"]]
-        assert (row["split"], row["given_label"]) == (of["split"], of["label"])
-        assert row["given_label_name"] == CLASSES[of["label"]]
+        row_published = published[row["example_id"]]
+        assert (row["split"], row["given_label"]) == (
+            row_published["split"],
+            row_published["label"],
+        )
+        assert row["given_label_name"] == CLASSES[row_published["label"]]
         if row["example_id"] == BROKEN:
             assert np.isnan(row["label_quality"])
             assert not row["is_label_issue"]
         else:
-            assert row["label_quality"] == pytest.approx(of["percentile"] / 100)
-            assert row["is_label_issue"] == (of["percentile"] < 10)
+            assert row["label_quality"] == pytest.approx(row_published["percentile"] / 100)
+            assert row["is_label_issue"] == (row_published["percentile"] < 10)
     assert frame[frame.split == "test"].is_label_issue.sum() == 4
     assert frame[frame.split == "train"].is_label_issue.sum() == 6
 

@@ -1,4 +1,4 @@
-"""Against the layout that FiftyOne's own FiftyOneDatasetExporter writes: see the module's text."""
+"""Compares with the layout of FiftyOne's own FiftyOneDatasetExporter; see the module docstring."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_every_sample_has_its_image(folder, samples, examples):
             assert np.array_equal(np.asarray(Image.open(path)), image[..., 0])
 
 
-def test_labels_and_scores_are_those_of_the_selection(samples, selection):
+def test_labels_and_scores_match_the_selection(samples, selection):
     rows = pa.concat_tables(selection.tables()).to_pylist()
     for sample, row in zip(samples, rows, strict=True):
         assert sample["tags"] == [row["split"]]
@@ -46,7 +46,7 @@ def test_labels_and_scores_are_those_of_the_selection(samples, selection):
     assert samples[UNLABELLED]["ground_truth"] is None
 
 
-def test_what_mongodb_and_the_app_want_is_there(samples):
+def test_fields_that_mongodb_and_the_app_need_exist(samples):
     for sample in samples:
         assert sample["_media_type"] == "image"
         assert 0 <= sample["_rand"] < 1

@@ -15,7 +15,7 @@ def folder(write):
     return write(HUGGINGFACE)
 
 
-def test_the_files_are_those_of_the_hub(folder):
+def test_files_follow_the_layout_of_the_hub(folder):
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [
         "README.md",
         "data/test-00000-of-00002.parquet",
@@ -32,7 +32,7 @@ def test_the_files_are_those_of_the_hub(folder):
     assert features["agr_percentile"] == {"_type": "Value", "dtype": "float64"}
 
 
-def test_scores_are_those_of_the_selection(folder, selection):
+def test_scores_match_the_selection(folder, selection):
     files = sorted((folder / "data").glob("train-*")) + sorted((folder / "data").glob("test-*"))
     written = pa.concat_tables(map(pq.read_table, files))
     expected = pa.concat_tables(selection.tables())
@@ -49,13 +49,13 @@ def test_datasets_loads_it(folder, examples, tmp_path, monkeypatch):
         assert rows.features["image"] == datasets.Image()
         assert rows.features["label"] == datasets.ClassLabel(names=list(CLASSES))
         assert rows.features["predicted"] == rows.features["label"]
-        of_split = examples[split]
+        expected_split = examples[split]
         for i, row in enumerate(rows):
-            expected = of_split.label[i]
+            expected = expected_split.label[i]
             assert row["label"] == (None if expected < 0 else expected)
-            if i in of_split.broken:
+            if i in expected_split.broken:
                 assert row["image"] is None
             else:
-                assert np.array_equal(np.asarray(row["image"]), of_split.images[i, ..., 0])
+                assert np.array_equal(np.asarray(row["image"]), expected_split.images[i, ..., 0])
     assert loaded["train"][UNLABELLED]["label"] is None
     assert loaded["train"][BROKEN]["agr_status"] == "undecodable_image"

@@ -30,7 +30,7 @@ def rescore(storage, examples, texts, night):
     publish_scores(storage, "shapes", versions, examples, texts, night=night)
 
 
-def test_every_example_is_one_row_that_says_what_is_published(selection, store):
+def test_each_example_is_one_row_with_its_published_scores(selection, store):
     rows = pa.concat_tables(selection.tables())
     assert rows.schema == selection.schema
     assert rows["example_id"].to_pylist() == list(range(100))
@@ -50,9 +50,9 @@ def test_every_example_is_one_row_that_says_what_is_published(selection, store):
 
 
 def test_some_metrics_of_one_split(store):
-    chosen = select(take_snapshot(store), ("test",), ("agr",))
-    assert (chosen.splits, chosen.metrics, chosen.rows) == (("test",), ("agr",), 40)
-    (first, second) = chosen.tables()  # a shard each
+    selection = select(take_snapshot(store), ("test",), ("agr",))
+    assert (selection.splits, selection.metrics, selection.rows) == (("test",), ("agr",), 40)
+    (first, second) = selection.tables()  # a shard each
     assert (len(first), len(second)) == (25, 15)
     assert [name for name in first.column_names if "adv" in name] == []
 
@@ -63,9 +63,9 @@ def test_a_metric_of_one_split_is_null_in_the_other(storage):
     values = {**EXAMPLES["train"].values, "priv": np.arange(30.0)}
     more = {**fewer, "train": replace(EXAMPLES["train"], values=values)}
     rescore(storage, more, [replace(METRICS[0], name="priv")], night=3)
-    chosen = select(take_snapshot(storage.uri), BOTH, ())
-    rows = pa.concat_tables(chosen.tables())
-    assert chosen.metrics == ("adv_l2", "agr", "priv")
+    selection = select(take_snapshot(storage.uri), BOTH, ())
+    rows = pa.concat_tables(selection.tables())
+    assert selection.metrics == ("adv_l2", "agr", "priv")
     assert rows["priv_value"].to_pylist() == [*range(30), *[None] * 26]
     assert select(take_snapshot(storage.uri), BOTH, ("priv",)).splits == ("train",)
 
@@ -74,11 +74,11 @@ def test_scores_of_different_dataset_versions_do_not_mix(storage):
     grown = {**EXAMPLES, "test": shapes(40, 3, seed=2)}
     rescore(storage, grown, [METRICS[1]], night=2)
     snapshot = take_snapshot(storage.uri)
-    chosen = select(snapshot, BOTH, ())
-    assert chosen.left_out == ["test/adv_l2"]
-    assert chosen.partitions == {"train": ["adv_l2", "agr"], "test": ["agr"]}
-    assert chosen.rows == 30 + 40
-    assert sum(map(len, chosen.tables())) == 70
+    selection = select(snapshot, BOTH, ())
+    assert selection.left_out == ["test/adv_l2"]
+    assert selection.partitions == {"train": ["adv_l2", "agr"], "test": ["agr"]}
+    assert selection.rows == 30 + 40
+    assert sum(map(len, selection.tables())) == 70
     with pytest.raises(UserError, match=r"--metrics: expected metrics scored on one version of th"):
         select(snapshot, BOTH, ("agr", "adv_l2"))
     older = select(snapshot, ("test",), ("adv_l2",))
@@ -90,18 +90,19 @@ def test_an_unknown_metric_is_refused(store):
         select(take_snapshot(store), ("train",), ("agr", "aum"))
 
 
-def test_what_is_published_meanwhile_changes_nothing(storage):
-    chosen = select(take_snapshot(storage.uri), BOTH, ())
-    before = pa.concat_tables(chosen.tables())
+def test_later_publications_do_not_change_a_selection(storage):
+    selection = select(take_snapshot(storage.uri), BOTH, ())
+    before = pa.concat_tables(selection.tables())
     values = {name: -value for name, value in EXAMPLES["test"].values.items()}
-    rescore(storage, {**EXAMPLES, "test": replace(EXAMPLES["test"], values=values)}, METRICS, night=2)
-    assert pa.concat_tables(chosen.tables()) == before
+    changed = {**EXAMPLES, "test": replace(EXAMPLES["test"], values=values)}
+    rescore(storage, changed, METRICS, night=2)
+    assert pa.concat_tables(selection.tables()) == before
     assert pa.concat_tables(select(take_snapshot(storage.uri), BOTH, ()).tables()) != before
 
 
-def test_a_shard_that_is_gone_is_one_line(storage):
-    chosen = select(take_snapshot(storage.uri), BOTH, ())
-    gone = chosen.version("test").shards[-1].path("shapes")
+def test_a_missing_shard_is_reported_in_one_line(storage):
+    selection = select(take_snapshot(storage.uri), BOTH, ())
+    gone = selection.version("test").shards[-1].path("shapes")
     Path(storage.uri, gone).unlink()
     with pytest.raises(BadStore, match=rf"--store: expected to read .*{gone}, got FileNotFound"):
-        list(chosen.tables())
+        list(selection.tables())

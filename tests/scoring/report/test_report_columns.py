@@ -19,7 +19,7 @@ def scores(**columns) -> Scores:
         "class_percentile": pa.nulls(count, pa.float64()),
     }
     given = {name: pa.chunked_array([column]) for name, column in columns.items()}
-    return Scores.of(pa.table({**nothing, **given}))
+    return Scores.from_table(pa.table({**nothing, **given}))
 
 
 def test_rows_are_laid_out_by_position_and_sorted_by_rank():

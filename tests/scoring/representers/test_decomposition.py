@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoring.representers.decomposition import proof, recomposed
+from scoring.representers.decomposition import measure_exactness, recompose
 from scoring.representers.losses import RELU, SOFTMAX, SuitableLoss
 from scoring.representers.solve import Objective
 from tests.scoring.representers.problems import alpha_of, at_rest, problem, twice
@@ -32,7 +32,7 @@ def test_every_row_twice_halves_alpha() -> None:
 def test_alpha_of_one_row_is_known() -> None:
     """F = -log s_y(W f) + lambda |W|^2 on one row, f = (1), labels as targets, two classes.
 
-    Rest: W = (w, -w), s_0 = 1 / (1 + exp(-2 w)), 1 - s_0 = 2 lambda w; alpha_0 = w.
+    At rest: W = (w, -w), s_0 = 1 / (1 + exp(-2 w)), 1 - s_0 = 2 lambda w; alpha_0 = w.
     """
     objective = Objective(
         features=np.ones((1, 1), np.float32),
@@ -47,7 +47,7 @@ def test_alpha_of_one_row_is_known() -> None:
 
 
 def test_the_bias_is_in_the_kernel() -> None:
-    """Features that say nothing: only the constant can carry the classes' shares."""
+    """All features are 0, so only the constant can express the shares of the classes."""
     features = np.zeros((4, 3), np.float32)
     features[:, -1] = 1
     targets = np.eye(2, dtype=np.float32)[[0, 0, 0, 1]]
@@ -70,12 +70,12 @@ def test_an_example_excites_its_own_class_and_inhibits_the_others() -> None:
     np.testing.assert_allclose(alpha.sum(axis=1), 0, atol=1e-12)
 
 
-def test_the_proof_measures_what_is_missing() -> None:
+def test_exactness_measures_what_is_missing() -> None:
     objective = problem()
     layer = at_rest(objective)
     features, targets = objective.features, objective.targets
-    parts = recomposed(layer, features, targets)
-    exact = proof(layer, parts, features, targets)
+    parts = recompose(layer, features, targets)
+    exact = measure_exactness(layer, parts, features, targets)
     assert exact.residual < 1e-9
     activations = layer.loss.activation(layer.outputs(torch.from_numpy(features[:]))).numpy()
     assert exact.pearson == pytest.approx(
@@ -84,13 +84,13 @@ def test_the_proof_measures_what_is_missing() -> None:
     assert exact.mean_difference == pytest.approx(np.abs(activations - targets[:]).mean())
 
     moved = replace(layer, weights=layer.weights + 1e-3)
-    off = proof(moved, recomposed(moved, features, targets), features, targets)
+    off = measure_exactness(moved, recompose(moved, features, targets), features, targets)
     gradient = objective.at(moved.weights).gradient
-    wanted = (gradient @ torch.from_numpy(features[:]).double().T).abs().max() / (2 * 0.01)
-    assert off.residual == pytest.approx(float(wanted), rel=1e-6)
+    expected = (gradient @ torch.from_numpy(features[:]).double().T).abs().max() / (2 * 0.01)
+    assert off.residual == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_layers_that_rest_elsewhere_have_other_fingerprints() -> None:
+def test_layers_at_rest_elsewhere_have_other_fingerprints() -> None:
     layer = at_rest(problem())
     moved = replace(layer, weights=layer.weights + 1e-15)
     assert not torch.equal(moved.weights, layer.weights)

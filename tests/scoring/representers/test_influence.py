@@ -7,7 +7,7 @@ import torch
 from scoring.errors import UserError
 from scoring.representers import influence
 from scoring.representers.influence import Influence
-from scoring.representers.solve import Objective, stationary
+from scoring.representers.solve import Objective, minimise
 from tests.scoring.representers.problems import problem
 
 
@@ -23,8 +23,8 @@ def loss_of(objective: Objective, weights: torch.Tensor, row: int) -> float:
 
 
 def without(objective: Objective, row: int, share: float) -> torch.Tensor:
-    """Weights at rest once a row's loss weighs less by `share` / N."""
-    copies = 100  # of every row, but for the share
+    """Weights at rest if the loss of a row has `share` / N less weight."""
+    copies = 100  # of each row, fewer of the one with less weight
     times = np.full(len(objective.features[:]), copies)
     times[row] = round(copies * (1 - share))
     rows = np.repeat(np.arange(len(times)), times)
@@ -34,14 +34,14 @@ def without(objective: Objective, row: int, share: float) -> torch.Tensor:
         targets=objective.targets[rows],
         penalty=objective.penalty * copies * len(times) / len(rows),
     )
-    return stationary(fewer, tolerance=1e-12).weights
+    return minimise(fewer, tolerance=1e-12).weights
 
 
-def test_foretells_what_less_weight_does_to_the_loss_of_another_row(objective: Objective) -> None:
-    rest = stationary(objective, tolerance=1e-12)
+def test_predicts_how_less_weight_changes_the_loss_of_another_row(objective: Objective) -> None:
+    rest = minimise(objective, tolerance=1e-12)
     features, targets = (torch.from_numpy(m[:]) for m in (objective.features, objective.targets))
     pulls = objective.loss.activation(features.double() @ rest.weights.T) - targets
-    found = torch.cat(list(Influence(objective, rest).of_training_rows(features[3:4], pulls[3:4])))
+    found = torch.cat(list(Influence(objective, rest).on_test_rows(features[3:4], pulls[3:4])))
     strongest = int(found[:, 0].abs().argmax())
     change = loss_of(objective, without(objective, strongest, 0.05), 3) - loss_of(
         objective, rest.weights, 3
@@ -49,18 +49,18 @@ def test_foretells_what_less_weight_does_to_the_loss_of_another_row(objective: O
     assert change == pytest.approx(-0.05 / 200 * float(found[strongest, 0]), rel=0.02)
 
 
-def test_self_influence_is_minus_the_influence_on_oneself(objective: Objective) -> None:
-    rest = stationary(objective, tolerance=1e-12)
+def test_self_influence_is_minus_the_influence_of_a_row_on_itself(objective: Objective) -> None:
+    rest = minimise(objective, tolerance=1e-12)
     features, targets = (torch.from_numpy(m[:]) for m in (objective.features, objective.targets))
     pulls = objective.loss.activation(features.double() @ rest.weights.T) - targets
-    judge = Influence(objective, rest)
-    on_all = torch.cat(list(judge.of_training_rows(features, pulls)))
-    torch.testing.assert_close(judge.on_themselves(), -on_all.diagonal())
-    assert (judge.on_themselves() >= 0).all()
+    influence_functions = Influence(objective, rest)
+    on_all = torch.cat(list(influence_functions.on_test_rows(features, pulls)))
+    torch.testing.assert_close(influence_functions.self_influence(), -on_all.diagonal())
+    assert (influence_functions.self_influence() >= 0).all()
 
 
-def test_the_hessian_is_the_one_that_the_solver_multiplies_with(objective: Objective) -> None:
-    rest = stationary(objective)
+def test_the_hessian_agrees_with_the_products_of_the_solver(objective: Objective) -> None:
+    rest = minimise(objective)
     direction = torch.randn(3, 6, dtype=torch.float64)
     whole = influence._hessian(objective, rest) @ direction.flatten()
     torch.testing.assert_close(
@@ -73,4 +73,4 @@ def test_a_layer_too_large_is_refused(
 ) -> None:
     monkeypatch.setattr(influence, "_LARGEST", 17)
     with pytest.raises(UserError, match="at most 17 weights, got 18"):
-        Influence(objective, stationary(objective))
+        Influence(objective, minimise(objective))

@@ -13,9 +13,9 @@ def images() -> Tensor:
     return torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
-def fitted(name: str = "lenet5", **about: object) -> Fitted:
+def fitted(name: str = "lenet5", **settings: object) -> Fitted:
     torch.manual_seed(0)
-    return build(NetSpec(name=name, **about), shape=(28, 28, 1), classes=10).eval()
+    return build(NetSpec(name=name, **settings), shape=(28, 28, 1), classes=10).eval()
 
 
 @pytest.mark.parametrize("order", [(), (3, 1, 0, 2, 9, 8, 7, 6, 5, 4)])
@@ -26,10 +26,10 @@ def test_weights_times_features_are_the_logits(
     model = fitted(net, class_order=order)
     layer = Layer(model)
     with torch.no_grad():
-        seen = layer.see(images)
-        torch.testing.assert_close(seen.outputs, model(images))
-        torch.testing.assert_close(seen.features @ layer.weights.T, seen.outputs)
-    assert (seen.features[:, -1] == 1).all()
+        captured = layer.capture(images)
+        torch.testing.assert_close(captured.outputs, model(images))
+        torch.testing.assert_close(captured.features @ layer.weights.T, captured.outputs)
+    assert (captured.features[:, -1] == 1).all()
 
 
 def test_a_hidden_layer_by_name(images: Tensor) -> None:
@@ -38,29 +38,29 @@ def test_a_hidden_layer_by_name(images: Tensor) -> None:
     layer = Layer(model, names[0])
     assert not layer.is_last
     with torch.no_grad():
-        seen = layer.see(images)
-    assert seen.outputs.shape == (5, 120)
-    torch.testing.assert_close(seen.features @ layer.weights.T, seen.outputs)
+        captured = layer.capture(images)
+    assert captured.outputs.shape == (5, 120)
+    torch.testing.assert_close(captured.features @ layer.weights.T, captured.outputs)
 
 
 @pytest.mark.parametrize("order", [(), (3, 1, 0, 2, 9, 8, 7, 6, 5, 4)])
-def test_weights_put_into_the_net_are_what_it_computes_with(
+def test_the_net_computes_with_the_weights_that_are_set(
     order: tuple[int, ...], images: Tensor
 ) -> None:
     model = fitted(class_order=order)
     layer = Layer(model)
     weights = torch.randn(10, 85, dtype=torch.float64)
-    layer.put(weights)
+    layer.set_weights(weights)
     with torch.no_grad():
-        seen = layer.see(images)
-    torch.testing.assert_close(model(images), (seen.features.double() @ weights.T).float())
+        captured = layer.capture(images)
+    torch.testing.assert_close(model(images), (captured.features.double() @ weights.T).float())
     torch.testing.assert_close(layer.weights, weights.float())
 
 
 def test_a_layer_without_bias_has_no_constant(images: Tensor) -> None:
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3, bias=False))
     layer = Layer(Fitted(net, NetSpec(name="own"), torch.nn.Identity()))
-    assert layer.see(images).features.shape == (5, 784)
+    assert layer.capture(images).features.shape == (5, 784)
     assert layer.weights.shape == (3, 784)
 
 
@@ -83,7 +83,7 @@ class Recurrent(torch.nn.Module):
         return self.layer(self.layer(images.flatten(1)))
 
 
-def test_a_layer_that_sees_an_image_twice_is_refused(images: Tensor) -> None:
+def test_a_layer_called_twice_for_an_image_is_refused(images: Tensor) -> None:
     layer = Layer(Fitted(Recurrent(), NetSpec(name="own"), torch.nn.Identity()))
     with pytest.raises(UserError, match="called 2 times"):
-        layer.see(images)
+        layer.capture(images)

@@ -21,14 +21,14 @@ def test_the_gradient_is_activation_minus_targets(loss: SuitableLoss) -> None:
     torch.testing.assert_close(gradient, loss.activation(outputs.detach()) - targets)
 
 
-def test_relu_loss_is_that_of_the_paper() -> None:
+def test_relu_loss_is_the_papers() -> None:
     outputs, given = torch.randn(2, 50, 4, dtype=torch.float64)
     paper = (outputs.relu() * outputs / 2 - given.relu() * outputs).sum(dim=1)
     torch.testing.assert_close(RELU.value(outputs, RELU.activation(given)), paper)
 
 
 @pytest.mark.parametrize("loss", [SOFTMAX, RELU])
-def test_a_layer_that_is_hardly_penalised_gives_what_its_teacher_gave(loss: SuitableLoss) -> None:
+def test_a_layer_with_almost_no_penalty_reproduces_its_teacher(loss: SuitableLoss) -> None:
     objective = problem(loss=loss, penalty=1e-9)
     layer = at_rest(objective)
     given = loss.activation(layer.outputs(torch.from_numpy(objective.features[:])))

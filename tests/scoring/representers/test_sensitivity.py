@@ -3,11 +3,11 @@ import torch
 from torch import Tensor
 
 from scoring.nets import build
-from scoring.representers.decomposition import StationaryLayer
+from scoring.representers.decomposition import LayerAtRest
 from scoring.representers.layer import Layer
 from scoring.representers.losses import SOFTMAX
 from scoring.representers.sensitivity import sensitivity_maps
-from scoring.representers.solve import Objective, stationary
+from scoring.representers.solve import Objective, minimise
 from scoring.run_spec import NetSpec
 
 ROWS, OUTPUT = 120, 3
@@ -26,30 +26,30 @@ def layer() -> Layer:
 
 
 @pytest.fixture
-def rest(layer: Layer, images: Tensor) -> tuple[StationaryLayer, Tensor, Tensor]:
+def rest(layer: Layer, images: Tensor) -> tuple[LayerAtRest, Tensor, Tensor]:
     """The last layer at rest on the images, their features, and their alpha for one output."""
-    seen = layer.see(images)
-    targets = SOFTMAX.activation(3 * seen.outputs)
+    captured = layer.capture(images)
+    targets = SOFTMAX.activation(3 * captured.outputs)
     objective = Objective(
-        features=seen.features.numpy(), targets=targets.numpy(), loss=SOFTMAX, penalty=0.003
+        features=captured.features.numpy(), targets=targets.numpy(), loss=SOFTMAX, penalty=0.003
     )
-    stationary_layer = StationaryLayer(
-        weights=stationary(objective).weights, loss=SOFTMAX, penalty=0.003, rows=ROWS
+    stationary_layer = LayerAtRest(
+        weights=minimise(objective).weights, loss=SOFTMAX, penalty=0.003, rows=ROWS
     )
     return (
         stationary_layer,
-        seen.features,
-        stationary_layer.alpha(seen.features, targets)[:, OUTPUT],
+        captured.features,
+        stationary_layer.alpha(captured.features, targets)[:, OUTPUT],
     )
 
 
 def test_all_parts_add_up_to_the_gradient_of_the_output(
-    layer: Layer, images: Tensor, rest: tuple[StationaryLayer, Tensor, Tensor]
+    layer: Layer, images: Tensor, rest: tuple[LayerAtRest, Tensor, Tensor]
 ) -> None:
     at_rest, features, alpha = rest
-    layer.put(at_rest.weights)
+    layer.set_weights(at_rest.weights)
     image = images[7].clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(layer.see(image[None]).outputs[0, OUTPUT], image)
+    (gradient,) = torch.autograd.grad(layer.capture(image[None]).outputs[0, OUTPUT], image)
     parts = sensitivity_maps(layer, images[7], features, alpha)
     assert parts.shape == (ROWS, 1, 28, 28)
     difference = (parts.sum(dim=0) - gradient).norm() / gradient.norm()
@@ -58,7 +58,7 @@ def test_all_parts_add_up_to_the_gradient_of_the_output(
 
 
 def test_noise_averages_over_copies_and_follows_the_seed(
-    layer: Layer, images: Tensor, rest: tuple[StationaryLayer, Tensor, Tensor]
+    layer: Layer, images: Tensor, rest: tuple[LayerAtRest, Tensor, Tensor]
 ) -> None:
     _, features, alpha = rest
     some = features[:2], alpha[:2]

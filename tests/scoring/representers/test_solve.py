@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from scoring.representers.losses import RELU, SOFTMAX, SuitableLoss
 from scoring.representers.matrix import FileMatrix
-from scoring.representers.solve import Objective, stationary
+from scoring.representers.solve import Objective, minimise
 from tests.scoring.representers.problems import problem
 
 
@@ -23,13 +23,13 @@ def test_finds_what_scipy_finds(loss: SuitableLoss) -> None:
         return float(losses.mean()) + 0.01 * float(flat @ flat)
 
     found = minimize(value, np.zeros(18), method="BFGS", options={"gtol": 1e-7})
-    point = stationary(objective)
+    point = minimise(objective)
     np.testing.assert_allclose(point.weights.flatten(), found.x, atol=1e-5)
     assert point.value <= found.fun + 1e-12
     assert point.gradient_norm <= 1e-9
 
 
-def test_gradient_and_hessian_are_those_of_the_value() -> None:
+def test_gradient_and_hessian_are_derivatives_of_the_value() -> None:
     objective = problem(classes=4)
     draws = torch.Generator().manual_seed(1)
     weights, step = torch.randn(2, 4, 6, generator=draws, dtype=torch.float64)
@@ -37,8 +37,8 @@ def test_gradient_and_hessian_are_those_of_the_value() -> None:
     here = objective.at(weights)
     slope = float((here.gradient * step).sum())
     assert (far.value - near.value) / 2e-5 == pytest.approx(slope, rel=1e-7)
-    bent = (far.gradient - near.gradient) / 2e-5
-    torch.testing.assert_close(objective.product(here, step), bent, rtol=1e-5, atol=1e-6)
+    curved = (far.gradient - near.gradient) / 2e-5
+    torch.testing.assert_close(objective.product(here, step), curved, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def large() -> Objective:
     return problem(rows=20_000, width=64, classes=4, penalty=0.003)
 
 
-def test_threads_change_no_bit(large: Objective) -> None:
-    one, many = (stationary(replace(large, threads=n)).weights for n in (1, 4))
+def test_the_number_of_threads_changes_no_bit(large: Objective) -> None:
+    one, many = (minimise(replace(large, threads=n)).weights for n in (1, 4))
     assert torch.equal(one, many)
 
 
-def test_rows_in_a_file_give_what_rows_in_memory_give(large: Objective, tmp_path: Path) -> None:
+def test_rows_in_a_file_give_the_same_result_as_in_memory(large: Objective, tmp_path: Path) -> None:
     def filed(name: str, rows: np.ndarray) -> FileMatrix:
         rows.tofile(tmp_path / name)
         return FileMatrix(path=tmp_path / name, shape=rows.shape)
@@ -59,15 +59,15 @@ def test_rows_in_a_file_give_what_rows_in_memory_give(large: Objective, tmp_path
     stored = replace(
         large, features=filed("f", large.features[:]), targets=filed("t", large.targets[:])
     )
-    assert torch.equal(stationary(stored).weights, stationary(large).weights)
+    assert torch.equal(minimise(stored).weights, minimise(large).weights)
 
 
-def test_a_good_start_and_none_lead_to_the_same_rest() -> None:
+def test_any_start_leads_to_the_same_rest() -> None:
     objective = problem()
-    rest = stationary(objective, tolerance=1e-12)
-    again = stationary(objective, start=rest.weights + 1, tolerance=1e-12)
+    rest = minimise(objective, tolerance=1e-12)
+    again = minimise(objective, start=rest.weights + 1, tolerance=1e-12)
     torch.testing.assert_close(again.weights, rest.weights, rtol=0, atol=1e-10)
 
 
-def test_what_float64_cannot_reach_ends_at_the_best_there_is() -> None:
-    assert stationary(problem(), tolerance=0.0).gradient_norm < 1e-14
+def test_an_unreachable_tolerance_ends_at_the_best_float64_allows() -> None:
+    assert minimise(problem(), tolerance=0.0).gradient_norm < 1e-14

@@ -12,7 +12,7 @@ def brute(features: np.ndarray, alpha: np.ndarray, queries: np.ndarray, sign: in
 
 
 def check(found: Strongest, pulls: np.ndarray, k: int, sign: int) -> None:
-    """As good a set as brute force finds, ties aside, in order."""
+    """Check for the same values as by brute force, in order; ties may be broken either way."""
     best = -np.sort(-pulls, axis=1)[:, :k]
     best[best <= 0] = np.nan
     np.testing.assert_allclose(sign * found.values, best, rtol=1e-12)
@@ -30,17 +30,17 @@ def draws() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("behind_relu", [True, False])
+@pytest.mark.parametrize("after_relu", [True, False])
 @pytest.mark.parametrize("tail", [0.0, 3.0])
 def test_finds_what_brute_force_finds(
-    draws: np.random.Generator, sign: int, behind_relu: bool, tail: float
+    draws: np.random.Generator, sign: int, after_relu: bool, tail: float
 ) -> None:
     features, queries = (draws.standard_normal((n, 24)).astype(np.float32) for n in (9000, 150))
-    if behind_relu:
+    if after_relu:
         features, queries = np.maximum(features, 0), np.maximum(queries, 0)
     alpha = draws.standard_normal(9000) * np.exp(tail * draws.standard_normal(9000))
-    kernel = Kernel.of(features)
-    assert kernel.nonnegative == behind_relu
+    kernel = Kernel.from_features(features)
+    assert kernel.nonnegative == after_relu
     found = strongest(kernel, alpha, queries, 10, sign)
     check(found, brute(features, alpha, queries, sign), 10, sign)
 
@@ -65,36 +65,38 @@ def test_most_rows_are_never_read(draws: np.random.Generator) -> None:
     assert 0 < Counted.read < 5000
 
 
-def test_equal_values_beyond_any_reserve_are_settled_in_float64(draws: np.random.Generator) -> None:
-    """A hundred rows whose values differ by less than float32 can tell."""
+def test_more_close_values_than_candidates_are_settled_in_float64(
+    draws: np.random.Generator,
+) -> None:
+    """A hundred rows have values too close for float32."""
     one = np.abs(draws.standard_normal(8)).astype(np.float32)
     features = np.concatenate([np.tile(one, (100, 1)), np.abs(draws.standard_normal((900, 8)))])
     features = features.astype(np.float32)
     alpha = np.full(1000, 1e-3)
     alpha[:100] = 1 + 1e-10 * draws.permutation(100)
-    found = strongest(Kernel.of(features), alpha, one[None], 7, 1)
+    found = strongest(Kernel.from_features(features), alpha, one[None], 7, 1)
     np.testing.assert_array_equal(found.rows[0], np.argsort(-alpha[:100])[:7])
 
 
-def test_of_equal_values_any_may_come_each_once() -> None:
+def test_equal_values_come_in_any_order_but_once() -> None:
     features = np.ones((500, 2), np.float32)
-    found = strongest(Kernel.of(features), np.ones(500), features[:3], 4, 1)
+    found = strongest(Kernel.from_features(features), np.ones(500), features[:3], 4, 1)
     check(found, np.full((3, 500), 2.0), 4, 1)
     assert (np.diff(found.rows) > 0).all()
 
 
-def test_fewer_than_k_rows_of_a_sign_leave_room(draws: np.random.Generator) -> None:
+def test_fewer_than_k_rows_of_a_sign_are_padded(draws: np.random.Generator) -> None:
     features = np.abs(draws.standard_normal((30, 4))).astype(np.float32)
     alpha = np.full(30, -1.0)
     alpha[[4, 9]] = 1
-    found = strongest(Kernel.of(features), alpha, features[:3], 5, 1)
+    found = strongest(Kernel.from_features(features), alpha, features[:3], 5, 1)
     check(found, brute(features, alpha, features[:3], 1), 5, 1)
     assert (found.rows[:, :2] >= 0).all()
     assert (found.rows[:, 2:] == -1).all()
 
 
-def test_no_test_row_and_no_pull_are_no_case_of_their_own() -> None:
-    kernel = Kernel.of(np.ones((1, 3), np.float32))
+def test_no_test_rows_and_zero_alpha() -> None:
+    kernel = Kernel.from_features(np.ones((1, 3), np.float32))
     assert strongest(kernel, np.ones(1), np.ones((0, 3), np.float32), 2, 1).rows.shape == (0, 2)
     found = strongest(kernel, np.zeros(1), np.ones((1, 3), np.float32), 2, 1)
     assert (found.rows == -1).all()
@@ -103,10 +105,11 @@ def test_no_test_row_and_no_pull_are_no_case_of_their_own() -> None:
 def test_rows_in_a_file(draws: np.random.Generator, tmp_path: Path) -> None:
     features = draws.standard_normal((3000, 12)).astype(np.float32)
     features.tofile(tmp_path / "features")
-    stored = Kernel.of(FileMatrix(path=tmp_path / "features", shape=features.shape))
+    stored = Kernel.from_features(FileMatrix(path=tmp_path / "features", shape=features.shape))
     alpha = draws.standard_normal(3000)
     found = [
-        strongest(kernel, alpha, features[:9], 6, -1) for kernel in (stored, Kernel.of(features))
+        strongest(kernel, alpha, features[:9], 6, -1)
+        for kernel in (stored, Kernel.from_features(features))
     ]
     np.testing.assert_array_equal(found[0].rows, found[1].rows)
     np.testing.assert_array_equal(found[0].values, found[1].values)

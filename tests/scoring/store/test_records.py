@@ -9,7 +9,7 @@ from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
-from scoring.representers.decomposition import Proof
+from scoring.representers.decomposition import Exactness
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.runs.at_rest import Evidence
 from scoring.runs.record import RunRecord
@@ -104,7 +104,7 @@ def test_a_spec_that_was_read_keeps_its_key():
 
 
 def test_values_that_are_no_number_come_back():
-    proof = Proof(residual=0.0, pearson=math.nan, mean_difference=0.0)
+    proof = Exactness(residual=0.0, pearson=math.nan, mean_difference=0.0)
     evidence = Evidence(layer="2", is_last=True, gradient_norm=0.0, train=proof, test=proof)
     assert math.isnan(from_json(to_json(evidence), Evidence, "layer.json").train.pearson)
 

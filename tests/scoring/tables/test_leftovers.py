@@ -8,7 +8,7 @@ from score_tables import night_row, part, publish_and_die
 
 from scoring.store.storage import Storage
 from scoring.tables import Store
-from scoring.tables.explanations import publish_model
+from scoring.tables.explanations import RepresenterModel, publish_model
 from scoring.tables.leftovers import leftovers
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
@@ -26,7 +26,7 @@ def published_part(night, staged=(), runs=("run1",)):
 
 @pytest.fixture
 def storage(store_uri):
-    """Two nights of one partition; each read a staged shard of its own, by a run of its own."""
+    """Two nights of one partition, each with its own staged shard and its own run."""
     storage = Storage(store_uri)
     for night in (1, 2):
         files = (f"staging/conf/s{night}.parquet", f"outputs/run{night}/c.parquet")
@@ -43,16 +43,16 @@ def found(storage, before=None):
     return sorted(file.path for files in everything.values() for file in files)
 
 
-def test_what_only_an_earlier_version_read_can_be_made_again(storage):
-    # Its run stays: that version can still be asked for.
+def test_files_of_an_earlier_version_are_leftovers(storage):
+    # Its run is kept, because that version can still be queried.
     assert found(storage) == [
-        "nights/night-1.json",  # in the table of nights by now
+        "nights/night-1.json",  # already in the table of nights
         "outputs/run1/c.parquet",
         "staging/conf/s1.parquet",
     ]
 
 
-def test_what_is_young_stays(storage):
+def test_recent_files_stay(storage):
     assert found(storage, datetime.now(UTC) - SOON) == []
 
 
@@ -79,11 +79,11 @@ def test_orphans_of_every_kind_are_found(storage):
     assert not set(known) & set(found(storage))
 
 
-def test_what_explanations_stand_on_stays(storage):
-    model = dict.fromkeys(REPRESENTER_MODELS.names) | {"base_run": "base"}
+def test_files_behind_explanations_stay(storage):
+    model = RepresenterModel(**dict.fromkeys(REPRESENTER_MODELS.names) | {"base_run": "base"})
     publish_model(storage, "digits", "rest", model)
     needed = ["runs/rest/run.json", "runs/base/run.json", "features/base/last/c.parquet"]
-    needed.append("features/run2/last/c.parquet")  # of a run behind what is published now
+    needed.append("features/run2/last/c.parquet")  # by a run behind the published scores
     orphans = ["features/run9/last/c.parquet", "explanations/rest/x.parquet"]
     for path in (*needed, *orphans):
         storage.write(path, b"")
@@ -91,7 +91,7 @@ def test_what_explanations_stand_on_stays(storage):
     assert not set(needed) & set(found(storage))
 
 
-def test_removing_leftovers_changes_no_answer(storage):
+def test_removing_leftovers_changes_no_scores(storage):
     store = Store(storage.uri)
     before = [store.scores(at=version) for version in (1, 2)]
     storage.remove(found(storage))
@@ -99,20 +99,20 @@ def test_removing_leftovers_changes_no_answer(storage):
     assert [store.scores(at=version) for version in (1, 2)] == before
 
 
-def test_a_file_that_was_never_finished_is_found(tmp_path):
+def test_an_unfinished_file_is_found(tmp_path):
     storage = Storage(str(tmp_path))
     publish(storage, [part()])
-    half = tmp_path / "staging" / "conf" / ".s.parquet.1234.partial"
-    half.parent.mkdir(parents=True)
-    half.write_bytes(b"half")
+    unfinished = tmp_path / "staging" / "conf" / ".s.parquet.1234.partial"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"half")
     old = time.time() - 3 * 86400
-    os.utime(half, (old, old))
+    os.utime(unfinished, (old, old))
     assert found(storage, datetime.now(UTC) - timedelta(days=2)) == [
         "staging/conf/.s.parquet.1234.partial"
     ]
 
 
-def test_what_a_job_killed_before_its_commit_left_is_found(storage):
+def test_files_of_a_job_killed_before_its_commit_are_found(storage):
     import multiprocessing
 
     job = multiprocessing.get_context("spawn").Process(

@@ -11,7 +11,7 @@ from scoring.tables.publish import publish
 
 @pytest.fixture
 def store(tmp_path):
-    """Version 1 and 2 of `conf`; `agr` stays, `priv` comes with the second."""
+    """Two versions of `conf`; `agr` stays the same, `priv` is added in version 2."""
     storage = Storage(str(tmp_path))
     publish(storage, [part("conf", n=400, seed=1), part("agr")])
     publish(
@@ -38,12 +38,12 @@ def test_spearman_is_scipys_over_the_examples_that_both_rank(store):
     assert [rows["priv"][c] for c in ("rows_before", "rows_after", "compared")] == [0, 30, 0]
 
 
-def test_the_relabelled_come_first_then_the_most_moved_and_those_that_stayed_not_at_all(store):
+def test_relabelled_examples_come_first_then_the_most_moved_without_those_that_stayed(store):
     moved = store.moved(1, 2, n=1000).to_pandas()
     one, two = percentiles(store, "conf", 1), percentiles(store, "conf", 2)
     want = (two - one).dropna()
     relabelled = moved["label"].ne(moved["label_before"])
-    assert relabelled.is_monotonic_decreasing  # these stand first
+    assert relabelled.is_monotonic_decreasing  # they come first
     assert relabelled.any()
     assert set(moved["metric"]) == {"conf"}
     assert moved[~relabelled]["moved"].abs().is_monotonic_decreasing
@@ -54,12 +54,12 @@ def test_the_relabelled_come_first_then_the_most_moved_and_those_that_stayed_not
     assert len(store.moved(1, 2, n=0)) == 0
 
 
-def test_from_then_to_now(store):
+def test_the_later_version_is_now_by_default(store):
     assert store.moved(1).equals(store.moved(1, 2))
     assert len(store.moved(2)) == 0
 
 
-def test_only_what_is_asked_for(store):
+def test_partitions_can_be_selected(store):
     assert store.agreement(1, 2, metric="agr")["metric"].to_pylist() == ["agr"]
     with pytest.raises(UnknownName, match="--metric: expected one of agr, conf, priv, got 'vog'"):
         store.agreement(1, 2, metric="vog")

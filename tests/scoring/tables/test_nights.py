@@ -40,15 +40,15 @@ def test_a_night_is_recorded_once(storage):
     assert open_table(storage, "nights").version() == 2
 
 
-def test_a_night_cut_short_between_its_tables_is_completed(storage, monkeypatch):
+def test_a_night_interrupted_between_its_tables_is_completed(storage, monkeypatch):
     once = nights._append_once
 
-    def cut_short(storage, name, rows, night_id):
+    def interrupted(storage, name, rows, night_id):
         if name == "nights":
             raise KeyboardInterrupt
         once(storage, name, rows, night_id)
 
-    monkeypatch.setattr(nights, "_append_once", cut_short)
+    monkeypatch.setattr(nights, "_append_once", interrupted)
     with pytest.raises(KeyboardInterrupt):
         append_night(storage, night_row("n1"), [run_row("n1")])
     monkeypatch.setattr(nights, "_append_once", once)
@@ -58,7 +58,7 @@ def test_a_night_cut_short_between_its_tables_is_completed(storage, monkeypatch)
     assert (len(store.runs()), len(store.nights())) == (1, 1)
 
 
-def test_processes_recording_the_same_night_leave_it_once(tmp_path):
+def test_processes_that_record_the_same_night_record_it_once(tmp_path):
     storage = Storage(str(tmp_path / "store"))
     barrier = SPAWN.Barrier(2)
     processes = [SPAWN.Process(target=append_at, args=(storage.uri, barrier)) for _ in range(2)]
@@ -81,7 +81,7 @@ def test_an_unknown_commit_version_is_looked_up(storage):
     assert found == {"night-1": 1, "night-2": 2, "never-published": None}
 
 
-def test_a_job_that_records_the_same_night_meanwhile_is_seen(storage, monkeypatch):
+def test_a_night_recorded_by_another_job_meanwhile_is_not_repeated(storage, monkeypatch):
     once = delta._commit_once
 
     def overtaken(table, change):

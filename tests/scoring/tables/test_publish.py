@@ -44,7 +44,7 @@ def read(storage: Storage, version: int | None = None) -> pa.Table:
 
 
 def nights(storage: Storage, version: int | None = None) -> dict[str, int]:
-    """Rows by (metric, night that made them): a replaced partition must be of one night."""
+    """Rows by metric and the night that made them: a replaced partition must be of one night."""
     rows = read(storage, version).select(["metric", "score_key"]).to_pylist()
     return dict(Counter(f"{row['metric']} {row['score_key']}" for row in rows))
 
@@ -58,7 +58,7 @@ def test_nothing_is_published_in_an_empty_store(storage):
     assert open_table(storage, "scores") is None
 
 
-def test_what_is_published_can_be_read(storage):
+def test_published_rows_can_be_read(storage):
     one, two = part("conf"), part("agr", n=20)
     outcome = publish(storage, [one, two])
     assert (names(outcome.committed), outcome.version) == (["conf", "agr"], 1)  # one commit
@@ -95,7 +95,7 @@ def test_a_new_key_replaces_exactly_its_partition(storage):
     assert published(storage, version=1)[CONF].key == "k1"
 
 
-def test_going_back_to_an_earlier_key_counts_as_the_later_plan(local):
+def test_an_earlier_key_published_again_counts_as_the_later_plan(local):
     publish(local, [part(key="k1", night=1)])
     publish(local, [part(key="k2", night=2)])
     publish(local, [part(key="k1", night=4)])
@@ -111,7 +111,7 @@ def test_an_older_plan_yields(storage):
     assert nights(storage) == {"conf night-2": 30}
 
 
-def test_each_partition_has_its_own_fate(local):
+def test_partitions_are_decided_one_by_one(local):
     publish(local, [part("conf", key="later", night=3), part("agr", key="k")])
     outcome = publish(
         local, [part("conf", night=2), part("agr", key="k", night=2), part("ret", night=2)]
@@ -127,7 +127,7 @@ def test_an_empty_partition_can_be_published(local):
     assert len(read(local)) == 0
 
 
-def test_partitions_are_taken_one_at_a_time(local):
+def test_only_one_partition_is_in_memory(local):
     alive = []
 
     def parts():
@@ -147,7 +147,7 @@ def doubled(rows):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
         (lambda rows: rows.slice(1), "digits/test/conf: expected 30 rows, got 29"),
         (doubled, "expected every example once, got 29 different ids"),
@@ -156,10 +156,10 @@ def doubled(rows):
     ],
 )
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_incomplete_rows_are_refused_and_change_nothing(local, spoil, message, chunk):
+def test_incomplete_rows_are_refused_and_change_nothing(local, damage, message, chunk):
     publish(local, [part("agr")])
     manifest, batches = part("conf")
-    rows = spoil(pa.Table.from_batches(batches))
+    rows = damage(pa.Table.from_batches(batches))
     with pytest.raises(IncompleteError, match=message) as caught:
         publish(local, [part("ret"), (manifest, rows.to_batches(max_chunksize=chunk))])
     assert caught.value.exit_code == 4
@@ -194,7 +194,7 @@ def test_a_lost_manifest_is_named(local):
         ("planned_at", "2026-03-01T00:00", "expected a time with UTC offset"),
     ],
 )
-def test_a_manifest_checks_what_others_rely_on(field, value, message):
+def test_a_manifest_checks_its_key_and_time(field, value, message):
     fields = vars(part()[0]) | {field: value}
     with pytest.raises(ValueError, match=message):
         Manifest(**fields)
@@ -234,7 +234,7 @@ def test_history_is_kept_for_a_year(local):
 
 
 def test_a_long_history_is_read_through_its_checkpoints(local):
-    """delta-rs writes one every 100 commits; paths with encoded names must survive it."""
+    """delta-rs writes one every 100 commits; encoded paths must survive it."""
     for i in range(1, 121):
         publish(local, [part(dataset="a b/100%", key=f"k{i}", n=1)])
     assert "00000000000000000099.checkpoint.parquet" in local.names("tables/scores/_delta_log")
@@ -244,7 +244,7 @@ def test_a_long_history_is_read_through_its_checkpoints(local):
     assert len(open_table(local, "scores").history()) == 121
 
 
-def test_vacuum_takes_replaced_files_and_orphans_but_nothing_that_stands(local):
+def test_vacuum_removes_replaced_files_and_orphans_only(local):
     publish(local, [part()])
     publish(local, [part(key="k2", night=2)])
     table = open_table(local, "scores")
@@ -261,7 +261,7 @@ def test_vacuum_takes_replaced_files_and_orphans_but_nothing_that_stands(local):
 def test_a_job_killed_before_its_commit_leaves_the_table_as_it_was(storage, before):
     if before:
         publish(storage, before)
-    standing = published(storage)
+    before_the_job = published(storage)
     job = SPAWN.Process(
         target=publish_and_die,
         args=(storage.uri, [part(key="k2", night=2), part("agr", key="k2", night=2)]),
@@ -270,8 +270,8 @@ def test_a_job_killed_before_its_commit_leaves_the_table_as_it_was(storage, befo
     job.join()
     assert job.exitcode == -signal.SIGKILL
     orphans = [name for name in storage.names("tables/manifests") if name.startswith("k2-")]
-    assert len(orphans) == 2  # it died late: all was written but the commit
-    assert published(storage) == standing
+    assert len(orphans) == 2  # it died late: only the commit is missing
+    assert published(storage) == before_the_job
     assert len(read(storage)) == 30 * len(before)
 
     outcome = publish(storage, [part(key="k2", night=2), part("agr", key="k2", night=2)])
@@ -283,7 +283,7 @@ def test_a_job_killed_before_its_commit_leaves_the_table_as_it_was(storage, befo
 
 
 def at_once(uri, jobs):
-    """Publish from several processes, all started at the same moment; their outcomes."""
+    """Publish from several processes at the same moment; return their outcomes."""
     barrier, answers = SPAWN.Barrier(len(jobs)), SPAWN.Queue()
     processes = [
         SPAWN.Process(target=publish_at, args=(uri, barrier, parts, answers)) for parts in jobs
@@ -310,7 +310,7 @@ def test_jobs_that_find_no_table_create_it_once(storage):
         assert open_table(storage, table).version() == 0
 
 
-def test_processes_publishing_the_same_leave_it_once(storage):
+def test_processes_that_publish_the_same_publish_it_once(storage):
     got = at_once(storage.uri, [[part("conf"), part("agr")]] * 3)
     committed = [answer for answer in got if answer[0]]
     assert committed == [(["conf", "agr"], [], [], 1)]
@@ -326,14 +326,14 @@ def test_processes_publishing_different_partitions_all_succeed(storage):
     assert nights(storage) == {f"{metric} night-1": 30 for metric in metrics}
 
 
-def test_of_several_nights_at_once_the_latest_plan_stands(storage):
+def test_the_latest_plan_of_several_concurrent_nights_wins(storage):
     jobs = [[part(key=f"k{night}", night=night, n=10 * night)] for night in (3, 1, 4)]
     got = at_once(storage.uri, jobs)
     assert all(answer[0] or answer[2] for answer in got)
     assert nights(storage) == {"conf night-4": 40}
 
 
-def test_a_night_that_comes_between_is_seen(local, monkeypatch):
+def test_a_night_published_meanwhile_is_respected(local, monkeypatch):
     once = delta._commit_once
 
     def overtaken(table, change):
@@ -347,7 +347,7 @@ def test_a_night_that_comes_between_is_seen(local, monkeypatch):
     assert nights(local) == {"conf night-3": 50, "agr night-2": 30}
 
 
-def test_a_commit_whose_answer_is_lost_counts_once(local, monkeypatch):
+def test_a_commit_whose_response_is_lost_counts_once(local, monkeypatch):
     once = delta._commit_once
 
     def lost(table, change):
@@ -360,7 +360,7 @@ def test_a_commit_whose_answer_is_lost_counts_once(local, monkeypatch):
     assert nights(local) == {"conf night-1": 30}
 
 
-def test_endless_conflicts_end_in_one_line(local, monkeypatch):
+def test_endless_conflicts_are_reported_in_one_line(local, monkeypatch):
     def refused(table, change):
         raise CommitFailedError("somebody was faster")
 
@@ -372,8 +372,8 @@ def test_endless_conflicts_end_in_one_line(local, monkeypatch):
     assert published(local) == {}
 
 
-def test_a_commit_holds_against_the_version_it_read_alone(storage):
-    """What the loop rests on: a stale snapshot never commits, not even to other partitions."""
+def test_a_commit_applies_only_to_the_version_it_read(storage):
+    """The retry loop relies on this: a stale snapshot never commits, even to other partitions."""
     publish(storage, [part()])
     stale = open_table(storage, "scores")
     publish(storage, [part("agr")])

@@ -64,7 +64,7 @@ def check_reading(uri):
     assert len(store.scores(metric="agr")) == 20
 
 
-def test_the_folders_above_a_store_mean_nothing(store_uri):
+def test_folders_above_a_store_do_not_matter(store_uri):
     check_reading(f"{store_uri}/it's/metric=adv/split=train")
 
 
@@ -73,7 +73,7 @@ def test_a_folder_may_look_like_a_pattern(tmp_path):
 
 
 def test_only_the_partitions_asked_for_are_read(local, store):
-    """With the files of all others gone, the rest can still be read."""
+    """A partition can be read even if the files of all others are gone."""
     for file in open_table(local, "scores").file_uris():
         if "metric=agr" not in file:
             local.delete(file.removeprefix(f"{local.uri}/"))
@@ -84,7 +84,7 @@ def test_only_the_partitions_asked_for_are_read(local, store):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("arguments", "message"),
     [
         ({"metric": "adv"}, "--metric: expected one of agr, conf, got 'adv'"),
         ({"dataset": "mnist"}, "--dataset: expected one of digits, got 'mnist'"),
@@ -92,12 +92,12 @@ def test_only_the_partitions_asked_for_are_read(local, store):
         ({"columns": ["score"]}, "columns: expected one of class_percentile, .*, got 'score'"),
     ],
 )
-def test_unknown_names_are_answered_with_those_known(store, asked, message):
+def test_unknown_names_are_answered_with_the_known_ones(store, arguments, message):
     with pytest.raises(UnknownName, match=message):
-        store.scores(**asked)
+        store.scores(**arguments)
 
 
-def test_an_unpublished_store_says_what_to_do(storage):
+def test_an_unpublished_store_is_refused_with_advice(storage):
     store = Store(storage.uri)
     calls = (store.scores, store.history, lambda: store.sql("select 1"), lambda: store.outliers(""))
     for call in calls:
@@ -125,7 +125,7 @@ def _interrupted():
 # -- sql -------------------------------------------------------------------------------------------
 
 
-def test_sql_over_the_three_views(storage):
+def test_sql_over_three_tables(storage):
     publish(storage, PARTS)
     append_night(storage, night_row("night-1"), [run_row("night-1", "r1")])
     store = Store(storage.uri)
@@ -214,13 +214,13 @@ def test_one_class_by_name_or_index(local, store, label):
     assert ids(store.prototypes("conf", label=label, n=3)) == ids(want)[::-1][:3]
 
 
-def test_a_class_name_goes_before_an_index(local, store):
+def test_a_class_name_takes_precedence_over_an_index(local, store):
     write_classes(local, PARTS[0][0], ("2", "1", "0"))
     assert set(store.outliers("conf", label="2")["label"].to_pylist()) == {0}
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("arguments", "message"),
     [
         ({"metric": "adv"}, "--metric: expected one of agr, conf, got 'adv'"),
         ({"metric": "conf", "split": "valid"}, "--split: expected one of test, train, got 'valid'"),
@@ -230,13 +230,13 @@ def test_a_class_name_goes_before_an_index(local, store):
         ({"metric": "conf", "n": -1}, "-n: expected 0 or more rows, got -1"),
     ],
 )
-def test_what_is_not_there_is_named(local, store, asked, message):
+def test_missing_names_are_reported(local, store, arguments, message):
     write_classes(local, PARTS[0][0])
     with pytest.raises(UserError, match=message):
-        store.outliers(**asked)
+        store.outliers(**arguments)
 
 
-def test_the_dataset_must_be_named_where_there_are_two(local, store):
+def test_the_dataset_must_be_named_if_there_are_two(local, store):
     publish(local, [part("conf", dataset="mnist", n=9)])
     with pytest.raises(UserError, match="--dataset: expected one of digits, mnist, got none"):
         store.outliers("conf")
@@ -284,7 +284,7 @@ def test_at_a_time(three_nights):
         assert len(three_nights.scores(at=at)) == want
 
 
-def test_at_a_date_is_what_its_night_left(storage):
+def test_a_date_means_after_its_last_night(storage):
     for day, night in ((5, 1), (6, 2), (6, 3), (9, 4)):
         publish(storage, [part(key=f"k{night}", night=night, n=10 * night)])
         append_night(storage, night_row(f"night-{night}", night, date(2026, 3, day)), [])
@@ -318,7 +318,7 @@ def test_nights_and_runs_as_they_were(three_nights):
         ),
     ],
 )
-def test_a_version_or_time_that_never_was(store, at, message):
+def test_an_unknown_version_or_time_is_refused(store, at, message):
     with pytest.raises(UserError, match=message):
         store.scores(at=at)
 

@@ -46,7 +46,7 @@ def test_sets_come_back_in_order(storage):
     assert datetime.now(UTC) - rows[0]["evaluated_at"] < timedelta(minutes=5)
 
 
-def test_a_split_replaces_itself_alone(storage):
+def test_a_split_replaces_only_its_own_sets(storage):
     for ids in ([1, 2], [3]):
         publish_example_sets(storage, "digits", "train", columns(ids, SETS[: len(ids)]), "")
         publish_example_sets(storage, "digits", "test", columns([ids[0] + 10], SETS[:1]), "")
@@ -63,7 +63,7 @@ def test_sets_may_be_empty(storage):
     assert table.schema.equals(EXAMPLE_SETS_TABLE.schema)
 
 
-def test_sql_sees_them_beside_scores(storage):
+def test_sql_joins_sets_with_scores(storage):
     publish(storage, [part()])
     ids = Store(storage.uri).scores(columns=["example_id"])["example_id"].to_pylist()
     publish_example_sets(storage, "digits", "test", columns(ids[:3]), "")
@@ -75,7 +75,7 @@ def test_sql_sees_them_beside_scores(storage):
     assert Store(storage.uri).sql(query)["example_id"].to_pylist() == ids[:1]
 
 
-def test_nothing_of_them_is_left_over(storage):
+def test_sets_are_no_leftovers(storage):
     publish(storage, [part()])
     publish_example_sets(storage, "digits", "test", columns(), "")
     found = leftovers(storage, datetime.now(UTC) + timedelta(hours=1))

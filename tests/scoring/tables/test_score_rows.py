@@ -11,7 +11,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def batches(n):
-    """Rows of two shards, texts and times as dictionaries; the last row is of no class."""
+    """Rows of two shards, with dictionary-encoded strings and times; the last has no label."""
     random = np.random.default_rng(0)
     ids, label = random.permutation(n), random.integers(0, 3, n).astype(np.int32)
     label[-1] = -1
@@ -34,7 +34,7 @@ def batches(n):
     )
 
 
-def test_row_groups_are_cut_from_the_same_rows(monkeypatch):
+def test_the_size_of_row_groups_does_not_matter(monkeypatch):
     whole = pa.Table.from_batches(batches(100))
     monkeypatch.setattr(score_rows, "GROUP_ROWS", 7)
     groups = list(batches(100))
@@ -42,7 +42,7 @@ def test_row_groups_are_cut_from_the_same_rows(monkeypatch):
     assert pa.Table.from_batches(groups).combine_chunks() == whole.combine_chunks()
 
 
-def test_each_row_keeps_what_belongs_to_it():
+def test_each_row_keeps_its_own_values():
     table = pa.Table.from_batches(batches(100)).to_pylist()
     assert list(table[0]) == SCORES.names
     order = [(row["label"], row["rank"]) for row in table[:-1]]

@@ -7,18 +7,18 @@ from scipy.stats import pearsonr, spearmanr
 
 from scoring.analysis import agreement
 from scoring.analysis.agreement import jaccard_distances
-from scoring.analysis.side_by_side import SideBySide
+from scoring.analysis.joined_scores import JoinedScores
 from scoring.score.ranking import rank
 
 
-def told_of(values, label, status=None):
-    """What metrics say whose high values are prototypical, ranked for real."""
+def scores_of(values, label, status=None):
+    """Scores of metrics with high = prototypical, ranked for real."""
     ids = np.arange(len(label))
     ranked = {
         name: rank(value=v, label=label, example_id=ids, direction="high", status=status)
         for name, v in values.items()
     }
-    return SideBySide(
+    return JoinedScores(
         ids=ids,
         label=label,
         value=values,
@@ -34,18 +34,18 @@ def by_key(found):
 
 def test_distances_are_scipys_class_by_class():
     random = np.random.default_rng(0)
-    chosen, label = random.random((4, 300)) < 0.3, random.integers(-1, 3, 300)
-    distances = jaccard_distances(chosen, label)
+    members, label = random.random((4, 300)) < 0.3, random.integers(-1, 3, 300)
+    distances = jaccard_distances(members, label)
     assert distances.shape == (3, 4, 4)
     for c in range(3):
-        of_class = chosen[:, label == c]
+        in_class = members[:, label == c]
         for i in range(4):
             for j in range(4):
-                want = jaccard(of_class[i], of_class[j])
+                want = jaccard(in_class[i], in_class[j])
                 assert distances[c, i, j] == pytest.approx(want, abs=1e-12)
 
 
-def test_there_is_no_distance_from_an_empty_set():
+def test_an_empty_set_has_no_distance():
     distances = jaccard_distances(np.array([[1, 1, 0], [0, 0, 0]], bool), np.zeros(3, np.int64))
     assert distances[0, 0, 0] == 0
     assert np.isnan(distances[0, 1]).all()
@@ -57,8 +57,8 @@ def test_findings_are_scipys():
     label = np.arange(400) % 4
     base = random.normal(size=400)
     values = {name: base + random.normal(size=400) for name in ("adv", "conf", "ret")}
-    values["conf"][:30] = np.nan  # such rows have no rank
-    found = by_key(agreement.findings(told_of(values, label), values, 25))
+    values["conf"][:30] = np.nan  # these rows have no rank
+    found = by_key(agreement.findings(scores_of(values, label), values, 25))
     assert {subject for subject, _, _ in found} == {"adv x conf", "adv x ret", "conf x ret"}
 
     def both(one, other):
@@ -76,20 +76,20 @@ def test_findings_are_scipys():
 def test_ends_are_cut_within_classes():
     label = np.repeat([0, 1], 40)
     one = np.concatenate([np.arange(40.0), 100 + np.arange(40.0)])
-    # The other turns round class 1 alone.
+    # The other metric reverses class 1 only.
     other = np.concatenate([np.arange(40.0), -np.arange(40.0)])
     found = by_key(
-        agreement.findings(told_of({"a": one, "b": other}, label), {"a": one, "b": other}, 25)
+        agreement.findings(scores_of({"a": one, "b": other}, label), {"a": one, "b": other}, 25)
     )
     for part in ("lowest 25 %", "highest 25 %"):
         distance = found["a x b", part, "jaccard_distance"]
         assert (distance.value, distance.spread, distance.rows) == (0.5, 0.5, 2)
 
 
-def test_where_most_of_a_class_tie_at_an_end_there_is_none():
+def test_there_is_no_end_where_most_of_a_class_is_tied():
     label = np.zeros(40, np.int64)
     values = {"forgetting": np.minimum(np.arange(40.0), 15), "conf": np.arange(40.0)}
-    found = by_key(agreement.findings(told_of(values, label), values, 25))
+    found = by_key(agreement.findings(scores_of(values, label), values, 25))
     assert found["forgetting x conf", "lowest 25 %", "jaccard_distance"].value == 0
     highest = found["forgetting x conf", "highest 25 %", "jaccard_distance"]
     assert math.isnan(highest.value)

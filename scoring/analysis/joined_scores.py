@@ -1,4 +1,4 @@
-"""What several metrics say of the same examples."""
+"""The scores of several metrics, joined by example."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,48 +17,48 @@ _NUMBERS = _COLUMNS[2:]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideBySide:
-    """N examples that all of M metrics know, each under one label, in order of id."""
+class JoinedScores:
+    """The N examples that all of M metrics know under the same label, sorted by id."""
 
     ids: Ints
-    """[N] int64, ascending."""
+    """[N] ascending."""
     label: Ints
-    """[N] int64 class index, -1 where unknown."""
+    """[N] class index, -1 where unknown."""
     value: Mapping[str, Floats]
-    """By metric, [N] in its unit; NaN where it has none."""
+    """Metric to values [N] in its unit, NaN where it has none."""
     percentile: Mapping[str, Floats]
-    """By metric, [N] in [0, 100], low = outlying; NaN where the example is not ranked."""
+    """Metric to percentiles [N] in [0, 100], low = outlying; NaN where the example is unranked."""
     class_percentile: Mapping[str, Floats]
-    """The same within the example's class."""
+    """The same, within the example's class."""
     left_out: int
-    """Examples that not every metric knows, or that metrics know under several labels."""
+    """Examples that some metric does not know, or that metrics know under different labels."""
 
 
-def side_by_side(tables: Mapping[str, Any]) -> SideBySide:
-    """Put partitions of `scores` beside each other.
+def join_scores(tables: Mapping[str, Any]) -> JoinedScores:
+    """Join partitions of `scores` on the example id.
 
     Args:
         tables: metric to an Arrow table of example_id, label, value, percentile and
-            class_percentile, its rows in any order; at least one.
+            class_percentile, its rows in any order; at least one metric.
     """
-    every = {metric: _in_order(table) for metric, table in tables.items()}
-    of_each = [columns["example_id"] for columns in every.values()]
-    ids = reduce(np.intersect1d, of_each)
-    rows = {m: np.searchsorted(columns["example_id"], ids) for m, columns in every.items()}
-    labels = np.stack([columns["label"][rows[m]] for m, columns in every.items()])  # [M, N]
+    partitions = {metric: _sorted_by_id(table) for metric, table in tables.items()}
+    ids_by_metric = [columns["example_id"] for columns in partitions.values()]
+    ids = reduce(np.intersect1d, ids_by_metric)
+    rows = {m: np.searchsorted(columns["example_id"], ids) for m, columns in partitions.items()}
+    labels = np.stack([columns["label"][rows[m]] for m, columns in partitions.items()])  # [M, N]
     same = (labels == labels[0]).all(axis=0)
-    return SideBySide(
+    return JoinedScores(
         ids=ids[same],
         label=labels[0][same],
-        **{name: {m: every[m][name][rows[m][same]] for m in every} for name in _NUMBERS},
-        left_out=len(reduce(np.union1d, of_each)) - int(same.sum()),
+        **{name: {m: partitions[m][name][rows[m][same]] for m in partitions} for name in _NUMBERS},
+        left_out=len(reduce(np.union1d, ids_by_metric)) - int(same.sum()),
     )
 
 
-def read_side_by_side(snapshot: Snapshot, split: Split, metrics: Sequence[str]) -> SideBySide:
-    """What published metrics say of a split."""
+def read_joined_scores(snapshot: Snapshot, split: Split, metrics: Sequence[str]) -> JoinedScores:
+    """Read and join the published scores of some metrics on one split."""
     store = Store(snapshot.storage.uri)
-    return side_by_side(
+    return join_scores(
         {
             metric: store.scores(
                 snapshot.dataset, split, metric, columns=_COLUMNS, at=snapshot.version
@@ -69,7 +69,7 @@ def read_side_by_side(snapshot: Snapshot, split: Split, metrics: Sequence[str]) 
 
 
 def read_names(snapshot: Snapshot, split: Split, metric: str, ids: Ints) -> list[str | None]:
-    """The names [K] of some examples of a published metric."""
+    """Return the names [K] of examples `ids` [K] from the partition of a published metric."""
     store = Store(snapshot.storage.uri)
     table = store.scores(
         snapshot.dataset, split, metric, columns=("example_id", "name"), at=snapshot.version
@@ -79,8 +79,8 @@ def read_names(snapshot: Snapshot, split: Split, metric: str, ids: Ints) -> list
     return list(table["name"].take(order[np.searchsorted(known, ids, sorter=order)]).to_pylist())
 
 
-def _in_order(table: Any) -> dict[str, Any]:  # noqa: ANN401 - Arrow ships no types
-    """The columns [N] of a partition in order of id."""
+def _sorted_by_id(table: Any) -> dict[str, Any]:  # noqa: ANN401 - Arrow ships no types
+    """Return the columns [N] of a partition as arrays, sorted by id."""
     order = np.argsort(table["example_id"].to_numpy())
     label = table["label"].fill_null(-1).to_numpy().astype(np.int64)
     columns = {name: table[name].to_numpy() for name in ("example_id", *_NUMBERS)}

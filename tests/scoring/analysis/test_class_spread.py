@@ -15,7 +15,7 @@ def scores_of(value, label):
     status = np.where(np.isnan(value), "undecodable_image", "")
     ranks = rank(value=value, label=label, example_id=ids, direction="high", status=status)
     unknown = label < 0
-    return Scores.of(
+    return Scores.from_table(
         pa.table(
             {
                 "example_id": ids,
@@ -33,7 +33,7 @@ def found_of(value, label, names=NAMES):
     return {(f.part, f.measure): f for f in found}
 
 
-def test_shares_are_those_of_the_tenths():
+def test_shares_are_computed_in_each_tenth():
     label = np.random.default_rng(0).integers(0, 3, 200)
     value = np.random.default_rng(1).permutation(200).astype(float)
     found = found_of(value, label)
@@ -45,7 +45,7 @@ def test_shares_are_those_of_the_tenths():
         assert found[str(tenth + 1), "largest_share"].value == max(f.value for f in shares)
 
 
-def test_a_metric_that_ranks_one_class_above_all_others_is_found_out():
+def test_a_metric_that_ranks_one_class_above_all_others_is_exposed():
     label = np.repeat([0, 1, 2], 40)
     value = np.concatenate([np.arange(40.0), 100 + np.random.default_rng(0).permutation(80)])
     found = found_of(value, label)
@@ -55,14 +55,14 @@ def test_a_metric_that_ranks_one_class_above_all_others_is_found_out():
     assert found["10", "coverage"].value == pytest.approx(2 / 3)
 
 
-def test_one_that_does_not_is_near_a_half():
+def test_a_random_ranking_separates_no_classes():
     label = np.arange(3000) % 3
     found = found_of(np.random.default_rng(0).random(3000), label)
     assert 0.5 <= found["all", "separation"].value < 0.53
     assert found["1", "coverage"].value == found["10", "coverage"].value == 1
 
 
-def test_chances_are_those_of_all_pairs():
+def test_chances_are_shares_of_all_pairs():
     random = np.random.default_rng(0)
     percentile, label = 100 * random.random(300), random.integers(0, 3, 300)
     chances = chances_above(percentile, label, 4)
@@ -80,14 +80,14 @@ def test_ties_count_half():
     assert chances[1, 0] == pytest.approx(0.75)
 
 
-def test_rows_without_rank_or_label_do_not_count():
+def test_rows_without_rank_or_label_are_ignored():
     value = np.array([1.0, 2.0, np.nan, 3.0, 4.0])
     found = found_of(value, [0, 1, 1, -1, 0])
     assert sum(f.rows for (_, measure), f in found.items() if measure == "coverage") == 3
     assert found["all", "separation"].rows == 2
 
 
-def test_of_one_class_there_is_no_separation():
+def test_a_single_class_has_no_separation():
     found = found_of(np.arange(20.0), np.zeros(20, np.int64))
     assert np.isnan(found["all", "separation"].value)
     assert found["1", "coverage"].value == 1

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from report_store import publish_scores, shapes, write_dataset
 
-from scoring.analysis.side_by_side import read_names, read_side_by_side, side_by_side
+from scoring.analysis.joined_scores import join_scores, read_joined_scores, read_names
 from scoring.analysis.snapshot import take_snapshot
 from scoring.store.storage import Storage
 
@@ -21,27 +21,27 @@ def table(ids, label, value=None):
     )
 
 
-def test_the_same_examples_stand_beside_each_other_in_order_of_id():
-    told = side_by_side(
+def test_examples_are_joined_and_sorted_by_id():
+    joined = join_scores(
         {
             "conf": table([7, 3, 5], [0, 1, None], [0.7, None, 0.5]),
             "agr": table([5, 7, 3], [None, 0, 1]),
         }
     )
-    np.testing.assert_array_equal(told.ids, [3, 5, 7])
-    np.testing.assert_array_equal(told.label, [1, -1, 0])
-    np.testing.assert_array_equal(told.value["conf"], [np.nan, 0.5, 0.7])
-    np.testing.assert_array_equal(told.percentile["agr"], [1.5, 2.5, 3.5])
-    np.testing.assert_array_equal(told.class_percentile["agr"], [0.75, 1.25, 1.75])
-    assert told.left_out == 0
+    np.testing.assert_array_equal(joined.ids, [3, 5, 7])
+    np.testing.assert_array_equal(joined.label, [1, -1, 0])
+    np.testing.assert_array_equal(joined.value["conf"], [np.nan, 0.5, 0.7])
+    np.testing.assert_array_equal(joined.percentile["agr"], [1.5, 2.5, 3.5])
+    np.testing.assert_array_equal(joined.class_percentile["agr"], [0.75, 1.25, 1.75])
+    assert joined.left_out == 0
 
 
-def test_what_not_all_know_under_one_label_is_left_out_and_counted():
-    told = side_by_side(
+def test_examples_that_not_all_know_under_one_label_are_left_out_and_counted():
+    joined = join_scores(
         {"conf": table([1, 2, 3, 4], [0, 0, 0, 0]), "agr": table([2, 3, 9], [0, 1, 0])}
     )
-    np.testing.assert_array_equal(told.ids, [2])
-    assert told.left_out == 4  # 1, 3, 4 and 9
+    np.testing.assert_array_equal(joined.ids, [2])
+    assert joined.left_out == 4  # 1, 3, 4 and 9
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ def snapshot(tmp_path):
 
 
 def test_published_metrics_are_read(snapshot):
-    told = read_side_by_side(snapshot, "train", ["agr", "adv_l2"])
-    np.testing.assert_array_equal(told.ids, np.arange(30))
-    np.testing.assert_array_equal(told.value["adv_l2"], shapes(30, 2, seed=1).values["adv_l2"])
-    assert list(told.percentile) == ["agr", "adv_l2"]
+    joined = read_joined_scores(snapshot, "train", ["agr", "adv_l2"])
+    np.testing.assert_array_equal(joined.ids, np.arange(30))
+    np.testing.assert_array_equal(joined.value["adv_l2"], shapes(30, 2, seed=1).values["adv_l2"])
+    assert list(joined.percentile) == ["agr", "adv_l2"]
 
 
 def test_names_are_found_by_id(snapshot):

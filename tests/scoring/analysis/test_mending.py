@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scoring.analysis import mending
-from scoring.analysis.mending import Mislabelled
+from scoring.analysis.mending import MislabelledRows
 from scoring.representers.layer_rows import LayerRows
 
 ROWS, TESTS = 600, 400
@@ -14,7 +14,7 @@ def rows_of(features: np.ndarray, labels: np.ndarray) -> LayerRows:
 
 
 @pytest.fixture
-def case() -> Mislabelled:
+def rows() -> MislabelledRows:
     """Two clusters that overlap a little; 40 % of the training labels are flipped."""
     draws = np.random.default_rng(0)
     labels = draws.integers(0, 2, ROWS + TESTS)
@@ -24,7 +24,7 @@ def case() -> Mislabelled:
     given = labels[:ROWS].copy()
     flipped = draws.random(ROWS) < 0.4
     given[flipped] = 1 - given[flipped]
-    return Mislabelled(
+    return MislabelledRows(
         train=rows_of(features[:ROWS], given),
         true=labels[:ROWS],
         test=rows_of(features[ROWS:], labels[ROWS:]),
@@ -32,9 +32,9 @@ def case() -> Mislabelled:
     )
 
 
-def test_an_order_that_knows_finds_all_and_mending_pays(case: Mislabelled) -> None:
-    wrong = case.train.labels != case.true
-    found = mending.curves(case, {"known": wrong.astype(float)}, (0.2, 0.5))
+def test_a_perfect_order_finds_all_flips_and_correcting_them_pays(rows: MislabelledRows) -> None:
+    wrong = rows.train.labels != rows.true
+    found = mending.curves(rows, {"known": wrong.astype(float)}, (0.2, 0.5))
     hits, accuracy = found["known", 0.5]
     assert hits == 1
     assert found["known", 0.2][0] == pytest.approx(0.2 * ROWS / wrong.sum(), abs=0.01)
@@ -42,19 +42,19 @@ def test_an_order_that_knows_finds_all_and_mending_pays(case: Mislabelled) -> No
     assert found["known", 0.0][0] == 0
 
 
-def test_loss_and_influence_find_more_than_chance(case: Mislabelled) -> None:
-    orders = mending.suspicions(case, seed=0)
-    found = mending.curves(case, orders, (0.3,))
+def test_loss_and_influence_find_more_than_chance(rows: MislabelledRows) -> None:
+    orders = mending.suspicions(rows, seed=0)
+    found = mending.curves(rows, orders, (0.3,))
     chance = found["random", 0.3][0]
     assert chance == pytest.approx(0.3, abs=0.08)
     assert found["loss", 0.3][0] > chance + 0.15
     assert found["influence", 0.3][0] > chance + 0.15
 
 
-def test_rows_without_a_score_come_last(case: Mislabelled) -> None:
-    wrong = case.train.labels != case.true
+def test_rows_without_a_score_come_last(rows: MislabelledRows) -> None:
+    wrong = rows.train.labels != rows.true
     suspicion = np.where(wrong, np.nan, 0.0)
-    found = mending.curves(case, {"blind": suspicion}, (float((~wrong).mean()),))
+    found = mending.curves(rows, {"blind": suspicion}, (float((~wrong).mean()),))
     assert max(hits for hits, _ in found.values()) < 0.01
 
 

@@ -19,8 +19,8 @@ def storage(store_uri):
 
 
 def finding(value=0.5, **fields):
-    about = {"subject": "vog", "part": "1", "measure": "error_rate", "rows": 10, **fields}
-    return Finding(value=value, **about)
+    columns = {"subject": "vog", "part": "1", "measure": "error_rate", "rows": 10, **fields}
+    return Finding(value=value, **columns)
 
 
 def test_findings_come_back(storage):
@@ -35,7 +35,7 @@ def test_findings_come_back(storage):
     assert datetime.now(UTC) - rows[0]["evaluated_at"] < timedelta(minutes=5)
 
 
-def test_an_evaluation_replaces_itself_alone(storage):
+def test_an_evaluation_replaces_only_its_own_findings(storage):
     for value in (0.1, 0.2):
         publish_evaluation(storage, "digits", "deciles", [finding(value)], "")
         publish_evaluation(storage, "digits", "ood", [finding(value + 1)], "")
@@ -46,7 +46,7 @@ def test_an_evaluation_replaces_itself_alone(storage):
     assert store.evaluations(evaluation="ood")["dataset"].to_pylist() == ["digits"]
 
 
-def test_evaluations_at_once_lose_nothing(storage):
+def test_concurrent_evaluations_lose_nothing(storage):
     names = [f"evaluation-{i}" for i in range(6)]
 
     def write(name):
@@ -61,7 +61,7 @@ def test_no_evaluation_is_an_empty_table(storage):
     assert len(Store(storage.uri).evaluations()) == 0
 
 
-def test_sql_sees_them_beside_scores(storage):
+def test_sql_joins_findings_with_scores(storage):
     publish(storage, [part()])
     publish_evaluation(storage, "digits", "deciles", [finding()], "")
     query = """
@@ -71,7 +71,7 @@ def test_sql_sees_them_beside_scores(storage):
     assert Store(storage.uri).sql(query).to_pylist() == [{"value": 0.5, "n": 30}]
 
 
-def test_nothing_of_them_is_left_over(storage):
+def test_findings_are_no_leftovers(storage):
     publish(storage, [part()])
     publish_evaluation(storage, "digits", "deciles", [finding()], "")
     found = leftovers(storage, datetime.now(UTC) + timedelta(hours=1))

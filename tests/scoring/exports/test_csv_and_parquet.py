@@ -9,7 +9,7 @@ from scoring.exports import CSV, PARQUET
 def test_parquet_holds_the_rows(write, selection):
     path = write(PARQUET)
     assert pq.read_table(path) == pa.concat_tables(selection.tables())
-    assert pq.ParquetFile(path).num_row_groups == 5  # shards: what is held while writing
+    assert pq.ParquetFile(path).num_row_groups == 5  # one for each shard, the most in memory
 
 
 def test_csv_holds_the_same(write, selection):
