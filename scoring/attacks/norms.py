@@ -1,4 +1,4 @@
-"""The norms that perturbations are measured in, and nearest points of planes in a box."""
+"""The norms in which perturbations are measured, and the nearest points of planes in a box."""
 
 import math
 from collections.abc import Callable
@@ -10,27 +10,28 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Norm:
-    """A norm, and how a boundary race is run in it."""
+    """A norm, and the settings of a boundary race in it."""
 
     order: float
     along: Callable[[Tensor], Tensor]
     """Direction of the smallest step that raises a linear function by a given amount."""
     pull: float
-    """c of the weight c / (k + c) that step k = 1, 2, ... gives the plane it has just seen."""
+    """c in the weight c / (k + c) that step k = 1, 2, ... gives to its newly estimated plane."""
     momentum: tuple[float, float]
-    """Share of the last step that is taken again, in the first step and after the last."""
+    """Share of the last step to repeat: in the first step, and the limit after the last."""
 
     def size(self, deltas: Tensor) -> Tensor:
-        """Norm [L] of perturbations [L, P]."""
+        """Return the norm [L] of perturbations [L, P]."""
         sizes: Tensor = torch.linalg.vector_norm(deltas, self.order, dim=1)
         return sizes
 
     def nearest(self, normals: Tensor, offsets: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        """Smallest u [L, P] with normal . u = offset and low <= u <= high.
+        """Find the smallest u [L, P] with normal . u = offset and low <= u <= high.
 
-        u = clip(m along(normal)) for one multiplier m: normal . u grows with m in straight pieces.
-        One Newton step from where no pixel is clipped leaves a point short of a plane that clips
-        many more, which the next plane makes up for; so does a plane out of the box's reach.
+        u = clip(m along(normal)) for a single multiplier m, in which normal . u is piecewise
+        linear. We take one Newton step from the m that would be right without clipping. If that
+        step clips many more pixels, u ends short of the plane, as it does if the box does not reach
+        the plane; the next plane of the race makes up for it.
 
         Args:
             normals: [L, P].
@@ -52,16 +53,16 @@ LINF = Norm(order=math.inf, along=torch.sign, pull=3, momentum=(0.3, 0.3))
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product of each row, [L]."""
+    """Return the inner product of each pair of rows, [L]."""
     products: Tensor = torch.linalg.vecdot(a, b)
     return products
 
 
 def column(values: Tensor) -> Tensor:
-    """[L] as [L, 1], to scale rows by."""
+    """View [L] as [L, 1], to scale rows by."""
     return values.unsqueeze(1)
 
 
-def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """Above / below, 0 where below is."""
-    return torch.where(below > 0, above / below, 0)
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide, with 0 where the denominator is 0."""
+    return torch.where(denominator > 0, numerator / denominator, 0)

@@ -128,7 +128,7 @@ def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
 def passes(config: Config) -> Passes:
     """Usual ones of `race`; else of the whole budget, and `deepfool` may stop earlier."""
     if config.attack == "race":
-        return EFFORTS[config.effort].usual
+        return EFFORTS[config.effort].passes
     per_step = {"ddn": 1, "carlini_wagner": config.cw_rounds, "deepfool": _CANDIDATES - 1}
     return foolbox_passes(config.steps * per_step[config.attack])
 

@@ -113,7 +113,7 @@ def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
 def passes(config: Config) -> Passes:
     """Usual ones of `race`; else of the whole budget, and `deepfool` may stop earlier."""
     if config.attack == "race":
-        return EFFORTS[config.effort].usual
+        return EFFORTS[config.effort].passes
     return foolbox_passes(config.steps * (1 if config.attack == "fmn" else _CANDIDATES - 1))
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from scoring.attacks.common import check_choice, held_still
+from scoring.attacks.common import check_choice, frozen
 from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
 
 UNLABELLED = "unlabelled"
@@ -83,7 +83,7 @@ def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
     if len(unlabelled):
         labels = torch.from_numpy(batch.labels).to(batch.inputs.device).clamp(min=0)
         of = of_last_layer if config.weights == "last" else of_all_weights
-        with held_still(model), torch.no_grad():
+        with frozen(model), torch.no_grad():
             norms = of(model, batch.inputs, labels).cpu().numpy()
     return Columns(
         value=np.where(unlabelled, np.nan, norms), status=np.where(unlabelled, UNLABELLED, "")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from scoring.attacks.common import held_still
+from scoring.attacks.common import frozen
 from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
 
 
@@ -25,7 +25,7 @@ class Config:
 
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
     """Largest probability of each of N examples, [N] float64."""
-    with held_still(model), torch.inference_mode():
+    with frozen(model), torch.inference_mode():
         logits = model(batch.inputs).double()
     largest, at = logits.max(dim=1)
     rest = logits.scatter(1, at.unsqueeze(1), -torch.inf).logsumexp(dim=1)

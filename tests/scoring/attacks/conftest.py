@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from scoring.attacks.common import held_still
+from scoring.attacks.common import frozen
 from scoring.data.named import LOADERS
 from scoring.data.training_set import TrainingSet
 from scoring.nets import build
@@ -15,7 +15,7 @@ from scoring.training.loop import train
 
 @pytest.fixture(scope="package")
 def trained():
-    """(net, images [200, 1, 8, 8], the classes it gives them), the net held still."""
+    """A frozen net, images [200, 1, 8, 8], and the classes that the net gives them."""
     digits = {split: LOADERS["digits"](None, split) for split in ("train", "test")}
     spec = RunSpec(
         kind="plain",
@@ -32,12 +32,12 @@ def trained():
     model = build(spec.net, shape=(8, 8, 1), classes=10)
     model.net.load_state_dict(train(spec, data).weights)
     images = torch.from_numpy(digits["test"].images[:200]).permute(0, 3, 1, 2).float() / 255
-    with held_still(model):
+    with frozen(model):
         yield model, images, model(images).argmax(dim=1)
 
 
 class Counted(nn.Module):
-    """A net that notes how many rows go through it at once, forward and backward."""
+    """A net that records the number of rows in every forward and backward pass."""
 
     def __init__(self, net):
         super().__init__()
@@ -52,5 +52,5 @@ class Counted(nn.Module):
 
 @pytest.fixture
 def counted():
-    """Wrap a net to count."""
+    """The wrapper that counts a net's passes."""
     return Counted

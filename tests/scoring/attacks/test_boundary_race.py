@@ -7,7 +7,7 @@ from torch import nn
 
 from scoring.attacks.boundary_race import race_distance, smallest_change
 from scoring.attacks.by_foolbox import foolbox_distance
-from scoring.attacks.common import norms_of
+from scoring.attacks.common import perturbation_norms
 from scoring.attacks.efforts import EFFORTS
 from scoring.attacks.norms import L2, LINF
 
@@ -16,7 +16,7 @@ NORMS = pytest.mark.parametrize("norm", [L2, LINF], ids=["l2", "linf"])
 
 @NORMS
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_every_point_is_in_the_box_and_in_another_class_alone(trained, norm, effort):
+def test_every_point_is_in_the_box_and_in_another_class_even_alone(trained, norm, effort):
     net, images, classes = trained
     points, changed = smallest_change(net, images, classes, norm, effort)
     assert changed.all()
@@ -27,7 +27,7 @@ def test_every_point_is_in_the_box_and_in_another_class_alone(trained, norm, eff
 
 
 @NORMS
-def test_distances_are_those_of_the_points(trained, norm):
+def test_distances_are_the_norms_of_the_changes(trained, norm):
     net, images, classes = trained
     points, _ = smallest_change(net, images, classes, norm, "fast")
     moved = (points.double() - images.double()).flatten(1).numpy()
@@ -36,7 +36,7 @@ def test_distances_are_those_of_the_points(trained, norm):
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
-def test_nearer_than_ddn_in_a_fraction_of_its_passes(trained, counted):
+def test_the_race_beats_ddn_in_a_fraction_of_its_passes(trained, counted):
     net, images, classes = trained
     ddn = foolbox_distance(DDNAttack(steps=300), 2, net, images, classes)
     counter = counted(net)
@@ -47,7 +47,7 @@ def test_nearer_than_ddn_in_a_fraction_of_its_passes(trained, counted):
     assert sum(counter.forwards) < 55 * len(images)
 
 
-def test_nearer_than_fmn_in_linf(trained, counted):
+def test_the_race_beats_fmn_in_linf(trained, counted):
     net, images, classes = trained
     fmn = foolbox_distance(LInfFMNAttack(steps=50), np.inf, net, images, classes)
     counter = counted(net)
@@ -57,7 +57,7 @@ def test_nearer_than_fmn_in_linf(trained, counted):
 
 
 @NORMS
-def test_more_effort_gets_nearer(trained, norm):
+def test_more_effort_finds_nearer_points(trained, norm):
     fast, standard, thorough = (race_distance(*trained, norm, effort) for effort in EFFORTS)
     assert thorough.mean() < standard.mean() < fast.mean()
     assert (thorough <= standard * (1 + 1e-5)).all()
@@ -65,7 +65,7 @@ def test_more_effort_gets_nearer(trained, norm):
 
 @NORMS
 def test_no_example_depends_on_its_batch(trained, norm):
-    """But for rounding, which differs with the size of a batch."""
+    """Except for rounding, which differs with the batch size."""
     net, images, classes = trained
     whole = race_distance(net, images, classes, norm, "standard")
     alone = np.concatenate(
@@ -81,13 +81,13 @@ def test_no_example_depends_on_its_batch(trained, norm):
     assert again.tobytes() == whole.tobytes()
 
 
-def test_passes_go_to_classes_that_may_win(trained, counted):
+def test_passes_go_to_classes_that_can_still_win(trained, counted):
     net, images, classes = trained
     counter = counted(net)
     smallest_change(counter, images, classes, L2, "standard")
     assert max(counter.forwards) <= len(images)
     assert max(counter.backwards) <= len(images)
-    lanes = counter.forwards[1:]  # after the one that lines up
+    lanes = counter.forwards[1:]  # after the pass that lines up
     assert sum(lanes) < 55 * len(images) < 31 * EFFORTS["standard"].heats[0].classes * len(images)
 
 
@@ -102,7 +102,7 @@ def test_a_thousand_classes_cost_no_more(counted):
     assert sum(net.backwards) < 60 * len(images)
 
 
-def test_a_linear_net_arrives_at_once(counted):
+def test_a_linear_net_takes_few_passes(counted):
     torch.manual_seed(0)
     net = counted(nn.Sequential(nn.Flatten(), nn.Linear(16, 2))).eval().requires_grad_(False)
     images = 0.5 + 0.02 * torch.randn(10, 1, 4, 4)
@@ -110,14 +110,14 @@ def test_a_linear_net_arrives_at_once(counted):
     assert sum(net.backwards) <= 7 * len(images)
 
 
-def test_what_is_not_found_is_looked_for_thoroughly(trained, monkeypatch):
+def test_images_with_nothing_found_get_a_thorough_search(trained, monkeypatch):
     net, images, classes = trained
     tried = []
 
-    def search(field, norm, effort):
-        tried.append((len(field.images), effort))
-        found = torch.arange(len(field.images)) % 3 > 0
-        return field.as_images(field.images).clone(), found
+    def search(landscape, norm, effort):
+        tried.append((len(landscape.images), effort))
+        found = torch.arange(len(landscape.images)) % 3 > 0
+        return landscape.as_images(landscape.images).clone(), found
 
     monkeypatch.setattr("scoring.attacks.boundary_race._search", search)
     _, changed = smallest_change(net, images[:9], classes[:9], L2, "fast")
@@ -127,13 +127,13 @@ def test_what_is_not_found_is_looked_for_thoroughly(trained, monkeypatch):
 
 @pytest.fixture
 def wide():
-    """(net with 32 channels, images, classes, whether each look of the net was in bfloat16)."""
+    """A net with 32 channels, images, classes, and a list: was each forward pass in bfloat16?"""
     torch.manual_seed(0)
-    looks = []
+    coarse = []
 
     class Wide(nn.Sequential):
         def forward(self, images):
-            looks.append(torch.is_autocast_enabled("cpu"))
+            coarse.append(torch.is_autocast_enabled("cpu"))
             return super().forward(images)
 
     convolution = nn.Conv2d(1, 32, 3, padding=1)
@@ -141,43 +141,43 @@ def wide():
     net.eval().requires_grad_(False)
     images = torch.rand(40, 1, 8, 8)
     classes = net(images).argmax(dim=1)
-    looks.clear()
-    return net, images, classes, looks
+    coarse.clear()
+    return net, images, classes, coarse
 
 
 @NORMS
 def test_bfloat16_steers_and_float32_decides(wide, monkeypatch, norm):
-    net, images, classes, looks = wide
+    net, images, classes, coarse = wide
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
     want = race_distance(net, images, classes, norm, "standard")
-    assert not any(looks)
+    assert not any(coarse)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    looks.clear()
+    coarse.clear()
     points, changed = smallest_change(net, images, classes, norm, "standard")
-    assert 0.2 < np.mean(looks) < 1
-    assert not looks[-1]
+    assert 0.2 < np.mean(coarse) < 1
+    assert not coarse[-1]
     assert changed.all()
     alone = torch.cat([net(point.unsqueeze(0)) for point in points]).argmax(dim=1)
     assert (alone != classes).all()
-    got = norms_of(points, images, changed, norm.order)
+    got = perturbation_norms(points, images, changed, norm.order)
     assert got.mean() == pytest.approx(want.mean(), rel=5e-3)
     assert np.quantile(got / want, 0.95) < 1.02
 
 
 @NORMS
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_leads_that_bfloat16_cannot_see_are_crossed(wide, monkeypatch, norm, effort):
+def test_leads_too_small_for_bfloat16_are_crossed(wide, monkeypatch, norm, effort):
     net, images, classes, _ = wide
     far, _ = smallest_change(net, images, classes, norm, "standard")
     for share in (0.9, 0.99, 0.999):
-        near = images + share * (far - images)  # this side of the boundary, by very little
+        near = images + share * (far - images)  # just short of the boundary
         still = net(near).argmax(dim=1) == classes
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
         points, changed = smallest_change(net, near[still], classes[still], norm, effort)
         assert still.sum() > 20
         assert changed.all()
-        left = norms_of(far[still], near[still], changed, norm.order)
-        got = norms_of(points, near[still], changed, norm.order)
+        left = perturbation_norms(far[still], near[still], changed, norm.order)
+        got = perturbation_norms(points, near[still], changed, norm.order)
         assert np.median(got / left) < 1.01
         assert (got < 1.5 * left + 1e-5).all()
 
@@ -193,7 +193,7 @@ def test_narrow_nets_stay_in_float32(trained, monkeypatch):
     assert not any(seen)
 
 
-def test_a_net_that_says_nothing_finds_nothing():
+def test_a_constant_net_has_no_adversarial_points():
     images = torch.rand(3, 1, 4, 4)
     for logits in (torch.tensor([[1.0, 0.0]]), torch.full((1, 2), torch.nan)):
         net = lambda x, logits=logits: logits.expand(len(x), -1) + 0 * x.flatten(1)[:, :1]  # noqa: E731

@@ -10,7 +10,7 @@ from scoring.attacks.by_foolbox import BoundaryRace
 from scoring.attacks.norms import L2
 
 
-def test_our_race_is_an_attack_of_foolbox(trained):
+def test_our_race_works_as_a_foolbox_attack(trained):
     net, images, classes = trained
     model = PyTorchModel(net, bounds=(0, 1), device="cpu")
     _, points, success = BoundaryRace()(model, images, classes, epsilons=None)
@@ -20,7 +20,7 @@ def test_our_race_is_an_attack_of_foolbox(trained):
     assert (points - images).norm() < (theirs - images).norm()
 
 
-def test_images_in_other_bounds(trained):
+def test_images_may_have_other_bounds(trained):
     net, images, classes = trained
 
     class Shifted(nn.Module):
@@ -41,7 +41,7 @@ def test_images_in_other_bounds(trained):
     )
 
 
-def test_what_is_misclassified_already_stays(trained):
+def test_misclassified_images_stay_as_they_are(trained):
     net, images, classes = trained
     labels = classes.clone()
     labels[::2] = (labels[::2] + 1) % 10
@@ -54,7 +54,7 @@ def test_what_is_misclassified_already_stays(trained):
     assert (points[1::2] != images[1::2]).flatten(1).any(dim=1).all()
 
 
-def test_a_target_is_refused(trained):
+def test_a_targeted_criterion_is_refused(trained):
     net, images, classes = trained
     model = PyTorchModel(net, bounds=(0, 1), device="cpu")
     with pytest.raises(ValueError, match="expected the criterion Misclassification"):

@@ -13,8 +13,8 @@ def planes(rows=6, pixels=30, seed=0):
 
 @pytest.mark.parametrize("norm", [L2, LINF])
 @pytest.mark.parametrize(("offset", "short"), [(-1.0, 1e-3), (0.5, 1e-3), (4.0, 0.03)])
-def test_nearest_is_on_the_plane_and_in_the_box(norm, offset, short):
-    """The farthest plane clips half of the pixels: one Newton step ends a little short of it."""
+def test_the_nearest_point_is_on_the_plane_and_in_the_box(norm, offset, short):
+    """The farthest plane clips half of the pixels, so one Newton step ends a little short of it."""
     normals, low, high = planes()
     u = norm.nearest(normals, torch.full((6,), offset), low, high)
     torch.testing.assert_close(dot(normals, u), torch.full((6,), offset), rtol=short, atol=1e-4)
@@ -23,8 +23,8 @@ def test_nearest_is_on_the_plane_and_in_the_box(norm, offset, short):
 
 
 @pytest.mark.parametrize("norm", [L2, LINF])
-def test_nearest_is_no_longer_than_any_other_point(norm):
-    """Of random ones on the same plane and in the box, and than in a wider box."""
+def test_no_other_point_of_the_plane_is_nearer(norm):
+    """Compare with random points on the same plane and in the box, and with a wider box."""
     normals, low, high = planes()
     u = norm.nearest(normals, torch.full((6,), -3.0), low, high)
     generator = torch.Generator().manual_seed(1)
@@ -40,7 +40,7 @@ def test_nearest_is_no_longer_than_any_other_point(norm):
 
 
 @pytest.mark.parametrize("norm", [L2, LINF])
-def test_a_plane_out_of_reach_gives_a_point_of_the_box(norm):
+def test_a_plane_out_of_reach_gives_a_point_in_the_box(norm):
     normals, low, high = planes()
     u = norm.nearest(normals, torch.full((6,), 1e6), low, high)
     assert (u >= low).all()
@@ -48,7 +48,7 @@ def test_a_plane_out_of_reach_gives_a_point_of_the_box(norm):
     assert (dot(normals, u) > 0).all()
 
 
-def test_a_free_plane_is_reached_along_its_normal():
+def test_without_clipping_the_step_follows_the_direction_of_the_norm():
     normals, low, _ = planes()
     far = torch.full_like(low, 1e3)
     u = L2.nearest(normals, torch.ones(6), -far, far)
