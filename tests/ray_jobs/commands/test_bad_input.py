@@ -11,8 +11,7 @@ import ray
 import torch
 from image_files import encode, grey_pngs, pixels, write_folder, write_parquet
 
-import ray_jobs.commands.ingest
-import ray_jobs.on_ray.cluster
+import ray_jobs.on_ray.engine
 from ray_jobs.cli import main
 
 Refused = Callable[..., str]
@@ -47,8 +46,7 @@ def refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Refused:
     """Run a job that must be refused; returns its one line of complaint."""
-    for module in (ray_jobs.on_ray.cluster, ray_jobs.commands.ingest):
-        monkeypatch.setattr(module, "cluster", lambda *_: pytest.fail("started Ray"))
+    monkeypatch.setattr(ray_jobs.on_ray.engine, "ray_engine", lambda *_: pytest.fail("started Ray"))
     running = ray.is_initialized()  # by another test
 
     def run(*flags: str, job: str = "rescore", store: str = "") -> str:
