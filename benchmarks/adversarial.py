@@ -27,7 +27,7 @@ from scipy.stats import spearmanr
 from benchmarks.attacks import CW, CountingNet, Outcome, attacks, run_attacks
 from benchmarks.trained import Case, images_of, trained
 from scoring.arrays import Floats
-from scoring.attacks.common import held_still
+from scoring.attacks.common import frozen
 from scoring.run_spec import Recipe
 
 OUTPUT = Path("build/adversarial.json")
@@ -147,7 +147,7 @@ def compare(case: Case) -> list[Row]:
     """Run every attack on one net and print the table."""
     net = CountingNet(trained(case))
     images = images_of(case.dataset, "test", EXAMPLES)
-    with held_still(net):
+    with frozen(net):
         with torch.no_grad():
             classes = net(images).argmax(dim=1)
         outcomes = run_attacks(attacks(EXAMPLES, FEW), net, images, classes)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from scoring.arrays import Floats
 from scoring.attacks.boundary_race import smallest_change
-from scoring.attacks.by_foolbox import nearest_on_the_way
-from scoring.attacks.common import norms_of
+from scoring.attacks.by_foolbox import bisect_to_boundary
+from scoring.attacks.common import perturbation_norms
 from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import L2
 
@@ -129,8 +129,8 @@ def _run(
     outcome.seconds += float(np.median(seconds))
     outcome.passes += net.passes
     outcome.floor += float((net.passes * per_pass).sum())
-    points, changed = nearest_on_the_way(net, images, points, classes)
-    distances = norms_of(points, images, changed, L2.order)
+    points, changed = bisect_to_boundary(net, images, points, classes)
+    distances = perturbation_norms(points, images, changed, L2.order)
     outcome.distances = np.concatenate([outcome.distances, distances])
 
 

@@ -17,7 +17,8 @@ from scoring.data.training_set import TrainingSet
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.store.keys import Split
-from scoring.training.loop import pays_bfloat16, train
+from scoring.training.loop import train
+from scoring.training.precision import pays_bfloat16
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from scoring.runs.imports import Imported, read_manifest, with_imports
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest
-from scoring.training.loop import pays_bfloat16
+from scoring.training.precision import pays_bfloat16
 from scoring.training.recipes import recipe
 
 

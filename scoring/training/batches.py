@@ -1,8 +1,8 @@
 """Make batches from a training set in memory: choose rows, gather them, augment images.
 
-The dataset stays in its own memory, which may be a read-only view shared with other processes;
-only the rows of a batch are copied. Rows, order and augmentation are drawn on the CPU, so they are
-the same on every device.
+The dataset stays in its compact type (uint8 pixels, int16 tokens), perhaps as a read-only view of
+memory shared with other processes; only the rows of a batch are copied. Rows, order and
+augmentation are drawn on the CPU, so they are the same on every device.
 """
 
 from collections.abc import Callable, Iterator

@@ -20,7 +20,6 @@ from scoring.nets import build
 from scoring.run_spec import Recipe, RunSpec
 from scoring.training.batches import augment, gatherer, shuffled_batches, subset_rows
 from scoring.training.checkpoints import snapshot
-from scoring.training.precision import pays_bfloat16
 from scoring.training.privacy import Mechanism, calibrate
 from scoring.training.private import private_step
 from scoring.training.reproducible import (
@@ -32,7 +31,7 @@ from scoring.training.reproducible import (
 from scoring.training.resumable import State, Training
 from scoring.training.steps import BatchResult, Step, learning_rate, optimizer_for, plain_step
 
-__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "pays_bfloat16", "train"]
+__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "train"]
 
 LOOP_VERSION = 1
 """Raise it whenever a spec would give other weights than before: it is part of every run's key."""
