@@ -157,7 +157,7 @@ def _lead_over_all(logits: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def clear_lead(logits: Tensor) -> Tensor:
-    """Return how far beyond the boundary to aim [L], from logits [L, C]: twice the rounding."""
+    """Return how far past the boundary to aim [L], for logits [L, C]: twice the rounding error."""
     return 2 * _ROUNDING * logits.abs().amax(dim=1)
 
 

@@ -113,22 +113,24 @@ def write_shard(
     )
     if storage.exists(record.path(dataset)):
         return record
-    table = pa.table(
-        {
-            "example_id": np.arange(first_id, first_id + len(files)),
-            "label": pa.array(labels, mask=labels < 0),
-            "name": list(rows.names),
-            layout.shape.column: files,
-        },
-        schema=pa.schema(
-            [*_FIELDS, pa.field(layout.shape.column, pa.binary())],
-            metadata={_ENCODING: encoding.encode()},
-        ),
+    schema = pa.schema(
+        [*_FIELDS, pa.field(layout.shape.column, pa.binary())],
+        metadata={_ENCODING: encoding.encode()},
     )
+    columns = {
+        "example_id": np.arange(first_id, first_id + len(files)),
+        "label": pa.array(labels, mask=labels < 0),
+        "name": list(rows.names),
+        layout.shape.column: files,
+    }
     buffer = io.BytesIO()
     # Examples hardly ever repeat, so a dictionary of them would be wasted work.
     pq.write_table(
-        table, buffer, compression="zstd", row_group_size=_GROUP_ROWS, use_dictionary=["label"]
+        pa.table(columns, schema=schema),
+        buffer,
+        compression="zstd",
+        row_group_size=_GROUP_ROWS,
+        use_dictionary=["label"],
     )
     storage.write(record.path(dataset), buffer.getvalue())
     return record
