@@ -59,7 +59,7 @@ def jaccard_distances(members: Bools, label: Ints) -> Floats:
     """Return the Jaccard distance between sets, class by class: 1 - |A and B| / |A or B|.
 
     Args:
-        members: [M, N] which of N examples each of M sets holds.
+        members: [M, N] whether each of M sets holds each of N examples.
         label: [N] class index, -1 where unknown; such examples are ignored.
 
     Returns:

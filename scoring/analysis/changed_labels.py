@@ -69,7 +69,7 @@ def findings_of_sets(sets: Mapping[str, Bools], stage: str, changed: Bools) -> l
     """Report how well sets find changed labels.
 
     Args:
-        sets: name to which of N rows are members.
+        sets: name to [N] whether a row is in it.
         stage: the stage of training, which becomes the part.
         changed: [N].
     """

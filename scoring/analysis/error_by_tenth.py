@@ -28,7 +28,7 @@ class Errors:
     rows: tuple[int, ...]
     """Examples in each tenth, most outlying tenth first."""
     wrong: tuple[int, ...]
-    """How many of them are predicted as another class than their label."""
+    """How many of them are misclassified."""
 
     @property
     def rates(self) -> tuple[float | None, ...]:

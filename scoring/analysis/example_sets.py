@@ -101,7 +101,7 @@ def class_percentiles(scores: JoinedScores, evidence: Evidence) -> ClassPercenti
 
 
 def example_sets(p: ClassPercentiles, cuts: Cuts) -> dict[str, Bools]:
-    """Return the name of each set to which of the N examples are in it."""
+    """Find the members of each set: its name to [N] whether an example is in it."""
     outlying = (p.boundary <= cuts.memorized_others) & (p.priv <= cuts.memorized_others)
     typical = (p.boundary >= cuts.submode_others) | (p.ensemble >= cuts.submode_others)
     top = (p.boundary >= cuts.canonical) & (p.ensemble >= cuts.canonical)
@@ -126,8 +126,8 @@ def findings(
     """Report the sizes of the sets and of their intersections.
 
     Args:
-        sets: name to which of N examples are in it.
-        percentiles: percentiles of the N examples.
+        sets: name to [N] whether an example is in it.
+        percentiles: of the N examples.
         classes: class names in the order of labels.
 
     Returns:
@@ -156,7 +156,7 @@ def among_lowest(
     """Report the share of each metric's lowest examples, over the whole split, that a set holds.
 
     Args:
-        sets: name to which of N examples are in it.
+        sets: name to [N] whether an example is in it.
         percentile: metric to [N] in [0, 100]; NaN where the example is not ranked.
         lowest: how many examples to take; nothing is reported unless every metric ranks more.
 
@@ -185,8 +185,8 @@ def member_columns(
     """Make columns of the table `example_sets`, one row for each example in a set.
 
     Args:
-        sets: name to which of N examples are in it.
-        percentiles: percentiles of the N examples.
+        sets: name to [N] whether an example is in it.
+        percentiles: of the N examples.
         ids: [N] ascending.
 
     Returns:

@@ -163,9 +163,9 @@ def _numbers(result: Experiment, method: str) -> dict[str, float]:
 
 
 def _hit_rate(hits: Bools, values: Floats) -> float:
-    """Return the share of hits among each test point's five largest values; only those above 0.
+    """Return the share of hits among the five largest values above 0 for each test point.
 
-    NaN if none is above 0.
+    NaN if no value is above 0.
     """
     top = np.argsort(-values, axis=0, kind="stable")[:_STRONGEST]
     positive = np.take_along_axis(values, top, axis=0) > 0

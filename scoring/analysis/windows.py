@@ -105,10 +105,10 @@ def mislabelled(ids: Ints, labels: Ints, share: float, classes: int, seed: int) 
 
 @dataclass(frozen=True, kw_only=True)
 class NetResults:
-    """Which test examples are right for S nets trained on one slice with different seeds."""
+    """Test results of S nets, trained on the same slice with different seeds."""
 
     right: Bools
-    """[S, N] whether each net is right; test examples in the order of their own ranking."""
+    """[S, N] whether a net is right about a test example, in the order of their own ranking."""
 
     def accuracy(self, subject: str, part: str) -> Finding:
         """Report `test_accuracy` on all test examples."""

@@ -1,8 +1,8 @@
-"""What a published partition was made of.
+"""Manifests: what each published partition was made of.
 
-Each data file of `scores` has a manifest of the same name beside the table, written once, before
-the commit that makes the file visible. So the table's log names the manifest of every partition, at
-every version.
+Every data file of `scores` has a manifest of the same name in `tables/manifests`, written once,
+before the commit that makes the file visible. So the table's log leads to the manifest of every
+partition at every version.
 """
 
 import re
@@ -31,22 +31,22 @@ class Manifest:
 
     partition: Partition
     key: str
-    """Digest of everything that the partition is made of: equal keys, equal rows."""
+    """Digest of everything the partition is made of: equal keys, equal rows."""
     night_id: str
     planned_at: str
-    """ISO 8601 with a UTC offset: of two nights, the later plan wins."""
+    """ISO 8601 with a UTC offset; of two nights, the one planned later wins."""
     settings: Mapping[str, Any]
-    """What must not change in silence: metric config, fleet, net, limit; JSON values."""
+    """Settings that must not change silently: metric config, fleet, net, limit; JSON values."""
     dataset_version: str
     trained_on: Mapping[str, str]
-    """Split to the dataset version that its runs were trained on."""
+    """Dataset version of each split that the runs were trained on."""
     runs: tuple[str, ...]
-    """Keys of the runs behind the scores and the predictions, those they started from included."""
+    """Keys of the runs behind the scores and the predictions, and of the runs they started from."""
     rows: int
     base: str = ""
-    """Key of the fleet's base run; empty where an earlier protoscore published."""
+    """Key of the fleet's base run; empty if an earlier protoscore published the partition."""
     staged: tuple[str, ...] = ()
-    """Paths of the staged files that the rows were read from, those of the predictions too."""
+    """Paths of the staged files that the rows were read from, predictions included."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9A-Za-z]+", self.key):
@@ -60,6 +60,6 @@ class Manifest:
         return datetime.fromisoformat(self.planned_at)
 
     def new_data_path(self) -> str:
-        """A path in the table that no other publication of the same key shares."""
+        """Return a path in the table that no other publication of the same key has."""
         folders = (f"{n}={quote(v, safe='')}" for n, v in self.partition._asdict().items())
         return f"{'/'.join(folders)}/{self.key}-{uuid.uuid4().hex[:8]}.parquet"

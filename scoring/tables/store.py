@@ -1,4 +1,4 @@
-"""The store for people: tables by name, SQL, and the two ends of a ranking."""
+"""Read a store from Python: tables by name, SQL, and the two ends of a ranking."""
 
 from collections.abc import Mapping, Sequence
 
