@@ -4,29 +4,32 @@ Artefacts go to the store; receipts are all that comes back. Jobs know this prot
 planning, publishing and describing need no Ray. `ray_jobs.on_ray` implements it.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ray_jobs.terminal.night_flags import MachineFlags
-from scoring.analysis.clusters import Map, MapSettings
-from scoring.analysis.example_sets import Group
-from scoring.analysis.map_vectors import Vectors
-from scoring.arrays import Ints
-from scoring.data.ingest import PlannedShard
-from scoring.data.shards import ShardRecord
-from scoring.data.slices import Slice
-from scoring.data.sources import Layout, Source
-from scoring.data.versions import DatasetVersion
-from scoring.runs.record import Run
-from scoring.score.shard_job import ScoringJob, ShardTasks
-from scoring.store.keys import Split
-from scoring.store.storage import Storage
+if TYPE_CHECKING:  # types alone: whoever opens the door imports what it needs
+    from ray_jobs.terminal.night_flags import MachineFlags
+    from scoring.analysis.clusters import Map, MapSettings
+    from scoring.analysis.example_sets import Group
+    from scoring.analysis.map_vectors import Vectors
+    from scoring.arrays import Ints
+    from scoring.data.ingest import PlannedShard
+    from scoring.data.shards import ShardRecord
+    from scoring.data.slices import Slice
+    from scoring.data.sources import Layout, Source
+    from scoring.data.versions import DatasetVersion
+    from scoring.runs.record import Run
+    from scoring.score.shard_job import ScoringJob, ShardTasks
+    from scoring.store.keys import Split
+    from scoring.store.storage import Storage
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-Versions = Mapping[Split, DatasetVersion]
+Versions = Mapping["Split", "DatasetVersion"]
 Work = Callable[[Item], object]
 """What is done with an item; it writes its result itself."""
 

@@ -1,10 +1,12 @@
 """The engine on Ray: translates what jobs ask for into Tune, Data and tasks."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import ray
 
@@ -14,33 +16,34 @@ from ray_jobs.on_ray.for_each import Work, for_each
 from ray_jobs.on_ray.layers_at_rest import bring_to_rest
 from ray_jobs.on_ray.make_shards import make_shards
 from ray_jobs.on_ray.map_shards import PoolOptions
-from ray_jobs.on_ray.maps import draw_maps
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.stage_features import stage_features
-from ray_jobs.on_ray.train_fleet import train_fleet
 from ray_jobs.terminal.night_flags import MachineFlags
-from scoring.analysis.clusters import Map, MapSettings
-from scoring.analysis.example_sets import Group
-from scoring.analysis.map_vectors import Vectors
-from scoring.arrays import Ints
-from scoring.data.ingest import PlannedShard
-from scoring.data.shards import ShardRecord
-from scoring.data.slices import Slice
-from scoring.data.sources import Layout, Source
-from scoring.data.versions import DatasetVersion
-from scoring.runs.record import Run
-from scoring.score.shard_job import ScoringJob, ShardTasks
 from scoring.score.signals import SignalOptions
-from scoring.store.keys import Split
-from scoring.store.storage import Storage
+
+if TYPE_CHECKING:
+    from scoring.analysis.clusters import Map, MapSettings
+    from scoring.analysis.example_sets import Group
+    from scoring.analysis.map_vectors import Vectors
+    from scoring.arrays import Ints
+    from scoring.data.ingest import PlannedShard
+    from scoring.data.shards import ShardRecord
+    from scoring.data.slices import Slice
+    from scoring.data.sources import Layout, Source
+    from scoring.data.versions import DatasetVersion
+    from scoring.runs.record import Run
+    from scoring.score.shard_job import ScoringJob, ShardTasks
+    from scoring.store.keys import Split
+    from scoring.store.storage import Storage
+
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-Versions = Mapping[Split, DatasetVersion]
+Versions = Mapping["Split", "DatasetVersion"]
 
 
 @contextmanager
-def ray_engine(machine: MachineFlags, dataset: str) -> Iterator["RayEngine"]:
+def ray_engine(machine: MachineFlags, dataset: str) -> Iterator[RayEngine]:
     """Join a cluster, or start one on this machine and stop it at the end."""
     with cluster(machine.address, machine.cpus), counting_stages(dataset):
         yield RayEngine(machine=machine)
@@ -77,6 +80,8 @@ class RayEngine:
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
         """Trials of Tune, several short runs in each."""
+        from ray_jobs.on_ray.train_fleet import train_fleet  # Tune takes a second to import
+
         return train_fleet(
             storage,
             missing,
@@ -133,6 +138,8 @@ class RayEngine:
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
     ) -> dict[Group, Map]:
         """Vectors picked shard by shard, then grouped by Ray Data."""
+        from ray_jobs.on_ray.maps import draw_maps  # brings scikit-learn
+
         return draw_maps(vectors, wanted, settings)
 
     def for_each(
