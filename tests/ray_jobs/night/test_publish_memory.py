@@ -13,12 +13,11 @@ FEW, MANY = 20_000, 800_000
 SCRIPT = """
 import json, sys
 from datetime import UTC, datetime
-from types import SimpleNamespace as Made
 
 import numpy as np
 
 from ray_jobs.night.partition_rows import partition_rows, read_examples
-from ray_jobs.night.plan import ShardWork
+from ray_jobs.night.work import ShardWork
 from scoring.store.layout import staged_path
 from scoring.data.images import ImageShape
 from scoring.data.shards import write_shard
@@ -55,7 +54,7 @@ def stage(storage, rows):
             Task(assignment=Assignment(metric=name, config=None, runs=()), key=key)
             for name in ("conf", "predicted")
         )
-        work.append(ShardWork(split="test", shard=Made(record=record), tasks=tasks, missing=()))
+        work.append(ShardWork(split="test", record=record, tasks=tasks, missing=()))
     return work
 
 
