@@ -12,8 +12,7 @@ from functools import cache
 import numpy as np
 
 from scoring.arrays import Bools, Ints
-from scoring.data.corruptions import CORRUPTIONS, corrupt
-from scoring.data.images import ImageShape, as_png
+from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows, Source, first_rows
@@ -117,6 +116,8 @@ class Corrupted(AlteredSource):
 
     def pieces(self, split: Split) -> list[Piece]:
         """Return the training pieces unchanged; the test pieces once clean, then once each way."""
+        from scoring.data.corruptions import CORRUPTIONS  # scikit-image takes a second to import
+
         pieces = self.source.pieces(split)
         if split == "train":
             return pieces
@@ -145,9 +146,8 @@ class Corrupted(AlteredSource):
         ]
         if rows.pixels is not None:
             images = zip(rows.pixels, rngs, strict=True)
-            return replace(
-                rows, pixels=np.stack([corrupt(i, corruption, rng) for i, rng in images])
-            )
+            corrupted = [_corrupt(image, corruption, rng) for image, rng in images]
+            return replace(rows, pixels=np.stack(corrupted))
         shape = cached_layout(self.source).shape
         files = zip(rows.encoded or (), rngs, strict=True)
         return replace(
@@ -171,7 +171,13 @@ def _corrupt_file(
     """Corrupt an image file and return it as PNG; leave it alone if it does not decode."""
     assert isinstance(shape, ImageShape)  # no flag combination corrupts texts
     image = shape.decode(data)
-    return data if image is None else as_png(corrupt(image, corruption, rng))
+    return data if image is None else as_png(_corrupt(image, corruption, rng))
+
+
+def _corrupt(image: Pixels, corruption: str, rng: np.random.Generator) -> Pixels:
+    from scoring.data.corruptions import corrupt
+
+    return corrupt(image, corruption, rng)
 
 
 def _generator(*key: object) -> np.random.Generator:
