@@ -1,4 +1,7 @@
-"""One training as frozen, JSON-able, hashable data: the net, how it learns, under what privacy."""
+"""One training as frozen, hashable data: the net, how it is trained, and with what privacy.
+
+Field names are part of keys, so they never change.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,20 +12,20 @@ from scoring.store.keys import Split
 
 @dataclass(frozen=True, kw_only=True)
 class NetSpec:
-    """A network by name, and how pixels in [0, 1] and class order are fitted to it."""
+    """A net by name, how it takes pixels in [0, 1], and the order of its outputs."""
 
     name: str
     """A net of `scoring.nets`, a torchvision classifier, or `package.module:factory`."""
     width: float = 1.0
-    """Multiplies the channels of every hidden layer (protoscore's own nets only)."""
+    """Factor on the channels of every hidden layer (protoscore's own nets only)."""
     group_norm: bool = False
     """Replace BatchNorm by GroupNorm: DP-SGD needs per-example gradients."""
     mean: tuple[float, ...] = (0.5,)
-    """Subtracted from pixels; one value, or one a channel. Fixed: no data leaks into it."""
+    """Subtracted from pixels: one value, or one per channel. Fixed, so that no data leaks in."""
     std: tuple[float, ...] = (0.25,)
-    """Divides pixels after `mean`."""
+    """Divides pixels after `mean` is subtracted."""
     class_order: tuple[int, ...] = ()
-    """For class c of the dataset, the index of the net's output; empty: the same order."""
+    """Index of the net's output for each class of the dataset; empty: the same order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +35,19 @@ class Recipe:
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.9
-    """Of SGD; Adam keeps PyTorch's betas."""
+    """Momentum of SGD; Adam keeps PyTorch's betas."""
     weight_decay: float = 0.0
     """L2 penalty, as the optimizer applies it."""
     learning_rate_decay: float = 0.0
-    """Inverse-time decay a step: rate / (1 + decay * step)."""
+    """Inverse-time decay per step: rate / (1 + decay * step)."""
     milestones: tuple[int, ...] = ()
-    """After each of these epochs the learning rate is multiplied by `gamma`."""
+    """Epochs after which the learning rate is multiplied by `gamma`."""
     gamma: float = 0.1
     batch_rows: int = 128
     min_steps: int = 0
-    """Train small sets for more epochs: at least this many steps."""
+    """Train for at least this many steps: small sets get more epochs."""
     epochs: int = 10
-    """Passes over large sets; see `epochs_for`."""
+    """Passes over a large set; see `epochs_for`."""
     until_flat: float = 0.0
     """Stop once an epoch's mean loss is not below (1 - until_flat) x the best before it."""
     crop: int = 0
@@ -55,7 +58,7 @@ class Recipe:
     """Probability of dropping a unit of the last hidden layer (protoscore's own nets only)."""
 
     def epochs_for(self, rows: int) -> int:
-        """Epochs on `rows` rows: exactly, or at most where `until_flat` may end it before."""
+        """Return the epochs on `rows` rows, a maximum if `until_flat` may stop training earlier."""
         steps_an_epoch = max(1, math.ceil(rows / self.batch_rows))
         return max(self.epochs, math.ceil(self.min_steps / steps_an_epoch))
 
@@ -65,18 +68,18 @@ class Privacy:
     """The privacy that DP-SGD must guarantee (Abadi et al. 2016, arXiv:1607.00133)."""
 
     epsilon: float
-    """Budget; the noise is the least whose accounted epsilon does not exceed it."""
+    """Budget: the noise is the least whose accounted epsilon stays within it."""
     delta: float
     """Probability of exceeding the budget; below 1 / N."""
     max_grad_norm: float = 1.0
     """Each example's gradient is clipped to this L2 norm."""
     accountant: Literal["prv", "rdp"] = "prv"
-    """PRV: 13 % less noise than RDP, and it reaches epsilon 0.1."""
+    """PRV needs 13 % less noise than RDP and reaches epsilon 0.1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Representer:
-    """A linear layer brought to rest under an L2 penalty, on what the rest of its run's net sees.
+    """How to bring a linear layer to rest under an L2 penalty, on the features it sees.
 
     Yeh et al. 2018, arXiv:1811.09720, section 3; see `scoring.representers`.
     """
@@ -84,9 +87,9 @@ class Representer:
     layer: str = "last"
     """Name of the layer in the net, or `last`."""
     penalty: float = 0.003
-    """lambda, of the squared weights; the loss is a mean over rows."""
+    """lambda, the weight of the squared weights; the loss is a mean over rows."""
     targets: Literal["teacher", "labels"] = "teacher"
-    """What the layer should give: what it gave before, or the labels (the last layer alone)."""
+    """What the layer is fitted to: its own trained outputs, or the labels (last layer only)."""
 
 
 RunKind = Literal["plain", "finetuned", "private", "imported", "representer"]
@@ -94,7 +97,7 @@ RunKind = Literal["plain", "finetuned", "private", "imported", "representer"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training, fully described: same spec, same device kind, same weights."""
+    """One training, fully described: the same spec on the same kind of device, the same weights."""
 
     kind: RunKind
     split: Split
@@ -103,12 +106,12 @@ class RunSpec:
     recipe: Recipe = Recipe()
     seed: int = 0
     subset: float = 1.0
-    """Fraction of the split's rows it trains on, drawn by `seed`."""
+    """Share of the split's rows that it trains on, drawn by `seed`."""
     parent: "RunSpec | None" = None
-    """Where the weights of a fine-tuned or representer run come from."""
+    """The run whose weights a fine-tuned or representer run starts from."""
     privacy: Privacy | None = None
     representer: Representer | None = None
-    """What becomes of a layer of the parent, whose other weights stay."""
+    """How to bring one layer of the parent to rest; its other weights stay."""
     weights: str = ""
     """Content hash of an imported run's weights."""
     threads: int = 1
@@ -119,7 +122,7 @@ class RunSpec:
 
     @property
     def label(self) -> str:
-        """What people call it in logs: kind, split, what varies."""
+        """Name for logs: kind, split, net, and what else varies."""
         extra = f" epsilon={self.privacy.epsilon:g}" if self.privacy else ""
         extra += f" lambda={self.representer.penalty:g}" if self.representer else ""
         return (
@@ -134,7 +137,7 @@ class RunSpec:
         return self.representer
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits whose rows shaped the weights, sorted."""
+        """Return the splits whose rows shaped the weights, sorted."""
         if self.kind == "imported":
             return ()
         inherited = self.parent.splits() if self.parent else ()

@@ -1,7 +1,8 @@
-"""From a source to a dataset version: survey the pieces, allot ids, write what is new.
+"""Ingest: from a source to dataset versions. Survey the pieces, allot ids, write new shards.
 
-Every ingested piece leaves a receipt: what was read under which ids, and the shard it became. A
-piece whose receipt is there is not read again. A limit takes the first rows and moves no id.
+Every ingested piece leaves a receipt that holds the record of its shard and is named by what was
+read under which ids. A piece with a receipt is not read again. A limit takes the first rows and
+changes no id.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,19 +21,19 @@ from scoring.store.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedShard:
-    """A piece with its ids, and its shard where an earlier night has made it."""
+    """A piece with its ids, and its shard if an earlier night made it."""
 
     split: Split
     piece: Piece
     first_id: int
     receipt: str
-    """Path of the record that says this very piece was ingested."""
+    """Path of the piece's receipt."""
     record: ShardRecord | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """A split before ingest: what there is and what is missing. Made from metadata alone."""
+    """A split before ingest: all of its pieces, from metadata alone."""
 
     name: str
     split: Split
@@ -47,19 +48,19 @@ class Survey:
 
     @property
     def missing(self) -> tuple[PlannedShard, ...]:
-        """Pieces that no earlier night has ingested."""
+        """Pieces that no earlier night ingested."""
         return tuple(shard for shard in self.shards if shard.record is None)
 
 
 def survey(
     source: Source, storage: Storage, limit: Callable[[Split], int | None]
 ) -> dict[Split, Survey]:
-    """Compare both splits with what the store has; writes nothing.
+    """Compare both splits with the store; writes nothing.
 
     Args:
-        source: where the examples are.
+        source: the examples.
         storage: the store.
-        limit: how many of a split's first rows to take; None: all.
+        limit: returns how many of a split's first rows to take; None: all.
 
     Raises:
         BadData: the source cannot be used.
@@ -69,15 +70,15 @@ def survey(
     receipts = storage.names(receipts_folder(source.name))
 
     def compare(split: Split) -> Survey:
-        seen = [version.ranges for version in all_versions(storage, source.name, split)]
-        check_cut(source.shard_rows, seen)
-        ranges = allot(pieces[split], seen)
+        earlier = [version.ranges for version in all_versions(storage, source.name, split)]
+        check_cut(source.shard_rows, earlier)
+        ranges = allot(pieces[split], earlier)
         wanted = [
             (piece, _receipt(source, split, piece, ranges, layout))
             for piece in first_rows(pieces[split], limit(split))
         ]
-        there = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
-        records = dict(zip(there, read_records(storage, there, ShardRecord), strict=True))
+        ingested = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
+        records = dict(zip(ingested, read_records(storage, ingested, ShardRecord), strict=True))
         shards = tuple(
             PlannedShard(
                 split=split,
@@ -96,10 +97,10 @@ def survey(
 def ingest_piece(
     source: Source, storage: Storage, layout: Layout, planned: PlannedShard
 ) -> ShardRecord:
-    """Read one piece, write its shard, then the receipt.
+    """Read a piece, write its shard, then its receipt.
 
     Raises:
-        BadData: labels out of range, images of another shape, or a file that has changed.
+        BadData: a label is out of range, an image has another shape, or the file has changed.
     """
     rows = source.read(planned.split, planned.piece)
     if len(rows.labels) != planned.piece.rows:
@@ -113,22 +114,22 @@ def ingest_piece(
 
 
 def remember_layout(source: Source, storage: Storage, layout: Layout) -> None:
-    """Spare the next night the look at labels and first images, while the files hold still."""
+    """Write the layout, so that later nights need not read labels and images of the same files."""
     storage.write(layout_path(source.name, layout.state), to_json(layout))
 
 
 def assemble(
     plan: Survey, made: Iterable[tuple[str, ShardRecord]], max_corrupt: float
 ) -> DatasetVersion:
-    """The version of a surveyed split, once its missing pieces are made.
+    """Build the version of a surveyed split from its shards.
 
     Args:
         plan: the survey.
-        made: (receipt, record) of the pieces ingested since.
+        made: (receipt, record) of each piece ingested since.
         max_corrupt: largest share of undecodable examples to accept, in [0, 1].
 
     Raises:
-        BadData: more are undecodable than that, or no row can be trained on.
+        BadData: more examples are undecodable, or no row can be trained on.
     """
     new = dict(made)
     shards = tuple(shard.record or new[shard.receipt] for shard in plan.shards)
@@ -148,7 +149,7 @@ def assemble(
         )
     if plan.split == "train" and not version.trainable:
         raise BadData(
-            f"expected training rows with a label that can be read, got none in {plan.name}"
+            f"expected training rows with a label and a readable example, got none in {plan.name}"
         )
     return version
 
@@ -160,7 +161,7 @@ def _receipt(source: Source, split: Split, piece: Piece, ranges: Ranges, layout:
 
 
 def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layout:
-    """The source's layout, remembered per state of its training files."""
+    """Return the source's layout; the store remembers it for each state of the training files."""
     state = digest([source, training])
     path = layout_path(source.name, state)
     known = storage.exists(path)

@@ -1,4 +1,4 @@
-"""Dataset versions: which shards make up a split, named by the hash of what they hold."""
+"""Dataset versions: the shards that make up a split, named by the hash of their contents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.store.keys import Split, digest
-from scoring.store.layout import version_path, versions_folder
+from scoring.store.layout import stem, version_path, versions_folder
 from scoring.store.parallel import in_parallel
 from scoring.store.records import read_record, read_records, to_json
 from scoring.store.storage import Storage
@@ -20,7 +20,7 @@ _LARGE_IMAGE = 100_000  # bytes, decoded
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetVersion:
-    """One split of a dataset, as it was at one time."""
+    """One split of a dataset at one time."""
 
     name: str
     split: Split
@@ -28,7 +28,7 @@ class DatasetVersion:
     shape: InputShape
     shards: tuple[ShardRecord, ...]
     ranges: Mapping[str, tuple[int, int]]
-    """Source piece (`file@start`) to its (first example id, rows), vanished ones included."""
+    """Source piece (`file@start`) to (first example id, rows); vanished pieces stay listed."""
 
     @property
     def version(self) -> str:
@@ -43,49 +43,50 @@ class DatasetVersion:
 
     @property
     def undecodable(self) -> int:
-        """Rows whose image or text cannot be read."""
+        """Rows whose image or text cannot be decoded."""
         return sum(shard.undecodable for shard in self.shards)
 
     @property
     def trainable(self) -> int:
-        """Rows with a label and a readable image or text."""
+        """Rows with a label and a decodable image or text."""
         return sum(shard.trainable for shard in self.shards)
 
     def save(self, storage: Storage) -> None:
-        """Write the version, unless this very content is there already."""
+        """Write the version, unless it is in the store already."""
         path = version_path(self.name, self.split, self.version)
         if not storage.exists(path):
             storage.write(path, to_json(self, indent=1))
 
 
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
-    """Read one version back."""
+    """Read a version."""
     return read_record(storage, version_path(name, split, version), DatasetVersion)
 
 
 def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:
-    """Every version of a split that the store has seen, in no particular order."""
-    folder = versions_folder(name, split)
-    files = sorted(f for f in storage.names(folder) if f.endswith(".json"))
-    return read_records(storage, [f"{folder}/{file}" for file in files], DatasetVersion)
+    """Read every version of a split that the store holds, in no particular order."""
+    files = sorted(f for f in storage.names(versions_folder(name, split)) if f.endswith(".json"))
+    paths = [version_path(name, split, stem(file)) for file in files]
+    return read_records(storage, paths, DatasetVersion)
 
 
 def load_training_set(
     storage: Storage, version: DatasetVersion, into: Inputs | None = None
 ) -> TrainingSet:
-    """Decode the trainable rows of a split: those with a label and a readable image or text.
+    """Decode the trainable rows of a split: those with a label and a decodable image or text.
 
     Args:
         storage: the store that holds the shards.
         version: the split.
-        into: [rows, ...] of the shape's dtype to decode into (a file's map, say); None: new memory.
+        into: array [rows, ...] of the shape's dtype to decode into, such as a mapped file; None:
+            allocate one.
     """
     shape = version.shape
     inputs = np.empty((version.rows, *shape.dims), shape.dtype) if into is None else into
     ids, labels = np.empty((2, version.rows), dtype=np.int64)
     filled = 0
     in_order = sorted(version.shards, key=lambda shard: shard.first_id)
-    # Pillow decodes outside the interpreter's lock; small images are mostly work inside it.
+    # Pillow decodes without the interpreter lock, but small images take most of their time with it.
     at_once = 4 if shape.nbytes >= _LARGE_IMAGE else 1
     read = partial(read_shard, storage, version.name, shape=shape)
     for shard in in_parallel(read, in_order, at_once):

@@ -1,1 +1,1 @@
-"""Runs: what is trained, by which spec, and what a finished training left behind."""
+"""Runs: the fleet a night needs, imported checkpoints, and trained models in the store."""

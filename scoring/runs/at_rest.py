@@ -62,22 +62,22 @@ def targets_of(representer: Representer, loss: SuitableLoss, rows: LayerRows) ->
 
 
 def solve_layer(
-    about: Representer, layer: Layer, rows: Mapping[Split, LayerRows], threads: int
+    representer: Representer, layer: Layer, rows: Mapping[Split, LayerRows], threads: int
 ) -> tuple[LayerAtRest, Evidence]:
     """Bring a layer to rest on the training rows.
 
     Args:
-        about: its penalty and its targets.
-        layer: as it was trained.
-        rows: of both splits, labelled.
-        threads: to work with; the result does not depend on them.
+        representer: the penalty and the kind of targets.
+        layer: the trained layer.
+        rows: the labelled rows of both splits.
+        threads: threads to use; the result does not depend on their number.
 
     Raises:
-        UserError: labels as targets of a layer that does not give logits.
+        UserError: labels as targets of a layer whose outputs are not logits.
     """
-    if about.targets == "labels" and not layer.is_last:
+    if representer.targets == "labels" and not layer.is_last:
         raise UserError(
-            f"--targets: expected teacher for --layer {layer.name}, which gives no logits, "
+            f"--targets: expected teacher for --layer {layer.name}, whose outputs are no logits, "
             "got labels"
         )
     loss = loss_of(layer)
@@ -97,13 +97,13 @@ def solve_layer(
         weights=point.weights, loss=loss, penalty=representer.penalty, rows=features.shape[0]
     )
     parts = recompose(rest, features, targets["train"])
-    proofs = {s: measure_exactness(rest, parts, rows[s].features, targets[s]) for s in rows}
+    exactness = {s: measure_exactness(rest, parts, rows[s].features, targets[s]) for s in rows}
     return rest, Evidence(
         layer=layer.name,
         is_last=layer.is_last,
         gradient_norm=point.gradient_norm,
-        train=proofs["train"],
-        test=proofs["test"],
+        train=exactness["train"],
+        test=exactness["test"],
     )
 
 

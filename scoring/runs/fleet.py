@@ -1,7 +1,7 @@
-"""Which runs a night needs: the base model, the ensemble, fine-tuned pairs and private models.
+"""The runs that a night needs: base model, ensemble, fine-tuned pairs and private models.
 
-Presets follow Carlini et al. 2019, section 2: the paper's own size, about a tenth of it, and the
-least that shows every measure.
+The preset `paper` has the sizes of Carlini et al. 2019, section 2, `standard` about a tenth of
+them, and `demo` the fewest runs that show every measure.
 """
 
 import math
@@ -21,16 +21,16 @@ EnsembleKind = Literal["subsets", "seeds"]
 
 @dataclass(frozen=True, kw_only=True)
 class FleetSize:
-    """How many runs of each kind."""
+    """The number of runs of each kind."""
 
     bases: int
-    """Runs whose epochs are watched; the first is the base model."""
+    """Runs whose epochs are kept; the first is the base model."""
     ensemble: int
     pairs: int
-    """Fine-tuned pairs for each split."""
+    """Fine-tuned pairs per split."""
     epsilons: tuple[float, ...]
     private_seeds: int
-    """Private runs at each epsilon."""
+    """Private runs per epsilon."""
 
 
 PRESETS: dict[str, FleetSize] = {
@@ -56,7 +56,7 @@ _WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # ensemble members differ in capacit
 _SUBSET = 0.7
 
 BY_LABELS = Representer(targets="labels")
-"""How hard a row pulls towards its own label; a teacher may know a wrong one by heart."""
+"""Shows how hard a row pulls towards its label. A teacher may have memorised a wrong label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +68,13 @@ class Fleet:
     """Runs whose epochs are kept, or imported checkpoints in the order of their epochs."""
     ensemble: tuple[RunSpec, ...]
     pairs: Mapping[Split, tuple[RunSpec, ...]]
-    """Fine-tuned runs by the split whose examples they score; `parent` is the other half."""
+    """Fine-tuned runs by the split they score; `parent` is the other half of the pair."""
     private: tuple[RunSpec, ...]
     representer: RunSpec
     """The base run with its last layer at rest."""
 
     def runs(self, signal: Signal, split: Split) -> tuple[RunSpec, ...]:
-        """The runs a metric of `signal` reads to score `split`."""
+        """Return the runs that a metric of `signal` reads to score `split`."""
         match signal:
             case Signal.BASE:
                 return (self.base,)
@@ -90,7 +90,7 @@ class Fleet:
                 return self.watched
 
     def needed(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[RunSpec, ...]:
-        """Every run that `signals` read on `splits`, parents before children, once each."""
+        """Return each run that `signals` read on `splits` once, parents before children."""
         needed: dict[RunSpec, None] = {}
         for signal, split in product(signals, splits):
             for run in self.runs(signal, split):
@@ -100,7 +100,7 @@ class Fleet:
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What a spec fixes of the machine, so that what Ray grants never changes a result."""
+    """The part of a spec that fixes the machine, so that what Ray grants never changes a result."""
 
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -108,10 +108,10 @@ class Hardware:
 
 
 def preset(name: str) -> FleetSize:
-    """A fleet size by name.
+    """Return a fleet size by name.
 
     Raises:
-        UnknownName: no such preset.
+        UnknownName: there is no such preset.
     """
     if name not in PRESETS:
         raise UnknownName("--fleet", name, PRESETS)
@@ -130,32 +130,32 @@ def build_fleet(
     group_norm: bool = False,
     representer: Representer = BY_LABELS,
 ) -> Fleet:
-    """Write down every run of a fleet.
+    """Specify every run of a fleet.
 
     Args:
-        size: how many of each kind.
-        net: the base network; ensemble members vary its width.
-        recipe: of plain runs; fine-tuning and DP-SGD derive theirs from it.
+        size: number of runs of each kind.
+        net: the base net; ensemble members vary its width.
+        recipe: how plain runs train; fine-tuning and DP-SGD derive their recipes from it.
         hardware: part of every spec.
-        seed: the first seed; runs count up from it.
+        seed: the first seed; others count up from it.
         train_rows: rows of the training split, which bound delta.
-        ensemble: `subsets`: members differ in capacity, training subset and seed (section 2.1);
-            `seeds`: in seed alone (appendix B).
+        ensemble: how members differ: `subsets`, in capacity, training subset and seed (section
+            2.1); `seeds`, in their seed alone (appendix B).
         group_norm: private runs need the net's GroupNorm form.
-        representer: what becomes of the base run's last layer.
+        representer: how to bring the base run's last layer to rest.
     """
     base = RunSpec(
         kind="plain", split="train", net=net, recipe=recipe, seed=seed, **asdict(hardware)
     )
-    secret = replace(base, net=replace(net, group_norm=group_norm))
+    private_base = replace(base, net=replace(net, group_norm=group_norm))
     delta = delta_for(train_rows)
     return Fleet(
         base=_with_epochs(base),
-        watched=tuple(_with_epochs(_again(base, i)) for i in range(size.bases)),
+        watched=tuple(_with_epochs(_reseeded(base, i)) for i in range(size.bases)),
         ensemble=tuple(_member(base, i, ensemble) for i in range(size.ensemble)),
         pairs={split: tuple(_pair(base, split, i) for i in range(size.pairs)) for split in SPLITS},
         private=tuple(
-            _private(secret, i, Privacy(epsilon=epsilon, delta=delta))
+            _private(private_base, i, Privacy(epsilon=epsilon, delta=delta))
             for epsilon in size.epsilons
             for i in range(size.private_seeds)
         ),
@@ -164,7 +164,7 @@ def build_fleet(
 
 
 def at_rest(parent: RunSpec, representer: Representer) -> RunSpec:
-    """The run that a layer of `parent` gives once it is at rest."""
+    """Specify the run that is `parent` with one layer at rest."""
     return replace(
         parent,
         kind="representer",
@@ -179,17 +179,17 @@ def at_rest(parent: RunSpec, representer: Representer) -> RunSpec:
 
 
 def _with_epochs(base: RunSpec) -> RunSpec:
-    """The base run keeps its epochs' weights, for the metrics that watch it learn."""
+    """Keep the epochs of a base run, for the metrics that watch it learn."""
     return replace(base, keep_epochs=True)
 
 
-def _again(base: RunSpec, index: int) -> RunSpec:
-    """The base run with other seeds; the first is the base run itself."""
+def _reseeded(base: RunSpec, index: int) -> RunSpec:
+    """Return the base run with another seed; index 0 is the base run itself."""
     return replace(base, seed=base.seed + 3000 + index) if index else base
 
 
 def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:
-    # Seeds of their own: member 0 must not be the base run again.
+    # A range of seeds apart, or member 0 would be the base run.
     run = replace(base, seed=base.seed + 1000 + index)
     if ensemble == "seeds":
         return run
@@ -198,9 +198,9 @@ def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:
 
 
 def _pair(base: RunSpec, scored: Split, index: int) -> RunSpec:
-    """A run trained with the `scored` split, then on the other one; its parent is the first half.
+    """Specify a run trained on the `scored` split, its parent, then fine-tuned on the other one.
 
-    The first training pair's parent is the base run itself.
+    The parent of the first pair that scores the training split is the base run itself.
     """
     holdout: Split = "test" if scored == "train" else "train"
     run = replace(base, split=scored, seed=base.seed + index)
@@ -222,5 +222,5 @@ def _private(base: RunSpec, index: int, privacy: Privacy) -> RunSpec:
 
 
 def delta_for(rows: int) -> float:
-    """The largest power of ten below 1 / rows: 1e-5 for MNIST's 60 000."""
+    """Return the largest power of ten below 1 / rows: 1e-5 for the 60 000 of MNIST."""
     return 10.0 ** -(math.floor(math.log10(max(rows, 1))) + 1)

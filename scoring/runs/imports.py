@@ -1,13 +1,13 @@
-"""Runs made elsewhere: a manifest of the user's own checkpoints becomes runs like any other.
+"""Imported runs: a user's own checkpoints, listed in a manifest, become runs like any other.
 
     {"runs": [{"weights": "resnet.pt", "net": "resnet18", "role": "base",
                "mean": [0.5], "std": [0.25], "classes": ["cat", "dog"]}]}
 
-`weights` is a .safetensors file or .pt state dict, relative to the manifest. `role` is `base` (the
-model that attacks probe), `ensemble`, or `checkpoint`: a place on the way of one training, in the
-order of the manifest, for the metrics that watch a net learn; the last is the trained net. `mean`
-and `std` are the net's own normalisation of pixels in [0, 1], `classes` its output order where that
-is not the dataset's.
+`weights` is a .safetensors file or a .pt state dict, relative to the manifest. `role` is `base`
+(the model that attacks probe), `ensemble`, or `checkpoint`: one of the states that a net went
+through in training, in the order of the manifest, for the metrics that watch it learn; the last one
+is the trained net. `mean` and `std` are how the net normalises pixels in [0, 1]; `classes` is the
+order of its outputs if that differs from the dataset's.
 """
 
 import json
@@ -34,7 +34,7 @@ _REASON_CHARACTERS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """A checkpoint that stands in for runs of the fleet."""
+    """A checkpoint that replaces runs of the fleet."""
 
     spec: RunSpec
     role: str
@@ -45,7 +45,7 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
     """Read and check a manifest and its checkpoints, local or on object storage.
 
     Raises:
-        UserError: the manifest or a checkpoint cannot be used; the message names the file.
+        UserError: the manifest or a checkpoint cannot be used; names the file.
     """
     try:
         entries = json.loads(_read(path))["runs"]
@@ -61,21 +61,19 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
 
 
 def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
-    """Put imported weights where a worker can make runs of them."""
+    """Write imported weights to the store, where workers turn them into runs."""
     for run in imported:
         storage.write(import_path(run.spec.weights), to_bytes(run.weights))
 
 
 def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
-    """Replace base model, ensemble and watched runs by imported ones, where there are any."""
+    """Replace the base model, ensemble and watched runs of a fleet by imported ones, if any."""
     by_role = {role: tuple(run.spec for run in imported if run.role == role) for role in _ROLES}
     base = (by_role["base"] or (fleet.base,))[0]
-    about = fleet.representer.representer
-    assert about is not None
     return replace(
         fleet,
         base=base,
-        representer=at_rest(base, about),
+        representer=at_rest(base, fleet.representer.layer_at_rest),
         ensemble=by_role["ensemble"] or fleet.ensemble,
         watched=by_role["checkpoint"] or fleet.watched,
     )
@@ -90,7 +88,7 @@ def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: A
         std=tuple(entry.get("std", NetSpec.std)),
         class_order=_class_order(manifest, entry.get("classes"), layout),
     )
-    file = _beside(manifest, entry["weights"])
+    file = _resolve(manifest, entry["weights"])
     weights = load_user_weights(_read(file), f"{_FLAG} {file}")
     _check_fit(manifest, file, net, weights, layout)
     spec = RunSpec(kind="imported", split="train", net=net, weights=content_hash(weights))
@@ -98,7 +96,7 @@ def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: A
 
 
 def _check_entry(manifest: str, entry: Any) -> None:  # noqa: ANN401
-    """Refuse an entry whose fields are not those of the module's text."""
+    """Refuse an entry whose fields are not those listed above."""
     if not isinstance(entry, dict) or not {"weights", "net"} <= set(entry) <= set(_FIELDS):
         got = ", ".join(entry) if isinstance(entry, dict) else repr(entry)
         raise BadData(
@@ -113,7 +111,7 @@ def _check_entry(manifest: str, entry: Any) -> None:  # noqa: ANN401
 def _check_fit(
     manifest: str, file: str, net: NetSpec, weights: Mapping[str, Tensor], layout: Layout
 ) -> None:
-    """Refuse a net that the images do not fit, and weights that the net does not."""
+    """Refuse a net that does not take the images, and weights that do not fit the net."""
     try:
         model = build(net, shape=layout.shape.dims, classes=len(layout.classes))
     except UserError as error:
@@ -139,8 +137,8 @@ def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -
     return tuple(list(classes).index(name) for name in layout.classes)
 
 
-def _beside(manifest: str, file: str) -> str:
-    """The path of a file that the manifest names relative to itself."""
+def _resolve(manifest: str, file: str) -> str:
+    """Return the path of a file that the manifest names relative to itself."""
     folder = manifest.rpartition("/")[0]
     return file if "://" in file or file.startswith("/") or not folder else f"{folder}/{file}"
 
@@ -149,7 +147,7 @@ def _read(file: str) -> bytes:
     fs, path = filesystem(file)
     try:
         return bytes(fs.cat_file(path))
-    except Exception as error:  # every filesystem's driver has errors of its own
+    except Exception as error:  # each filesystem driver has its own errors
         raise BadData(f"{_FLAG}: cannot read {file!r} ({type(error).__name__})") from error
 
 

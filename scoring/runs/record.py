@@ -1,6 +1,6 @@
-"""Runs as artefacts: `runs/<key>/` holds run.json, model.safetensors and epoch checkpoints.
+"""Runs in the store: `runs/<key>/` holds run.json, model.safetensors and epoch checkpoints.
 
-`run.json` is written last: a run exists, whole, exactly when it does.
+`run.json` is written last: a run is finished exactly when the file exists.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from scoring.training.loop import LOOP_VERSION
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A spec and the artefact it names."""
+    """A spec and the key that names its run in the store."""
 
     spec: RunSpec
     key: str
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What `run.json` says of a finished run."""
+    """A finished run, as `run.json` holds it."""
 
     key: str
     label: str
@@ -41,16 +41,16 @@ class RunRecord:
     net: NetSpec
     spec: RunSpec
     versions: Mapping[str, str]
-    """Dataset versions its rows came from."""
+    """Dataset version of each split that shaped the weights."""
     shape: Dims
-    """Of one example: (H, W, D) of an image, (L,) of a text."""
+    """Shape of one example: (H, W, D) of an image, (L,) of a text."""
     classes: int
     rows: int
     epochs: int
     losses: tuple[float, ...]
     train_accuracy: float | None
     test_accuracy: float | None
-    """Share right on each split; on its own split the running mean over the last epoch."""
+    """Share of rows classified correctly; on its own split, the mean over the last epoch."""
     epsilon: float | None
     noise_multiplier: float | None
     seconds: float
@@ -60,13 +60,13 @@ class RunRecord:
 
     @property
     def alpha_scale(self) -> float | None:
-        """1 / (2 lambda N) of a representer run, else None."""
+        """1 / (2 lambda N) of a representer run; None for other runs."""
         representer = self.spec.representer
         return 1 / (2 * representer.penalty * self.rows) if representer else None
 
 
 def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
-    """Name a run: the hash of its spec, the split versions it reads and what made it."""
+    """Name a run: hash its spec, the split versions it reads, and the version of what makes it."""
 
     def key(of: RunSpec) -> str:
         read = {split: versions[split] for split in of.splits()}
@@ -77,9 +77,8 @@ def identify(spec: RunSpec, versions: Mapping[Split, str]) -> Run:
 
 
 def finished(storage: Storage, keys: Iterable[str]) -> set[str]:
-    """Those of `keys` whose run is finished."""
-    there = storage.existing(run_path(key) for key in keys)
-    return {run_of(path) for path in there}
+    """Return those of `keys` whose run is finished."""
+    return {run_of(path) for path in storage.existing(run_path(key) for key in keys)}
 
 
 def load_record(storage: Storage, key: str) -> RunRecord:
@@ -93,7 +92,7 @@ def load_records(storage: Storage, keys: Iterable[str]) -> list[RunRecord]:
 
 
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:
-    """Write weights, then the record that makes them a run."""
+    """Write the weights, then the record, which finishes the run."""
     storage.write(model_path(record.key), to_bytes(weights))
     storage.write(run_path(record.key), to_json(record, indent=1))
 
@@ -104,8 +103,8 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
     Args:
         storage: the store.
         record: the run.
-        device: where to.
-        epoch: its weights after that many epochs, 1 or more; 0: the finished ones.
+        device: "cpu" or "cuda".
+        epoch: take the weights after this epoch, counted from 1; 0: the final weights.
     """
     if epoch:
         weights = from_bytes(storage.read(epoch_path(record.key, epoch)))
@@ -115,7 +114,7 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
 
 
 def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:
-    """A finished run's weights, as they lie in its inner net."""
+    """Read the final weights of a run's inner net."""
     return from_bytes(storage.read(model_path(key)))
 
 
@@ -126,7 +125,7 @@ def frozen(
     weights: Mapping[str, Tensor],
     device: str,
 ) -> Fitted:
-    """A net with its weights, in eval mode, on `device`."""
+    """Build a net with the given weights, frozen, in eval mode, on `device`."""
     model = build(net, shape=shape, classes=classes)
     model.net.load_state_dict(dict(weights))
     model.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Trains a run from its spec and writes it; what was cut short goes on where it was."""
+"""Train a run from its spec and write it, resuming where an earlier process stopped."""
 
 import math
 import platform
@@ -20,7 +20,7 @@ from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
 from scoring.training.loop import Trained, Training, train
 
 _EVALUATION_ROWS = 1000
-_KEEP_S = 60.0
+_SAVE_S = 60.0
 
 
 def train_run(
@@ -31,17 +31,17 @@ def train_run(
     *,
     until: float = math.inf,
 ) -> RunRecord:
-    """Train one run from its spec, and write it; go on where an earlier process was cut short.
+    """Train one run from its spec and write it, resuming where an earlier process stopped.
 
     Args:
         storage: the store; a fine-tuned run's parent is read from it.
-        run: what to train.
-        versions: dataset version of each split, as `identify` was given.
-        data: both splits, decoded; the one it does not train on measures its accuracy.
-        until: time (seconds since the epoch) after which no further training epoch is begun.
+        run: the run to train.
+        versions: dataset version of each split, the same as were given to `identify`.
+        data: both splits, decoded; the one it does not train on only measures its accuracy.
+        until: time (seconds since the Unix epoch) after which no training epoch starts.
 
     Raises:
-        OutOfTime: that time has come; how far training got is kept.
+        OutOfTime: that time has passed; the unfinished training is kept.
     """
     spec = run.spec
     if spec.kind == "imported":
@@ -57,19 +57,19 @@ def train_run(
 
 
 def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
-    """Train, keeping how far it got once a minute: a lost machine costs little more."""
+    """Train, saving the unfinished training once a minute, all that a lost machine costs."""
     unfinished = training_path(run.key)
-    kept_at = time.monotonic()
+    saved_at = time.monotonic()
 
     def after_epoch(training: Training) -> None:
-        nonlocal kept_at
+        nonlocal saved_at
         if run.spec.keep_epochs:
             path = epoch_path(run.key, len(training.losses))
             storage.write(path, to_bytes(training.weights))
         out_of_time = time.time() >= until
-        if out_of_time or time.monotonic() - kept_at > _KEEP_S:
+        if out_of_time or time.monotonic() - saved_at > _SAVE_S:
             storage.write(unfinished, exact_bytes(training.save()))
-            kept_at = time.monotonic()
+            saved_at = time.monotonic()
         if out_of_time:
             raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
 
@@ -89,8 +89,8 @@ def _record(
     weights: Mapping[str, Tensor],
     trained: Trained | None,
 ) -> RunRecord:
-    spec, seen = run.spec, data[run.spec.split]
-    model = frozen(spec.net, seen.shape, seen.classes, weights, spec.device)
+    spec, own_split = run.spec, data[run.spec.split]
+    model = frozen(spec.net, own_split.shape, own_split.classes, weights, spec.device)
     accuracies = {
         split: trained.accuracy
         if trained and split == spec.split
@@ -105,8 +105,8 @@ def _record(
         net=spec.net,
         spec=spec,
         versions={split: versions[split] for split in spec.splits()},
-        shape=seen.shape,
-        classes=seen.classes,
+        shape=own_split.shape,
+        classes=own_split.classes,
         rows=trained.rows if trained else 0,
         epochs=trained.epochs if trained else 0,
         losses=trained.losses if trained else (),
@@ -122,7 +122,7 @@ def _record(
 
 
 def accuracy(model: nn.Module, data: TrainingSet, device: str) -> float:
-    """Share of rows whose largest logit is their label's."""
+    """Return the share of rows whose largest logit is that of their label."""
     right = 0
     with torch.inference_mode():
         for first in range(0, len(data), _EVALUATION_ROWS):

@@ -1,1 +1,1 @@
-"""What is computed shard by shard and waits to be used: scores, logits, features."""
+"""Results computed shard by shard and kept until they are used: scores, logits, features."""

@@ -1,33 +1,32 @@
-"""Staged features: what a layer of a run's net sees of the rows of a shard."""
+"""Staged features: the inputs and outputs of a layer of a run's net on a shard."""
 
 import io
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.arrays import Floats32
+from scoring.arrays import Floats32, Ints
 from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
 class StagedFeatures:
-    """The readable rows of a shard, in its order."""
+    """Features and outputs of the N decodable rows of a shard, in the shard's order."""
 
-    ids: npt.NDArray[np.int64]
-    """[N]."""
-    labels: npt.NDArray[np.int64]
+    ids: Ints
+    """[N] example ids."""
+    labels: Ints
     """[N], -1 where unknown."""
     features: Floats32
-    """[N, D], a constant 1 last where the layer has a bias."""
+    """[N, D]; the last one is a constant 1 if the layer has a bias."""
     outputs: Floats32
-    """[N, C], of the layer, before any activation."""
+    """[N, C] outputs of the layer, before any activation."""
 
 
 def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
-    """Keep the features of a shard."""
+    """Stage the features of a shard."""
     table = pa.table(
         {
             "example_id": staged.ids,
@@ -37,13 +36,13 @@ def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
         }
     )
     buffer = io.BytesIO()
-    # Floats hardly repeat: a dictionary of them, or a better compression, is work for nothing.
+    # Floats hardly ever repeat, so a dictionary or stronger compression would gain nothing.
     pq.write_table(table, buffer, compression="lz4", use_dictionary=False)
     storage.write(path, buffer.getvalue())
 
 
 def read_features(storage: Storage, path: str) -> StagedFeatures:
-    """The features of one shard as `write_features` kept them."""
+    """Read what `write_features` staged."""
     table = pq.read_table(pa.BufferReader(storage.read(path))).combine_chunks()
     return StagedFeatures(
         ids=table["example_id"].to_numpy(),

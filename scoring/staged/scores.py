@@ -1,15 +1,14 @@
-"""Staged files: one metric's scores of one shard, and the logits of one run on one shard."""
+"""Staged scores of a metric on a shard, and stored logits of a run on a shard."""
 
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.arrays import Floats
+from scoring.arrays import Floats, Floats32, Ints, Strings
 from scoring.store.storage import Storage
 
 STAGED = pa.schema(
@@ -26,15 +25,15 @@ _SCORED_AT = b"scored_at"
 
 @dataclass(frozen=True, kw_only=True)
 class StagedScores:
-    """One metric's scores of the N rows of a shard, in the shard's order."""
+    """A metric's scores of the N rows of a shard, in the shard's order."""
 
-    ids: npt.NDArray[np.int64]
+    ids: Ints
     value: Floats
-    """[N] float64, NaN where there is none; `spread` and `tiebreak` likewise."""
+    """[N] float64, NaN where there is none, as in `spread` and `tiebreak`."""
     spread: Floats
     tiebreak: Floats
-    status: npt.NDArray[np.object_]
-    """[N] texts, "" where there is a value."""
+    status: Strings
+    """[N] strings: why there is no value, "" where there is one."""
     scored_at: datetime
 
 
@@ -42,13 +41,13 @@ def write_scores(
     storage: Storage,
     path: str,
     *,
-    ids: npt.NDArray[np.int64],
+    ids: Ints,
     value: Floats,
     spread: Floats | None,
     tiebreak: Floats | None,
-    status: npt.NDArray[np.str_],
+    status: Strings,
 ) -> None:
-    """Stage the scores of a shard; NaN becomes null, and so does an empty status."""
+    """Stage the scores of a shard; NaN and empty statuses become null."""
     columns = {"value": value, "spread": spread, "tiebreak": tiebreak}
     table = pa.table(
         {
@@ -59,7 +58,7 @@ def write_scores(
                 else pa.array(column, mask=np.isnan(column))
                 for name, column in columns.items()
             },
-            "status": [text or None for text in status.tolist()],
+            "status": [reason or None for reason in status.tolist()],
         },
         schema=STAGED.with_metadata({_SCORED_AT: datetime.now(UTC).isoformat().encode()}),
     )
@@ -67,7 +66,7 @@ def write_scores(
 
 
 def read_scores(storage: Storage, path: str) -> StagedScores:
-    """The scores of one shard as `write_scores` staged them."""
+    """Read what `write_scores` staged."""
     table = pq.read_table(io.BytesIO(storage.read(path)))
     return StagedScores(
         ids=table["example_id"].to_numpy(),
@@ -79,15 +78,15 @@ def read_scores(storage: Storage, path: str) -> StagedScores:
     )
 
 
-def write_logits(storage: Storage, path: str, logits: npt.NDArray[np.float32]) -> None:
-    """Keep the [N, C] float32 logits of a shard, rows in the shard's order."""
+def write_logits(storage: Storage, path: str, logits: Floats32) -> None:
+    """Store the logits [N, C] of a shard, rows in the shard's order."""
     values = pa.array(logits.reshape(-1), pa.float32())
     column = pa.FixedSizeListArray.from_arrays(values, logits.shape[1])
     storage.write(path, _to_bytes(pa.table({"logits": column})))
 
 
-def read_logits(storage: Storage, path: str) -> npt.NDArray[np.float32]:
-    """Logits [N, C] float32 as `write_logits` kept them."""
+def read_logits(storage: Storage, path: str) -> Floats32:
+    """Read the logits [N, C] that `write_logits` stored."""
     column = pq.read_table(io.BytesIO(storage.read(path)))["logits"].combine_chunks()
     return np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
 

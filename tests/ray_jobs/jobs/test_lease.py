@@ -38,10 +38,10 @@ def until(ready):
         if ready():
             return
         pause.wait(0.02)
-    pytest.fail("it never came")
+    pytest.fail("waited 10 seconds in vain")
 
 
-def test_a_job_at_work_is_seen_with_its_progress_and_leaves_an_account(storage):
+def test_a_job_shows_its_progress_while_it_works_and_then_how_it_ended(storage):
     with lease(storage) as mine:
         assert [job.job_id for job in live_jobs(storage)] == ["j1"]
         with Progress("train", 4, "run") as progress:
@@ -67,14 +67,14 @@ def test_a_job_at_work_is_seen_with_its_progress_and_leaves_an_account(storage):
         (KeyboardInterrupt(), "failed", "KeyboardInterrupt"),
     ],
 )
-def test_how_a_job_failed_is_told_without_what_drivers_say(storage, error, state, said):
+def test_a_failed_job_records_its_reason_but_nothing_that_drivers_say(storage, error, state, said):
     with pytest.raises(type(error)), lease(storage):
         raise error
     job = the_job(storage)
     assert (job.state, job.said) == (state, said)
 
 
-def test_a_job_without_a_sign_of_life_is_taken_for_dead(storage):
+def test_a_job_that_stops_renewing_counts_as_dead(storage):
     with lease(storage):
         alive = the_job(storage)
     now = datetime.now(UTC)
@@ -102,7 +102,7 @@ def test_a_store_that_is_away_for_a_while_does_not_end_the_job(storage, monkeypa
     assert the_job(storage).state == "published"
 
 
-def test_a_job_waits_for_a_vacuum_and_knows_that_it_did(storage, capsys):
+def test_a_job_waits_for_a_vacuum_and_knows_it(storage, capsys):
     begun = datetime.now(UTC)
     with lease(storage, VACUUM, "v"):
         waited = []
@@ -123,7 +123,7 @@ def test_a_job_waits_for_a_vacuum_and_knows_that_it_did(storage, capsys):
         assert planned_before_it.waited  # it ended between the plan and the lease
 
 
-def test_a_vacuum_refuses_beside_a_live_job(storage, capsys):
+def test_a_vacuum_refuses_to_run_next_to_a_live_job(storage, capsys):
     storage.write("staging/conf/old.parquet", b"x")
     flags = ["vacuum", "--older-than-days", "0", "--store", storage.uri]
     with lease(storage):
@@ -148,12 +148,12 @@ def test_a_dry_run_removes_nothing(storage, capsys):
     assert "Removed nothing" in capsys.readouterr().out
 
 
-def test_what_a_vacuum_refuses(storage, capsys):
+def test_a_negative_age_is_refused(storage, capsys):
     assert main(["vacuum", "--older-than-days", "-1", "--store", storage.uri]) == 2
     assert "--older-than-days: expected 0 or more, got -1" in capsys.readouterr().err
 
 
-def test_status_tells_the_living_from_the_lost(storage, capsys):
+def test_status_tells_live_jobs_from_lost_ones(storage, capsys):
     with lease(storage, job_id="j1") as first:
         first.end("published")
     with lease(storage, job_id="j2"):
@@ -177,7 +177,7 @@ def test_jobs_get_ids_of_their_own_and_end_as_done(storage):
     assert [job.state for job in (first, second)] == ["done", "done"]
 
 
-def test_a_job_that_is_interrupted_while_it_waits_is_not_at_work_any_more(storage, monkeypatch):
+def test_a_job_interrupted_while_it_waits_is_no_longer_live(storage, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
@@ -188,7 +188,7 @@ def test_a_job_that_is_interrupted_while_it_waits_is_not_at_work_any_more(storag
         assert [job.job_id for job in live_jobs(storage)] == ["v"]
 
 
-def test_an_error_counts_for_more_than_what_was_said_before(storage):
+def test_an_error_overrides_the_outcome_set_before(storage):
     def job():
         with lease(storage) as mine:
             mine.end("published")
@@ -199,7 +199,7 @@ def test_an_error_counts_for_more_than_what_was_said_before(storage):
     assert the_job(storage).state == "failed"
 
 
-def test_a_record_that_is_garbage_is_named(storage):
+def test_a_garbage_record_is_reported_by_name(storage):
     storage.write("jobs/j0.json", b'{"job_id": "j0"}')
     with pytest.raises(BadStore, match=r"expected a JobRecord in jobs/j0.json, got nothing @ \$"):
         load_jobs(storage)

@@ -47,7 +47,7 @@ def test_files_of_a_dataset_are_told_apart_whatever_its_name(dataset):
         assert layout.dataset_of(path) == dataset
 
 
-def test_half_written_files_are_no_versions_and_no_receipts():
+def test_unfinished_files_are_neither_versions_nor_receipts():
     assert not layout.is_version("datasets/mine/train/.v.json.12ab.partial")
     assert not layout.is_receipt("datasets/mine/receipts/.r.json.12ab.partial")
 

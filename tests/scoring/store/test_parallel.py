@@ -20,7 +20,7 @@ def test_results_come_in_order_and_few_are_held():
         assert len(begun) <= taken + 17  # those asked for at once, and the next
 
 
-def test_what_fails_is_raised_in_its_turn():
+def test_an_error_is_raised_in_its_turn():
     results = in_parallel(lambda item: 1 // item, [1, 0, 1])
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):

@@ -85,7 +85,7 @@ LAYOUT = Layout(classes=("ant",), shape=ImageShape(height=8, width=8, channels=1
 @pytest.mark.parametrize(
     "record", [RUN, SPEC, MANIFEST, JOB, VERSION, LAYOUT], ids=lambda record: type(record).__name__
 )
-def test_records_come_back_as_they_were_and_ignore_what_a_later_version_added(record):
+def test_records_round_trip_and_ignore_fields_of_later_versions(record):
     raw = {**json.loads(to_json(record)), "from_a_later_version": 1}
     assert from_json(json.dumps(raw).encode(), type(record), "x.json") == record
 
@@ -98,14 +98,14 @@ def test_missing_fields_take_their_defaults():
     assert from_json(json.dumps(raw).encode(), RunSpec, "run.json") == SPEC
 
 
-def test_a_spec_that_was_read_keeps_its_key():
+def test_a_spec_keeps_its_key_when_it_is_read_back():
     # Keys hash an int and a float differently, and a user's manifest may hold either.
     assert digest(from_json(to_json(SPEC), RunSpec, "run.json")) == digest(SPEC)
 
 
-def test_values_that_are_no_number_come_back():
-    proof = Exactness(residual=0.0, pearson=math.nan, mean_difference=0.0)
-    evidence = Evidence(layer="2", is_last=True, gradient_norm=0.0, train=proof, test=proof)
+def test_nan_is_read_back():
+    exact = Exactness(residual=0.0, pearson=math.nan, mean_difference=0.0)
+    evidence = Evidence(layer="2", is_last=True, gradient_norm=0.0, train=exact, test=exact)
     assert math.isnan(from_json(to_json(evidence), Evidence, "layer.json").train.pearson)
 
 
@@ -140,7 +140,7 @@ def test_garbage_is_one_line_that_names_the_file(tmp_path, name):
         read_record(storage, "runs/k/run.json", RunRecord)
 
 
-def test_several_records_come_in_the_order_asked(tmp_path):
+def test_several_records_come_in_the_order_given(tmp_path):
     storage = Storage(str(tmp_path))
     nets = {f"{width}.json": NetSpec(name="mlp", width=width) for width in range(1, 6)}
     for path, net in nets.items():
