@@ -11,6 +11,7 @@ import pyarrow as pa
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.tables import as_text
 from scoring.analysis.joined_scores import JoinedScores
+from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables.findings import Finding, publish_evaluation
 
@@ -37,7 +38,7 @@ class Evaluation:
         version = publish_evaluation(self.storage, self.dataset, name, findings, self.command)
         print(
             f"Published {len(findings)} findings of {name} on {self.dataset} as version {version} "
-            f"of {self.storage.uri}/tables/evaluations"
+            f"of {self.storage.uri}/{table_path('evaluations')}"
         )
 
 

@@ -29,6 +29,7 @@ from scoring.data.texts import TextShape
 from scoring.errors import UserError
 from scoring.representers.layer import Layer
 from scoring.runs.record import RunRecord, load_model, load_record
+from scoring.store.layout import table_path
 from scoring.tables.set_members import publish_example_sets
 
 _PIXELS = "pixels"
@@ -129,7 +130,7 @@ def _evaluate(
     evaluation.tell(f"sets_{flags.split}", found, shown)
     print(
         f"Published {len(columns['set'])} rows as version {version} of "
-        f"{snapshot.storage.uri}/tables/example_sets"
+        f"{snapshot.storage.uri}/{table_path('example_sets')}"
     )
 
 

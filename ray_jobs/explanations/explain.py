@@ -9,6 +9,7 @@ from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.errors import IncompleteError
 from scoring.runs.record import finished
+from scoring.store.layout import table_path
 from scoring.tables.explanations import publish_explanations, publish_model
 
 
@@ -28,7 +29,7 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
         whole = plan.question.takes_all
         version = publish_explanations(storage, plan.dataset, plan.split, run, staged, whole=whole)
         lease.end("published")
-    print(f"Published as version {version} of {storage.uri}/tables/representers")
+    print(f"Published as version {version} of {storage.uri}/{table_path('representers')}")
     return staged
 
 

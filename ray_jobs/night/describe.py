@@ -9,6 +9,7 @@ from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
 from scoring.store.keys import SPLITS, Split
+from scoring.store.layout import table_path
 from scoring.tables.publish import Outcome
 
 OUT_OF_TIME = "--max-hours: the time was over"
@@ -65,7 +66,7 @@ def outcome(plan: Plan, result: Outcome) -> str:
         rows = sum(manifest.rows for manifest in result.committed)
         lines.append(
             f"Published {len(result.committed)} partitions of {name}, {rows:,} rows, as version "
-            f"{result.version} of {store}/tables/scores"
+            f"{result.version} of {store}/{table_path('scores')}"
         )
     if result.already:
         lines.append(f"{len(result.already)} partitions were already published by another job")
