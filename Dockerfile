@@ -4,10 +4,10 @@
 ARG FLAVOUR=
 FROM rayproject/ray:2.60.0-py311${FLAVOUR}
 
-# The base brings Ray and what its dashboard, job server and autoscaler need. Everything else is
-# installed into the base's own Python, since that is the one its login shells and `ray` find.
-# requirements.lock is the constraint: versions and hashes come from it, its test tools stay out.
-# Ray is in it at the base's own version, so the installer finds it there and leaves it alone.
+# The base image has Ray and everything its dashboard, job server and autoscaler need. The rest goes
+# into the base's own Python, because login shells and `ray` use that one. Versions and hashes come
+# from requirements.lock, which is only a constraint, so its test tools are not installed. The lock
+# has the base's version of Ray, so the installer finds Ray in place and leaves it alone.
 ENV UV_PYTHON=/home/ray/anaconda3/bin/python \
     UV_COMPILE_BYTECODE=1 \
     UV_NO_CACHE=1
@@ -16,13 +16,13 @@ WORKDIR /home/ray/protoscore
 COPY --chown=ray:users pyproject.toml requirements.lock ./
 RUN uv pip install --require-hashes --constraint requirements.lock --requirement pyproject.toml
 
-# The code comes last: a change of it alone rebuilds only what follows.
+# The code comes last, so changing it rebuilds only the layers below.
 COPY --chown=ray:users README.md LICENSE ./
 COPY --chown=ray:users protoscore ./protoscore
 COPY --chown=ray:users scoring ./scoring
 COPY --chown=ray:users ray_jobs ./ray_jobs
 RUN uv pip install --no-deps .
 
-# A plan imports all that a night does, and makes nothing: an image that cannot work is not built.
+# A plan imports everything a night does and makes nothing, so a broken image fails to build.
 RUN protoscore plan --dataset digits --store /tmp/store
 WORKDIR /home/ray

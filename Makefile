@@ -10,7 +10,7 @@ ROUNDS ?= 50
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-install: .venv/installed ## Build .venv from the lock (Python >= 3.11)
+install: .venv/installed ## Set up .venv from requirements.lock (Python >= 3.11)
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -26,30 +26,30 @@ demo: install ## Score scikit-learn's digits with every metric and write the rep
 	$(BIN)/protoscore report --store $(DEMO_STORE) --output $(DEMO_STORE)/report
 	$(BIN)/protoscore outliers --store $(DEMO_STORE) --metric adv_l2 -n 5
 
-check: install ## Format, lint, types and import contracts
+check: install ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: install ## Run the tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup
 
-slowtest: install ## Run whole nights: killed, at once, on S3, on every kind of source
+slowtest: install ## Run the slow tests: whole nights, killed, concurrent, on S3, on every source
 	$(BIN)/pytest -m slow --durations=10
 
-chaos: install ## Disturb ROUNDS nights on a cluster at random; CHAOS_SEED=n repeats one
+chaos: install ## Disturb ROUNDS nights at random; CHAOS_SEED=n repeats one
 	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/whole_nights/test_chaos.py
 
-bench: install ## Measure ratios against floors and peers; ONLY=name for one
+bench: install ## Measure ratios to lower bounds and peers; ONLY=name measures one
 	$(BIN)/python -m benchmarks $(ONLY)
 
-scale: install ## Measure nights of many examples and many shards, into build/scale.json
+scale: install ## Measure nights with many examples and shards, into build/scale.json
 	$(BIN)/python -m benchmarks.scale
 
-lock: ## Resolve requirements.lock anew
+lock: ## Update requirements.lock to the newest versions
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock
 
-clean: ## Remove what make builds
+clean: ## Remove .venv and build
 	rm -rf .venv build
