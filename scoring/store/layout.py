@@ -7,7 +7,7 @@
         layouts/<state>.json                   classes and shape, for one state of the source files
     imports/<weights>.safetensors              a user's checkpoint, until it is a run
     runs/<run>/
-        run.json                               record of the run; written last, so the run is whole
+        run.json                               its record; written last, so the run is finished
         model.safetensors                      its weights
         checkpoints/epoch-0003.safetensors     its weights after an epoch, where epochs are kept
         training.safetensors                   an unfinished training, to be resumed
@@ -168,7 +168,7 @@ def run_of(path: str) -> str:
 
 
 def is_training(path: str) -> bool:
-    """Return whether a file of `runs` is the state of an unfinished training."""
+    """Return whether a file of `runs` holds an unfinished training."""
     return path.endswith(f"/{_TRAINING}")
 
 

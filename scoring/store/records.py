@@ -19,7 +19,7 @@ _converter = Converter()
 
 
 def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value as it is: an int that stands for a float stays one, as keys hash it."""
+    """Return a JSON value unchanged: an int in place of a float stays an int, as keys hash it."""
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise TypeError
     return value
@@ -28,6 +28,8 @@ def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value
 def _reason(error: BaseException, kind: type | None) -> str:
     if isinstance(error, KeyError):
         return "nothing"
+    if kind is None:  # the record's own check of its fields
+        return str(error)
     return f"no {kind.__name__ if isinstance(kind, type) else kind}"
 
 
@@ -46,7 +48,7 @@ def from_json(data: bytes, kind: type[Record], path: str) -> Record:
     Args:
         data: the JSON.
         kind: the record's type.
-        path: of its file in the store, for the error message.
+        path: path of its file in the store, for the error message.
 
     Raises:
         BadStore: the data are not JSON, or do not fit the type.
@@ -55,13 +57,13 @@ def from_json(data: bytes, kind: type[Record], path: str) -> Record:
         return _converter.structure(json.loads(data), kind)
     except BaseValidationError as error:
         reason = transform_error(error, format_exception=_reason)[0]
-    except ValueError as error:
-        reason = f"no JSON ({error})"
+    except (TypeError, ValueError) as error:
+        reason = f"no JSON object ({error})"
     raise BadStore(f"--store: expected a {kind.__name__} in {path}, got {reason}")
 
 
 def read_record(storage: Storage, path: str, kind: type[Record]) -> Record:
-    """Read a record; `FileNotFoundError` where there is none."""
+    """Read a record; `FileNotFoundError` if there is none."""
     return from_json(storage.read(path), kind, path)
 
 

@@ -110,9 +110,9 @@ def test_nan_is_read_back():
 
 
 GARBAGE = {
-    "cut short": (to_json(RUN)[:100], r"no JSON \(.*\)"),
-    "no text": (b"\xff\xfe", r"no JSON \(.*\)"),
-    "empty": (b"", r"no JSON \(.*\)"),
+    "cut short": (to_json(RUN)[:100], r"no JSON object \(.*\)"),
+    "no text": (b"\xff\xfe", r"no JSON object \(.*\)"),
+    "empty": (b"", r"no JSON object \(.*\)"),
     "a list": (b"[]", r"no str @ \$\.key"),
     "no fields": (b"{}", r"nothing @ \$\.key"),
     "a number for a name": (
@@ -138,6 +138,27 @@ def test_garbage_is_one_line_that_names_the_file(tmp_path, name):
     message = rf"^--store: expected a RunRecord in runs/k/run\.json, got {reason}$"
     with pytest.raises(BadStore, match=message):
         read_record(storage, "runs/k/run.json", RunRecord)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "reason"),
+    [
+        (b"null", Layout, r"no JSON object \(.*\)"),
+        (to_json(MANIFEST).replace(b'"k1"', b'"k/1"'), Manifest, r"key: expected letters .*"),
+        (to_json(MANIFEST).replace(b'"conf"', b"1"), Manifest, r"no str @ \$\.partition.*"),
+        (
+            to_json(MANIFEST).replace(b', "conf"', b""),
+            Manifest,
+            r"Not enough values in .* @ \$\.partition",
+        ),
+        (to_json(VERSION).replace(b"[0, 5]", b"[0]"), DatasetVersion, r".* @ \$\.ranges.*"),
+        (to_json(LAYOUT).replace(b'"height"', b'"hight"'), Layout, r"nothing @ \$\.shape\.height"),
+    ],
+)
+def test_garbage_in_other_records(data, kind, reason):
+    message = rf"^--store: expected a {kind.__name__} in x\.json, got {reason}$"
+    with pytest.raises(BadStore, match=message):
+        from_json(data, kind, "x.json")
 
 
 def test_several_records_come_in_the_order_given(tmp_path):
