@@ -28,7 +28,7 @@ from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs.record import identify
 from scoring.runs.train_one import train_run
 from scoring.score.signals import SignalOptions, Signals
-from scoring.score.trajectories import Fold, Watch
+from scoring.score.trajectories import Folding, Trajectories
 from scoring.spec import Signal
 from scoring.store.storage import Storage
 
@@ -98,10 +98,10 @@ def _times(folder: str) -> dict[str, float]:
 
 
 def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> None:
-    folds = [Fold(metrics()[name], metrics()[name].config()) for name in names]
-    watch = Watch(signals, {run: signals.epochs(run)}, folds)
-    for rows in signals.blocks(len(shard.ids), watch.floats(shard)):
-        watch.columns(shard, rows, classes=10)
+    foldings = [Folding(metrics()[name], metrics()[name].config()) for name in names]
+    trajectories = Trajectories(signals, {run: signals.epochs(run)}, foldings)
+    for rows in signals.blocks(len(shard.ids), trajectories.floats(shard)):
+        trajectories.columns(shard, rows, classes=10)
 
 
 def _floor(signals: Signals, nets: Sequence[nn.Module], shard: Shard) -> None:

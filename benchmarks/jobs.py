@@ -24,7 +24,8 @@ from scoring.run_spec import NetSpec
 from scoring.runs.fleet import Hardware, build_fleet, preset
 from scoring.runs.record import Run, identify, load_records
 from scoring.runs.train_one import train_run
-from scoring.score.scorer import Assignment, RunRef, Scorer, Task
+from scoring.score.assignments import Assignment, RunRef, Task
+from scoring.score.scorer import Scorer
 from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
 from scoring.score.signals import SignalOptions
 from scoring.store.keys import SPLITS, Split

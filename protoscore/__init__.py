@@ -19,11 +19,11 @@ from scoring.tables import Store
 
 if TYPE_CHECKING:
     from scoring.registry import metrics
-    from scoring.spec import MetricSpec
+    from scoring.spec import Metric
 
 __all__ = [
     "BadStore",
-    "MetricSpec",
+    "Metric",
     "ProtoscoreError",
     "Store",
     "UnknownName",
@@ -35,7 +35,7 @@ __all__ = [
 __version__ = version("protoscore")
 
 # Imported on first use, since they import torch: seconds that a reader of tables need not wait for.
-_LAZY = {"MetricSpec": "scoring.spec", "metrics": "scoring.registry"}
+_LAZY = {"Metric": "scoring.spec", "metrics": "scoring.registry"}
 
 if not TYPE_CHECKING:  # a type checker shall know every name, and no other
 

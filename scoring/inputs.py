@@ -1,13 +1,13 @@
-"""From decoded examples to what a net takes."""
+"""Turns decoded examples into the input of a net."""
 
 import torch
 from torch import Tensor
 
 
 def as_input(decoded: Tensor) -> Tensor:
-    """Images [N, H, W, D] uint8 to [N, D, H, W] float32 in [0, 1]; texts [N, L] to int64 ids.
+    """Turn images [N, H, W, D] uint8 into [N, D, H, W] float32 in [0, 1], texts [N, L] into int64.
 
-    Images are channels last in memory.
+    Images keep their channels last in memory.
     """
     if decoded.dim() == 2:
         return decoded.to(torch.int64)

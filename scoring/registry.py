@@ -8,12 +8,12 @@ from types import ModuleType
 import scoring.metrics
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
-from scoring.spec import MetricSpec
+from scoring.spec import Metric
 
 
 @cache
-def metrics() -> dict[str, MetricSpec]:
-    """Every published metric by name, sorted.
+def metrics() -> dict[str, Metric]:
+    """Return every published metric by name, sorted.
 
     Raises:
         TypeError: a file of `scoring/metrics/` breaks a rule of `find`.
@@ -21,8 +21,8 @@ def metrics() -> dict[str, MetricSpec]:
     return find(scoring.metrics)
 
 
-def metric(name: str) -> MetricSpec:
-    """The published metric of that name.
+def metric(name: str) -> Metric:
+    """Return the published metric of that name.
 
     Raises:
         UnknownName: there is none.
@@ -32,45 +32,51 @@ def metric(name: str) -> MetricSpec:
     return metrics()[name]
 
 
-def spec_of(name: str) -> MetricSpec:
-    """What is computed under `name`: a published metric, or the predicted class."""
+def metric_or_prediction(name: str) -> Metric:
+    """Return what is computed under `name`: a published metric, or the predicted class.
+
+    Raises:
+        UnknownName: it is neither.
+    """
     return PREDICTED if name == PREDICTED.name else metric(name)
 
 
-def find(package: ModuleType) -> dict[str, MetricSpec]:
-    """The metrics of a package, one a module, sorted by name.
+def find(package: ModuleType) -> dict[str, Metric]:
+    """Return the metrics of a package, one per module, sorted by name.
 
     Raises:
-        TypeError: a module without METRIC, or whose METRIC's name is not the module's or is taken.
+        TypeError: a module has no METRIC, or its name is not the module's, or the name is taken.
     """
-    found: dict[str, MetricSpec] = {}
+    found: dict[str, Metric] = {}
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         path = f"{package.__name__}.{module.name}"
-        spec = getattr(importlib.import_module(path), "METRIC", None)
-        if not isinstance(spec, MetricSpec):
-            raise TypeError(f"{path}: expected METRIC to be a MetricSpec, got {spec!r}")
-        if spec.name != module.name:
-            raise TypeError(f"{path}: expected a metric named {module.name!r}, got {spec.name!r}")
-        if spec.name in found or spec.name == PREDICTED.name:
-            raise TypeError(f"{path}: expected a new name, got {spec.name!r} again")
-        found[spec.name] = spec
+        declared = getattr(importlib.import_module(path), "METRIC", None)
+        if not isinstance(declared, Metric):
+            raise TypeError(
+                f"{path}: expected METRIC to be a FoldedMetric or a ModelMetric, got {declared!r}"
+            )
+        if declared.name != module.name:
+            raise TypeError(
+                f"{path}: expected a metric named {module.name!r}, got {declared.name!r}"
+            )
+        if declared.name == PREDICTED.name:
+            raise TypeError(f"{path}: expected a new name, got {declared.name!r} again")
+        found[declared.name] = declared
     return found
 
 
 def markdown_table() -> str:
-    """The published metrics as the README shows them."""
-    head = (
-        "| metric | what it is | unit | prototypical | folds | passes an example and run | source |"
-    )
-    lines = [head, "|---|---|---|---|---|---|---|"]
-    for name, spec in metrics().items():
-        cost = spec.passes(spec.config())
-        passes = f"{cost.forward:g} forward" + (
-            f", {cost.backward:g} backward" if cost.backward else ""
-        )
+    """Return the published metrics as the README shows them."""
+    lines = [
+        "| metric | value | unit | prototypical | signal | passes per example and run | source |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, declared in metrics().items():
+        cost = declared.passes(declared.config())
+        backward = f", {cost.backward:g} backward" if cost.backward else ""
         lines.append(
-            f"| `{name}` | {spec.summary} | {spec.unit} | {spec.prototypical} | {spec.signal} "
-            f"| {passes} | {spec.source} |"
+            f"| `{name}` | {declared.summary} | {declared.unit} | {declared.prototypical} "
+            f"| {declared.signal} | {cost.forward:g} forward{backward} | {declared.source} |"
         )
     return "\n".join(lines)
 

@@ -24,8 +24,8 @@ from scoring.analysis.statistics import Percentiles, spearman
 from scoring.errors import UserError
 from scoring.run_spec import RunKind, RunSpec
 from scoring.runs.record import RunRecord, identify, load_records
+from scoring.score.assignments import Assignment, RunRef
 from scoring.score.ranking import rank
-from scoring.score.scorer import Assignment, RunRef
 from scoring.spec import Signal
 from scoring.store.keys import Split, digest
 from scoring.tables.findings import Finding
@@ -221,6 +221,7 @@ def _percentiles(fleet: _Fleet, runs: Sequence[int], scores: Scores) -> Percenti
         example_id=told.ids,
         direction=spec.prototypical,
         ranked_by=spec.ranked_by,
+        ends=spec.statuses,
         status=told.status,
         tiebreak=np.nan_to_num(told.tiebreak),
     )

@@ -9,6 +9,7 @@ from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
 from scoring.analysis import windows
 from scoring.errors import UnknownName, UserError
+from scoring.spec import Signal
 from scoring.store.keys import SPLITS, Split
 
 
@@ -98,7 +99,11 @@ class SlicesFlags(PublishedFlags):
             raise UserError(
                 f"--prototypical: expected a percentage above 0, got {self.prototypical}"
             )
-        attacks = [name for name, spec in registry.metrics().items() if spec.moves_pixels]
+        attacks = [
+            name
+            for name, spec in registry.metrics().items()
+            if spec.signal is Signal.BASE and spec.moves_pixels
+        ]
         for name in self.robustness:
             if name not in attacks:
                 raise UnknownName("--robustness", name, attacks)

@@ -20,7 +20,7 @@ from scoring.folds.prediction import PREDICTED
 from scoring.nets import build
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.record import Run, RunRecord, identify, load_record
-from scoring.score.scorer import Assignment, RunRef
+from scoring.score.assignments import Assignment, RunRef
 from scoring.store.keys import SPLITS, Split
 from scoring.store.storage import Storage
 from scoring.training.recipes import heavy, recipe

@@ -19,7 +19,7 @@ from scoring.analysis.scores import read_scores
 from scoring.analysis.statistics import percentiles_of
 from scoring.errors import UserError
 from scoring.nets import check_net
-from scoring.spec import MetricSpec
+from scoring.spec import Metric
 from scoring.store.keys import Split
 from scoring.tables import Store
 
@@ -87,7 +87,7 @@ def _evaluate(
     evaluation: Evaluation,
     flags: StabilityFlags,
     nights: Mapping[str, StabilityFlags],
-    metrics: Sequence[MetricSpec],
+    metrics: Sequence[Metric],
 ) -> None:
     store, found = Store(evaluation.storage.uri), []
     for metric in metrics:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ray_jobs.engine import Engine
 from scoring.data.versions import DatasetVersion
-from scoring.score.scorer import Assignment, score_key
+from scoring.score.assignments import Assignment, score_key
 from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
 from scoring.staged.scores import StagedScores, read_scores
 from scoring.store.layout import staged_path

@@ -5,10 +5,10 @@ from ray_jobs.night.request import Request
 from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
 from scoring.errors import UserError
-from scoring.spec import MetricSpec, Signal
+from scoring.spec import Metric, Signal
 
 
-def applicable(request: Request, layout: Layout, fleet: ChosenFleet) -> tuple[MetricSpec, ...]:
+def applicable(request: Request, layout: Layout, fleet: ChosenFleet) -> tuple[Metric, ...]:
     """The requested metrics without those that cannot be computed.
 
     Raises:
@@ -22,7 +22,7 @@ def applicable(request: Request, layout: Layout, fleet: ChosenFleet) -> tuple[Me
     return tuple(metric for metric in request.metrics if not reasons[metric.name])
 
 
-def _why_not(metric: MetricSpec, layout: Layout, fleet: ChosenFleet) -> str:
+def _why_not(metric: Metric, layout: Layout, fleet: ChosenFleet) -> str:
     """Why a metric cannot be computed; "" if it can."""
     if metric.images_only and isinstance(layout.shape, TextShape):
         return "which needs pixels, got texts"

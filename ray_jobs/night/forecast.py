@@ -12,7 +12,7 @@ from ray_jobs.night.situation import Situation
 from ray_jobs.night.work import ShardWork, foreseen, shard_work
 from scoring.run_spec import RunSpec
 from scoring.runs.record import finished
-from scoring.score.scorer import passes
+from scoring.score.assignments import passes
 from scoring.spec import Passes
 
 

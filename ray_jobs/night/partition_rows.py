@@ -18,7 +18,7 @@ from scoring.data.shard_parts import read_columns
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
 from scoring.score.ranking import rank
-from scoring.spec import MetricSpec
+from scoring.spec import Metric
 from scoring.staged.scores import StagedScores, read_scores
 from scoring.store.layout import staged_path
 from scoring.store.parallel import in_parallel
@@ -85,7 +85,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
 
 
 def partition_rows(
-    storage: Storage, metric: MetricSpec, examples: Examples, dataset_version: str
+    storage: Storage, metric: Metric, examples: Examples, dataset_version: str
 ) -> Rows:
     """Rank a metric's staged scores. Nothing is read before the first row is consumed.
 
@@ -99,6 +99,7 @@ def partition_rows(
         example_id=examples.ids,
         direction=metric.prototypical,
         ranked_by=metric.ranked_by,
+        ends=metric.statuses,
         status=scores.status,
         tiebreak=scores.tiebreak,
     )

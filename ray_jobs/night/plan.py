@@ -17,7 +17,7 @@ from scoring.data.versions import DatasetVersion
 from scoring.errors import BadData
 from scoring.folds.prediction import PREDICTED
 from scoring.runs.record import Run, finished
-from scoring.spec import MetricSpec
+from scoring.spec import Metric
 from scoring.store.keys import Split, digest
 from scoring.tables.manifest import Partition
 
@@ -31,7 +31,7 @@ class PartitionPlan:
 
     partition: Partition
     split: Split
-    metric: MetricSpec
+    metric: Metric
     key: str
     """Hash of everything it is made of."""
     settings: Mapping[str, str]

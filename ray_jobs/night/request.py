@@ -8,7 +8,7 @@ from ray_jobs.terminal.night_flags import NightFlags
 from scoring.data.ingest import Survey, survey
 from scoring.data.sources import Source
 from scoring.registry import metric, metrics
-from scoring.spec import MetricSpec
+from scoring.spec import Metric
 from scoring.store.keys import SPLITS, Split
 from scoring.store.storage import Storage
 
@@ -20,7 +20,7 @@ class Request:
     flags: NightFlags
     configs: Mapping[str, Any]
     """Metric name to its Config."""
-    metrics: tuple[MetricSpec, ...]
+    metrics: tuple[Metric, ...]
     source: Source
     storage: Storage
 

@@ -10,7 +10,7 @@ from ray_jobs.night.request import Request, survey_splits
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.sources import Layout
 from scoring.errors import PublishedDiffers
-from scoring.spec import MetricSpec, Signal
+from scoring.spec import Metric, Signal
 from scoring.store.keys import SPLITS, Split
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
@@ -43,11 +43,11 @@ class Situation:
         """Examples of both splits."""
         return sum(survey.rows for survey in self.surveys.values())
 
-    def partition(self, split: Split, metric: MetricSpec) -> Partition:
+    def partition(self, split: Split, metric: Metric) -> Partition:
         """The partition of `scores` that a metric's scores on a split become."""
         return Partition(self.request.publish_as, split, metric.name)
 
-    def settings(self, metric: MetricSpec) -> dict[str, str]:
+    def settings(self, metric: Metric) -> dict[str, str]:
         """What a partition is made with, by the flags that set it."""
         request, name = self.request, metric.name
         config = asdict(request.configs[name])

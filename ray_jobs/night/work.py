@@ -6,8 +6,8 @@ from ray_jobs.night.models import Models
 from ray_jobs.night.situation import Situation
 from scoring.data.shards import ShardRecord
 from scoring.folds.prediction import PREDICTED
-from scoring.score.scorer import Assignment, RunRef, Task, score_key
-from scoring.spec import MetricSpec, Signal
+from scoring.score.assignments import Assignment, RunRef, Task, score_key
+from scoring.spec import Metric, Signal
 from scoring.store.keys import Split, digest
 from scoring.store.layout import staged_folder, stem
 from scoring.store.storage import Storage
@@ -66,7 +66,7 @@ def _staged(storage: Storage, metric: str) -> set[str]:
     return {stem(name) for name in storage.names(staged_folder(metric))}
 
 
-def _assignment(spec: MetricSpec, situation: Situation, models: Models, split: Split) -> Assignment:
+def _assignment(spec: Metric, situation: Situation, models: Models, split: Split) -> Assignment:
     signal = _signal(spec, situation)
     refs = tuple(
         RunRef(key=run.key, parent=run.parent if signal is Signal.PAIRS else "")
@@ -75,12 +75,12 @@ def _assignment(spec: MetricSpec, situation: Situation, models: Models, split: S
     return _assign(spec, situation, signal, refs)
 
 
-def _signal(spec: MetricSpec, situation: Situation) -> Signal:
+def _signal(spec: Metric, situation: Situation) -> Signal:
     return situation.prediction_signal if spec is PREDICTED else spec.signal
 
 
 def _assign(
-    spec: MetricSpec, situation: Situation, signal: Signal, refs: tuple[RunRef, ...]
+    spec: Metric, situation: Situation, signal: Signal, refs: tuple[RunRef, ...]
 ) -> Assignment:
     return Assignment(
         metric=spec.name,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from ray.util.metrics import Counter
 
 from ray_jobs.jobs.progress import Stage, observing
-from scoring.score.scorer import Assignment, passes
+from scoring.score.assignments import Assignment, passes
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from torch import nn
 
 from scoring.analysis.seeds import findings_by_seed
 from scoring.arrays import Floats, Ints
-from scoring.folds.gradients import Begin, finish, update
-from scoring.score.trajectories import look
+from scoring.folds.gradients import GradientVariance
+from scoring.score.trajectories import observe
 from scoring.spec import Batch, Checkpoint
 from scoring.tables.findings import Finding
 
@@ -104,7 +104,8 @@ def _train(
 ) -> Floats:
     """Train the net; return the VoG [N] of the test points over the epochs."""
     batch = Batch(ids=np.arange(len(test_points)), labels=test_labels, inputs=_images(test_points))
-    state = Begin("label")(None, batch, classes=2)
+    fold = GradientVariance("label")
+    state = fold.start(None, batch, classes=2)
     images, classes = _images(points), torch.from_numpy(labels)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     for epoch in range(1, _EPOCHS + 1):
@@ -114,8 +115,8 @@ def _train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         checkpoint = Checkpoint(run=0, epoch=epoch, epochs=_EPOCHS)
-        state = update(state, look(net, batch, checkpoint, ["label"], None))
-    return finish(state).value
+        state = fold.update(state, observe(net, batch, checkpoint, ["label"], None))
+    return fold.finish(state).value
 
 
 def _distance(net: nn.Module, points: Floats) -> Floats:

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from scoring.arrays import Floats
 from scoring.spec import Batch, Columns, Passes
+from scoring.statuses import NO_ADVERSARIAL, UNLABELLED
 
 Reference = Literal["prediction", "label"]
-NO_ADVERSARIAL = "no_adversarial_found"
-UNLABELLED = "unlabelled"
 BISECTIONS = 10  # on the way to a point found by Foolbox: accurate to 0.1 % of the distance
 Measure = Callable[[nn.Module, Tensor, Tensor], Floats]
 """(model, images [n, D, H, W], classes [n]) -> [n] float64, NaN where no adversarial was found."""

@@ -1,1 +1,1 @@
-"""What several metrics share: statistics gathered one run, or one checkpoint, at a time."""
+"""Folds that several metrics share, and what they are made of."""

@@ -1,4 +1,4 @@
-"""Rows of what metrics say: some of them, or those of several parts together."""
+"""Cuts and joins columns by rows."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from scoring.spec import Columns
 
 
 def head(columns: Columns, rows: int) -> Columns:
-    """The first rows, without the batch's padding."""
+    """Return the first rows, without the padding of the batch."""
     spread, tiebreak, status = columns.spread, columns.tiebreak, columns.status
     return Columns(
         value=columns.value[:rows],
@@ -19,7 +19,7 @@ def head(columns: Columns, rows: int) -> Columns:
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """All rows of several, in that order."""
+    """Return the rows of all parts, in order."""
     spread = [part.spread for part in parts if part.spread is not None]
     tiebreak = [part.tiebreak for part in parts if part.tiebreak is not None]
     status = [

@@ -1,8 +1,8 @@
-"""Training dynamics: a statistic of each checkpoint's logits, summed up over a run, then over runs.
+"""Training dynamics: a statistic of every checkpoint's logits and the labels.
 
-The fold that metrics share which look at the label. Of a run [K, N] numbers are held for the N
-examples of a batch; the value is the mean over runs, `spread` the population standard deviation.
-A model of an ensemble is a run of one checkpoint.
+The statistics of a run's checkpoints make one number per example, which is averaged over runs;
+`spread` is the population standard deviation over runs. A model of an ensemble is a run of one
+checkpoint. Memory: [K, N] numbers of the run under way, for N examples of a batch.
 """
 
 from collections.abc import Callable
@@ -12,100 +12,91 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoring.arrays import Floats, Ints
-from scoring.folds.moments import Moments
-from scoring.spec import Batch, Columns, Output, Passes
+from scoring.arrays import Floats
+from scoring.folds.runs import Runs, mean_over_runs
+from scoring.spec import Batch, Columns, Fold, Output
+from scoring.statuses import UNLABELLED
 
-UNLABELLED = "unlabelled"
 OfCheckpoint = Callable[[Tensor, Tensor], Tensor]
 """(logits [N, C] float64, labels [N] int64) -> [N]."""
 OfRun = Callable[[Floats], Floats]
-"""What checkpoints gave, [K, N], -> [N]."""
+"""Statistics of K checkpoints [K, N] -> [N]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """A fold under way."""
+@dataclass(frozen=True)
+class _Series:
+    """The statistics of a run's checkpoints so far."""
 
-    labels: Ints
+    of_run: OfRun
+    seen: tuple[Floats, ...] = ()
+
+    @property
+    def checkpoints(self) -> int:
+        return len(self.seen)
+
+    def add(self, seen: Floats) -> "_Series":
+        return replace(self, seen=(*self.seen, seen))
+
+    def value(self) -> Floats:
+        return self.of_run(np.stack(self.seen))
+
+
+@dataclass(frozen=True)
+class LabelDynamics(Fold[Runs[Floats]]):
+    """Folds what checkpoints make of the label."""
+
     of_checkpoint: OfCheckpoint
     of_run: OfRun
-    run: tuple[Floats, ...] = ()
-    """[N] for each checkpoint of the run under way."""
-    at: int = 0
-    """Which run that is."""
-    runs: Moments
 
+    def start(self, config: object, batch: Batch, classes: int) -> Runs[Floats]:
+        """Return no runs of N examples."""
+        return Runs.of(batch.labels, _Series(self.of_run))
 
-def begin(batch: Batch, of_checkpoint: OfCheckpoint, of_run: OfRun) -> State:
-    """Begin with no checkpoint seen of N examples."""
-    return State(
-        labels=batch.labels,
-        of_checkpoint=of_checkpoint,
-        of_run=of_run,
-        runs=Moments.of(len(batch.labels)),
-    )
+    def update(self, state: Runs[Floats], output: Output) -> Runs[Floats]:
+        """Add one checkpoint."""
+        logits = output.logits.double()
+        labels = torch.from_numpy(state.labels).to(logits.device).clamp(min=0)
+        return state.add(output, self.of_checkpoint(logits, labels).double().cpu().numpy())
 
-
-def update(state: State, output: Output) -> State:
-    """Add one checkpoint."""
-    run = output.checkpoint.run if output.checkpoint else state.at + 1
-    if run != state.at:
-        state = replace(_closed(state), at=run)
-    logits = output.logits.double()
-    labels = torch.from_numpy(state.labels).to(logits.device).clamp(min=0)
-    seen: Floats = state.of_checkpoint(logits, labels).double().cpu().numpy()
-    return replace(state, run=(*state.run, seen))
-
-
-def finish(state: State) -> Columns:
-    """Mean and spread over runs, [N] float64 each; NaN, "unlabelled", without a label."""
-    runs = _closed(state).runs
-    unlabelled = state.labels < 0
-    return Columns(
-        value=np.where(unlabelled, np.nan, runs.mean()),
-        spread=np.where(unlabelled, np.nan, runs.std()),
-        status=np.where(unlabelled, UNLABELLED, ""),
-    )
-
-
-def passes(config: object) -> Passes:
-    """One forward pass of each checkpoint or model."""
-    return Passes(forward=1)
+    def finish(self, state: Runs[Floats]) -> Columns:
+        """Return mean and spread over runs, [N] float64 each; NaN without a label."""
+        status = np.where(state.labels < 0, UNLABELLED, "")
+        return mean_over_runs(state.closed().values, status)
 
 
 def right(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether the largest logit is the label's, [N] bool."""
+    """Return whether the label has the largest logit, [N] bool."""
     return logits.argmax(dim=1) == labels
 
 
 def label_probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """f(x)_label [N]."""
+    """Return f(x)_label, [N]."""
     return logits.softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the label minus the largest other [N]."""
+    """Return the label's logit minus the largest other, [N]."""
     own = labels.unsqueeze(1)
     others = logits.scatter(1, own, -torch.inf).amax(dim=1)
     return logits.gather(1, own).squeeze(1) - others
 
 
+def error_norm(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return || f(x) - onehot(label) ||_2, [N]."""
+    probabilities = logits.softmax(dim=1)
+    minus_one = -torch.ones_like(probabilities[:, :1])
+    errors = probabilities.scatter_add(1, labels.unsqueeze(1), minus_one)
+    norms: Tensor = torch.linalg.vector_norm(errors, dim=1)
+    return norms
+
+
 def last(seen: Floats) -> Floats:
-    """What the last checkpoint of [K, N] gave, [N]."""
+    """Return the last checkpoint's row of [K, N]."""
     final: Floats = seen[-1]
     return final
 
 
 def mean(seen: Floats) -> Floats:
-    """Mean over checkpoints [K, N], [N]."""
+    """Return the mean over the checkpoints of [K, N]."""
     means: Floats = seen.mean(axis=0)
     return means
-
-
-def _closed(state: State) -> State:
-    """With the run under way among those that are over."""
-    if not state.run:
-        return state
-    runs = state.runs.add(state.of_run(np.stack(state.run)))
-    return replace(state, run=(), runs=runs)

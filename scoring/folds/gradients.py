@@ -1,126 +1,102 @@
-"""Variance of gradients over checkpoints, the fold that the `vog` metrics share.
+"""Variance of gradients over checkpoints, the fold of the `vog` metrics.
 
     S_k = the gradient at checkpoint k, [H, W];   mu = mean_k S_k
     VoG = mean over pixels of sqrt( (1/K) sum_k (S_k - mu)^2 )
 
-Welford's recurrence takes one checkpoint after the other: two arrays of a batch's size are held,
-whatever K is. Over several runs the value is the mean of their VoG, the spread its deviation.
+Checkpoints are folded one by one, so that memory is two arrays of a batch's size, whatever K is.
+With several runs the value is the mean of their VoG and `spread` its standard deviation.
 
 Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients",
 CVPR 2022, arXiv:2008.11600, section 2. Their equation 3 prints the root over 1/K alone; their code
-takes it over the mean square, and their published values agree with that.
+takes it over the mean square, and their published values agree with that alone.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scoring.arrays import Floats, Ints
+from scoring.arrays import Floats
 from scoring.folds.moments import Moments
-from scoring.spec import Batch, Columns, InputGradient, Output, Passes
-
-UNLABELLED = "unlabelled"
-TOO_FEW = "too_few_checkpoints"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gradients:
-    """What is known of one run's gradients of N examples after some checkpoints."""
-
-    count: int = 0
-    mean: Tensor = field(default_factory=lambda: torch.zeros(()))
-    """[N, P]."""
-    squares: Tensor = field(default_factory=lambda: torch.zeros(()))
-    """[N, P]: sum of squared deviations from the mean."""
-
-    def add(self, gradient: Tensor) -> "Gradients":
-        """With one more checkpoint's, [N, P]."""
-        count = self.count + 1
-        deviation = gradient - self.mean
-        mean = self.mean + deviation / count
-        squares = torch.addcmul(self.squares, deviation, gradient - mean)
-        return Gradients(count=count, mean=mean, squares=squares)
-
-    def vog(self) -> Floats:
-        """[N] float64."""
-        deviation = (self.squares / self.count).sqrt()
-        values: Floats = deviation.mean(dim=1, dtype=torch.float64).cpu().numpy()
-        return values
+from scoring.folds.runs import Runs, mean_over_runs
+from scoring.spec import Batch, Columns, Fold, InputGradient, Output
+from scoring.statuses import TOO_FEW_CHECKPOINTS, UNLABELLED
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
-    """A fold under way."""
-
-    labels: Ints
-    gradient: InputGradient
-    run: Gradients = Gradients()
-    at: int = 0
-    """Which run that is."""
-    runs: Moments
-    """VoG of the runs before it."""
-    fewest: int | None = None
-    """Checkpoints of the shortest run before it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
+class ChosenEpochs:
     """Which checkpoints."""
 
     epochs: tuple[int, ...] = ()
-    """Epochs to fold, from 1; none named: all that were kept. Three are enough."""
+    """Epochs to fold, from 1; default: all that were kept. Three are enough."""
 
 
-def chosen(config: Config, kept: int) -> list[int]:
-    """Those of the epochs 1 ... kept that are folded."""
+def chosen_epochs(config: ChosenEpochs, kept: int) -> list[int]:
+    """Return the epochs out of 1 ... kept that `config` chooses."""
     return [epoch for epoch in range(1, kept + 1) if not config.epochs or epoch in config.epochs]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageLength:
+    """How many checkpoints."""
+
+    count: int = 3
+    """Number of epochs to fold, 2 or more."""
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"count: expected 2 or more checkpoints, got {self.count}")
+
+
 @dataclass(frozen=True)
-class Begin:
-    """Begins with no checkpoint seen: a metric's `start`."""
+class _Gradients:
+    """The gradients of a run's checkpoints so far, [N, P] each."""
 
-    gradient: InputGradient
+    moments: Moments[Tensor] | None = None
 
-    def __call__(self, config: object, batch: Batch, classes: int) -> State:
-        """The state of N examples."""
-        return State(labels=batch.labels, gradient=self.gradient, runs=Moments.of(len(batch.ids)))
+    @property
+    def checkpoints(self) -> int:
+        return self.moments.count if self.moments else 0
 
+    def add(self, gradient: Tensor) -> "_Gradients":
+        moments = self.moments or Moments.of(torch.zeros_like(gradient))
+        return _Gradients(moments.add(gradient))
 
-def update(state: State, output: Output) -> State:
-    """Fold one checkpoint's gradients."""
-    assert output.checkpoint is not None
-    if output.checkpoint.run != state.at:
-        state = replace(_closed(state), at=output.checkpoint.run)
-    return replace(state, run=state.run.add(output.gradients[state.gradient]))
-
-
-def finish(state: State) -> Columns:
-    """Mean and spread over runs [N] float64; NaN without a label or from single checkpoints."""
-    state = _closed(state)
-    unlabelled = (state.labels < 0) & state.gradient.endswith("label")
-    status = np.where(unlabelled, UNLABELLED, "")
-    if state.fewest is None or state.fewest < 2:
-        status = np.where(status == "", TOO_FEW, status)
-    missing = status != ""
-    return Columns(
-        value=np.where(missing, np.nan, state.runs.mean()),
-        spread=np.where(missing, np.nan, state.runs.std()),
-        status=status,
-    )
+    def value(self) -> Floats:
+        assert self.moments is not None
+        deviation = self.moments.variance().sqrt()
+        vog: Floats = deviation.mean(dim=1, dtype=torch.float64).cpu().numpy()
+        return vog
 
 
-def passes(config: object) -> Passes:
-    """One forward and one backward pass of each checkpoint."""
-    return Passes(forward=1, backward=1)
+@dataclass(frozen=True)
+class GradientVariance(Fold[Runs[Tensor]]):
+    """Folds the input gradients of checkpoints."""
 
+    of: InputGradient
 
-def _closed(state: State) -> State:
-    """With the run under way among those that are over."""
-    count = state.run.count
-    if not count:
-        return state
-    fewest = count if state.fewest is None else min(count, state.fewest)
-    return replace(state, runs=state.runs.add(state.run.vog()), run=Gradients(), fewest=fewest)
+    @property
+    def gradient(self) -> InputGradient:
+        """The input gradient that it folds."""
+        return self.of
+
+    def start(self, config: object, batch: Batch, classes: int) -> Runs[Tensor]:
+        """Return no runs of N examples."""
+        return Runs.of(batch.labels, _Gradients())
+
+    def update(self, state: Runs[Tensor], output: Output) -> Runs[Tensor]:
+        """Add one checkpoint."""
+        return state.add(output, output.gradients[self.of])
+
+    def finish(self, state: Runs[Tensor]) -> Columns:
+        """Return mean and spread over runs, [N] float64 each.
+
+        NaN without a label, where the gradient is the label's, and if a run has one checkpoint.
+        """
+        runs = state.closed()
+        unlabelled = (runs.labels < 0) & self.of.endswith("label")
+        status = np.where(unlabelled, UNLABELLED, "")
+        if runs.shortest is not None and runs.shortest < 2:
+            status = np.where(status == "", TOO_FEW_CHECKPOINTS, status)
+        return mean_over_runs(runs.values, status)

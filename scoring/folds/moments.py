@@ -1,49 +1,62 @@
-"""Mean and standard deviation over runs, one run at a time.
+"""Mean and variance, one value at a time, in numpy or torch.
 
-Welford's recurrence in float64 ("Note on a method for calculating corrected sums of squares and
-products", Technometrics 1962): the deviation does not drown when it is small beside the mean.
+Welford's recurrence ("Note on a method for calculating corrected sums of squares and products",
+Technometrics 1962) stays accurate where the deviation is small compared with the mean.
 """
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from scoring.arrays import Floats
 
+Array = TypeVar("Array", Floats, Tensor)
+
+
+def next_mean(mean: Array, value: Array, count: int) -> Array:
+    """Return the mean of `count` values, given that of all but the last."""
+    return mean + (value - mean) / count
+
 
 @dataclass(frozen=True)
-class Moments:
-    """What is known of N examples after some runs."""
+class Moments(Generic[Array]):
+    """Mean and squared deviations of the values so far, elementwise."""
 
-    runs: int
-    means: Floats
-    """[N] float64."""
-    squares: Floats
-    """[N] float64: sum of squared deviations from the mean."""
+    count: int
+    means: Array
+    squares: Array
+    """Sum of squared deviations from the mean."""
 
     @classmethod
-    def of(cls, rows: int) -> "Moments":
-        """Nothing yet known of `rows` examples."""
-        return cls(0, np.zeros(rows), np.zeros(rows))
+    def of(cls, zeros: Array) -> "Moments[Array]":
+        """Return the moments of no value; `zeros` has the shape, dtype and device of values."""
+        return Moments(0, zeros, zeros)
 
-    def add(self, values: Floats) -> "Moments":
-        """With one more run's values, [N] float64."""
-        runs = self.runs + 1
-        deviation = values - self.means
-        means = self.means + deviation / runs
-        return Moments(runs, means, self.squares + deviation * (values - means))
+    def add(self, value: Array) -> "Moments[Array]":
+        """Return the moments with one more value."""
+        means = next_mean(self.means, value, self.count + 1)
+        squares = _add_product(self.squares, value - self.means, value - means)
+        return Moments(self.count + 1, means, squares)
 
-    def mean(self) -> Floats:
-        """[N] float64; `ValueError` where no run was added."""
+    def mean(self) -> Array:
+        """Return the mean; `ValueError` if there is no value."""
         self._check()
         return self.means
 
-    def std(self) -> Floats:
-        """[N] float64, population form: 0 for one run; `ValueError` where no run was added."""
+    def variance(self) -> Array:
+        """Return the population variance, 0 for one value; `ValueError` if there is none."""
         self._check()
-        deviation: Floats = np.sqrt(self.squares / self.runs)
-        return deviation
+        return self.squares / self.count
 
     def _check(self) -> None:
-        if self.runs == 0:
+        if self.count == 0:
             raise ValueError("expected outputs of at least one run, got none")
+
+
+def _add_product(total: Array, left: Array, right: Array) -> Array:
+    """Return total + left * right."""
+    if isinstance(total, Tensor):
+        return torch.addcmul(total, left, right)  # rounds once: `+` and `*` would change VoG's bits
+    return total + left * right

@@ -2,8 +2,8 @@
 
     predicted(x) = argmax_c (1/M) sum_i f_i(x)_c
 
-It is folded like a metric, because it needs the same outputs, but it is a column of every table and
-not a table of its own. Equal means: the lower class. Cost: M forward passes an example, shared with
+It is folded like a metric, from the same outputs, but published as a column of every table instead
+of a table of its own. Equal means: the lower class. Cost: M forward passes per example, shared with
 every metric that folds the same models.
 """
 
@@ -12,52 +12,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Nothing to choose."""
+from scoring.spec import Batch, Columns, Fold, FoldedMetric, Output, Signal
 
 
 @dataclass(frozen=True)
-class _State:
-    total: Tensor
-    """[N, C] float64 on the CPU: sum of the softmax of the models so far."""
+class LargestMean(Fold[Tensor]):
+    """Sums the softmax of the models, [N, C] float64 on the CPU."""
+
+    def start(self, config: object, batch: Batch, classes: int) -> Tensor:
+        """Return the sum over no model."""
+        return torch.zeros(len(batch.ids), classes, dtype=torch.float64)
+
+    def update(self, state: Tensor, output: Output) -> Tensor:
+        """Add one model."""
+        return state + torch.softmax(output.logits.double(), dim=1).cpu()
+
+    def finish(self, state: Tensor) -> Columns:
+        """Return the class with the largest sum, [N] float64."""
+        return Columns(value=state.argmax(dim=1).double().numpy())
 
 
-def start(config: Config, batch: Batch, classes: int) -> _State:
-    """Begin with no model seen."""
-    return _State(torch.zeros(len(batch.ids), classes, dtype=torch.float64))
-
-
-def update(state: _State, output: Output) -> _State:
-    """Add one model's softmax."""
-    return _State(state.total + torch.softmax(output.logits.double(), dim=1).cpu())
-
-
-def finish(state: _State) -> Columns:
-    """The class of the largest mean, [N] float64."""
-    return Columns(value=state.total.argmax(dim=1).double().numpy())
-
-
-def passes(config: Config) -> Passes:
-    """One forward pass of each model."""
-    return Passes(forward=1)
-
-
-PREDICTED = MetricSpec(
+PREDICTED = FoldedMetric(
     name="predicted",
     summary="class that the models predict together",
     version=1,
-    signal=Signal.ENSEMBLE,
-    config=Config,
     unit="class",
     prototypical="high",
     source="Carlini et al. 2019, section 2.1",
-    passes=passes,
-    start=start,
-    update=update,
-    finish=finish,
-    published=False,
+    signal=Signal.ENSEMBLE,
+    fold=LargestMean(),
 )

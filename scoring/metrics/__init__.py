@@ -1,1 +1,1 @@
-"""One file a metric; `scoring.registry` finds the `METRIC` of each, so there is no list to edit."""
+"""One file per metric. `scoring.registry` finds the `METRIC` of each: there is no list to edit."""

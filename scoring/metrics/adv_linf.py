@@ -5,23 +5,23 @@
 
 Range [0, 1], in units of pixels in [0, 1], before the net's own normalisation; high = prototypical.
 A perturbation that was found is an upper bound of the smallest: more work can only lower the value.
-None found within the budget: NaN, "no_adversarial_found".
+None found within the budget: NaN, "no_adversarial_found", which ranks as most prototypical.
 
 Attacks:
-- `race`, the default: `scoring.attacks.boundary_race`, with `effort` as its dial. Nearer on
-  average than `fmn` in 100 steps, in half of the passes, as it looks at several classes.
-- `fmn`, through Foolbox as is `deepfool`: Pintor et al., "Fast Minimum-norm Adversarial Attacks
-  through Adaptive Norm Constraints", NeurIPS 2021, arXiv:2102.12827. Where a net is linear it can
-  land on the boundary to the last bit and stay there: what it does not move across is left to
+- `race`, the default: `scoring.attacks.boundary_race`, with `effort` as its dial. Closer on
+  average than `fmn` in 100 steps, in half the passes, because it tries several classes.
+- `fmn`, from Foolbox like `deepfool`: Pintor et al., "Fast Minimum-norm Adversarial Attacks through
+  Adaptive Norm Constraints", NeurIPS 2021, arXiv:2102.12827. Where a net is linear it can land
+  exactly on the boundary and stay there: examples that it does not move across are left to
   `deepfool`, which overshoots.
 - `deepfool`: Moosavi-Dezfooli et al., CVPR 2016, arXiv:1511.04599. Often 10 % too long or more.
 
 Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning: Metrics,
 Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. We differ: our own
-attack by default; the way to a point that Foolbox found is bisected. Cost: about 48 forward and 44
-backward passes for `race` (21 each with effort "fast", 250 and 230 with "thorough"), most of them
-in bfloat16 where that is faster; `steps` forward and backward passes and 12 forward for `fmn`; at
-most nine times the `steps` for `deepfool`.
+attack by default; the line to a point that Foolbox found is bisected. Cost per example: about 48
+forward and 44 backward passes for `race` (21 each with effort "fast", 250 and 230 with "thorough"),
+most of them in bfloat16 where that is faster; `steps` forward and backward passes plus 12 forward
+for `fmn`; at most nine times `steps` for `deepfool`.
 """
 
 import math
@@ -44,23 +44,24 @@ from scoring.attacks.common import (
 )
 from scoring.attacks.efforts import EFFORTS, EffortName
 from scoring.attacks.norms import LINF
-from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, ModelMetric, Passes
+from scoring.statuses import NO_ADVERSARIAL
 
 Attack = Literal["race", "fmn", "deepfool"]
-_CANDIDATES = 10  # likeliest classes that DeepFool aims at, its own among them
+_CANDIDATES = 10  # most likely classes that DeepFool aims at, the current one included
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How the perturbation is looked for."""
+    """How to search for the perturbation."""
 
     attack: Attack = "race"
     effort: EffortName = "standard"
-    """Of `race`: "fast", "standard" or "thorough"."""
+    """Effort of `race`: "fast", "standard" or "thorough"."""
     steps: int = 50
     """Gradient steps of the other attacks."""
     reference: Reference = "prediction"
-    """Class to leave; "label" gives 0 to what is already misclassified."""
+    """The class to leave; "label" gives 0 to examples that are already misclassified."""
 
     def __post_init__(self) -> None:
         check_choice("attack", self.attack, get_args(Attack))
@@ -70,13 +71,13 @@ class Config:
 
 
 def distance(config: Config, model: nn.Module, images: Tensor, classes: Tensor) -> Floats:
-    """L-infinity norm of the smallest perturbation found.
+    """Return the L-infinity norm of the smallest perturbation found.
 
     Args:
         config: the attack and its budget.
         model: returns logits [n, C]; its parameters take no gradient.
         images: [n, D, H, W] float32 in [0, 1].
-        classes: [n] int64, the class that the model gives each image.
+        classes: [n] int64, the class that the model predicts for each image.
 
     Returns:
         [n] float64, NaN where no adversarial was found.
@@ -87,7 +88,7 @@ def distance(config: Config, model: nn.Module, images: Tensor, classes: Tensor) 
 
 
 def _by_foolbox(config: Config, model: nn.Module, images: Tensor, classes: Tensor) -> Floats:
-    # Imported where it is asked for: the default needs no Foolbox.
+    # Imported here because the default needs no Foolbox.
     from foolbox.attacks.deepfool import LinfDeepFoolAttack
     from foolbox.attacks.fast_minimum_norm import LInfFMNAttack
 
@@ -106,27 +107,27 @@ def _by_foolbox(config: Config, model: nn.Module, images: Tensor, classes: Tenso
 
 
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
-    """Smallest L-infinity perturbation found for each of N examples, [N] float64."""
+    """Return the smallest L-infinity perturbation found for each of N examples, [N] float64."""
     return score_attack(batch, model, config.reference, partial(distance, config))
 
 
 def passes(config: Config) -> Passes:
-    """Usual ones of `race`; else of the whole budget, and `deepfool` may stop earlier."""
+    """Return the usual cost of `race`, or the budget of the others; `deepfool` may stop earlier."""
     if config.attack == "race":
         return EFFORTS[config.effort].passes
     return foolbox_passes(config.steps * (1 if config.attack == "fmn" else _CANDIDATES - 1))
 
 
-METRIC = MetricSpec(
+METRIC = ModelMetric(
     name="adv_linf",
     summary="smallest L-infinity perturbation that changes the class",
     version=3,
-    signal=Signal.BASE,
-    config=Config,
     unit="L-infinity norm, pixels in [0, 1]",
     prototypical="high",
     source="Carlini et al. 2019, section 2.1",
-    passes=passes,
+    config=Config,
+    statuses={NO_ADVERSARIAL: "prototypical"},
     score=score,
+    passes=passes,
     moves_pixels=True,
 )

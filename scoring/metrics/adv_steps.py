@@ -1,26 +1,26 @@
-"""Adversarial robustness in steps: how long a basic iterative attack needs to change the class.
+"""Adversarial robustness in steps: how long a basic iterative attack takes to change the class.
 
     x_0 = x,    x_t = clip(x_{t-1} + step * sign(grad L(f(x_{t-1}), argmax f(x))), 0, 1)
     t = the first with argmax f(x_t) != argmax f(x) = r,    m_t = z_r - max_{c != r} z_c at x_t
     adv_steps(x) = t - 1 + m_{t-1} / (m_{t-1} - m_t)
 
-L = cross-entropy, z = logits. Range [0, max_steps], in iterations; high = prototypical. Times
-`step`, it is about an upper bound of the L-infinity distance. No change after `max_steps`, or a
-point that moves no more: NaN, "no_adversarial_found".
+L = cross-entropy, z = logits. Range [0, max_steps], in iterations; high = prototypical. Multiplied
+by `step`, it is roughly an upper bound of the L-infinity distance. No change after `max_steps`, or
+a point that no longer moves: NaN, "no_adversarial_found", which ranks as most prototypical.
 
-The last iteration counts for the share of it that was needed, if the lead m falls evenly in it.
-Rounded up, the value is the count t; whole counts would leave one pair in forty of Fashion-MNIST
-tied at this step, and half of all pairs of CIFAR-10, whose nets give way within an iteration.
+The last iteration counts by the share of it that was needed, assuming that the lead m falls evenly
+within it. Rounded up, the value is the count t. At this step, whole counts would leave one pair in
+forty of Fashion-MNIST tied, and half of all pairs of CIFAR-10, whose nets give way within one
+iteration.
 
-The gradient is taken of log sum_{c != r} e^{z_c} - z_r. Cross-entropy grows with it, so the signs
-are the same, but it does not vanish where the model is sure.
+We differentiate log sum_{c != r} e^{z_c} - z_r. Cross-entropy grows with it, so the signs are the
+same, but it does not vanish where the model is sure.
 
 Source: Stock & Cisse, "ConvNets and ImageNet Beyond Accuracy: Understanding Mistakes and Uncovering
-Biases", ECCV 2018, arXiv:1711.11443, as taken up by Carlini, Erlingsson & Papernot, "Prototypical
+Biases", ECCV 2018, arXiv:1711.11443, as adopted by Carlini, Erlingsson & Papernot, "Prototypical
 Examples in Deep Learning: Metrics, Characteristics, and Utility" (2019 submission;
 arXiv:1910.13427), section 2.1. We differ: the size of the step, the share of the last iteration.
-Cost: one forward and one backward pass an iteration and example, only while its class has not
-changed.
+Cost: one forward and one backward pass per iteration and example, until its class changes.
 """
 
 from dataclasses import dataclass
@@ -33,9 +33,10 @@ from torch import Tensor, nn
 
 from scoring.arrays import Floats
 from scoring.attacks.common import Reference, check_choice, check_positive, score_attack
-from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, ModelMetric, Passes
+from scoring.statuses import NO_ADVERSARIAL
 
-_USUAL_DISTANCE = 0.1  # in L-infinity, of images of digits: what the planned cost supposes
+_USUAL_DISTANCE = 0.1  # L-infinity distance of digits, assumed when planning the cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +44,11 @@ class Config:
     """Size and number of steps."""
 
     step: float = 0.002
-    """Change of every pixel in one iteration, pixels in [0, 1]: half a grey level of 8 bits."""
+    """Change of every pixel per iteration, pixels in [0, 1]; 0.002 is half an 8-bit grey level."""
     max_steps: int = 500
     """Iterations before giving up; the default reaches across [0, 1]."""
     reference: Reference = "prediction"
-    """Class to leave; "label" gives 0 to what is already misclassified."""
+    """The class to leave; "label" gives 0 to examples that are already misclassified."""
 
     def __post_init__(self) -> None:
         check_choice("reference", self.reference, get_args(Reference))
@@ -55,13 +56,13 @@ class Config:
 
 
 def steps_to_change(config: Config, model: nn.Module, images: Tensor, classes: Tensor) -> Floats:
-    """Iterations until the class changes.
+    """Count the iterations until the class changes.
 
     Args:
         config: size and number of steps.
         model: returns logits [n, C]; its parameters take no gradient.
         images: [n, D, H, W] float32 in [0, 1].
-        classes: [n] int64, the class that the model gives each image.
+        classes: [n] int64, the class that the model predicts for each image.
 
     Returns:
         [n] float64, NaN where the class did not change.
@@ -83,7 +84,7 @@ def steps_to_change(config: Config, model: nn.Module, images: Tensor, classes: T
 
 @torch.enable_grad()
 def _ascent(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Lead [n] of the class, whether it has changed [n], sign of the gradient [n, D, H, W]."""
+    """Return the lead of the class [n], whether it changed [n], the gradient signs [n, D, H, W]."""
     images = images.detach().clone().requires_grad_()
     logits = model(images)
     own = classes.unsqueeze(1)
@@ -95,26 +96,26 @@ def _ascent(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, 
 
 
 def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
-    """Iterations until the class of each of N examples changes, [N] float64."""
+    """Count the iterations until the class of each of N examples changes, [N] float64."""
     return score_attack(batch, model, config.reference, partial(steps_to_change, config))
 
 
 def passes(config: Config) -> Passes:
-    """Of an image at a usual distance: an iteration is one pass each way."""
+    """Return the cost of an image at a usual distance; an iteration is one pass each way."""
     steps = min(config.max_steps, _USUAL_DISTANCE / config.step)
     return Passes(forward=steps + 2, backward=steps + 1)
 
 
-METRIC = MetricSpec(
+METRIC = ModelMetric(
     name="adv_steps",
-    summary="iterations of a basic attack until the class changes",
+    summary="iterations of a basic iterative attack until the class changes",
     version=2,
-    signal=Signal.BASE,
-    config=Config,
     unit="iterations",
     prototypical="high",
     source="Carlini et al. 2019, section 2.1",
-    passes=passes,
+    config=Config,
+    statuses={NO_ADVERSARIAL: "prototypical"},
     score=score,
+    passes=passes,
     moves_pixels=True,
 )

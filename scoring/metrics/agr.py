@@ -1,4 +1,4 @@
-"""Ensemble agreement: how far apart the answers of independently trained models are.
+"""Ensemble agreement: how far apart the predictions of independently trained models are.
 
     agr(x) = (1/M^2) sum_ij JS(f_i(x), f_j(x))
     JS(p, q) = H((p + q) / 2) - (H(p) + H(q)) / 2
@@ -7,24 +7,26 @@ f_i = softmax of model i, H = entropy, natural log. Range [0, ln 2), in nats; lo
 the models agree. A divergence between models is itself a spread over models, so there is no
 `spread` column.
 
-The sum is exact, yet the literal double loop would take two logarithms for each of the M^2 pairs in
-each class. Written by class, with v_i = f_i(x)_c, the symmetry of i and j leaves
+The sum is exact, but not computed by the literal double loop, which would take two logarithms for
+each of the M^2 pairs in each class. Summed by class, with v_i = f_i(x)_c, the symmetry in i and j
+leaves
 
     agr(x) = (1/M^2) sum_c sum_i v_i (M log v_i - sum_j log((v_i + v_j) / 2))
 
 and four of the inner logarithms are the logarithm of one product, (v_i + v_1) ... (v_i + v_4) / 16.
-That is a polynomial in v_i whose coefficients are the symmetric polynomials of v_1 ... v_4, so that
-one small matrix product makes it for all i and all groups of four. Two points keep it accurate:
-- a class is divided by its largest probability first, which changes only terms that cancel, and
-  makes its terms comparable; what is below 1e-9 of the largest is raised to that, so that products
-  of four stay in the range of float32. It moves the result by some 1e-8 of itself.
+This product is a polynomial in v_i whose coefficients are the symmetric polynomials of v_1 ... v_4,
+so one small matrix product computes it for all i and all groups of four. Two steps keep it
+accurate:
+- each class is first divided by its largest probability, which changes only terms that cancel, and
+  makes its terms comparable; probabilities below 1e-9 of the largest are raised to that, so that
+  products of four stay in the range of float32. This changes the result by about 1e-8 of itself.
 - the class that is largest on average is summed in float64, as one minus the others: probabilities
   near 1 differ by less than float32 resolves, and examples that all models find easy would tie.
 
 Source: Carlini, Erlingsson & Papernot, "Prototypical Examples in Deep Learning: Metrics,
 Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section 2.1. We differ: the mean
-runs over all ordered pairs, those of a model with itself (zero) included. Cost: M forward passes an
-example, O(M^2 C) arithmetic; memory O(M N C) for the probabilities and a few MB of work space.
+runs over all ordered pairs, including those of a model with itself (zero). Cost: M forward passes
+per example, O(M^2 C) arithmetic; memory O(M N C) for the probabilities and a few MB of work space.
 """
 
 from collections.abc import Sequence
@@ -35,45 +37,35 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scoring.arrays import Floats
-from scoring.spec import Batch, Columns, MetricSpec, Output, Passes, Signal
+from scoring.arrays import Floats, Floats32
+from scoring.spec import Batch, Columns, Fold, FoldedMetric, Output, Signal
 
-Probabilities = npt.NDArray[np.float32]
+Probabilities = tuple[Floats32, ...]
+"""Of each model, [N, C]."""
 Reals = npt.NDArray[np.floating[Any]]
-_GROUP = 4  # models whose logarithms are taken at once
-_FLOOR = 1e-9  # of a class's largest probability: its fourth power is a normal float32
-_ROWS_BYTES = 256 << 10  # of the probabilities that are reordered at once
-_PRODUCTS_BYTES = 1 << 20  # of products at once: hides the cost of NumPy's calls, spares the caches
-_KEPT_BYTES = 16 << 20  # never touched, so never real memory
+_GROUP = 4  # models per logarithm
+_FLOOR = 1e-9  # share of the largest probability; its fourth power is a normal float32
+_ROWS_BYTES = 256 << 10  # probabilities to reorder at once
+_PRODUCTS_BYTES = 1 << 20  # products at once: enough to hide NumPy's call overhead, and in cache
+_KEPT_BYTES = 16 << 20  # never touched, so never backed by memory
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Nothing to choose."""
-
-
-@dataclass(frozen=True)
-class _State:
-    probabilities: tuple[Probabilities, ...] = ()
-    """For each model, [N, C]."""
-
-
-def mean_jensen_shannon(probabilities: Sequence[Probabilities] | Probabilities) -> Floats:
-    """Mean Jensen-Shannon divergence over all ordered pairs of distributions.
+def mean_jensen_shannon(probabilities: Sequence[Floats32] | Floats32) -> Floats:
+    """Return the mean Jensen-Shannon divergence over all ordered pairs of distributions.
 
     Args:
-        probabilities: for each of M models, [N, C] float32, rows that sum to 1.
+        probabilities: for each of M models, [N, C] float32; rows sum to 1.
 
     Returns:
-        [N] float64 nats in [0, ln 2), mostly exact to 1e-7 of themselves, and always to 1e-6 of
-        the probability outside the largest class. Each row is computed alone: its result does not
-        depend on the others.
+        [N] float64 nats in [0, ln 2), mostly with relative error 1e-7, and always with an error of
+        at most 1e-6 times the probability outside the largest class. The result of a row does not
+        depend on the other rows.
     """
     models, (rows, classes) = len(probabilities), probabilities[0].shape
     divergence = np.empty(rows)
     step = max(1, _ROWS_BYTES // max(4 * models * classes, 1))
-    # Fresh pages for the arrays of every block would double the time: products share one space, and
-    # glibc keeps what is freed for the next block once an array larger than all of it was freed.
+    # Fresh pages for the arrays of every block would double the time. So products share one space,
+    # and freeing one large array first makes glibc keep what is freed later for the next block.
     np.empty(_KEPT_BYTES, np.uint8)
     space = np.empty(max(_PRODUCTS_BYTES // 8, models * _groups(models)))
     for first in range(0, rows, step):
@@ -83,10 +75,10 @@ def mean_jensen_shannon(probabilities: Sequence[Probabilities] | Probabilities) 
     return divergence
 
 
-def _mean_of_block(v: npt.NDArray[np.float32], space: Floats) -> Floats:
-    """[R] nats for v [R, C, M], which is overwritten."""
+def _mean_of_block(v: Floats32, space: Floats) -> Floats:
+    """Return [R] nats for v [R, C, M], which is overwritten."""
     largest = v.sum(axis=2).argmax(axis=1)
-    v[np.arange(len(v)), largest] = v[:, 0]  # the largest class leaves, the first takes its place
+    v[np.arange(len(v)), largest] = v[:, 0]  # the first class takes the place of the largest
     others = v[:, 1:]  # [R, C - 1, M]
     rows, classes, models = others.shape
     by_class = _pair_terms(others.reshape(-1, models), space).reshape(rows, classes)
@@ -96,17 +88,25 @@ def _mean_of_block(v: npt.NDArray[np.float32], space: Floats) -> Floats:
 
 
 def _pair_terms(v: Reals, space: Floats) -> Floats:
-    """[B] of (1/M^2) sum_i v_i (M log v_i - sum_j log((v_i + v_j) / 2)) for v [B, M] in [0, 1]."""
+    """Return the pair sum of each class.
+
+    Args:
+        v: [B, M] in [0, 1].
+        space: where the products go.
+
+    Returns:
+        (1/M^2) sum_i v_i (M log v_i - sum_j log((v_i + v_j) / 2)), [B].
+    """
     models = v.shape[1]
     groups = _groups(models)
     spare = groups * _GROUP - models
     scale = np.maximum(v.max(axis=1), np.finfo(v.dtype).tiny)
-    members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / (2 scale), filled up with zeros
+    members = np.zeros((len(v), groups * _GROUP), v.dtype)  # v / (2 scale), padded with zeros
     np.maximum(v / (2 * scale[:, None]), v.dtype.type(_FLOOR / 2), out=members[:, :models])
     half = members[:, :models]
     full = 2 * half
     difference = models * np.log(full)
-    if spare:  # every spare member is 0: it multiplied a product by v_i / 2
+    if spare:  # a spare member is 0, so it multiplies a product by v_i / 2
         difference += spare * np.log(half)
     coefficients = _coefficients(members.reshape(-1, groups, _GROUP))
     difference -= _log_products(coefficients, _powers(half), space)
@@ -115,7 +115,7 @@ def _pair_terms(v: Reals, space: Floats) -> Floats:
 
 
 def _log_products(left: Reals, right: Reals, space: Floats) -> Reals:
-    """[B, M]: sum over groups of the logarithms of left [B, G, 5] @ right [B, 5, M]."""
+    """Return the sum over groups of log(left [B, G, 5] @ right [B, 5, M]), [B, M]."""
     groups, models = left.shape[1], right.shape[2]
     products = space.view(left.dtype)
     products = products[: products.size // (groups * models) * groups * models]
@@ -135,7 +135,7 @@ def _groups(models: int) -> int:
 
 
 def _coefficients(groups: Reals) -> Reals:
-    """[b, G, 5]: (x + a)(x + b)(x + c)(x + d) in powers of x, for each group of four [b, G, 4]."""
+    """Return (x + a)(x + b)(x + c)(x + d) in powers of x, [b, G, 5], for groups [b, G, 4]."""
     a, b, c, d = np.moveaxis(groups, 2, 0)
     ab, cd, a_b, c_d = a * b, c * d, a + b, c + d
     return np.stack(
@@ -144,45 +144,37 @@ def _coefficients(groups: Reals) -> Reals:
 
 
 def _powers(half: Reals) -> Reals:
-    """[b, 5, M]: half [b, M] to the powers 0 to 4."""
+    """Return half [b, M] to the powers 0 to 4, [b, 5, M]."""
     square = half * half
     return np.stack([np.ones_like(half), half, square, square * half, square * square], axis=1)
 
 
-def start(config: Config, batch: Batch, classes: int) -> _State:
-    """Begin with no model seen."""
-    return _State()
+@dataclass(frozen=True)
+class MeanDivergence(Fold[Probabilities]):
+    """Gathers the softmax of the models, for the mean over all ordered pairs."""
+
+    def start(self, config: object, batch: Batch, classes: int) -> Probabilities:
+        """Return the probabilities of no model."""
+        return ()
+
+    def update(self, state: Probabilities, output: Output) -> Probabilities:
+        """Add one model."""
+        return (*state, torch.softmax(output.logits.float(), dim=1).cpu().numpy())
+
+    def finish(self, state: Probabilities) -> Columns:
+        """Return the mean divergence, [N] float64."""
+        if not state:
+            raise ValueError("agr: expected outputs of at least one run, got none")
+        return Columns(value=mean_jensen_shannon(state))
 
 
-def update(state: _State, output: Output) -> _State:
-    """Add one model's softmax, in float32."""
-    probabilities = torch.softmax(output.logits.float(), dim=1).cpu().numpy()
-    return _State((*state.probabilities, probabilities))
-
-
-def finish(state: _State) -> Columns:
-    """Mean over all ordered pairs of models, [N] float64."""
-    if not state.probabilities:
-        raise ValueError("agr: expected outputs of at least one run, got none")
-    return Columns(value=mean_jensen_shannon(state.probabilities))
-
-
-def passes(config: Config) -> Passes:
-    """One forward pass of each model."""
-    return Passes(forward=1)
-
-
-METRIC = MetricSpec(
+METRIC = FoldedMetric(
     name="agr",
     summary="mean Jensen-Shannon divergence between independently trained models",
     version=1,
-    signal=Signal.ENSEMBLE,
-    config=Config,
     unit="nats",
     prototypical="low",
     source="Carlini et al. 2019, section 2.1",
-    passes=passes,
-    start=start,
-    update=update,
-    finish=finish,
+    signal=Signal.ENSEMBLE,
+    fold=MeanDivergence(),
 )

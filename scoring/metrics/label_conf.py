@@ -1,4 +1,4 @@
-"""Confidence in the label: what independently trained models give the label.
+"""Confidence in the label: the probability that independently trained models give the label.
 
     label_conf(x) = (1/M) sum_i f_i(x)_label                      f_i = softmax of model i
 
@@ -8,36 +8,19 @@ point to a wrong label.
 
 Source: the label-aware form of `conf` of Carlini, Erlingsson & Papernot, "Prototypical Examples in
 Deep Learning: Metrics, Characteristics, and Utility" (2019 submission; arXiv:1910.13427), section
-2.1. Cost: M forward passes an example; memory O(N).
+2.1. Cost: M forward passes per example; memory O(N).
 """
 
-from dataclasses import dataclass
+from scoring.folds.dynamics import LabelDynamics, label_probability, last
+from scoring.spec import FoldedMetric, Signal
 
-from scoring.folds.dynamics import State, begin, finish, label_probability, last, passes, update
-from scoring.spec import Batch, MetricSpec, Signal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Nothing to choose."""
-
-
-def start(config: Config, batch: Batch, classes: int) -> State:
-    """Begin with no model seen."""
-    return begin(batch, label_probability, last)
-
-
-METRIC = MetricSpec(
+METRIC = FoldedMetric(
     name="label_conf",
     summary="mean probability of the label over independently trained models",
     version=1,
-    signal=Signal.ENSEMBLE,
-    config=Config,
     unit="probability",
     prototypical="high",
     source="Carlini et al. 2019, section 2.1",
-    passes=passes,
-    start=start,
-    update=update,
-    finish=finish,
+    signal=Signal.ENSEMBLE,
+    fold=LabelDynamics(label_probability, last),
 )

@@ -1,30 +1,23 @@
-"""Maximum softmax probability of the base model, the usual first measure of being out of place.
+"""Maximum softmax probability of the base model, the usual baseline for out-of-distribution data.
 
     msp(x) = max_c f(x)_c                                                  f = softmax, eval mode
 
-Range [1/C, 1]; high = prototypical. Values that round to 1 are ordered by the largest logit's lead
-over the rest, log(p / (1 - p)). Needs no label.
+Range [1/C, 1]; high = prototypical. Values that round to 1 are ordered by the lead of the largest
+logit over the rest, log(p / (1 - p)). Needs no label.
 
 Source: Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples
-in Neural Networks", ICLR 2017, arXiv:1610.02136, section 3. Cost: one forward pass an example.
+in Neural Networks", ICLR 2017, arXiv:1610.02136, section 3. Cost: one forward pass per example.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from scoring.attacks.common import frozen
-from scoring.spec import Batch, Columns, MetricSpec, Passes, Signal
+from scoring.spec import Batch, Columns, ModelMetric
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Nothing to choose."""
-
-
-def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
-    """Largest probability of each of N examples, [N] float64."""
+def score(config: object, batch: Batch, model: nn.Module) -> Columns:
+    """Return the largest probability of each of N examples, [N] float64."""
     with frozen(model), torch.inference_mode():
         logits = model(batch.inputs).double()
     largest, at = logits.max(dim=1)
@@ -33,20 +26,12 @@ def score(config: Config, batch: Batch, model: nn.Module) -> Columns:
     return Columns(value=lead.sigmoid().cpu().numpy(), tiebreak=lead.cpu().numpy())
 
 
-def passes(config: Config) -> Passes:
-    """One forward pass."""
-    return Passes(forward=1)
-
-
-METRIC = MetricSpec(
+METRIC = ModelMetric(
     name="msp",
     summary="largest softmax probability of the base model",
     version=1,
-    signal=Signal.BASE,
-    config=Config,
     unit="probability",
     prototypical="high",
     source="Hendrycks & Gimpel 2017, section 3",
-    passes=passes,
     score=score,
 )

@@ -4,34 +4,28 @@
     vog(x) = mean over pixels of sqrt( (1/K) sum_k (S_k - mu)^2 )
 
 z = logits, eval mode. Range [0, inf), in logits per unit of a pixel in [0, 1]; low = prototypical.
-Ranked by its z-score within the label's class. Over several base runs, the mean; `spread` is the
-deviation. No label: NaN, "unlabelled". One checkpoint: NaN, "too_few_checkpoints".
+Ranked by its z-score within the label's class. With several base runs, their mean, and `spread` is
+the standard deviation. No label: NaN, "unlabelled". One checkpoint: NaN, "too_few_checkpoints".
 
 Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR
 2022, arXiv:2008.11600, section 2. We differ: several runs are averaged. Cost: one forward and one
-backward pass an example and checkpoint; memory O(H W) an example of a batch, whatever the number of
-checkpoints.
+backward pass per example and checkpoint; memory O(H W) per example of a batch, whatever the number
+of checkpoints.
 """
 
-from scoring.folds.gradients import Begin, Config, chosen, finish, passes, update
-from scoring.spec import MetricSpec, Signal
+from scoring.folds.gradients import ChosenEpochs, GradientVariance, chosen_epochs
+from scoring.spec import FoldedMetric, Signal
 
-__all__ = ["METRIC", "Config"]
-
-METRIC = MetricSpec(
+METRIC = FoldedMetric(
     name="vog",
-    summary="variance over epochs of the gradient of the label's logit",
+    summary="variance of the gradient of the label's logit over epochs",
     version=1,
-    signal=Signal.CHECKPOINTS,
-    config=Config,
     unit="logit / pixel",
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
-    passes=passes,
-    start=Begin("label"),
-    update=update,
-    finish=finish,
-    gradient="label",
-    epochs=chosen,
+    config=ChosenEpochs,
     ranked_by="class_z",
+    signal=Signal.CHECKPOINTS,
+    fold=GradientVariance("label"),
+    epochs=chosen_epochs,
 )

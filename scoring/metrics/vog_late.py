@@ -4,53 +4,35 @@
     vog_late(x) = mean over pixels of sqrt( (1/K) sum_k (S_k - mu)^2 )
 
 The last K epochs; z = logits, eval mode. Range [0, inf), in logits per unit of a pixel in [0, 1];
-low = prototypical. Ranked by its z-score within the label's class. Over several base runs, the
-mean; `spread` is the deviation. No label: NaN, "unlabelled". One checkpoint: NaN,
+low = prototypical. Ranked by its z-score within the label's class. With several base runs, their
+mean, and `spread` is the standard deviation. No label: NaN, "unlabelled". One checkpoint: NaN,
 "too_few_checkpoints".
 
 Source: Agarwal, D'souza & Hooker, "Estimating Example Difficulty using Variance of Gradients", CVPR
 2022, arXiv:2008.11600, section 2. We differ: several runs are averaged. Cost: one forward and one
-backward pass an example and checkpoint; memory O(H W) an example of a batch, whatever the number of
-checkpoints.
+backward pass per example and checkpoint; memory O(H W) per example of a batch, whatever the number
+of checkpoints.
 """
 
-from dataclasses import dataclass
-
-from scoring.folds.gradients import Begin, finish, passes, update
-from scoring.spec import MetricSpec, Signal
+from scoring.folds.gradients import GradientVariance, StageLength
+from scoring.spec import FoldedMetric, Signal
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Which checkpoints."""
-
-    count: int = 3
-    """How many of them."""
-
-    def __post_init__(self) -> None:
-        if self.count < 2:
-            raise ValueError(f"count: expected 2 or more checkpoints, got {self.count}")
-
-
-def epochs(config: Config, kept: int) -> list[int]:
-    """Those that are folded."""
+def last(config: StageLength, kept: int) -> list[int]:
+    """Return the last epochs out of 1 ... kept."""
     return list(range(max(kept - config.count, 0) + 1, kept + 1))
 
 
-METRIC = MetricSpec(
+METRIC = FoldedMetric(
     name="vog_late",
-    summary="variance over the last epochs of the gradient of the label's logit",
+    summary="variance of the gradient of the label's logit over the last epochs",
     version=1,
-    signal=Signal.CHECKPOINTS,
-    config=Config,
     unit="logit / pixel",
     prototypical="low",
     source="Agarwal et al. 2022, section 2",
-    passes=passes,
-    start=Begin("label"),
-    update=update,
-    finish=finish,
-    gradient="label",
-    epochs=epochs,
+    config=StageLength,
     ranked_by="class_z",
+    signal=Signal.CHECKPOINTS,
+    fold=GradientVariance("label"),
+    epochs=last,
 )

@@ -1,1 +1,1 @@
-"""Scoring one shard: signals made once, folded by every metric, then ranked."""
+"""Scores one shard: makes each signal once, lets every metric fold it, and ranks the results."""

@@ -1,4 +1,4 @@
-"""Ranks: where each example stands among all, and within its class.
+"""Ranks: the position of each example among all examples, and within its class.
 
     rank              0 = most outlying, N - 1 = most prototypical
     percentile        100 * mean rank of the rows of equal value / (N - 1); 50 where N <= 2
@@ -6,29 +6,29 @@
     class_z           (value - mean) / sd of its class, population form; 0 where the class has one
                       row or no spread; not oriented
 
-Which end of a value is prototypical is the metric's to say. Rows are ordered by value or, where
-class-normalised ranking is asked for (Agarwal et al., "Estimating Example Difficulty using Variance
-of Gradients", CVPR 2022, section 2), by class_z; then by the metric's own second key; then by
-example id. A row without a value stands at the end that its status names, or is not ranked at all:
-then it does not count in N. Cost: a few sorts, O(N log N), and ten columns of 8 bytes at the peak.
+Rows are ordered by value or, for metrics that are ranked within classes (Agarwal et al.,
+"Estimating Example Difficulty using Variance of Gradients", CVPR 2022, section 2), by class_z; then
+by the metric's tiebreak; then by example id. The metric says which end of a value is prototypical,
+and at which end a row without a value stands, given its status. All other rows without a value are
+not ranked and not counted in N. Cost: a few sorts, O(N log N), and ten columns of 8 bytes at the
+peak.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from scoring.arrays import AnyInts, Floats, Strings
+from scoring.statuses import End
 
-MOST_PROTOTYPICAL = "no_adversarial_found"
-MOST_OUTLYING = "never_reliable"
 UNRANKED = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankColumns:
-    """Standing of N rows; row i belongs to row i of what was ranked."""
+    """Ranks of N rows; row i belongs to row i of what was ranked."""
 
     rank: AnyInts
     """[N] int64, 0 = most outlying; -1 where the row is not ranked."""
@@ -47,17 +47,19 @@ def rank(
     example_id: AnyInts,
     direction: Literal["high", "low"],
     status: Strings | None = None,
+    ends: Mapping[str, End] | None = None,
     tiebreak: Floats | None = None,
     ranked_by: Literal["value", "class_z"] = "value",
 ) -> RankColumns:
-    """Rank N examples; the order in which rows are given changes nothing, to the bit.
+    """Rank N examples; the result does not depend on the order of the rows, to the bit.
 
     Args:
         value: [N] float64 in the metric's unit, NaN where there is none.
-        label: [N] class that values are normalised in, -1 where unknown.
-        example_id: [N] int64, each once.
+        label: [N] class in which values are normalised, -1 where unknown.
+        example_id: [N] int64, no two equal.
         direction: the end of `value` that is prototypical.
-        status: [N] "" or why there is no value; None: no row has a reason.
+        status: [N] "" or why there is no value; None: "" everywhere.
+        ends: the statuses that are ranked, and at which end; None: no row without a value is.
         tiebreak: [N] float64, high = more prototypical: orders rows of equal value.
         ranked_by: order by the value itself, or by its class_z.
 
@@ -67,7 +69,8 @@ def rank(
     columns = (value, label, example_id, status, tiebreak)
     _check(value, example_id, [len(column) for column in columns if column is not None])
     class_z = _class_z(value, label, example_id)
-    key = _typicality(value if ranked_by == "value" else class_z, status, direction)
+    ordered_by = value if ranked_by == "value" else class_z
+    key = _typicality(ordered_by, direction, status, ends or {})
 
     second = () if tiebreak is None else (tiebreak,)
     order = np.lexsort((example_id, *second, key))  # the row of rank r; NaN comes last
@@ -94,24 +97,29 @@ def _check(value: Floats, example_id: AnyInts, lengths: Sequence[int]) -> None:
         )
 
 
-def _typicality(value: Floats, status: Strings | None, direction: Literal["high", "low"]) -> Floats:
-    """[N] float64, high = more prototypical, NaN = not ranked."""
+def _typicality(
+    value: Floats,
+    direction: Literal["high", "low"],
+    status: Strings | None,
+    ends: Mapping[str, End],
+) -> Floats:
+    """Return [N] float64, high = more prototypical, NaN = not ranked."""
     key = value.copy() if direction == "high" else -value
     if status is not None:
         missing = np.flatnonzero(np.isnan(value))
-        key[missing[status[missing] == MOST_PROTOTYPICAL]] = np.inf
-        key[missing[status[missing] == MOST_OUTLYING]] = -np.inf
+        for name, end in ends.items():
+            key[missing[status[missing] == name]] = np.inf if end == "prototypical" else -np.inf
     return key
 
 
 def _class_z(value: Floats, label: AnyInts, example_id: AnyInts) -> Floats:
     z = np.full(len(value), np.nan)
-    # Sums depend on the order of their terms: sorted by id, they no longer depend on the caller's.
+    # Sums depend on the order of their terms: sort by id, so that the caller's order is irrelevant.
     rows = np.lexsort((example_id, label))
     rows = rows[(~np.isnan(value) & (label >= 0))[rows]]
     for members in _groups(rows, label[rows]):
         of_class = value[members]
-        # The mean of equal numbers may differ from them in the last bit: that is no spread.
+        # The mean of equal numbers may differ from them in the last bit, which is not a spread.
         spread = of_class.std() if of_class.min() < of_class.max() else 0.0
         z[members] = (of_class - of_class.mean()) / spread if spread > 0 else 0.0
     return z
@@ -127,16 +135,16 @@ def _class_percentiles(key: Floats, label: AnyInts, order: AnyInts) -> Floats:
 
 
 def _percentiles(key: Floats) -> Floats:
-    """Percentile of each of N rows whose keys never fall."""
+    """Return the percentile of each of N rows, given their keys in ascending order."""
     n = len(key)
     if n <= 2:
         return np.full(n, 50.0)
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))  # of equal keys
+    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))  # first of equal keys
     counts = np.diff(starts, append=n)
     mean_rank = starts + (counts - 1) / 2
     return np.repeat(100.0 * mean_rank / (n - 1), counts)
 
 
 def _groups(rows: AnyInts, label: AnyInts) -> list[AnyInts]:
-    """`rows`, cut where their sorted `label` changes."""
+    """Cut `rows` where their sorted `label` changes."""
     return np.split(rows, np.flatnonzero(np.diff(label)) + 1) if len(rows) else []

@@ -1,82 +1,25 @@
 """Scores one shard for any set of metrics, and stages each result."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
 
 from scoring.arrays import Floats
-from scoring.data.shards import Shard, ShardRecord
+from scoring.data.shards import Shard
 from scoring.folds.columns import head, joined
-from scoring.registry import spec_of
+from scoring.registry import metric_or_prediction
+from scoring.score.assignments import Assignment, Task
 from scoring.score.signals import SignalOptions, Signals
-from scoring.score.trajectories import Fold, Watch
-from scoring.spec import Batch, Columns, Output, Passes, Signal
+from scoring.score.trajectories import Folding, Trajectories
+from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal
 from scoring.staged.scores import write_scores
-from scoring.store.keys import digest
+from scoring.statuses import NOT_FINITE
 from scoring.store.layout import staged_path
 from scoring.store.parallel import do_in_parallel
 from scoring.store.storage import Storage
 
-NOT_FINITE = "not_finite"  # the models' outputs on this row are not numbers
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRef:
-    """A finished run as a metric reads it."""
-
-    key: str
-    parent: str = ""
-    """The run it was fine-tuned from, for metrics that compare the two."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """How a metric is computed on the examples of a split."""
-
-    metric: str
-    config: object
-    runs: tuple[RunRef, ...]
-    checkpoints: int = 0
-    """How many checkpoints all its runs are planned to keep, for what it will cost."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One metric on one shard, and the name of the result."""
-
-    assignment: Assignment
-    key: str
-
-
-def score_key(how: Assignment, record: ShardRecord, every: int = 1) -> str:
-    """Name of a metric's scores on a shard, or on every so-manieth row of it."""
-    made_of = [how.metric, spec_of(how.metric).version, how.config, how.runs, record]
-    return digest(made_of if every == 1 else [*made_of, every])
-
-
-def passes(assignments: Iterable[Assignment]) -> Passes:
-    """What it costs an example to be scored by all of them at once: each run is asked once."""
-    total, outputs = Passes(forward=0.0), set()
-    looks: dict[str | None, int] = {}
-    for how in assignments:
-        spec = spec_of(how.metric)
-        if spec.signal is Signal.CHECKPOINTS:
-            looks |= {None: how.checkpoints, spec.gradient: how.checkpoints}
-        elif spec.signal is Signal.BASE:
-            cost = spec.passes(how.config)
-            total = Passes(
-                forward=total.forward + cost.forward, backward=total.backward + cost.backward
-            )
-        else:
-            # Runs of a fleet that is yet to be trained on unseen data have no name.
-            names = ((r.key or f"{how.metric}-{i}", r.parent) for i, r in enumerate(how.runs))
-            outputs |= {name for pair in names for name in pair if name}
-    return Passes(
-        forward=total.forward + len(outputs) + looks.pop(None, 0),
-        backward=total.backward + sum(looks.values()),
-    )
+Folded = tuple[FoldedMetric, Assignment]
 
 
 class Scorer:
@@ -87,74 +30,88 @@ class Scorer:
         self._signals = Signals(storage, options)
 
     def score(self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]) -> None:
-        """Compute `tasks` on a shard and stage each result as it is done.
+        """Compute `tasks` on a shard and stage each result as soon as it is there.
 
         Args:
             content: the shard's content hash.
             shard: N decoded rows.
             classes: width of the models' heads.
-            tasks: what is missing of this shard.
+            tasks: results that the shard lacks.
         """
-        base, watch, folds = _by_signal(tasks)
-        if folds:
-            folded = self._fold(content, shard, classes, [task.assignment for task in folds])
-            self._stage_all(folds, shard, folded)
-        if watch:
-            watched = self._watch(shard, classes, [task.assignment for task in watch])
-            self._stage_all(watch, shard, watched)
-        for task in base:
-            self._stage(task, shard, self._score(task.assignment, shard))
+        on_model: list[tuple[ModelMetric, Task]] = []
+        on_checkpoints: list[tuple[FoldedMetric, Task]] = []
+        on_logits: list[tuple[FoldedMetric, Task]] = []
+        for task in tasks:
+            metric = metric_or_prediction(task.assignment.metric)
+            if isinstance(metric, ModelMetric):
+                on_model.append((metric, task))
+            elif metric.signal is Signal.CHECKPOINTS:
+                on_checkpoints.append((metric, task))
+            else:
+                on_logits.append((metric, task))
+        if on_logits:
+            columns = self._fold_logits(content, shard, classes, _assignments(on_logits))
+            self._stage_all([task for _, task in on_logits], shard, columns)
+        if on_checkpoints:
+            columns = self._fold_checkpoints(shard, classes, _assignments(on_checkpoints))
+            self._stage_all([task for _, task in on_checkpoints], shard, columns)
+        for model_metric, task in on_model:
+            self._stage(task, shard, self._score(model_metric, task.assignment, shard))
 
-    def _score(self, task: Assignment, shard: Shard) -> Columns:
-        spec, model = spec_of(task.metric), self._signals.model(task.runs[0].key)
-        assert spec.score is not None
-        parts = []
+    def _score(self, metric: ModelMetric, how: Assignment, shard: Shard) -> Columns:
+        model, parts = self._signals.model(how.runs[0].key), []
         for real, rows in self._signals.batches(np.arange(len(shard.ids))):
             inputs = self._signals.inputs(shard, rows)
             batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows], inputs=inputs)
-            parts.append(head(spec.score(task.config, batch, model), real))
+            parts.append(head(metric.score(how.config, batch, model), real))
         return joined(parts)
 
-    def _fold(
-        self, content: str, shard: Shard, classes: int, tasks: Sequence[Assignment]
+    def _fold_logits(
+        self, content: str, shard: Shard, classes: int, folds: Sequence[Folded]
     ) -> list[Columns]:
         runs = dict.fromkeys(
-            key for task in tasks for run in task.runs for key in (run.parent, run.key) if key
+            key for _, how in folds for run in how.runs for key in (run.parent, run.key) if key
         )
-        parts: list[list[Columns]] = [[] for _ in tasks]
+        parts: list[list[Columns]] = [[] for _ in folds]
         for rows, logits in self._signals.logits(runs, content, shard, classes):
             batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows])
-            for task, done in zip(tasks, parts, strict=True):
-                done.append(self._fold_block(task, batch, classes, logits))
+            for (metric, how), done in zip(folds, parts, strict=True):
+                done.append(self._fold_block(metric, how, batch, classes, logits))
         return [joined(done) for done in parts]
 
     def _fold_block(
-        self, task: Assignment, batch: Batch, classes: int, logits: Mapping[str, Tensor]
+        self,
+        metric: FoldedMetric,
+        how: Assignment,
+        batch: Batch,
+        classes: int,
+        logits: Mapping[str, Tensor],
     ) -> Columns:
-        spec = spec_of(task.metric)
-        assert spec.start is not None
-        assert spec.update is not None
-        assert spec.finish is not None
-        state = spec.start(task.config, batch, classes)
-        for run in task.runs:
+        state = metric.fold.start(how.config, batch, classes)
+        for run in how.runs:
             output = Output(
                 logits=logits[run.key],
                 before=logits[run.parent] if run.parent else None,
                 epsilon=self._signals.record(run.key).epsilon,
                 alpha_scale=self._signals.record(run.key).alpha_scale,
             )
-            state = spec.update(state, output)
-        return spec.finish(state)
+            state = metric.fold.update(state, output)
+        return metric.fold.finish(state)
 
-    def _watch(self, shard: Shard, classes: int, tasks: Sequence[Assignment]) -> list[Columns]:
-        """Fold checkpoints: each is looked at once for all metrics."""
-        runs = dict.fromkeys(run.key for task in tasks for run in task.runs)
-        folds = [Fold(spec_of(task.metric), task.config) for task in tasks]
-        watch = Watch(self._signals, {run: self._signals.epochs(run) for run in runs}, folds)
-        parts: list[list[Columns]] = [[] for _ in tasks]
-        for rows in self._signals.blocks(len(shard.ids), watch.floats(shard)):
-            for done, columns in zip(parts, watch.columns(shard, rows, classes), strict=True):
-                done += columns
+    def _fold_checkpoints(
+        self, shard: Shard, classes: int, folds: Sequence[Folded]
+    ) -> list[Columns]:
+        runs = dict.fromkeys(run.key for _, how in folds for run in how.runs)
+        trajectories = Trajectories(
+            self._signals,
+            {run: self._signals.epochs(run) for run in runs},
+            [Folding(metric, how.config) for metric, how in folds],
+        )
+        parts: list[list[Columns]] = [[] for _ in folds]
+        for rows in self._signals.blocks(len(shard.ids), trajectories.floats(shard)):
+            columns = trajectories.columns(shard, rows, classes)
+            for done, more in zip(parts, columns, strict=True):
+                done += more
         return [joined(done) for done in parts]
 
     def _stage_all(self, tasks: Sequence[Task], shard: Shard, made: Sequence[Columns]) -> None:
@@ -180,12 +137,5 @@ class Scorer:
         )
 
 
-def _by_signal(tasks: Sequence[Task]) -> tuple[list[Task], list[Task], list[Task]]:
-    """Those that need the base model itself, its checkpoints, and finished runs' outputs."""
-    base: list[Task] = []
-    watch: list[Task] = []
-    folds: list[Task] = []
-    of = {Signal.BASE: base, Signal.CHECKPOINTS: watch}
-    for task in tasks:
-        of.get(spec_of(task.assignment.metric).signal, folds).append(task)
-    return base, watch, folds
+def _assignments(tasks: Sequence[tuple[FoldedMetric, Task]]) -> list[Folded]:
+    return [(metric, task.assignment) for metric, task in tasks]

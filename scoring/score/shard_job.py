@@ -6,7 +6,8 @@ from typing import Any
 
 from scoring.data.shapes import InputShape
 from scoring.data.shards import Shard, ShardRecord
-from scoring.score.scorer import Assignment, Scorer, Task
+from scoring.score.assignments import Assignment, Task
+from scoring.score.scorer import Scorer
 from scoring.score.signals import SignalOptions
 from scoring.store.storage import Storage
 

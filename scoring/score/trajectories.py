@@ -1,13 +1,12 @@
-"""The way of training runs, checkpoint by checkpoint: logits and input gradients of a batch.
+"""Training trajectories, checkpoint by checkpoint: logits and input gradients of a batch.
 
-Each (image, checkpoint) passes forward once, and backward once for each kind of gradient, whatever
-number of metrics fold it. Only one checkpoint's gradients are held at a time.
+An image passes forward once at each checkpoint, and backward once for each kind of gradient,
+however many metrics fold them. The gradients of only one checkpoint are held at a time.
 """
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,59 +15,60 @@ from scoring.arrays import Ints
 from scoring.data.shards import Shard
 from scoring.folds.columns import head
 from scoring.score.signals import Signals
-from scoring.spec import Batch, Checkpoint, Columns, InputGradient, MetricSpec, Output
+from scoring.spec import Batch, Checkpoint, Columns, FoldedMetric, InputGradient, Output
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A checkpoint to look at, and where it stands."""
+    """A checkpoint of a trajectory."""
 
-    key: str
-    """The run whose weights it is."""
+    run: str
+    """The run that kept it."""
     epoch: int
-    """The epoch they are of; 0: the run's finished weights."""
+    """The epoch of its weights; 0: the run's finished weights."""
     checkpoint: Checkpoint
-    last: str
-    """The run that is finished when this one's training is over."""
+    finished: str
+    """The run that the training ended with."""
 
 
 def steps(epochs: Mapping[str, int]) -> Iterator[Step]:
-    """Every checkpoint of every run.
+    """List every checkpoint of every run.
 
     Args:
-        epochs: run key to the number of epochs it kept. Those that kept none, 0, were imported:
-            together, in this order, they are the way of one training.
+        epochs: run key to the number of epochs it kept. Runs that kept none, 0, were imported:
+            together, in this order, they are the checkpoints of one training.
     """
-    alone = [key for key, kept in epochs.items() if not kept]
-    for run, (key, kept) in enumerate((k, n) for k, n in epochs.items() if n):
+    imported = [key for key, kept in epochs.items() if not kept]
+    for number, (key, kept) in enumerate((k, n) for k, n in epochs.items() if n):
         for epoch in range(1, kept + 1):
-            place = Checkpoint(run=run, epoch=epoch, epochs=kept)
-            yield Step(key=key, epoch=epoch, checkpoint=place, last=key)
-    for epoch, key in enumerate(alone, start=1):
-        place = Checkpoint(run=len(epochs) - len(alone), epoch=epoch, epochs=len(alone))
-        yield Step(key=key, epoch=0, checkpoint=place, last=alone[-1])
+            position = Checkpoint(run=number, epoch=epoch, epochs=kept)
+            yield Step(run=key, epoch=epoch, checkpoint=position, finished=key)
+    for epoch, key in enumerate(imported, start=1):
+        number = len(epochs) - len(imported)
+        position = Checkpoint(run=number, epoch=epoch, epochs=len(imported))
+        yield Step(run=key, epoch=0, checkpoint=position, finished=imported[-1])
 
 
-def look(
+def observe(
     model: nn.Module,
     batch: Batch,
     checkpoint: Checkpoint,
     kinds: Collection[InputGradient],
     predicted: Tensor | None,
 ) -> Output:
-    """What a checkpoint says about a batch.
+    """Compute a checkpoint's logits and input gradients of a batch.
 
     Args:
         model: frozen, in eval mode; returns logits [N, C].
-        batch: N examples with what the net takes, images where gradients are wanted.
-        checkpoint: where in training `model` stands.
-        kinds: the gradients wanted.
-        predicted: [N] int64, the class that the finished run gives each example; not needed for
-            gradients of the label.
+        batch: N examples with inputs, which are images if there are `kinds`.
+        checkpoint: position of `model` in training.
+        kinds: which gradients to compute.
+        predicted: [N] int64, the class that the finished run predicts; only gradients of that class
+            need it.
 
     Returns:
-        Logits [N, C] and, for each kind, the gradient [N, H x W], mean over colour channels. An
-        example without a label has the gradient of class 0 in place of its label's.
+        Logits [N, C] and, for each kind, the gradient [N, H x W], mean over colour channels. Where
+        there is no label, gradients of the label are those of class 0.
     """
     assert batch.inputs is not None
     if not kinds:
@@ -89,79 +89,71 @@ def look(
     return Output(logits=logits.detach(), checkpoint=checkpoint, gradients=gradients)
 
 
-class Fold:
-    """A metric that folds checkpoints, and its Config."""
+@dataclass(frozen=True)
+class Folding:
+    """A metric that folds checkpoints, with its config."""
 
-    def __init__(self, spec: MetricSpec, config: object) -> None:
-        """Fold with this Config."""
-        assert spec.start is not None
-        assert spec.update is not None
-        assert spec.finish is not None
-        self._spec, self._config = spec, config
-        self.start = partial(spec.start, config)
-        self.update = spec.update
-        self.finish = spec.finish
-
-    @property
-    def gradient(self) -> InputGradient | None:
-        """The input gradient that it needs."""
-        return self._spec.gradient
-
-    def reads(self, at: Checkpoint) -> bool:
-        """Whether it folds this checkpoint."""
-        epochs = self._spec.epochs
-        return epochs is None or at.epoch in epochs(self._config, at.epochs)
+    metric: FoldedMetric
+    config: object
 
 
-class Watch:
-    """Looks at the checkpoints of some runs once, for all metrics that fold them."""
+class Trajectories:
+    """Visits the checkpoints of some runs once, for all metrics that fold them."""
 
-    def __init__(self, signals: Signals, epochs: Mapping[str, int], folds: Sequence[Fold]) -> None:
-        """Watch runs that kept so many epochs each, as `steps` takes them."""
+    def __init__(
+        self, signals: Signals, epochs: Mapping[str, int], foldings: Sequence[Folding]
+    ) -> None:
+        """Take runs with the number of epochs that each kept, as `steps` does."""
         self._signals = signals
         self._steps = list(steps(epochs))
-        self._folds = folds
+        self._foldings = foldings
 
     def floats(self, shard: Shard) -> int:
-        """How many numbers are held for an example: what it is, and two gradients a fold."""
+        """Return how many numbers are held per example: the input, two gradients per variance."""
         dims = shard.inputs.shape[1:]
-        held = sum(fold.gradient is not None for fold in self._folds)
-        return math.prod(dims) + 2 * held * math.prod(dims[:2])
+        variances = sum(folding.metric.gradient is not None for folding in self._foldings)
+        return math.prod(dims) + 2 * variances * math.prod(dims[:2])
 
     def columns(self, shard: Shard, rows: Ints, classes: int) -> list[list[Columns]]:
-        """What each metric says of each batch of some rows of a shard."""
+        """Return the columns of each metric, batch by batch, for some rows of a shard."""
         batches = [
-            (
-                real,
-                Batch(
-                    ids=shard.ids[r], labels=shard.labels[r], inputs=self._signals.inputs(shard, r)
-                ),
-            )
-            for real, r in self._signals.batches(rows)
+            (real, self._batch(shard, padded)) for real, padded in self._signals.batches(rows)
         ]
-        return self._fold(batches, classes)
-
-    def _fold(self, batches: Sequence[tuple[int, Batch]], classes: int) -> list[list[Columns]]:
-        states = [[fold.start(batch, classes) for _, batch in batches] for fold in self._folds]
-        predicted: dict[str, list[Tensor]] = {}
-        for step in self._steps:
-            reading = [i for i, fold in enumerate(self._folds) if fold.reads(step.checkpoint)]
-            kinds = {kind for i in reading if (kind := self._folds[i].gradient)}
-            if any(kind.endswith("predicted") for kind in kinds) and step.last not in predicted:
-                predicted = {step.last: [self._predicted(step.last, b) for _, b in batches]}
-            of_batches = predicted.get(step.last, [None] * len(batches))
-            for at, (_, batch) in enumerate(batches if reading else ()):
-                model = self._signals.model(step.key, step.epoch)
-                output = look(model, batch, step.checkpoint, kinds, of_batches[at])
-                for i in reading:
-                    states[i][at] = self._folds[i].update(states[i][at], output)
+        states = [
+            [f.metric.fold.start(f.config, batch, classes) for _, batch in batches]
+            for f in self._foldings
+        ]
+        self._fold([batch for _, batch in batches], states)
         return [
             [
-                head(fold.finish(state), real)
-                for state, (real, _) in zip(of_fold, batches, strict=True)
+                head(f.metric.fold.finish(state), real)
+                for state, (real, _) in zip(of_metric, batches, strict=True)
             ]
-            for fold, of_fold in zip(self._folds, states, strict=True)
+            for f, of_metric in zip(self._foldings, states, strict=True)
         ]
+
+    def _batch(self, shard: Shard, rows: Ints) -> Batch:
+        inputs = self._signals.inputs(shard, rows)
+        return Batch(ids=shard.ids[rows], labels=shard.labels[rows], inputs=inputs)
+
+    def _fold(self, batches: Sequence[Batch], states: Sequence[list[object]]) -> None:
+        """Update the states of each metric, one per batch, with every checkpoint."""
+        predicted: dict[str, list[Tensor]] = {}
+        for step in self._steps:
+            readers = [
+                (f.metric, of_metric)
+                for f, of_metric in zip(self._foldings, states, strict=True)
+                if f.metric.reads(f.config, step.checkpoint)
+            ]
+            kinds = {kind for metric, _ in readers if (kind := metric.gradient)}
+            if any(k.endswith("predicted") for k in kinds) and step.finished not in predicted:
+                predicted = {step.finished: [self._predicted(step.finished, b) for b in batches]}
+            classes = predicted.get(step.finished, [None] * len(batches))
+            for at, batch in enumerate(batches if readers else ()):
+                model = self._signals.model(step.run, step.epoch)
+                output = observe(model, batch, step.checkpoint, kinds, classes[at])
+                for metric, of_metric in readers:
+                    of_metric[at] = metric.fold.update(of_metric[at], output)
 
     def _predicted(self, run: str, batch: Batch) -> Tensor:
         model = self._signals.model(run)

@@ -21,7 +21,7 @@ def test_every_name_that_it_takes_from_scoring_is_public():
 
 
 def test_metrics_are_the_registered_ones():
-    assert all(isinstance(spec, protoscore.MetricSpec) for spec in protoscore.metrics().values())
+    assert all(isinstance(spec, protoscore.Metric) for spec in protoscore.metrics().values())
     assert "adv_l2" in protoscore.metrics()
 
 

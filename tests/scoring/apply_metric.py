@@ -7,8 +7,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from scoring.score.trajectories import Fold, look
-from scoring.spec import Batch, Checkpoint, Columns, MetricSpec, Output, Signal
+from scoring.score.trajectories import observe
+from scoring.spec import (
+    Batch,
+    Checkpoint,
+    Columns,
+    FoldedMetric,
+    Metric,
+    ModelMetric,
+    Output,
+    Signal,
+)
 
 CLASSES = 3
 KINDS = ("label", "predicted", "log_label", "log_predicted")
@@ -16,14 +25,14 @@ KINDS = ("label", "predicted", "log_label", "log_predicted")
 
 @dataclass(frozen=True)
 class Case:
-    """What any metric may read of N examples."""
+    """All that any metric may read for N examples."""
 
     batch: Batch
     model: nn.Module
     runs: dict[Signal, list[Output]]
 
     def rows(self, rows) -> "Case":
-        """The same case, reduced to some of its rows, in that order."""
+        """Return the case with some of its rows, in that order."""
         rows = np.asarray(rows, dtype=np.int64)
         runs = {
             signal: [output_rows(output, rows) for output in outputs]
@@ -45,7 +54,7 @@ def output_rows(output: Output, rows) -> Output:
 
 
 def small_net(seed: int = 0, classes: int = CLASSES) -> nn.Module:
-    """A convolution and a linear layer on [N, 1, 6, 6], with weights drawn by `seed`."""
+    """Return a convolution and a linear layer for [N, 1, 6, 6], with weights drawn by `seed`."""
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, classes)
@@ -53,7 +62,7 @@ def small_net(seed: int = 0, classes: int = CLASSES) -> nn.Module:
 
 
 def small_case(rows: int = 12, models: int = 5) -> Case:
-    """A case whose labels hold right, wrong and unknown ones."""
+    """Return a case with right, wrong and unknown labels."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(rows, 1, 6, 6, generator=generator)
     nets = [small_net(seed).eval() for seed in range(2 * models)]
@@ -77,41 +86,43 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
         ],
         Signal.REPRESENTER: [Output(logits=firsts[0], alpha_scale=0.5)],
         Signal.CHECKPOINTS: [
-            look(net, batch, Checkpoint(run=at // 3, epoch=1 + at % 3, epochs=3), KINDS, predicted)
+            observe(
+                net, batch, Checkpoint(run=at // 3, epoch=1 + at % 3, epochs=3), KINDS, predicted
+            )
             for at, net in enumerate(nets[:6])
         ],
     }
     return Case(batch, small_net(0), runs)
 
 
-def apply(spec: MetricSpec, case: Case, config=None) -> Columns:
-    """What a metric says of a case, with its default config unless another is given."""
-    config = spec.config() if config is None else config
-    if spec.score is not None:
-        return spec.score(config, case.batch, case.model)
-    return fold(spec, case.runs[spec.signal], case.batch.labels, config)
+def apply(metric: Metric, case: Case, config=None) -> Columns:
+    """Return the columns of a case, with the default config unless another is given."""
+    if isinstance(metric, ModelMetric):
+        config = metric.config() if config is None else config
+        return metric.score(config, case.batch, case.model)
+    return fold(metric, case.runs[metric.signal], case.batch.labels, config)
 
 
-def fold(spec: MetricSpec, outputs: Sequence[Output], labels=None, config=None) -> Columns:
+def fold(metric: FoldedMetric, outputs: Sequence[Output], labels=None, config=None) -> Columns:
     """Fold outputs, given in the order of the runs."""
     rows, classes = outputs[0].logits.shape
     labels = np.zeros(rows, dtype=np.int64) if labels is None else np.asarray(labels)
     batch = Batch(ids=np.arange(rows), labels=labels)
-    config = spec.config() if config is None else config
-    state = spec.start(config, batch, classes)
+    config = metric.config() if config is None else config
+    state = metric.fold.start(config, batch, classes)
     for output in outputs:
-        if output.checkpoint is None or Fold(spec, config).reads(output.checkpoint):
-            state = spec.update(state, output)
-    return spec.finish(state)
+        if output.checkpoint is None or metric.reads(config, output.checkpoint):
+            state = metric.fold.update(state, output)
+    return metric.fold.finish(state)
 
 
 def columns_of(columns: Columns) -> dict[str, np.ndarray]:
-    """The columns that are there, by name."""
+    """Return the columns that are not None, by name."""
     named = {name: getattr(columns, name) for name in ("value", "spread", "tiebreak", "status")}
     return {name: column for name, column in named.items() if column is not None}
 
 
 def joined(parts: Sequence[Columns]) -> dict[str, np.ndarray]:
-    """The columns of several parts, one after the other."""
+    """Return the columns of several parts, one after the other."""
     named = [columns_of(part) for part in parts]
     return {name: np.concatenate([part[name] for part in named]) for name in named[0]}

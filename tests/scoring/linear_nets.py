@@ -1,4 +1,4 @@
-"""Linear classifiers of images, whose smallest adversarial perturbations are known."""
+"""Linear image classifiers, whose smallest adversarial perturbations are known."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from scoring.spec import Batch
 
 
 def linear_net(weight, bias, scale=1.0):
-    """Logits scale * (weight @ pixels + bias), weight [C, D * H * W]."""
+    """Return a net with logits scale * (weight @ pixels + bias), weight [C, D * H * W]."""
     layer = nn.Linear(weight.shape[1], len(weight))
     with torch.no_grad():
         layer.weight.copy_(scale * weight)
@@ -17,7 +17,7 @@ def linear_net(weight, bias, scale=1.0):
 
 
 def two_classes(pixels=16, seed=0, scale=1.0):
-    """A net of two classes and its margin w . x + b, > 0 for class 1; the boundary is at grey."""
+    """Return a net of two classes and its margin w . x + b, > 0 for class 1, 0 at mid-grey."""
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(pixels, generator=generator)
     b = -w.sum() / 2
@@ -26,7 +26,7 @@ def two_classes(pixels=16, seed=0, scale=1.0):
 
 
 def grey_batch(rows=20, side=4, spread=0.1, seed=1, labels=None):
-    """Images around mid-grey: the box [0, 1] stays out of reach of small perturbations."""
+    """Return images around mid-grey, where small perturbations stay inside the box [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     images = 0.5 + spread * (2 * torch.rand(rows, 1, side, side, generator=generator) - 1)
     labels = np.zeros(rows, dtype=np.int64) if labels is None else np.asarray(labels)

@@ -1,4 +1,4 @@
-"""What every metric promises, whatever it measures. New metrics are covered by being there."""
+"""What every metric promises. A new metric is covered as soon as it exists."""
 
 import pickle
 
@@ -13,7 +13,7 @@ from scoring.spec import Passes
 from scoring.store.keys import digest
 
 EVERY = [*metrics().values(), PREDICTED]
-# A part may take other kernels than the whole: sums differ in the last bits of float32.
+# A part may run on other kernels than the whole: sums differ in the last bits of float32.
 ROUNDING = 1e-5
 
 
@@ -23,7 +23,7 @@ def case():
 
 
 def every_metric(function):
-    return pytest.mark.parametrize("spec", EVERY, ids=lambda spec: spec.name)(function)
+    return pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)(function)
 
 
 def assert_same(got, want, rtol=ROUNDING):
@@ -39,24 +39,24 @@ def assert_same(got, want, rtol=ROUNDING):
 @pytest.mark.parametrize(
     "parts", [[range(5), range(5, 12)], [range(7, 12), [3], [0, 1, 2, 4, 5, 6]]]
 )
-def test_parts_make_the_whole_in_any_order(spec, case, parts):
-    whole = columns_of(apply(spec, case.rows(np.concatenate(parts))))
-    assert_same(joined([apply(spec, case.rows(rows)) for rows in parts]), whole)
+def test_parts_make_the_whole_in_any_order(metric, case, parts):
+    whole = columns_of(apply(metric, case.rows(np.concatenate(parts))))
+    assert_same(joined([apply(metric, case.rows(rows)) for rows in parts]), whole)
 
 
 @every_metric
-def test_permuted_rows_permute_the_result(spec, case):
+def test_permuted_rows_permute_the_result(metric, case):
     order = np.random.default_rng(0).permutation(len(case.batch.ids))
-    whole = {name: c[order] for name, c in columns_of(apply(spec, case)).items()}
-    assert_same(columns_of(apply(spec, case.rows(order))), whole)
+    whole = {name: c[order] for name, c in columns_of(apply(metric, case)).items()}
+    assert_same(columns_of(apply(metric, case.rows(order))), whole)
 
 
 @every_metric
-def test_twice_gives_the_same_bits_and_draws_no_random_numbers(spec, case):
-    first = columns_of(apply(spec, case))
+def test_twice_gives_the_same_bits_and_draws_no_random_numbers(metric, case):
+    first = columns_of(apply(metric, case))
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    second = columns_of(apply(spec, case))
+    second = columns_of(apply(metric, case))
     assert torch.equal(torch.get_rng_state(), before)
     for name, column in first.items():
         assert column.tobytes() == second[name].tobytes()
@@ -64,16 +64,16 @@ def test_twice_gives_the_same_bits_and_draws_no_random_numbers(spec, case):
 
 @every_metric
 @pytest.mark.parametrize("rows", [0, 1, 12])
-def test_columns_fit_the_rows(spec, case, rows):
-    named = columns_of(apply(spec, case.rows(range(rows))))
+def test_columns_fit_the_rows(metric, case, rows):
+    named = columns_of(apply(metric, case.rows(range(rows))))
     assert all(column.shape == (rows,) for column in named.values())
     assert all(named[name].dtype == np.float64 for name in named.keys() - {"status"})
     assert np.issubdtype(named.get("status", np.array([""])).dtype, np.str_)
 
 
 @every_metric
-def test_every_value_is_finite_or_has_a_reason(spec, case):
-    columns = apply(spec, case)
+def test_every_value_is_finite_or_has_a_reason(metric, case):
+    columns = apply(metric, case)
     status = np.full(12, "") if columns.status is None else columns.status
     assert (np.isfinite(columns.value) == (status == "")).all()
     assert np.isfinite(columns.value).any()
@@ -82,7 +82,7 @@ def test_every_value_is_finite_or_has_a_reason(spec, case):
 
 
 @every_metric
-def test_the_model_is_left_as_it_was(spec):
+def test_the_model_is_left_as_it_was(metric):
     case = small_case()
     model = case.model
     model[0].weight.requires_grad_(False)
@@ -90,7 +90,7 @@ def test_the_model_is_left_as_it_was(spec):
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     learned = [parameter.requires_grad for parameter in model.parameters()]
-    apply(spec, case)
+    apply(metric, case)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
     assert [parameter.requires_grad for parameter in model.parameters()] == learned
@@ -98,30 +98,30 @@ def test_the_model_is_left_as_it_was(spec):
 
 
 @every_metric
-def test_inputs_are_left_as_they_were(spec, case):
+def test_inputs_are_left_as_they_were(metric, case):
     images = case.batch.inputs.clone()
-    outputs = case.runs.get(spec.signal, [])
+    outputs = case.runs.get(metric.signal, [])
     logits = [output.logits.clone() for output in outputs]
-    apply(spec, case)
+    apply(metric, case)
     assert torch.equal(case.batch.inputs, images)
     assert all(torch.equal(o.logits, z) for o, z in zip(outputs, logits, strict=True))
 
 
 @every_metric
-def test_spec_and_config_travel_to_workers(spec):
-    config = spec.config()
+def test_metric_and_config_travel_to_workers(metric):
+    config = metric.config()
     assert pickle.loads(pickle.dumps(config)) == config
-    assert pickle.loads(pickle.dumps(spec)) == spec
-    assert hash(config) == hash(spec.config())
-    assert digest(config) == digest(spec.config())
+    assert pickle.loads(pickle.dumps(metric)) == metric
+    assert hash(config) == hash(metric.config())
+    assert digest(config) == digest(metric.config())
 
 
 @every_metric
-def test_the_declaration_is_complete(spec):
-    passes = spec.passes(spec.config())
+def test_the_declaration_is_complete(metric):
+    passes = metric.passes(metric.config())
     assert isinstance(passes, Passes)
     assert passes.forward > 0
-    assert spec.version >= 1
-    assert spec.summary
-    assert len(spec.summary.splitlines()) == 1
-    assert "section" in spec.source
+    assert metric.version >= 1
+    assert metric.summary
+    assert len(metric.summary.splitlines()) == 1
+    assert "section" in metric.source

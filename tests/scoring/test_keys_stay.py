@@ -8,7 +8,7 @@ from scoring.representers.question import Question
 from scoring.run_spec import NetSpec, Recipe
 from scoring.runs.fleet import PRESETS, Hardware, build_fleet
 from scoring.runs.record import identify
-from scoring.score.scorer import Assignment, RunRef, score_key
+from scoring.score.assignments import Assignment, RunRef, score_key
 from scoring.store.keys import digest
 
 FLEET = build_fleet(

@@ -5,7 +5,7 @@ import pytest
 
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
-from scoring.registry import find, metric, metrics, spec_of
+from scoring.registry import find, metric, metric_or_prediction, metrics
 
 SOURCE = """
 from dataclasses import replace
@@ -15,7 +15,7 @@ METRIC = replace(METRIC, name={name!r})
 
 
 def package_of(tmp_path, monkeypatch, modules):
-    """A package of metric files, importable under a name of its own."""
+    """Return a package of metric files, importable under a name of its own."""
     name = f"metrics_of_{tmp_path.name}"
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").touch()
@@ -41,10 +41,20 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 def test_the_predicted_class_is_computed_but_not_published():
-    assert spec_of("predicted") is PREDICTED
-    assert spec_of("agr") is metric("agr")
+    assert metric_or_prediction("predicted") is PREDICTED
+    assert metric_or_prediction("agr") is metric("agr")
     with pytest.raises(UnknownName):
         metric("predicted")
+
+
+def test_only_these_statuses_rank_without_a_value():
+    ranked = {name: found.statuses for name, found in metrics().items() if found.statuses}
+    assert ranked == {
+        "adv_l2": {"no_adversarial_found": "prototypical"},
+        "adv_linf": {"no_adversarial_found": "prototypical"},
+        "adv_steps": {"no_adversarial_found": "prototypical"},
+        "priv": {"never_reliable": "outlying"},
+    }
 
 
 def test_a_new_file_is_a_new_metric(tmp_path, monkeypatch):
@@ -57,7 +67,7 @@ def test_a_new_file_is_a_new_metric(tmp_path, monkeypatch):
     ("modules", "message"),
     [
         ({"mine": SOURCE.format(name="yours")}, "expected a metric named 'mine', got 'yours'"),
-        ({"mine": "x = 1"}, "expected METRIC to be a MetricSpec, got None"),
+        ({"mine": "x = 1"}, "expected METRIC to be a FoldedMetric or a ModelMetric, got None"),
         ({"predicted": SOURCE.format(name="predicted")}, "expected a new name, got 'predicted'"),
     ],
 )

@@ -23,7 +23,7 @@ from scoring.data.images import ImageShape
 from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.registry import metric
-from scoring.score.scorer import Assignment, Task
+from scoring.score.assignments import Assignment, Task
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import publish

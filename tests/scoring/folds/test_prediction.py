@@ -13,7 +13,3 @@ def test_the_mean_softmax_decides_not_the_vote():
 
 def test_a_tie_goes_to_the_lower_class():
     assert fold(PREDICTED, [Output(logits=torch.zeros(2, 3))]).value.tolist() == [0.0, 0.0]
-
-
-def test_is_no_metric_of_its_own():
-    assert not PREDICTED.published

@@ -39,11 +39,11 @@ def test_distance_of_a_linear_model_is_margin_over_norm(config, within):
     np.testing.assert_array_less(got, want * (1 + within) + 1e-6)
 
 
-def test_points_are_not_taken_further_than_the_box():
-    """The straight way to the boundary leaves [0, 1]: the shortest inside is longer."""
+def test_points_stay_inside_the_box():
+    """The straight line to the boundary leaves [0, 1]; the shortest way inside is longer."""
     net = linear_net(torch.stack([torch.zeros(16), torch.ones(16)]), torch.tensor([0.0, -13.0]))
     images = torch.full((1, 1, 4, 4), 0.5)
-    images[..., :2] = 0.9  # eight pixels at 0.9, eight at 0.5: 1.8 to go, 0.1125 each if they could
+    images[..., :2] = 0.9  # eight pixels at 0.9, eight at 0.5: 1.8 to go, 0.1125 each without a box
     batch = Batch(ids=np.arange(1), labels=np.zeros(1, dtype=np.int64), inputs=images)
     inside = np.sqrt(8 * 0.1**2 + 8 * 0.125**2)
     assert exact(batch, torch.ones(16), -13.0) < inside
@@ -51,9 +51,9 @@ def test_points_are_not_taken_further_than_the_box():
 
 
 def test_confident_logits_lose_no_direction():
-    """A class that leads by 20 has softmax 1 in float32, and plain DDN never finds out of it."""
+    """A class that leads by 20 has softmax 1 in float32, and plain DDN never leaves it."""
     w = torch.randn(16, generator=torch.Generator().manual_seed(0))
-    weight = torch.stack([10 * w, w / 10])  # what float32 keeps of the gradient leads the wrong way
+    weight = torch.stack([10 * w, w / 10])  # what float32 keeps points the wrong way
     batch = grey_batch(spread=0.01)
     net = linear_net(weight, torch.tensor([20.0, 0.0]) - weight.sum(dim=1) / 2).eval()
     net.requires_grad_(False)
@@ -67,7 +67,7 @@ def test_confident_logits_lose_no_direction():
 
 
 def test_dead_gradients_do_not_depend_on_the_batch():
-    """A net that is flat around grey: DDN walks blindly, and must do so for each example alone."""
+    """Where a net is flat, DDN walks blindly, and must do so for each example by itself."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Threshold(0.8, 0.0), nn.Flatten(), nn.Linear(16, 2, bias=False)).eval()
     batch = grey_batch(rows=6, spread=0.05)
@@ -78,8 +78,8 @@ def test_dead_gradients_do_not_depend_on_the_batch():
         np.testing.assert_array_equal(score(Config(), alone, net).value, whole.value[[row]])
 
 
-def test_carlini_wagner_does_not_stop_for_the_batch():
-    """One example that no longer improves must not end the search of the others."""
+def test_carlini_wagner_does_not_stop_because_of_the_batch():
+    """One example that no longer improves must not end the search for the others."""
     net = small_net(3).eval()
     images = torch.rand(8, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     labels = np.zeros(8, dtype=np.int64)

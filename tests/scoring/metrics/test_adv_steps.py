@@ -11,7 +11,7 @@ from scoring.spec import Batch
 @pytest.mark.parametrize("scale", [1.0, 1000.0])
 @pytest.mark.parametrize("step", [0.002, 0.01])
 def test_steps_of_a_linear_model_are_its_distance_over_the_step(step, scale):
-    """Also where the model is so sure that cross-entropy has no gradient left in float32."""
+    """Even if the model is so sure that cross-entropy has no gradient left in float32."""
     net, w, b = two_classes(scale=scale)
     batch = grey_batch()
     exact = ((batch.inputs.flatten(1) @ w + b).abs() / w.abs().sum()).double().numpy() / step
@@ -19,7 +19,7 @@ def test_steps_of_a_linear_model_are_its_distance_over_the_step(step, scale):
 
 
 def test_rounded_up_it_is_the_count_of_iterations():
-    """Of a net whose lead does not fall evenly."""
+    """Even for a net whose lead does not fall evenly."""
     net = small_net(0).eval()
     images = torch.rand(12, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     batch = Batch(ids=np.arange(12), labels=np.zeros(12, dtype=np.int64), inputs=images)
@@ -62,7 +62,7 @@ def test_gives_up_where_nothing_moves():
     assert len(passes) == 2  # the reference class, and one step
 
 
-def test_only_unchanged_examples_go_on():
+def test_only_unchanged_examples_continue():
     net, _, _ = two_classes()
     sizes = []
     net.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
@@ -83,6 +83,6 @@ def test_bad_settings_are_refused(field, value, message):
         Config(**{field: value})
 
 
-def test_planned_passes_are_those_of_a_usual_distance():
+def test_the_planned_cost_assumes_a_usual_distance():
     assert METRIC.passes(Config(step=0.01)).backward == pytest.approx(11)
     assert METRIC.passes(Config(step=0.01, max_steps=3)).backward == 4

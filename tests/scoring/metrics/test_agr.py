@@ -9,7 +9,7 @@ from scoring.spec import Output
 
 
 def ensemble(models, rows, classes, sharpness, seed=0):
-    """[M, N, C] float32 probabilities of models that mostly agree; sharp ones are sure."""
+    """Return [M, N, C] float32 probabilities of models that mostly agree; sharp ones are sure."""
     generator = torch.Generator().manual_seed(seed)
     common = torch.randn(1, rows, classes, generator=generator)
     own = torch.randn(models, rows, classes, generator=generator)
@@ -17,7 +17,7 @@ def ensemble(models, rows, classes, sharpness, seed=0):
 
 
 def slow_loop(probabilities):
-    """The formula as printed, in float64, by SciPy (whose distance is the root of JS)."""
+    """Compute the formula as printed, in float64, by SciPy (whose distance is the root of JS)."""
     p = probabilities.astype(np.float64)
     models = len(p)
     pairs = [jensenshannon(p[i], p[j], axis=1) ** 2 for i in range(models) for j in range(models)]
@@ -25,7 +25,7 @@ def slow_loop(probabilities):
 
 
 def assert_exact(got, want, probabilities):
-    """To 1e-6 of the probability outside the largest class; the loop itself is off by 1e-16."""
+    """Allow 1e-6 of the probability outside the largest class; the loop itself is off by 1e-16."""
     mean = np.sort(probabilities.astype(np.float64).mean(axis=0), axis=1)
     assert (np.abs(got - want) <= 1e-6 * mean[:, :-1].sum(axis=1) + 1e-15).all()
 
@@ -57,7 +57,7 @@ def test_opposite_models_reach_the_bound():
     """Two camps that exclude each other: half of the ordered pairs are ln 2 apart."""
     p = np.zeros((6, 1, 3), dtype=np.float32)
     p[:3, 0, 0] = p[3:, 0, 2] = 1
-    # What is below 1e-9 of a class's largest is raised to that.
+    # Probabilities below 1e-9 of a class's largest are raised to that.
     np.testing.assert_allclose(mean_jensen_shannon(p), np.log(2) / 2, rtol=1e-7)
 
 
@@ -84,4 +84,4 @@ def test_folds_logits():
 
 def test_needs_a_run():
     with pytest.raises(ValueError, match="agr: expected outputs of at least one run, got none"):
-        METRIC.finish(METRIC.start(METRIC.config(), None, 10))
+        METRIC.fold.finish(METRIC.fold.start(METRIC.config(), None, 10))

@@ -27,7 +27,7 @@ def test_identical_models_agree_exactly():
 
 
 def test_stays_finite_and_exact_where_softmax_underflows():
-    """Logits 1000 apart: KL is then the gap in logits, whatever float32 makes of e^-1000."""
+    """With logits 1000 apart, KL is the gap in logits, whatever float32 makes of e^-1000."""
     one = torch.tensor([[1000.0, 0.0]])
     value = fold(METRIC, [Output(logits=one), Output(logits=one.flip(1))]).value
     np.testing.assert_allclose(value, [2 * 2 * 1000 / 4], rtol=1e-12)
@@ -42,4 +42,4 @@ def test_the_order_of_runs_does_not_matter():
 def test_needs_a_run():
     batch = Batch(ids=np.arange(2), labels=np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match="agr_kl: expected outputs of at least one run, got none"):
-        METRIC.finish(METRIC.start(METRIC.config(), batch, 10))
+        METRIC.fold.finish(METRIC.fold.start(METRIC.config(), batch, 10))

@@ -1,4 +1,4 @@
-"""Metrics of training dynamics, on runs written down by hand."""
+"""Metrics of training dynamics, on runs written by hand."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ CHECKPOINT = [aum, confidence_mean, el2n, forgetting, learning_order, variabilit
 
 
 def run_of(right, run=0):
-    """Logits [N, 3] of each epoch: the label's is 2 or -1, the others' 0 and -3."""
+    """Return logits [N, 3] of each epoch: the label's is 2 or -1, the others' are 0 and -3."""
     epochs = right.shape[1]
     outputs = []
     for epoch, now in enumerate(right.T, start=1):
@@ -101,7 +101,7 @@ def test_without_a_label_there_is_no_value(module):
     assert got.status.tolist() == ["", "unlabelled", "", "", ""]
 
 
-def test_ensembles_are_asked_for_the_label():
+def test_ensembles_give_the_label_a_probability_and_a_margin():
     models = [Output(logits=o.logits) for o in run_of(RIGHT)]
     got = fold(label_conf.METRIC, models, LABELS)
     share = RIGHT.mean(axis=1)

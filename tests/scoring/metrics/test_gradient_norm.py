@@ -23,7 +23,7 @@ def net(bias=True):
 
 
 def slow(model, batch, weights):
-    """One example at a time, by backward()."""
+    """Compute one example at a time, by backward()."""
     norms = []
     for image, label in zip(batch.inputs, batch.labels, strict=True):
         model.zero_grad()

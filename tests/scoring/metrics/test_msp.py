@@ -3,7 +3,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from scoring.metrics.msp import METRIC, Config
+from scoring.metrics.msp import METRIC
 from scoring.spec import Batch
 
 
@@ -17,7 +17,9 @@ class AsLogits(nn.Module):
 def columns(logits):
     images = torch.tensor(logits).reshape(len(logits), 1, 1, -1)
     ids = np.arange(len(logits))
-    return METRIC.score(Config(), Batch(ids=ids, labels=ids * 0 - 1, inputs=images), AsLogits())
+    return METRIC.score(
+        METRIC.config(), Batch(ids=ids, labels=ids * 0 - 1, inputs=images), AsLogits()
+    )
 
 
 def test_it_is_the_largest_probability_whatever_the_label():

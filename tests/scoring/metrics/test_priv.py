@@ -8,7 +8,7 @@ from scoring.spec import Output
 
 EPSILONS = [0.3] * 4 + [1.0] * 4 + [3.0] * 4 + [8.0] * 8  # models of four levels
 
-# What each model says of an example, level by level, and the epsilon that follows.
+# Whether each model is right about an example, level by level, and the epsilon that follows.
 TABLE = {
     "all right": ("1111 1111 1111 11111111", 0.3),
     "half of a level's own is enough": ("1100 1111 1111 11111111", 0.3),
@@ -37,7 +37,7 @@ def test_hand_made_table(case):
     np.testing.assert_array_equal(got, [TABLE[case][1]])
 
 
-def test_models_may_come_in_any_order():
+def test_the_order_of_models_does_not_matter():
     order = np.random.default_rng(0).permutation(len(EPSILONS))
     right, epsilons = right_of(TABLE), np.array(EPSILONS)
     want = [epsilon for _, epsilon in TABLE.values()]
@@ -54,7 +54,7 @@ def test_a_share_of_exactly_nine_tenths_counts():
 
 
 def outputs_of(right, labels, epsilons):
-    """Outputs whose argmax is the label where `right`, another class elsewhere."""
+    """Return outputs whose argmax is the label where `right`, another class elsewhere."""
     classes = np.where(right, labels, (labels + 1) % 3)
     logits = np.eye(3, dtype=np.float32)[classes]
     return [

@@ -19,7 +19,7 @@ def test_equal_models_have_no_divergence():
     np.testing.assert_allclose(symmetric_kl(f, f + 7), 0, atol=1e-6)  # softmax ignores a shift
 
 
-def test_before_and_after_change_places_freely():
+def test_before_and_after_are_interchangeable():
     f, g = pair()
     np.testing.assert_allclose(symmetric_kl(f, g), symmetric_kl(g, f), rtol=1e-14)
 

@@ -1,4 +1,4 @@
-"""Variance of gradients against a slow loop, and what it promises."""
+"""Variance of gradients against a slow loop."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from apply_metric import fold, small_net
 from torch import nn
 
 from scoring.metrics import vog, vog_early, vog_late, vog_logp, vog_logp_predicted, vog_predicted
-from scoring.score.trajectories import look
+from scoring.score.trajectories import observe
 from scoring.spec import Batch, Checkpoint
 
 LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
@@ -37,13 +37,13 @@ def outputs(nets, images, labels=LABELS, run=0):
     predicted = nets[-1](images).argmax(dim=1)
     kinds = ("label", "predicted", "log_label", "log_predicted")
     return [
-        look(net, batch, Checkpoint(run=run, epoch=k, epochs=len(nets)), kinds, predicted)
+        observe(net, batch, Checkpoint(run=run, epoch=k, epochs=len(nets)), kinds, predicted)
         for k, net in enumerate(nets, start=1)
     ]
 
 
 def slow(nets, images, classes, *, log=False):
-    """The definition: one example at a time, every gradient kept, float64."""
+    """Compute the definition: one example at a time, every gradient kept, float64."""
     values = []
     for image, c in zip(images.double(), classes, strict=True):
         saliency = []
@@ -97,7 +97,7 @@ def test_the_order_of_checkpoints_is_irrelevant(nets, images):
 
 
 def test_epochs_can_be_chosen(nets, images):
-    config = vog.Config(epochs=(1, 4, 9))
+    config = vog.METRIC.config(epochs=(1, 4, 9))
     got = fold(vog.METRIC, outputs(nets, images), LABELS, config)
     np.testing.assert_allclose(got.value, slow([nets[0], nets[3]], images, LABELS), rtol=1e-5)
 
@@ -124,7 +124,7 @@ def test_what_has_no_value_says_why(nets, images):
 @pytest.mark.parametrize("module", [vog_early, vog_late])
 def test_a_stage_of_one_epoch_is_refused(module):
     with pytest.raises(ValueError, match="count: expected 2 or more checkpoints, got 1"):
-        module.Config(count=1)
+        module.METRIC.config(count=1)
 
 
 def test_grey_images_work_too():

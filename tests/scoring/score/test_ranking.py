@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scoring.score.ranking import MOST_OUTLYING, MOST_PROTOTYPICAL, RankColumns, rank
+from scoring.score.ranking import RankColumns, rank
 
 NAN = np.nan
+ENDS = {"too_far": "prototypical", "too_near": "outlying"}
 
 
 def ranked(value, *, label=None, status=None, tiebreak=None, ids=None, direction="high", **options):
@@ -16,16 +17,17 @@ def ranked(value, *, label=None, status=None, tiebreak=None, ids=None, direction
         tiebreak=None if tiebreak is None else np.array(tiebreak, dtype=np.float64),
         example_id=np.arange(n) if ids is None else np.array(ids, dtype=np.int64),
         direction=direction,
+        ends=ENDS,
         **options,
     )
 
 
 def drawn(n, *, classes, seed=0):
-    """Values with many ties, some missing, in random class and id order."""
+    """Return values with many ties, some missing, in random class and id order."""
     random = np.random.default_rng(seed)
     value = random.integers(0, n // 3, n) / 7.0
     status = np.full(n, "", dtype="<U20")
-    for reason in (MOST_PROTOTYPICAL, MOST_OUTLYING, "undecodable_image"):
+    for reason in (*ENDS, "undecodable_image"):
         rows = random.choice(n, n // 20, replace=False)
         value[rows], status[rows] = NAN, reason
     return {
@@ -56,7 +58,7 @@ def test_within_classes_agrees_with_scipy(direction, sign):
         mean_rank = stats.rankdata(sign * value[rows], method="average") - 1
         want = 100 * mean_rank / (rows.sum() - 1)
         np.testing.assert_allclose(got.class_percentile[rows], want, rtol=0, atol=1e-12)
-        # the z is a statement about the value: the direction does not turn it
+        # z is a statement about the value, whatever the direction
         np.testing.assert_allclose(got.class_z[rows], stats.zscore(value[rows]), rtol=1e-12)
 
 
@@ -77,16 +79,29 @@ def test_low_is_high_backwards():
     np.testing.assert_array_equal(low.class_z, high.class_z)
 
 
-def test_missing_values_stand_where_their_status_says():
+def test_missing_values_rank_at_the_end_of_their_status():
     got = ranked(
         [NAN, 0.9, NAN, NAN, 0.1, NAN],
-        status=[MOST_PROTOTYPICAL, "", MOST_OUTLYING, "undecodable_image", "", MOST_PROTOTYPICAL],
-        direction="low",  # the ends named by a status do not turn with the direction
+        status=["too_far", "", "too_near", "undecodable_image", "", "too_far"],
+        direction="low",  # the end of a status does not depend on the direction
     )
     np.testing.assert_array_equal(got.rank, [3, 1, 0, -1, 2, 4])
     np.testing.assert_array_equal(got.percentile, [87.5, 25, 0, NAN, 50, 87.5])
     np.testing.assert_array_equal(got.class_percentile, got.percentile)
     np.testing.assert_array_equal(got.class_z, [NAN, 1, NAN, NAN, -1, NAN])
+
+
+@pytest.mark.parametrize("ends", [None, {"too_near": "outlying"}])
+def test_only_statuses_with_an_end_are_ranked(ends):
+    got = rank(
+        value=np.array([NAN, 1.0, NAN]),
+        label=np.zeros(3, dtype=np.int64),
+        example_id=np.arange(3),
+        status=np.array(["too_near", "", "too_far"]),
+        direction="high",
+        ends=ends,
+    )
+    assert got.rank.tolist() == ([0, 1, -1] if ends else [-1, 0, -1])
 
 
 @pytest.mark.parametrize("reason", ["undecodable_image", "unlabelled", ""])
@@ -99,12 +114,12 @@ def test_rows_without_rank_are_outside_n(reason):
 def test_ties_go_to_the_second_key_then_to_the_id():
     got = ranked([1.0, 1.0, 1.0, 0.0], tiebreak=[0.5, 0.2, 0.5, 0.9], ids=[9, 5, 3, 7])
     np.testing.assert_array_equal(got.rank, [3, 1, 2, 0])
-    # the second key orders rows, it does not make their values differ
+    # the second key orders rows, but their values are still equal
     np.testing.assert_allclose(got.percentile, [200 / 3, 200 / 3, 200 / 3, 0])
 
 
 def test_second_key_orders_rows_without_value():
-    got = ranked([NAN, NAN, 4.0], status=[MOST_OUTLYING] * 2 + [""], tiebreak=[0.3, 0.1, 0.0])
+    got = ranked([NAN, NAN, 4.0], status=["too_near"] * 2 + [""], tiebreak=[0.3, 0.1, 0.0])
     np.testing.assert_array_equal(got.rank, [1, 0, 2])
 
 
@@ -169,12 +184,13 @@ def columns(got: RankColumns):
 @pytest.mark.parametrize("ranked_by", ["value", "class_z"])
 def test_the_order_of_rows_changes_no_bit(ranked_by):
     given = drawn(500, classes=7)
-    whole = rank(**given, direction="low", ranked_by=ranked_by)
+    whole = rank(**given, direction="low", ranked_by=ranked_by, ends=ENDS)
     shuffle = np.random.default_rng(2).permutation(500)
     moved = rank(
         **{name: column[shuffle] for name, column in given.items()},
         direction="low",
         ranked_by=ranked_by,
+        ends=ENDS,
     )
     for one, other in zip(columns(whole), columns(moved), strict=True):
         np.testing.assert_array_equal(one[shuffle], other)
@@ -182,8 +198,8 @@ def test_the_order_of_rows_changes_no_bit(ranked_by):
 
 def test_against_a_slow_loop():
     given = drawn(200, classes=4, seed=3)
-    got = rank(**given, direction="low")
-    level = {MOST_PROTOTYPICAL: 1, MOST_OUTLYING: -1, "": 0}
+    got = rank(**given, direction="low", ends=ENDS)
+    level = {"too_far": 1, "too_near": -1, "": 0}
     rows = []
     for i in range(200):
         if given["status"][i] in level:

@@ -8,7 +8,8 @@ from scoring.registry import metric
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.record import identify
 from scoring.runs.train_one import train_run
-from scoring.score.scorer import Assignment, RunRef, Scorer, Task
+from scoring.score.assignments import Assignment, RunRef, Task
+from scoring.score.scorer import Scorer
 from scoring.score.signals import SignalOptions
 from scoring.staged.scores import read_scores
 from scoring.store.layout import staged_path
@@ -26,7 +27,7 @@ def storage(tmp_path):
 
 @pytest.fixture
 def run(storage):
-    """A finished run on noise."""
+    """Return a finished run on noise."""
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (ROWS, 8, 8, 1), dtype=np.uint8)
     data = TrainingSet(
@@ -51,7 +52,7 @@ def shard():
 
 
 def scores(storage, run, shard):
-    """What is staged of `conf` on `shard`."""
+    """Return the staged scores of `conf` on `shard`."""
     how = Assignment(metric="conf", config=metric("conf").config(), runs=(RunRef(key=run.key),))
     options = SignalOptions(batch_rows=8)
     Scorer(storage, options).score("content", shard, 3, [Task(assignment=how, key="key")])

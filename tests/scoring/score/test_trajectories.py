@@ -1,4 +1,4 @@
-"""Checkpoints looked at once for all metrics, from real runs in a store."""
+"""Checkpoints of real runs in a store, read once for all metrics."""
 
 import numpy as np
 import pytest
@@ -11,16 +11,17 @@ from scoring.registry import metrics
 from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs.record import identify, load_model, load_record
 from scoring.runs.train_one import train_run
-from scoring.score.scorer import Assignment, RunRef, Scorer, Task, passes
+from scoring.score.assignments import Assignment, RunRef, Task
+from scoring.score.scorer import Scorer
 from scoring.score.signals import SignalOptions
-from scoring.score.trajectories import look, steps
-from scoring.spec import Batch, Checkpoint, Passes, Signal
+from scoring.score.trajectories import observe, steps
+from scoring.spec import Batch, Checkpoint, Signal
 from scoring.staged.scores import read_scores
 from scoring.store.layout import staged_path
 from scoring.store.storage import Storage
 
 EPOCHS = 5
-WATCHING = [spec for spec in metrics().values() if spec.signal is Signal.CHECKPOINTS]
+ON_CHECKPOINTS = [spec for spec in metrics().values() if spec.signal is Signal.CHECKPOINTS]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, digits):
-    """(storage, runs of two seeds that kept their epochs)."""
+    """Return a storage, and runs of two seeds that kept their epochs."""
     storage = Storage(str(tmp_path_factory.mktemp("store")))
     versions = {"train": "v1", "test": "v2"}
     data = {
@@ -57,7 +58,7 @@ def store(tmp_path_factory, digits):
 
 @pytest.fixture(scope="module")
 def shard(digits):
-    """200 real images, one without a label."""
+    """Return 200 real images, one without a label."""
     labels = digits["test"].labels[:200].copy()
     labels[7] = -1
     return Shard(
@@ -107,25 +108,25 @@ def test_vog_is_a_slow_loop_in_float64(store, shard):
     assert got.status[7] == "unlabelled"
 
 
-def test_every_checkpoint_is_looked_at_once_for_all_metrics(store, shard, monkeypatch):
+def test_every_checkpoint_is_observed_once_for_all_metrics(store, shard, monkeypatch):
     _, runs = store
     seen = []
 
     def counted(model, batch, checkpoint, kinds, predicted):
         seen.append((checkpoint.run, checkpoint.epoch, int(batch.ids[0]), tuple(sorted(kinds))))
-        return look(model, batch, checkpoint, kinds, predicted)
+        return observe(model, batch, checkpoint, kinds, predicted)
 
-    monkeypatch.setattr("scoring.score.trajectories.look", counted)
-    scored(store, shard, [spec.name for spec in WATCHING], runs, batch_rows=64)
-    looks = [at[:3] for at in seen]
-    assert len(looks) == len(set(looks)) == 2 * EPOCHS * 4
+    monkeypatch.setattr("scoring.score.trajectories.observe", counted)
+    scored(store, shard, [spec.name for spec in ON_CHECKPOINTS], runs, batch_rows=64)
+    observed = [at[:3] for at in seen]
+    assert len(observed) == len(set(observed)) == 2 * EPOCHS * 4
     assert {kinds for *_, kinds in seen} == {("label", "log_label", "log_predicted", "predicted")}
 
 
-@pytest.mark.parametrize("spec", WATCHING, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", ON_CHECKPOINTS, ids=lambda spec: spec.name)
 def test_alone_and_in_small_blocks_it_is_the_same(store, shard, spec):
     _, runs = store
-    names = [spec.name for spec in WATCHING]
+    names = [spec.name for spec in ON_CHECKPOINTS]
     together = scored(store, shard, names, runs, batch_rows=50)[spec.name]
     alone = scored(store, shard, [spec.name], runs, batch_rows=50, block_bytes=1)[spec.name]
     np.testing.assert_array_equal(alone.value, together.value)
@@ -134,7 +135,7 @@ def test_alone_and_in_small_blocks_it_is_the_same(store, shard, spec):
     assert (alone.spread[np.isfinite(alone.spread)] > 0).any()
 
 
-def test_models_that_were_watched_can_be_attacked(store, shard):
+def test_models_that_were_observed_can_be_attacked(store, shard):
     _, runs = store
     both = scored(store, shard, ["vog_predicted", "adv_linf"], runs[:1], cache_bytes=2 << 20)
     assert np.isfinite(both["vog_predicted"].value).all()
@@ -142,12 +143,12 @@ def test_models_that_were_watched_can_be_attacked(store, shard):
 
 
 def test_imported_checkpoints_are_one_training():
-    got = [(s.key, s.epoch, s.checkpoint, s.last) for s in steps({"a": 0, "b": 0})]
+    got = [(s.run, s.epoch, s.checkpoint, s.finished) for s in steps({"a": 0, "b": 0})]
     assert got == [
         ("a", 0, Checkpoint(run=0, epoch=1, epochs=2), "b"),
         ("b", 0, Checkpoint(run=0, epoch=2, epochs=2), "b"),
     ]
-    got = [(s.key, s.epoch, s.checkpoint, s.last) for s in steps({"a": 2, "b": 1})]
+    got = [(s.run, s.epoch, s.checkpoint, s.finished) for s in steps({"a": 2, "b": 1})]
     assert got == [
         ("a", 1, Checkpoint(run=0, epoch=1, epochs=2), "a"),
         ("a", 2, Checkpoint(run=0, epoch=2, epochs=2), "a"),
@@ -155,20 +156,10 @@ def test_imported_checkpoints_are_one_training():
     ]
 
 
-def test_passes_are_counted_once_a_checkpoint_and_gradient():
-    def how(name):
-        config = metrics()[name].config()
-        return Assignment(metric=name, config=config, runs=(RunRef(key="a"),), checkpoints=6)
-
-    assert passes([how("aum"), how("forgetting")]) == Passes(forward=6, backward=0)
-    assert passes([how("vog"), how("vog_early"), how("aum")]) == Passes(forward=6, backward=6)
-    assert passes([how("vog"), how("vog_logp")]) == Passes(forward=6, backward=12)
-
-
 def test_a_gradient_is_the_mean_over_colours():
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).requires_grad_(False)
     batch = Batch(ids=np.arange(3), labels=np.array([0, 1, -1]), inputs=torch.rand(3, 3, 2, 2))
     place = Checkpoint(run=0, epoch=1, epochs=1)
-    output = look(net, batch, place, ["label"], None)
+    output = observe(net, batch, place, ["label"], None)
     want = net[1].weight[[0, 1, 0]].reshape(3, 3, 4).mean(dim=1)
     torch.testing.assert_close(output.gradients["label"], want)
