@@ -1,10 +1,9 @@
-"""What a layer of a run's net sees of a shard: one forward pass of every readable row."""
+"""Extracts the features that a layer of a net takes in: one forward pass per readable row."""
 
 import numpy as np
 import torch
 
 from scoring.data.shards import Shard, ShardRecord
-from scoring.nets import Fitted
 from scoring.representers.layer import Layer
 from scoring.score.signals import SignalOptions, Signals
 from scoring.staged.features import StagedFeatures, write_features
@@ -23,12 +22,10 @@ class Extractor:
         """
         self._storage, self._run, self._name = storage, run, layer
         self._signals = Signals(storage, options)
-        model = self._signals.model(run)
-        assert isinstance(model, Fitted)
-        self._layer = Layer(model, layer)
+        self._layer = Layer(self._signals.model(run), layer)
 
     def stage(self, record: ShardRecord, shard: Shard) -> None:
-        """Write what the layer sees of a shard."""
+        """Write the layer's features and outputs of a shard."""
         features, outputs = [], []
         with torch.inference_mode():
             for real, rows in self._signals.batches(np.flatnonzero(shard.decodable)):
