@@ -1,8 +1,8 @@
-"""Submitting a command to a Ray cluster, following its log and ending as it ends.
+"""Submit a command to a Ray cluster, follow its log, and exit with its exit code.
 
-The submission's id is a lock, `<command>-<hash of its flags>-<date>-<attempt>`: whoever submits the
-same command on the same day joins the running attempt. A new attempt is made only if the last one
-failed. The exit code is the job's own, where `ray job submit` knows only 0 and 1.
+The submission's id works as a lock, `<command>-<hash of its flags>-<date>-<attempt>`: whoever
+submits the same command on the same day joins the running attempt. A new attempt starts only if the
+last one failed. `ray job submit` would turn every exit code into 0 or 1.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from scoring.errors import IncompleteError, UserError
 from scoring.store.keys import digest
 
-_STARTING_S = 60.0  # a head that has just started has no agent to run a job for some seconds
+_STARTING_S = 60.0  # a head node that has just started needs some seconds before it can run jobs
 _POLL_S = 1.0
 
 
@@ -31,21 +31,21 @@ def submit(
     wait: bool = True,
     again: bool = False,
 ) -> int:
-    """Submit a command to a cluster, or join the attempt that runs.
+    """Submit a command to a cluster, or join the running attempt.
 
     Args:
         command: a protoscore command and its flags.
-        address: the cluster's job server; None: what the environment says.
-        working_dir: a folder to send along and run in; "": the cluster's installed protoscore.
+        address: the cluster's job server; None: from the environment.
+        working_dir: a folder to upload and run in; "": use the protoscore installed there.
         wait: follow the log until the job ends.
-        again: make a new attempt even if the last one succeeded.
+        again: start a new attempt even if the last one succeeded.
 
     Returns:
-        The job's own exit code; 0 without waiting.
+        The job's exit code; 0 without waiting.
 
     Raises:
-        UserError: no such job server, or no valid token.
-        IncompleteError: the job could not be started, or was ended from outside.
+        UserError: there is no such job server, or no valid token.
+        IncompleteError: the job could not be started, or was stopped.
     """
     client = _connect(address)
     job_id = _submit(client, command, working_dir, again=again)
@@ -63,7 +63,7 @@ def submit(
 
 
 def submission_prefix(command: Sequence[str], today: str) -> str:
-    """The submission's id without its attempt."""
+    """Return the submission's id without its attempt."""
     dates = [b for a, b in pairwise(command) if a == "--date"]
     dates += [arg.removeprefix("--date=") for arg in command if arg.startswith("--date=")]
     date = dates[-1] if dates and dates[-1] != "auto" else today
@@ -91,14 +91,14 @@ def _connect(address: str | None) -> JobSubmissionClient:
 def _submit(
     client: JobSubmissionClient, command: Sequence[str], working_dir: str, *, again: bool
 ) -> str:
-    """Submit, or join the attempt that runs or has succeeded; returns its id."""
+    """Submit, or join an attempt that is running or has succeeded; returns its id."""
     prefix = submission_prefix(command, f"{datetime.now(UTC):%Y-%m-%d}")
     attempts = _attempts(client, prefix)
     if attempts:
         last = attempts[max(attempts)]
-        goes_on = not last.status.is_terminal()
-        if goes_on or (last.status is JobStatus.SUCCEEDED and not again):
-            state = "runs already" if goes_on else "has succeeded; --again makes a new attempt"
+        running = not last.status.is_terminal()
+        if running or (last.status is JobStatus.SUCCEEDED and not again):
+            state = "runs already" if running else "has succeeded; --again makes a new attempt"
             print(f"{last.submission_id} {state}", flush=True)
             return str(last.submission_id)
     job_id = f"{prefix}-{max(attempts, default=0) + 1}"
@@ -110,7 +110,7 @@ def _submit(
 def _start(
     client: JobSubmissionClient, job_id: str, command: Sequence[str], working_dir: str
 ) -> None:
-    """Start an attempt, unless somebody else has just done so."""
+    """Start an attempt, unless somebody else just did."""
     deadline = time.monotonic() + _STARTING_S
     while True:
         try:
@@ -130,7 +130,7 @@ def _start(
 
 
 def _attempts(client: JobSubmissionClient, prefix: str) -> dict[int, JobDetails]:
-    """Earlier attempts of the same command on the same day, by number."""
+    """Return the earlier attempts of the same command on the same day, by number."""
     found = {}
     for job in client.list_jobs():
         start, _, attempt = (job.submission_id or "").rpartition("-")
@@ -140,7 +140,7 @@ def _attempts(client: JobSubmissionClient, prefix: str) -> dict[int, JobDetails]
 
 
 def _follow(client: JobSubmissionClient, job_id: str) -> int:
-    """Show the log until the job has ended; returns its exit code."""
+    """Show the log until the job ends; returns its exit code."""
     asyncio.run(_show_log(client, job_id))
     while not client.get_job_status(job_id).is_terminal():
         time.sleep(_POLL_S)
