@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scoring.exports.format import Format, Report
+from scoring.exports.format import Format, OnWritten
 from scoring.exports.selection import Selection
 
 FOUND_LABELS_BEST = ("el2n", "confidence_mean", "label_margin", "label_conf", "aum")
@@ -58,14 +58,16 @@ def label_issues(metric: str, threshold: float) -> Format:
     )
 
 
-def _write(metric: str, threshold: float, selection: Selection, path: Path, report: Report) -> int:
+def _write(
+    metric: str, threshold: float, selection: Selection, path: Path, on_written: OnWritten
+) -> int:
     rows = 0
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         for table in selection.tables():
             issues = _issues(table.filter(pc.is_valid(table["label"])), metric, threshold)
             writer.write_table(issues)
             rows += len(issues)
-            report(len(table))
+            on_written(len(table))
     return rows
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from scoring.data.images import file_suffix
-from scoring.exports.format import Format, Report
+from scoring.exports.format import Format, OnWritten
 from scoring.exports.selection import Selection
 from scoring.store.keys import Split, digest
 
@@ -32,11 +32,11 @@ _NOT_FIELDS = ("split", "label", "label_name", "predicted", "predicted_name")
 Json = dict[str, Any]
 
 
-def write(selection: Selection, folder: Path, report: Report) -> int:
+def write(selection: Selection, folder: Path, on_written: OnWritten) -> int:
     """Write a selection with its images, a few hundred examples at a time."""
     with (folder / "samples.json").open("w", encoding="utf-8") as file:
         file.write('{"samples": [')
-        for i, sample in enumerate(_samples(selection, folder, report)):
+        for i, sample in enumerate(_samples(selection, folder, on_written)):
             file.write((",\n" if i else "\n") + json.dumps(sample))
         file.write("\n]}\n")
     (folder / "metadata.json").write_text(json.dumps(_metadata(selection), indent=1))
@@ -52,7 +52,7 @@ FIFTYONE = Format(
 )
 
 
-def _samples(selection: Selection, folder: Path, report: Report) -> Iterator[Json]:
+def _samples(selection: Selection, folder: Path, on_written: OnWritten) -> Iterator[Json]:
     fields = [name for name in selection.schema.names if name not in _NOT_FIELDS]
     for split in selection.splits:
         scored = selection.read(split)
@@ -63,7 +63,7 @@ def _samples(selection: Selection, folder: Path, report: Report) -> Iterator[Jso
                 for row in table.to_pylist():
                     path = _write_image(folder, images, row["example_id"], row["image"] or b"")
                     yield _sample(split, path, row) | {name: row[name] for name in fields}
-                report(len(table))
+                on_written(len(table))
 
 
 def _write_image(root: Path, folder: str, example_id: int, data: bytes) -> str:

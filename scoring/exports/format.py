@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scoring.exports.selection import Selection
 
-Report = Callable[[int], None]
+OnWritten = Callable[[int], None]
 """Called with the number of examples written since the last call."""
 
 
@@ -18,7 +18,7 @@ class Format:
     """End of the name of the file or folder, such as ".csv"."""
     read_with: str
     """Python code that reads it, with {path} in place of its path."""
-    write: Callable[[Selection, Path, Report], int]
+    write: Callable[[Selection, Path, OnWritten], int]
     """Writes to a new file or into an empty folder; returns the number of examples written."""
     folder: bool = False
     """Whether it writes a folder, not a file."""

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scoring.data.images import file_suffix
-from scoring.exports.format import Format, Report
+from scoring.exports.format import Format, OnWritten
 from scoring.exports.selection import Selection
 from scoring.store.keys import Split
 
@@ -42,11 +42,11 @@ prototypical), and the status, which explains a missing value.
 """
 
 
-def write(selection: Selection, folder: Path, report: Report) -> int:
+def write(selection: Selection, folder: Path, on_written: OnWritten) -> int:
     """Write a selection with its images or texts, a few hundred examples at a time."""
     (folder / "data").mkdir(parents=True)
     for split in selection.splits:
-        _write_split(selection, split, folder / "data", report)
+        _write_split(selection, split, folder / "data", on_written)
     files = "\n".join(f"  - split: {s}\n    path: data/{s}-*" for s in selection.splits)
     readme = _README.format(files=files, dataset=selection.snapshot.dataset)
     (folder / "README.md").write_text(readme, encoding="utf-8")
@@ -61,7 +61,7 @@ HUGGINGFACE = Format(
 )
 
 
-def _write_split(selection: Selection, split: Split, folder: Path, report: Report) -> None:
+def _write_split(selection: Selection, split: Split, folder: Path, on_written: OnWritten) -> None:
     scored = selection.read(split)
     column = scored.version.shape.column
     schema = _schema(column, selection.schema, scored.version.classes)
@@ -74,7 +74,7 @@ def _write_split(selection: Selection, split: Split, folder: Path, report: Repor
                 inputs = _images(table) if column == "image" else _texts(table)
                 scores = table.select(schema.names[1:]).columns
                 writer.write_table(pa.table([inputs, *scores], names=schema.names).cast(schema))
-                report(len(table))
+                on_written(len(table))
 
 
 def _images(table: pa.Table) -> pa.Array:

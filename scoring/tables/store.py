@@ -7,6 +7,7 @@ import pyarrow as pa
 from scoring.errors import UnknownName, UserError
 from scoring.store.storage import Storage
 from scoring.tables import sql
+from scoring.tables.ends import Order, end_sql
 from scoring.tables.history import At, history, open_scores
 from scoring.tables.lookup import (
     check_published,
@@ -27,17 +28,6 @@ from scoring.tables.whole_partitions import (
     WholeTable,
     table_sql,
 )
-
-_ENDS = """
-    select rank, example_id, name,
-           label, list_extract({classes}, label + 1) as label_name,
-           predicted, list_extract({classes}, predicted + 1) as predicted_name,
-           value, status, percentile, class_percentile, class_z
-    from scores
-    where rank is not null {and_label}
-    order by rank {order}
-    limit {n:d}
-"""
 
 
 class Store:
@@ -219,7 +209,7 @@ class Store:
 
     def _end(
         self,
-        order: str,
+        order: Order,
         metric: str,
         split: str,
         label: int | str | None,
@@ -234,12 +224,8 @@ class Store:
         partition = Partition(name, split, metric)
         check_published(known, partition._asdict())
         classes = class_names(self._storage, table, partition)
-        query = _ENDS.format(
-            classes=f"[{', '.join(map(sql.quoted, classes))}]::varchar[]",
-            and_label="" if label is None else f"and label = {class_index(label, classes):d}",
-            order=order,
-            n=n,
-        )
+        index = None if label is None else class_index(label, classes)
+        query = end_sql(order, n, classes, index)
         views = {"scores": lambda: scores_sql(self._storage, table, partition._asdict())}
         return sql.run(self._storage, query, views)
 
