@@ -27,6 +27,22 @@ def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "store")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share tests out file by file, and give each worker one of what is slow to start.
+
+    All tests on Ray run in one worker, on one Ray; all tests on S3 in one, on one gateway. These
+    two groups are the longest, so they begin first.
+    """
+    groups = ("ray", "s3")
+
+    def group(item: pytest.Item) -> str:
+        return next((name for name in groups if item.get_closest_marker(name)), item.path.name)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) not in groups)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skipped test is a test that did not run: PROTOSCORE_NO_SKIPS=1 makes it fail."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -26,7 +26,7 @@ from scoring.store.layout import features_path
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.ray
 HIDDEN = "7"  # the first linear layer of small_cnn
 DIGITS = ("--limit-train", "200", "--limit-test", "100", "--shard-rows", "100")
 

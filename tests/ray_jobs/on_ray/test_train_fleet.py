@@ -9,7 +9,7 @@ from own_nets import FAILED_ONCE
 
 from scoring.tables import Store
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.ray
 Rescore = Callable[..., int]
 
 

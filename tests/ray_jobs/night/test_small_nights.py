@@ -10,7 +10,7 @@ import pytest
 from ray_jobs.cli import main
 from ray_jobs.engine import engine
 from ray_jobs.night.request import check
-from ray_jobs.night.run import ingested, survey
+from ray_jobs.night.run import assess_and_plan, ingest_and_plan
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.data.versions import load_version
 from scoring.registry import metrics
@@ -82,10 +82,10 @@ def test_shards_that_are_all_there_still_become_a_version(
         path.unlink()
     args = [*DIGITS, "--store", store, "--limit-train", str(rows)]
     request = check(*parse(args, "rescore", "", NightFlags), writable=True)
-    situation, plan = survey(request)
+    situation, plan = assess_and_plan(request)
     assert not situation.to_ingest
     with engine(request.flags.machine) as cluster:
-        assert ingested(cluster, situation, plan, math.inf) == plan
+        assert ingest_and_plan(cluster, situation, plan, math.inf) == plan
     for split, version in plan.versions.items():
         assert load_version(Storage(store), "digits", split, version.version) == version
     assert plan.versions["train"].rows == rows
