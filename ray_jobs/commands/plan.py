@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from ray_jobs.night import describe
+from ray_jobs.night.forecast import forecast
 from ray_jobs.night.request import check
-from ray_jobs.night.run import foresee, survey
+from ray_jobs.night.run import assess_and_plan
 from ray_jobs.terminal.night_flags import NightFlags, parse
 
 
@@ -13,5 +14,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what `rescore` would do with the same flags, and make nothing."""
     args = list(sys.argv[1:] if argv is None else argv)
     flags, configs = parse(args, "protoscore plan", main.__doc__ or "", NightFlags)
-    print(describe.forecast(foresee(*survey(check(flags, configs, writable=False)))))
+    request = check(flags, configs, writable=False)
+    print(describe.forecast_table(forecast(*assess_and_plan(request))))
     return 0

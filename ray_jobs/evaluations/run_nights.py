@@ -7,7 +7,7 @@ from typing import Any
 from ray_jobs.engine import Engine, engine
 from ray_jobs.night.plan import Plan
 from ray_jobs.night.request import Request, check
-from ray_jobs.night.run import deadline, ingested, run_night, survey, train
+from ray_jobs.night.run import assess_and_plan, deadline, ingest_and_plan, run_night, train
 from ray_jobs.terminal.night_flags import NightFlags
 
 
@@ -30,7 +30,7 @@ def prepare(nights: Sequence[NightFlags], configs: Mapping[str, Any]) -> list[Re
     alone = [replace(night.night(), replace=True) for night in nights]
     requests = [check(night, configs, writable=True) for night in alone]
     for request in requests:
-        survey(request)
+        assess_and_plan(request)
     return requests
 
 
@@ -49,19 +49,19 @@ def run_nights(requests: Sequence[Request], command: str) -> list[Plan]:
         ProtoscoreError: a fault of the user or the store.
     """
     until = min(deadline(request.flags) for request in requests)
-    plans = [survey(request)[1] for request in requests]
+    plans = [assess_and_plan(request)[1] for request in requests]
     if not all(plan and plan.nothing_to_do for plan in plans):
         with engine(requests[0].flags.machine, requests[0].publish_as) as cluster:
             _train_together(cluster, requests, until)
             for request in requests:
                 run_night(request, command, until)
-        plans = [survey(request)[1] for request in requests]
+        plans = [assess_and_plan(request)[1] for request in requests]
     return [plan for plan in plans if plan]
 
 
 def _train_together(engine: Engine, requests: Sequence[Request], until: float) -> None:
     """Train what the nights lack; a run that fails here fails, and is named, in its own night."""
-    plans = [ingested(engine, *survey(request), until) for request in requests]
+    plans = [ingest_and_plan(engine, *assess_and_plan(request), until) for request in requests]
     data = plans[0].models.trained_on
     alike = [plan for plan in plans if plan.models.trained_on == data]
     missing = dict.fromkeys(run for plan in alike for run in plan.missing_runs)

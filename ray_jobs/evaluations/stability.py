@@ -12,7 +12,7 @@ from typing import Any
 from ray_jobs.evaluations.evaluating import Evaluation, evaluating
 from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.request import check
-from ray_jobs.night.situation import look
+from ray_jobs.night.situation import assess
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import across_trainings
 from scoring.analysis.scores import read_scores
@@ -107,7 +107,7 @@ def _refuse_overlap(nights: Iterable[StabilityFlags], configs: Mapping[str, Any]
     runs = {}
     for night in nights:
         alone = replace(night.night(), replace=True)
-        situation = look(check(alone, configs, writable=False))
+        situation = assess(check(alone, configs, writable=False))
         specs = situation.fleet.needed(situation.signals(), situation.request.splits)
         runs[night.fleet.seed] = {(spec.kind, spec.seed) for spec in specs}
     for one, other in combinations(runs, 2):

@@ -1,1 +1,1 @@
-"""A night: what is asked for, what is missing, what is made and what is published."""
+"""A night: what is requested, what is missing, what is made and what is published."""

@@ -1,4 +1,4 @@
-"""Ingest: pieces of the source that no night has seen become shards, then dataset versions."""
+"""Ingest: new pieces of the source become shards, then dataset versions."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ from scoring.store.keys import Split
 def ingest(
     request: Request, command: str
 ) -> tuple[dict[Split, Survey], dict[Split, DatasetVersion]]:
-    """Ingest a dataset as a job of its own; returns what was found and what there is now.
+    """Ingest a dataset as a job of its own.
+
+    Returns:
+        The surveys of both splits before ingest, and their versions after it.
 
     Raises:
         UserError: the data cannot be used.
@@ -28,7 +31,7 @@ def ingest(
     with job as lease:
         if lease.waited:
             surveys = survey_splits(request)
-        if not any(found.missing for found in surveys.values()):
+        if not any(survey.missing for survey in surveys.values()):
             return surveys, write_versions(request, surveys, {})
         with engine(request.flags.machine, name) as cluster:
             return surveys, bring_in(cluster, request, surveys)
@@ -40,14 +43,14 @@ def bring_in(
     """Make the missing shards, then write the version of each split.
 
     Args:
-        engine: where shards are made.
+        engine: makes the shards.
         request: the source and the store.
         surveys: both splits, compared with the store.
         until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
-        UserError: the data cannot be used; shards already made stay for the next try.
-        IncompleteError: the night ran out of time; likewise.
+        UserError: the data cannot be used. Shards already made stay for the next try.
+        IncompleteError: the night ran out of time. Here too, finished shards stay.
     """
     missing = [shard for survey in surveys.values() for shard in survey.missing]
     layout = surveys["train"].layout
@@ -56,8 +59,8 @@ def bring_in(
         made = engine.make_shards(request.source, request.storage, layout, missing, until)
     if len(made) < len(missing):
         raise IncompleteError(
-            f"--max-hours: the time was over with {len(made)} of {len(missing)} shards ingested; "
-            "the same command goes on"
+            f"--max-hours: time ran out with {len(made)} of {len(missing)} shards ingested; "
+            "run the same command again to go on"
         )
     return write_versions(request, surveys, made)
 
@@ -65,12 +68,12 @@ def bring_in(
 def write_versions(
     request: Request, surveys: Mapping[Split, Survey], made: Mapping[str, ShardRecord]
 ) -> dict[Split, DatasetVersion]:
-    """Write the version of each split, whose shards are all in the store.
+    """Write the version of each split, once all its shards are in the store.
 
     Args:
         request: the source and the store.
         surveys: both splits, as they were before ingest.
-        made: receipt to the shard that was made since.
+        made: shards made since, by receipt.
 
     Raises:
         UserError: too many examples cannot be decoded.

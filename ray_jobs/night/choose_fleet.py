@@ -14,7 +14,7 @@ from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadData, UserError
-from scoring.nets import build, check_net, private_form
+from scoring.nets import PrivateForm, build, check_net, private_form
 from scoring.run_spec import NetSpec, Recipe
 from scoring.runs.fleet import BY_LABELS, Hardware, build_fleet, preset
 from scoring.runs.imports import Imported, read_manifest, with_imports
@@ -35,29 +35,28 @@ def choose_fleet(
     """Decide which fleet a night uses.
 
     Args:
-        flags: what the user asked for.
+        flags: the fleet's flags.
         surveys: what each split of the source holds today.
         storage: the store.
-        published: manifests of the partitions that the night may replace.
+        published: manifests of the partitions that the night may replace, all of this source.
 
     Raises:
-        UserError: unknown fleet, net or recipe; a fleet made for other classes or images.
+        UserError: an unknown fleet, net or recipe, or a published fleet that was trained on other
+            classes or shapes.
     """
-    layout, rows = surveys["train"].layout, surveys["train"].rows
+    layout = surveys["train"].layout
     imported = read_manifest(flags.import_runs, layout) if flags.import_runs else ()
     settings = _settings(flags, layout, imported)
     before = _published_with(settings, published)
-    seen = _trained_on(storage, surveys, before) if before else {}
-    if changed_share(surveys, seen) > flags.retrain_beyond():
-        before, seen = None, {}
-    if seen:
-        _check_layout(seen["train"], layout)
-        rows = seen["train"].rows
+    trained_on = _trained_on(storage, surveys, before) if before else {}
+    if changed_share(surveys, trained_on) > flags.retrain_beyond():
+        before, trained_on = None, {}
+    if trained_on:
+        _check_layout(trained_on["train"], layout)
+    rows = trained_on["train"].rows if trained_on else surveys["train"].rows
     net = NetSpec(name=settings["net"])
-    shape, classes = layout.shape.dims, len(layout.classes)
-    build(net, shape=shape, classes=classes)  # refuses a net that does not fit
     hardware = _hardware(flags, net, before)
-    form = private_form(net, shape=shape, classes=classes)
+    form = _private_form(net, layout)
     fleet = build_fleet(
         preset(flags.fleet),
         net=net,
@@ -74,14 +73,14 @@ def choose_fleet(
         hardware=hardware,
         settings=settings,
         train_rows=rows,
-        published_on={split: version.version for split, version in seen.items()} or None,
+        published_on={split: version.version for split, version in trained_on.items()} or None,
         imported=imported,
         private_form=form,
     )
 
 
 def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...]) -> dict[str, str]:
-    """The settings that tell one fleet from another, with defaults filled in."""
+    """Return the settings that tell one fleet from another, defaults included."""
     net, recipe_name = _names(flags, layout)
     changes = {"epochs": flags.epochs, "batch-rows": flags.train_batch_rows}
     changed = [f"{name}={number}" for name, number in changes.items() if number]
@@ -96,15 +95,17 @@ def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...])
 
 
 def _names(flags: FleetFlags, layout: Layout) -> tuple[str, str]:
-    """Net and recipe: by default quick ones for `demo`, else those of the papers."""
-    preset(flags.fleet)
-    net, by = _defaults(layout.shape, quick=flags.fleet == "demo")
-    net, by = flags.net or net, flags.recipe or by
+    """Return the names of net and recipe; the defaults are quick for `demo`, else the papers'."""
+    preset(flags.fleet)  # refuses an unknown one
+    net, recipe_name = _defaults(layout.shape, quick=flags.fleet == "demo")
+    net, recipe_name = flags.net or net, flags.recipe or recipe_name
     check_net(net)
-    chosen = recipe(by)
+    chosen = recipe(recipe_name)
     if isinstance(layout.shape, TextShape) and (chosen.crop or chosen.flip):
-        raise UserError(f"--recipe: expected one that neither crops nor flips for texts, got {by}")
-    return net, by
+        raise UserError(
+            f"--recipe: expected one that neither crops nor flips for texts, got {recipe_name}"
+        )
+    return net, recipe_name
 
 
 def _defaults(shape: InputShape, *, quick: bool) -> tuple[str, str]:
@@ -116,7 +117,7 @@ def _defaults(shape: InputShape, *, quick: bool) -> tuple[str, str]:
 
 
 def _recipe(flags: FleetFlags, layout: Layout) -> Recipe:
-    """The recipe, with the changes that flags make."""
+    """Return the recipe, changed as the flags say."""
     _, name = _names(flags, layout)
     chosen = recipe(name)
     if flags.epochs:
@@ -124,7 +125,19 @@ def _recipe(flags: FleetFlags, layout: Layout) -> Recipe:
     return replace(chosen, batch_rows=flags.train_batch_rows or chosen.batch_rows)
 
 
+def _private_form(net: NetSpec, layout: Layout) -> PrivateForm:
+    """Return the form of the net that private runs train.
+
+    Raises:
+        UserError: the net does not fit the examples.
+    """
+    shape, classes = layout.shape.dims, len(layout.classes)
+    build(net, shape=shape, classes=classes)  # refuses a net that does not fit
+    return private_form(net, shape=shape, classes=classes)
+
+
 def _published_with(settings: Mapping[str, str], published: Iterable[Manifest]) -> Manifest | None:
+    """Return the newest manifest with these settings."""
     for manifest in sorted(published, key=lambda m: m.planned_at, reverse=True):
         if all(manifest.settings.get(name) == value for name, value in settings.items()):
             return manifest
@@ -134,39 +147,46 @@ def _published_with(settings: Mapping[str, str], published: Iterable[Manifest]) 
 def _trained_on(
     storage: Storage, surveys: Mapping[Split, Survey], before: Manifest
 ) -> dict[Split, DatasetVersion]:
-    """The dataset versions that a published fleet was trained on."""
+    """Load the dataset versions that a published fleet was trained on."""
     return {
         split: load_version(storage, surveys[split].name, split, before.trained_on[split])
         for split in SPLITS
     }
 
 
-def changed_share(surveys: Mapping[Split, Survey], seen: Mapping[Split, DatasetVersion]) -> float:
-    """Share of rows that changed since `seen`: the larger of new and gone, over all of `seen`."""
-    if not seen:
+def changed_share(
+    surveys: Mapping[Split, Survey], trained_on: Mapping[Split, DatasetVersion]
+) -> float:
+    """Return the share of rows, of both splits, that changed since a fleet was trained.
+
+    New rows and removed rows are counted, shard by shard; the larger count is divided by the rows
+    the fleet was trained on. 0 if `trained_on` is empty.
+    """
+    if not trained_on:
         return 0.0
-    new = gone = 0
-    for split, version in seen.items():
+    new = removed = 0
+    for split, version in trained_on.items():
         before = {shard.content: shard.rows for shard in version.shards}
         today = {
-            s.record.content if s.record else s.receipt: s.piece.rows for s in surveys[split].shards
+            shard.record.content if shard.record else shard.receipt: shard.piece.rows
+            for shard in surveys[split].shards
         }
         new += sum(today[content] for content in today.keys() - before.keys())
-        gone += sum(before[content] for content in before.keys() - today.keys())
-    return max(new, gone) / sum(version.rows for version in seen.values())
+        removed += sum(before[content] for content in before.keys() - today.keys())
+    return max(new, removed) / sum(version.rows for version in trained_on.values())
 
 
-def _check_layout(seen: DatasetVersion, layout: Layout) -> None:
-    if seen.classes != layout.classes or seen.shape != layout.shape:
+def _check_layout(trained_on: DatasetVersion, layout: Layout) -> None:
+    if trained_on.classes != layout.classes or trained_on.shape != layout.shape:
         raise BadData(
-            f"--models reuse: expected {len(seen.classes)} classes and {seen.shape} examples, "
-            f"which the published fleet was trained on, got {len(layout.classes)} classes and "
-            f"{layout.shape} ones; pass --models retrain"
+            f"--models reuse: expected {len(trained_on.classes)} classes and {trained_on.shape} "
+            "examples, as the published fleet was trained on, got "
+            f"{len(layout.classes)} classes and {layout.shape} examples; pass --models retrain"
         )
 
 
 def _hardware(flags: FleetFlags, net: NetSpec, before: Manifest | None) -> Hardware:
-    """What the flags say, else what the published fleet used, else what is fastest here."""
+    """Return what the flags say, else what the published fleet used, else what is fastest here."""
     if before and flags.device == flags.dtype == "auto" and flags.threads is None:
         return Hardware(
             device=cast(Literal["cpu", "cuda"], before.settings["device"]),

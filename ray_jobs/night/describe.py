@@ -9,35 +9,42 @@ from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
 from scoring.store.keys import SPLITS, Split
-from scoring.store.layout import table_path
 from scoring.tables.publish import Outcome
 
-OUT_OF_TIME = "--max-hours: the time was over"
+OUT_OF_TIME = "--max-hours: time ran out"
 
 
-def forecast(ahead: Forecast) -> str:
-    """The forecast as a table: what there is to do and what it will cost."""
-    situation = ahead.situation
+def forecast_table(forecast: Forecast) -> str:
+    """Lay out a forecast: what there is to do, and what it will cost."""
+    situation = forecast.situation
     request, layout = situation.request, situation.layout
-    rows = " + ".join(f"{situation.surveys[s].rows:,} {s}" for s in SPLITS)
+    rows = " + ".join(f"{situation.surveys[split].rows:,} {split}" for split in SPLITS)
     pieces = sum(len(survey.shards) for survey in situation.surveys.values())
     lines = [
         f"Plan for {request.publish_as} in {request.storage.uri}: {rows} examples, "
         f"{len(layout.classes)} classes, {layout.shape}",
-        _line("ingest", len(situation.to_ingest), pieces, "shards", _ingest_cost(ahead)),
-        _line("train", len(ahead.missing_runs), len(ahead.runs), "runs", _train_cost(ahead)),
-        _line("score", ahead.missing_results, ahead.results, "shard results", _score_cost(ahead)),
-        _line("publish", ahead.changed_partitions, ahead.partitions, "partitions", ""),
-        f"  memory   {_memory(ahead)}",
+        _line("ingest", len(situation.to_ingest), pieces, "shards", _ingest_cost(forecast)),
+        _line(
+            "train", len(forecast.missing_runs), len(forecast.runs), "runs", _train_cost(forecast)
+        ),
+        _line(
+            "score",
+            forecast.missing_results,
+            forecast.results,
+            "shard results",
+            _score_cost(forecast),
+        ),
+        _line("publish", forecast.changed_partitions, forecast.partitions, "partitions", ""),
+        f"  memory   {_memory(forecast)}",
     ]
     if situation.left_out:
         names = ", ".join(situation.left_out)
-        lines.append(f"  left out {names}: they do not apply to {layout.shape.plural} or the net")
+        lines.append(f"  left out {names}: not applicable to {layout.shape.plural} or to this net")
     return "\n".join(lines)
 
 
 def notes(plan: Plan) -> list[str]:
-    """What a user should know before training starts."""
+    """Return what a user should know before training starts, one note a line."""
     chosen = plan.models.chosen
     private = any(run.spec.privacy for run in plan.missing_runs)
     if chosen.private_form == "group_norm" and private:
@@ -49,7 +56,7 @@ def notes(plan: Plan) -> list[str]:
 
 
 def nothing_to_do(plan: Plan) -> str:
-    """Why nothing was done."""
+    """Say why nothing was done."""
     last = max(plan.situation.published[p.partition].planned_at for p in plan.partitions)
     return (
         "Nothing to do: no run to train, no shard to score, nothing to commit. The scores "
@@ -58,25 +65,27 @@ def nothing_to_do(plan: Plan) -> str:
 
 
 def outcome(plan: Plan, result: Outcome) -> str:
-    """What was published."""
+    """Say what was published; "" if nothing had to be."""
     store = plan.request.flags.store
     name = plan.request.publish_as
     lines = []
     if result.committed:
         rows = sum(manifest.rows for manifest in result.committed)
         lines.append(
-            f"Published {len(result.committed)} partitions of {name}, {rows:,} rows, as version "
-            f"{result.version} of {store}/{table_path('scores')}"
+            f"Published {_partitions(len(result.committed))} of {name}, {rows:,} rows, as version "
+            f"{result.version} of {store}/tables/scores"
         )
     if result.already:
-        lines.append(f"{len(result.already)} partitions were already published by another job")
+        lines.append(
+            f"Left {_partitions(len(result.already))} to another job, which published the same"
+        )
     if result.yielded:
-        lines.append(f"{len(result.yielded)} partitions were left to a night planned later")
+        lines.append(f"Left {_partitions(len(result.yielded))} to a night that was planned later")
     return "\n".join(lines)
 
 
 def try_next(plan: Plan) -> str:
-    """What to do with what was published."""
+    """Suggest what to do with what was published."""
     store = plan.request.flags.store
     first = plan.partitions[0].metric.name
     return "\n".join(
@@ -90,7 +99,7 @@ def try_next(plan: Plan) -> str:
 
 
 def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
-    """Why runs are missing after training."""
+    """Say why runs are missing after training."""
     if out_of_time:
         trained = len(plan.runs) - len(missing)
         return f"{OUT_OF_TIME} with {trained} of {len(plan.runs)} runs trained"
@@ -99,14 +108,14 @@ def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> st
 
 
 def left_out(planned: Plan, made: Plan, reason: str) -> str:
-    """Which metrics were not published, and why."""
+    """Say which metrics were not published, and why."""
     published = {partition.metric.name for partition in made.partitions}
     lost = sorted({p.metric.name for p in planned.partitions} - published)
-    return f"{reason}, so {', '.join(lost)} were not published; the same command goes on"
+    return f"{reason}; not published: {', '.join(lost)}; run the same command again to go on"
 
 
 def ingested(surveys: Mapping[Split, Survey], versions: Mapping[Split, DatasetVersion]) -> str:
-    """What each split of a dataset holds after ingest."""
+    """Say what each split of a dataset holds after ingest."""
     return "\n".join(
         f"{version.name} {split}: {version.rows:,} rows in {len(version.shards)} shards "
         f"({len(surveys[split].missing)} new), {version.undecodable} undecodable, "
@@ -120,8 +129,8 @@ def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:
     return f"  {stage:<8} {missing:,} of {total:,} {unit}{reused}{': ' + cost if cost else ''}"
 
 
-def _ingest_cost(ahead: Forecast) -> str:
-    situation = ahead.situation
+def _ingest_cost(forecast: Forecast) -> str:
+    situation = forecast.situation
     if not situation.to_ingest:
         return ""
     shape = situation.layout.shape
@@ -129,43 +138,54 @@ def _ingest_cost(ahead: Forecast) -> str:
     return f"{rows:,} {shape.plural}, {_bytes(rows * shape.nbytes)} decoded"
 
 
-def _train_cost(ahead: Forecast) -> str:
-    if not ahead.missing_runs:
+def _train_cost(forecast: Forecast) -> str:
+    if not forecast.missing_runs:
         return ""
-    kinds = Counter(run.kind for run in ahead.missing_runs)
+    kinds = Counter(run.kind for run in forecast.missing_runs)
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{parts}; at most {_count(ahead.training_passes)} forward + backward passes"
+    return f"{parts}; at most {_count(forecast.training_passes)} forward + backward passes"
 
 
-def _score_cost(ahead: Forecast) -> str:
-    passes = ahead.passes
+def _score_cost(forecast: Forecast) -> str:
+    if not forecast.missing_results:
+        return ""
+    passes = forecast.passes
     return f"about {_count(passes.forward)} forward and {_count(passes.backward)} backward passes"
 
 
-def _memory(ahead: Forecast) -> str:
-    situation = ahead.situation
+def _memory(forecast: Forecast) -> str:
+    situation = forecast.situation
     machine, shape = situation.request.flags.machine, situation.layout.shape
-    data = situation.rows * shape.nbytes
+    data, logits = situation.rows * shape.nbytes, forecast.logits_bytes
     place = "in memory" if data <= machine.train_memory_bytes else "mapped from disk"
-    kept = "kept" if ahead.logits_bytes <= machine.outputs_bytes else "not kept"
+    kept = "kept" if logits <= machine.outputs_bytes else "not kept"
     return (
-        f"training data {_bytes(data)} {place} a node; {_bytes(ahead.largest_shard_bytes)} a shard "
-        f"and {machine.cache_memory_gb:g} GB of weights a scorer; logits "
-        f"{_bytes(ahead.logits_bytes)} in the store, {kept}"
+        f"training data {_bytes(data)} per node, {place}; {_bytes(forecast.largest_shard_bytes)} "
+        f"per shard; {machine.cache_memory_gb:g} GB of weights per scorer; logits "
+        f"{_bytes(logits)} in the store, {kept}"
     )
 
 
+def _partitions(count: int) -> str:
+    return f"{count:,} partition{'s' * (count != 1)}"
+
+
 def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
+    return _scaled(count, (" B", " kB", " MB", " GB", " TB"))
 
 
 def _count(number: float) -> str:
-    for unit in ("", " k", " M", " G"):
-        if number < 1000:
+    return _scaled(number, ("", " k", " M", " G", " T"))
+
+
+def _scaled(number: float, units: Sequence[str]) -> str:
+    """Format a number with three digits in the largest unit that it fills, each 1000 of the last.
+
+    A number that would be rounded up to 1000 of a unit is 1 of the next.
+    """
+    *smaller, largest = units
+    for unit in smaller:
+        if number < 999.5:
             return f"{number:.3g}{unit}"
         number /= 1000
-    return f"{number:.3g} T"
+    return f"{number:,.0f}{largest}" if number >= 999.5 else f"{number:.3g}{largest}"

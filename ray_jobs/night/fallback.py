@@ -1,4 +1,4 @@
-"""What can still be published when runs failed or the night ran out of time."""
+"""What a night can still publish if runs failed or time ran out."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,15 +11,15 @@ from scoring.runs.record import Run
 
 
 def without_runs(plan: Plan, missing: Sequence[Run], reason: str) -> Request:
-    """The same request, limited to the metrics that read none of the missing runs.
+    """Limit a request to the metrics that read none of the missing runs.
 
     Args:
-        plan: the night whose runs were to be trained.
-        missing: runs that are not there.
-        reason: why they are missing, for the error message.
+        plan: the night.
+        missing: runs that it needs and that do not exist.
+        reason: why, for the error message.
 
     Raises:
-        IncompleteError: no metric is left, or predictions lack their runs.
+        IncompleteError: no metric is left, or classes cannot be predicted without those runs.
     """
     lost = {run.key for run in missing}
     spoilt = {
@@ -33,15 +33,19 @@ def without_runs(plan: Plan, missing: Sequence[Run], reason: str) -> Request:
     request = replace(plan.request, metrics=left)
     signal = replace(plan.situation, request=request).prediction_signal
     if any(run.key in lost for run in plan.models.runs(signal, "train")):
-        raise IncompleteError(f"{reason}, without which nothing is predicted; nothing published")
+        raise IncompleteError(f"{reason}; nothing was published, because they predict the classes")
     return request
 
 
 def only_staged(plan: Plan, reason: str) -> Request:
-    """The same request, limited to the metrics whose scores of every shard are staged.
+    """Limit a request to the metrics whose scores of every shard are staged.
+
+    Args:
+        plan: the night, planned again after scoring stopped.
+        reason: why it stopped, for the error message.
 
     Raises:
-        IncompleteError: there are none.
+        IncompleteError: there are none, or the predicted classes are not staged.
     """
     unstaged = {task.assignment.metric for work in plan.to_score for task in work.missing}
     left = tuple(metric for metric in plan.request.metrics if metric.name not in unstaged)

@@ -1,19 +1,24 @@
-"""What a night will have to do and what that will cost, by stage.
+"""A forecast: what a night will have to do and what that will cost, stage by stage.
 
-Of a plan the numbers are exact. While rows are still to be ingested there is no plan, for keys need
-data; then the forecast counts as missing whatever cannot be known to exist.
+A forecast made from a plan is exact. As long as rows remain to be ingested there is no plan,
+because keys depend on data. Until then a forecast counts as missing whatever cannot be known to
+exist.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ray_jobs.night.plan import Plan
+from ray_jobs.night.models import Models
+from ray_jobs.night.plan import Plan, plan_partitions
 from ray_jobs.night.situation import Situation
-from ray_jobs.night.work import ShardWork, foreseen, shard_work
+from ray_jobs.night.work import ShardWork, provisional_assignments, shard_work
+from scoring.data.ingest import Survey, assemble
 from scoring.run_spec import RunSpec
-from scoring.runs.record import finished
+from scoring.runs.record import finished, identify
 from scoring.score.assignments import passes
 from scoring.spec import Passes
+from scoring.store.keys import Split
+from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +29,10 @@ class Forecast:
     runs: tuple[RunSpec, ...]
     missing_runs: tuple[RunSpec, ...]
     results: int
-    """Scores of one metric on one shard."""
+    """Results to have in the end: the scores of one metric on one shard each."""
     missing_results: int
     passes: Passes
-    """Forward and backward passes of all examples that are to be scored."""
+    """Forward and backward passes that scoring will take, over all examples."""
     partitions: int
     changed_partitions: int
 
@@ -39,7 +44,7 @@ class Forecast:
 
     @property
     def largest_shard_bytes(self) -> int:
-        """Decoded size of the largest shard that is to be scored."""
+        """Decoded size of the largest shard of the splits to score."""
         situation = self.situation
         splits = situation.request.splits
         shards = (shard for split in splits for shard in situation.surveys[split].shards)
@@ -47,49 +52,66 @@ class Forecast:
 
     @property
     def training_passes(self) -> float:
-        """Forward and backward passes of all training, at most."""
+        """Forward and backward passes that training will take, at most."""
         surveys = self.situation.surveys
         trained = (run for run in self.missing_runs if run.kind not in ("imported", "representer"))
         sizes = ((run, surveys[run.split].rows * run.subset) for run in trained)
         return sum(rows * run.recipe.epochs_for(int(rows)) for run, rows in sizes)
 
 
-def forecast(situation: Situation) -> Forecast:
-    """Foresee a night whose rows are not all ingested yet."""
-    request, chosen = situation.request, situation.fleet
-    specs = chosen.needed(situation.signals(), request.splits)
-    work: tuple[ShardWork, ...] = ()
-    missing = specs
-    if chosen.published_on is not None:  # the runs have their keys already
-        models = chosen.on(chosen.published_on)
-        work = shard_work(situation, models)
-        runs = models.needed(situation.signals(), request.splits)
-        done = finished(request.storage, [run.key for run in runs])
-        missing = tuple(run.spec for run in runs if run.key not in done)
-    known = {(item.split, item.record.content) for item in work}
-    costs, results, lacking = [_cost(work)], 0, sum(len(item.missing) for item in work)
+def forecast(situation: Situation, plan: Plan | None) -> Forecast:
+    """Forecast a night: exactly if there is a plan, else as far as metadata tells."""
+    return _from_plan(plan) if plan else _before_ingest(situation)
+
+
+def _before_ingest(situation: Situation) -> Forecast:
+    request, trained_on = situation.request, situation.fleet.published_on
+    models = situation.fleet.on(trained_on) if trained_on else None
+    work = shard_work(situation, models) if models else ()
+    specs = situation.fleet.needed(situation.signals(), request.splits)
+    costs, results, changed = [_cost(work)], 0, 0
+    missing_results = sum(len(item.missing) for item in work)
     for split in request.splits:
-        assignments = foreseen(situation, split)
-        shards = situation.surveys[split].shards
-        new = [s for s in shards if s.record is None or (split, s.record.content) not in known]
-        results += len(shards) * len(assignments)
-        lacking += len(new) * len(assignments)
+        survey, assignments = situation.surveys[split], provisional_assignments(situation, split)
+        new = survey.missing if models else survey.shards
         costs.append(_times(sum(shard.piece.rows for shard in new), passes(assignments)))
-    partitions = len(request.splits) * len(request.metrics)
+        results += len(survey.shards) * len(assignments)
+        missing_results += len(new) * len(assignments)
+        changed += _changed_partitions(situation, models, survey, work)
     return Forecast(
         situation=situation,
         runs=specs,
-        missing_runs=missing,
+        missing_runs=_missing_runs(request.storage, specs, trained_on or {}),
         results=results,
-        missing_results=lacking,
+        missing_results=missing_results,
         passes=_total(costs),
-        partitions=partitions,
-        changed_partitions=partitions,
+        partitions=len(request.splits) * len(request.metrics),
+        changed_partitions=changed,
     )
 
 
-def forecast_of(plan: Plan) -> Forecast:
-    """What a plan has to do."""
+def _missing_runs(
+    storage: Storage, specs: Sequence[RunSpec], versions: Mapping[Split, str]
+) -> tuple[RunSpec, ...]:
+    """Return the runs that are unfinished, or whose data is still to come."""
+    known = [identify(spec, versions) for spec in specs if {*spec.splits()} <= {*versions}]
+    done = finished(storage, [run.key for run in known])
+    there = {run.spec for run in known if run.key in done}
+    return tuple(spec for spec in specs if spec not in there)
+
+
+def _changed_partitions(
+    situation: Situation, models: Models | None, survey: Survey, work: Sequence[ShardWork]
+) -> int:
+    """Count the partitions of a split that may change: all, unless their keys are known."""
+    request = situation.request
+    if models is None or survey.missing:
+        return len(request.metrics)
+    version = assemble(survey, (), request.flags.data.max_corrupt)
+    return sum(plan.changed for plan in plan_partitions(situation, models, version, work))
+
+
+def _from_plan(plan: Plan) -> Forecast:
     return Forecast(
         situation=plan.situation,
         runs=tuple(run.spec for run in plan.runs),
@@ -113,7 +135,8 @@ def _times(rows: int, cost: Passes) -> Passes:
 
 
 def _total(costs: Iterable[Passes]) -> Passes:
-    every = list(costs)
-    return Passes(
-        forward=sum(cost.forward for cost in every), backward=sum(cost.backward for cost in every)
-    )
+    forward = backward = 0.0
+    for cost in costs:
+        forward += cost.forward
+        backward += cost.backward
+    return Passes(forward=forward, backward=backward)

@@ -1,4 +1,4 @@
-"""The models of a night: a fleet, first chosen, then named by the data it is trained on."""
+"""The models of a night: a chosen fleet, and that fleet once its training data is known."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,33 +19,33 @@ class ChosenFleet:
     fleet: Fleet
     hardware: Hardware
     settings: Mapping[str, str]
-    """The settings that must not change silently, by the flag that sets them."""
+    """Settings that must not change silently, by the flag that sets them."""
     train_rows: int
     published_on: Mapping[Split, str] | None
     """Dataset versions that the published fleet was trained on; None for a new fleet."""
     imported: tuple[Imported, ...] = ()
     private_form: PrivateForm = "same"
-    """What private runs train in place of the net; "none" if it cannot be trained privately."""
+    """Form of the net that private runs train; "none" if it cannot be trained privately."""
 
     def checkpoints(self) -> int:
-        """Checkpoints that the watched runs will keep: one an epoch, or one an imported run."""
+        """Count the checkpoints that watched runs keep: one per epoch, or per imported run."""
         return sum(
             spec.recipe.epochs_for(self.train_rows) if spec.keep_epochs else 1
             for spec in self.fleet.watched
         )
 
     def needed(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[RunSpec, ...]:
-        """Every run that `signals` read on `splits`, parents first."""
+        """Return every run that `signals` read on `splits`, parents first."""
         return self.fleet.needed(sorted(signals), splits)
 
     def on(self, versions: Mapping[Split, str]) -> "Models":
-        """The fleet with its data: what it was published on, or else `versions`."""
+        """Return the models: this fleet trained on what it was published on, else on `versions`."""
         return Models(chosen=self, trained_on=self.published_on or versions)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """A fleet and the data that it was, or will be, trained on: every run has its key."""
+    """A fleet and the data that it was or will be trained on, so that every run has its key."""
 
     chosen: ChosenFleet
     trained_on: Mapping[Split, str]
@@ -57,18 +57,18 @@ class Models:
         return self.chosen.fleet
 
     def hardware_settings(self) -> dict[str, str]:
-        """What a later night inherits, so that it finds the same runs."""
+        """Return what a later night must inherit to find the same runs."""
         return {name: str(value) for name, value in asdict(self.chosen.hardware).items()}
 
     def base(self) -> Run:
-        """The base run."""
+        """Return the base run."""
         return identify(self.fleet.base, self.trained_on)
 
     def runs(self, signal: Signal, split: Split) -> tuple[Run, ...]:
-        """The runs that a metric of `signal` reads to score `split`."""
+        """Return the runs that a metric of `signal` reads to score `split`."""
         return tuple(identify(spec, self.trained_on) for spec in self.fleet.runs(signal, split))
 
     def needed(self, signals: Iterable[Signal], splits: Iterable[Split]) -> tuple[Run, ...]:
-        """Every run that `signals` read on `splits`, parents first."""
+        """Return every run that `signals` read on `splits`, parents first."""
         specs = self.chosen.needed(signals, splits)
         return tuple(identify(spec, self.trained_on) for spec in specs)

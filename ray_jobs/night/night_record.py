@@ -12,7 +12,8 @@ from typing import Any
 
 from ray_jobs.jobs.job_record import new_job_id
 from ray_jobs.night.plan import Plan
-from scoring.runs.record import load_records
+from scoring.run_spec import RunSpec
+from scoring.runs.record import RunRecord, load_records
 from scoring.store.keys import jsonable
 from scoring.store.layout import night_path
 from scoring.store.storage import Storage
@@ -33,13 +34,13 @@ class Night:
 
     @classmethod
     def begin(cls, command: str, date: Day) -> "Night":
-        """A night that starts now."""
+        """Return a night that starts now."""
         now = datetime.now(UTC)
         return cls(night_id=new_job_id(now), date=date, started=now, command=command)
 
 
 def write_record(planned: Plan, plan: Plan, night: Night) -> None:
-    """Write the file that says what the night made.
+    """Write the file that records what the night made.
 
     Args:
         planned: the plan before anything was trained or scored.
@@ -55,27 +56,29 @@ def write_record(planned: Plan, plan: Plan, night: Night) -> None:
 
 
 def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
-    """A night's row of `nights`, from its file."""
+    """Read a night's row of `nights` from its file."""
     row: dict[str, Any] = json.loads(storage.read(night_path(night_id)))["night"]
     return row
 
 
 def record_nights(storage: Storage, dataset: str) -> None:
-    """Add to `nights` and `runs` every published night that they lack."""
+    """Add every published night of a dataset that `nights` and `runs` lack."""
     recorded = {row["night_id"] for row in Store(storage.uri).nights().to_pylist()}
     current = published(storage).items()
     nights = {m.night_id for partition, m in current if partition.dataset == dataset}
     for night_id in sorted(nights - recorded):
         record = json.loads(storage.read(night_path(night_id)))
-        append_night(storage, _times(record["night"]), [_times(row) for row in record["runs"]])
+        runs = [_parse_times(row) for row in record["runs"]]
+        append_night(storage, _parse_times(record["night"]), runs)
 
 
 def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
-    """The night's row of `nights`, times as JSON has them."""
+    """Return the night's row of `nights`, with times as JSON text."""
     finished = datetime.now(UTC)
     to_train = {run.key for run in planned.missing_runs}
     trained = sum(run.key in to_train for run in plan.runs)
-    to_score = {task.key for work in planned.work for task in work.missing}
+    # A plan of less may predict classes by other runs, and so have tasks of its own.
+    to_score = {task.key for work in (*planned.work, *plan.work) for task in work.missing}
     tasks = [task.key for work in plan.work for task in work.tasks]
     scored = sum(key in to_score for key in tasks)
     return {
@@ -99,46 +102,57 @@ def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
 
 
 def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list[dict[str, object]]:
+    """Return the rows of `runs` for all runs of the night."""
     trained = {run.key for run in planned.missing_runs}
-    rows = []
-    for run, record in zip(
-        plan.runs, load_records(storage, [run.key for run in plan.runs]), strict=True
-    ):
-        spec = run.spec
-        rows.append(
-            {
-                "night_id": night.night_id,
-                "run_key": run.key,
-                "kind": spec.kind,
-                "split": spec.split,
-                "net": spec.net.name,
-                "width": spec.net.width,
-                "recipe": json.dumps(jsonable(spec.recipe), sort_keys=True),
-                "seed": spec.seed,
-                "subset": spec.subset,
-                "epsilon_target": spec.privacy.epsilon if spec.privacy else None,
-                "epsilon_spent": record.epsilon,
-                "delta": spec.privacy.delta if spec.privacy else None,
-                "train_accuracy": record.train_accuracy,
-                "test_accuracy": record.test_accuracy,
-                "rows": record.rows,
-                "epochs": record.epochs,
-                "seconds": record.seconds,
-                "host": record.host,
-                "device": record.device,
-                "trained_at": record.trained_at,
-                "reused": run.key not in trained,
-            }
-        )
-    return rows
+    records = load_records(storage, [run.key for run in plan.runs])
+    return [
+        {
+            "night_id": night.night_id,
+            "reused": run.key not in trained,
+            **_of_spec(run.spec),
+            **_of_training(record),
+        }
+        for run, record in zip(plan.runs, records, strict=True)
+    ]
 
 
-def _times(row: Mapping[str, Any]) -> dict[str, Any]:
+def _of_spec(spec: RunSpec) -> dict[str, object]:
+    """Return the columns of `runs` that a spec fixes."""
+    return {
+        "kind": spec.kind,
+        "split": spec.split,
+        "net": spec.net.name,
+        "width": spec.net.width,
+        "recipe": json.dumps(jsonable(spec.recipe), sort_keys=True),
+        "seed": spec.seed,
+        "subset": spec.subset,
+        "epsilon_target": spec.privacy.epsilon if spec.privacy else None,
+        "delta": spec.privacy.delta if spec.privacy else None,
+    }
+
+
+def _of_training(record: RunRecord) -> dict[str, object]:
+    """Return the columns of `runs` that a training measured."""
+    return {
+        "run_key": record.key,
+        "epsilon_spent": record.epsilon,
+        "train_accuracy": record.train_accuracy,
+        "test_accuracy": record.test_accuracy,
+        "rows": record.rows,
+        "epochs": record.epochs,
+        "seconds": record.seconds,
+        "host": record.host,
+        "device": record.device,
+        "trained_at": record.trained_at,
+    }
+
+
+def _parse_times(row: Mapping[str, Any]) -> dict[str, Any]:
     """Parse the dates and times of a row."""
-
-    def parsed(name: str, value: str) -> object:
+    parsed = dict(row)
+    for name, value in row.items():
         if name == "date":
-            return Day.fromisoformat(value)
-        return datetime.fromisoformat(value) if name.endswith("_at") and value else value
-
-    return {name: parsed(name, value) for name, value in row.items()}
+            parsed[name] = Day.fromisoformat(value)
+        elif name.endswith("_at"):
+            parsed[name] = datetime.fromisoformat(value)
+    return parsed

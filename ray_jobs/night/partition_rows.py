@@ -1,7 +1,7 @@
 """The rows of a partition, made from staged shards a few at a time.
 
-Columns of at most 8 bytes an example are held, the only thing on a driver that grows with the
-dataset.
+Only columns of at most 8 bytes per example are held in memory. Nothing else on the driver grows
+with the dataset.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ class Examples:
 
     work: Sequence[ShardWork]
     shard: npt.NDArray[np.int32]
-    """Index in `work` of the shard that a row belongs to."""
+    """Index in `work` of each row's shard."""
     ids: AnyInts
     names: pa.Array
     labels: npt.NDArray[np.int32]
@@ -42,7 +42,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scores:
-    """A metric's scores of the N rows."""
+    """A metric's scores of N rows."""
 
     value: Floats
     spread: Floats
@@ -52,7 +52,7 @@ class _Scores:
 
 
 def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> Examples:
-    """Ids, labels, names and predicted classes of a split.
+    """Read the ids, labels, names and predicted classes of a split.
 
     Raises:
         IncompleteError: the ids of the predictions are not the dataset's.
@@ -70,7 +70,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
             labels[here] = part["label"].fill_null(-1).to_numpy()
             yield part["name"].combine_chunks()
 
-    texts = strings_on_disk(names(), len(ids))
+    all_names = strings_on_disk(names(), len(ids))
     predicted = np.full(len(ids), -1, dtype=np.int32)
     for here, part in _staged(storage, work, PREDICTED.name, ids):
         predicted[here] = np.nan_to_num(part.value, nan=-1)
@@ -78,7 +78,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
         work=work,
         shard=np.repeat(np.arange(len(work), dtype=np.int32), rows),
         ids=ids,
-        names=texts,
+        names=all_names,
         labels=labels,
         predicted=predicted,
     )
@@ -139,7 +139,7 @@ def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
 def _staged(
     storage: Storage, work: Sequence[ShardWork], metric: str, ids: AnyInts
 ) -> Iterator[tuple[slice, StagedScores]]:
-    """The staged scores of each shard, with the slice of rows that they fill.
+    """Yield the slice of rows that each shard fills, with its staged scores.
 
     Raises:
         IncompleteError: the ids are not the dataset's.

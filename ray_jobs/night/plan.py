@@ -1,8 +1,8 @@
-"""What should exist after a night and what of it is missing: the one idea of protoscore.
+"""What should exist after a night, and what is missing: the one idea of protoscore.
 
-Every artefact is named by the hash of what made it. A plan lists the names that a command line asks
-for and compares them with the names in the store. Planning makes nothing. It needs all data to be
-ingested; before that there is only a forecast (`ray_jobs.night.forecast`).
+Every artefact is named by the hash of everything that made it. A plan lists the names that a
+request needs and compares them with the names in the store. Planning makes nothing. It needs all
+data to be ingested; until then there is only a forecast (`ray_jobs.night.forecast`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ Versions = Mapping[Split, DatasetVersion]
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionPlan:
-    """A partition of the `scores` table as it should become."""
+    """A partition of the `scores` table as it should be after the night."""
 
     partition: Partition
     split: Split
@@ -35,7 +35,7 @@ class PartitionPlan:
     key: str
     """Hash of everything it is made of."""
     settings: Mapping[str, str]
-    """Settings that must not change silently."""
+    """Settings that must not change silently, by the flag that sets them."""
     runs: tuple[Run, ...]
     changed: bool
     """Whether it differs from what is published."""
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def request(self) -> Request:
-        """What the user asked for, limited to metrics that apply."""
+        """What the user requested, limited to metrics that apply."""
         return self.situation.request
 
     @property
     def to_score(self) -> tuple[ShardWork, ...]:
-        """Shards with tasks missing."""
+        """Shards that still have tasks to do."""
         return tuple(work for work in self.work if work.missing)
 
     @property
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the tables already hold everything that was asked for."""
+        """Whether the tables already hold everything that was requested."""
         return not self.to_publish
 
 
@@ -79,14 +79,19 @@ def plan_night(situation: Situation) -> Plan:
     """Plan a night whose data is all ingested.
 
     Raises:
-        UserError: more rows than allowed cannot be decoded, or a split that is trained on has
-            no row to train on.
+        UserError: more rows than allowed cannot be decoded, or a split that runs train on has no
+            row to train on.
     """
     request, chosen = situation.request, situation.fleet
     corrupt = request.flags.data.max_corrupt
     versions = {split: assemble(s, (), corrupt) for split, s in situation.surveys.items()}
     models = chosen.on({split: version.version for split, version in versions.items()})
     work = shard_work(situation, models)
+    partitions = [
+        partition
+        for split in request.splits
+        for partition in plan_partitions(situation, models, versions[split], work)
+    ]
     runs = models.needed(situation.signals(), request.splits)
     _refuse_untrainable(versions, runs)
     done = finished(request.storage, [run.key for run in runs])
@@ -97,41 +102,40 @@ def plan_night(situation: Situation) -> Plan:
         runs=runs,
         missing_runs=tuple(run for run in runs if run.key not in done),
         work=work,
-        partitions=_partitions(situation, models, versions, work),
+        partitions=tuple(partitions),
     )
+
+
+def plan_partitions(
+    situation: Situation, models: Models, version: DatasetVersion, work: Sequence[ShardWork]
+) -> list[PartitionPlan]:
+    """Plan the partitions of one split, given its dataset version and the work of all splits."""
+    split, plans = version.split, []
+    shards = [item for item in work if item.split == split]
+    for metric in situation.request.metrics:
+        partition = situation.partition(split, metric)
+        settings = situation.settings(metric)
+        keys = [(item.key(metric.name), item.key(PREDICTED.name)) for item in shards]
+        key = digest([*partition, version.version, keys, settings, RANKING_VERSION])
+        before = situation.published.get(partition)
+        plans.append(
+            PartitionPlan(
+                partition=partition,
+                split=split,
+                metric=metric,
+                key=key,
+                settings=settings,
+                runs=models.runs(metric.signal, split),
+                changed=before is None or before.key != key,
+            )
+        )
+    return plans
 
 
 def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:
     for split, version in versions.items():
         if not version.trainable and any(split in run.spec.splits() for run in runs):
             raise BadData(
-                f"{version.name}: expected {split} rows with a label and a readable example to "
-                "train on, got none"
+                f"{version.name}: expected {split} rows to train on, with a label and a readable "
+                f"{version.shape.column}, got none"
             )
-
-
-def _partitions(
-    situation: Situation, models: Models, versions: Versions, work: Sequence[ShardWork]
-) -> tuple[PartitionPlan, ...]:
-    plans = []
-    for split in situation.request.splits:
-        shards = [item for item in work if item.split == split]
-        for metric in situation.request.metrics:
-            partition = situation.partition(split, metric)
-            settings = situation.settings(metric)
-            keys = [(item.key(metric.name), item.key(PREDICTED.name)) for item in shards]
-            version = versions[split].version
-            key = digest([*partition, version, keys, settings, RANKING_VERSION])
-            before = situation.published.get(partition)
-            plans.append(
-                PartitionPlan(
-                    partition=partition,
-                    split=split,
-                    metric=metric,
-                    key=key,
-                    settings=settings,
-                    runs=models.runs(metric.signal, split),
-                    changed=before is None or before.key != key,
-                )
-            )
-    return tuple(plans)

@@ -1,4 +1,4 @@
-"""Publishing a night: rank each partition, commit them all at once, record the night."""
+"""Publishing a night: rank each partition, commit all of them at once, record the night."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from scoring.tables.score_rows import Rows
 
 
 def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
-    """Rank what is staged, replace the partitions that changed in one commit, record the night.
+    """Rank what is staged, replace all changed partitions in one commit, and record the night.
 
     Args:
         planned: the plan before anything was trained or scored.
@@ -37,7 +37,7 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
 def _parts(
     plan: Plan, storage: Storage, night: Night, progress: Progress
 ) -> Iterator[tuple[Manifest, Rows]]:
-    """Manifest and rows of each changed partition."""
+    """Yield the manifest and rows of each changed partition."""
     for split in plan.request.splits:
         changed = [partition for partition in plan.to_publish if partition.split == split]
         if changed:
@@ -70,7 +70,7 @@ def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:
 
 
 def _run_keys(plan: Plan, partition: PartitionPlan) -> tuple[str, ...]:
-    """Runs behind the scores and the predictions, and the runs that they were fine-tuned from."""
+    """Return the runs that scores and predictions were made with, and the parents of those runs."""
     runs = (*partition.runs, *plan.models.runs(plan.situation.prediction_signal, "train"))
     keys = (key for run in runs for key in (run.key, run.parent) if key)
     return tuple(dict.fromkeys(keys))

@@ -1,4 +1,4 @@
-"""A checked command line: the source, the store and the metrics that it names."""
+"""A request: a checked command line, with its source, store and metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from scoring.store.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for, before any look at the data."""
+    """What the user requested. The data has not been read yet."""
 
     flags: NightFlags
     configs: Mapping[str, Any]
-    """Metric name to its Config."""
+    """Config by metric name."""
     metrics: tuple[Metric, ...]
     source: Source
     storage: Storage
@@ -31,15 +31,20 @@ class Request:
 
     @property
     def publish_as(self) -> str:
-        """The dataset's name in the tables."""
+        """Name of the dataset in the tables."""
         return self.flags.publish_as or self.source.name
 
 
 def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> Request:
-    """Refuse whatever can be refused before any work.
+    """Turn flags into a request, or refuse them before any work.
+
+    Args:
+        flags: the flags of a night.
+        configs: Config by metric name.
+        writable: whether the store must be writable, not just readable.
 
     Raises:
-        UserError: in one line that names the flag.
+        UserError: naming the flag.
     """
     flags.check()
     chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
@@ -50,7 +55,7 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
 
 
 def survey_splits(request: Request) -> dict[Split, Survey]:
-    """Survey both splits of the source; reads metadata, writes nothing.
+    """Survey both splits of the source. Reads only metadata and writes nothing.
 
     Raises:
         UserError: the source cannot be used.

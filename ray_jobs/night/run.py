@@ -9,16 +9,16 @@ from ray_jobs.jobs.lease import writing_job
 from ray_jobs.night import describe
 from ray_jobs.night.bring_in import bring_in
 from ray_jobs.night.fallback import only_staged, without_runs
-from ray_jobs.night.forecast import Forecast, forecast, forecast_of
+from ray_jobs.night.forecast import forecast
 from ray_jobs.night.night_record import Night, record_nights
 from ray_jobs.night.plan import Plan, plan_night
 from ray_jobs.night.publish import publish_night
 from ray_jobs.night.request import Request
-from ray_jobs.night.situation import Situation, look
-from ray_jobs.night.summary import write_summary
+from ray_jobs.night.situation import Situation, assess
+from ray_jobs.night.summary import Summary, write_summary
 from ray_jobs.terminal.night_flags import NightFlags
 from scoring.data.versions import load_version
-from scoring.errors import PartlyPublished
+from scoring.errors import IncompleteError, PartlyPublished
 from scoring.runs.imports import store_weights
 from scoring.runs.record import Run, finished
 from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
@@ -27,7 +27,7 @@ _HOUR_S = 3600.0
 
 
 def deadline(flags: NightFlags) -> float:
-    """When the job's hours, counted from now, are over; in seconds since the epoch."""
+    """Return when the job's hours, counted from now, are over, in seconds since the epoch."""
     return math.inf if flags.max_hours is None else time.time() + flags.max_hours * _HOUR_S
 
 
@@ -46,54 +46,59 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
         PartlyPublished: runs failed or time ran out; everything complete is published.
         ProtoscoreError: nothing was published.
     """
-    flags = request.flags
-    night = Night.begin(command, flags.night_date())
-    situation, plan = survey(request)
-    print(describe.forecast(foresee(situation, plan)), flush=True)
-    lease = writing_job(
-        request.storage,
-        "rescore",
-        command=command,
-        dataset=request.publish_as,
-        job_id=night.night_id,
-        started=night.started,
-    )
-    with write_summary(flags.summary, night) as summary, lease as job:
-        if job.waited:
-            situation, plan = survey(request)
-        if plan and plan.nothing_to_do:
-            record_nights(request.storage, request.publish_as)
-            print(describe.nothing_to_do(plan), flush=True)
-            job.end("nothing to do")
-            return None
-        with engine(flags.machine, request.publish_as) as cluster:
-            planned = ingested(cluster, situation, plan, until)
-            made, reason = _make(cluster, planned, until)
-        outcome = publish_night(planned, made, night)
-        summary.published(made, outcome)
-        print(describe.outcome(made, outcome), flush=True)
-        if reason:
-            raise PartlyPublished(describe.left_out(planned, made, reason))
-        job.end("published")
+    night = Night.begin(command, request.flags.night_date())
+    with write_summary(request.flags.summary, night) as summary:
+        situation, plan = assess_and_plan(request)
+        print(describe.forecast_table(forecast(situation, plan)), flush=True)
+        lease = writing_job(
+            request.storage,
+            "rescore",
+            command=command,
+            dataset=request.publish_as,
+            job_id=night.night_id,
+            started=night.started,
+        )
+        with lease as job:
+            if job.waited:
+                situation, plan = assess_and_plan(request)
+            if plan and plan.nothing_to_do:
+                record_nights(request.storage, request.publish_as)
+                print(describe.nothing_to_do(plan), flush=True)
+                job.end("nothing to do")
+                return None
+            with engine(request.flags.machine, request.publish_as) as cluster:
+                planned = ingest_and_plan(cluster, situation, plan, until)
+                made, reason = _make(cluster, planned, until)
+            _publish(planned, made, reason, night, summary)
+            job.end("published")
     return made
 
 
-def survey(request: Request) -> tuple[Situation, Plan | None]:
-    """Look at the source and the store, and plan, if all data is ingested."""
-    situation = look(request)
+def _publish(planned: Plan, made: Plan, reason: str, night: Night, summary: Summary) -> None:
+    """Publish what was made.
+
+    Raises:
+        PartlyPublished: it is less than was planned, for this reason.
+    """
+    outcome = publish_night(planned, made, night)
+    summary.published(made, outcome)
+    if published := describe.outcome(made, outcome):
+        print(published, flush=True)
+    if reason:
+        raise PartlyPublished(describe.left_out(planned, made, reason))
+
+
+def assess_and_plan(request: Request) -> tuple[Situation, Plan | None]:
+    """Assess the source and the store, and plan if all data is ingested."""
+    situation = assess(request)
     return situation, None if situation.to_ingest else plan_night(situation)
 
 
-def foresee(situation: Situation, plan: Plan | None) -> Forecast:
-    """What the night will have to do: exactly, if there is a plan."""
-    return forecast_of(plan) if plan else forecast(situation)
+def ingest_and_plan(engine: Engine, situation: Situation, plan: Plan | None, until: float) -> Plan:
+    """Ingest what is missing, write the dataset versions, and plan unless that is done.
 
-
-def ingested(engine: Engine, situation: Situation, plan: Plan | None, until: float) -> Plan:
-    """Ingest what is missing, write the dataset versions, and plan.
-
-    Versions are written even where no shard is missing: this night may be the first to take just
-    this part of what others have ingested, and an earlier one may have died after its last shard.
+    Versions are written even if no shard is missing: this night may be the first to use just this
+    part of what others ingested, or an earlier night may have died after its last shard.
     """
     bring_in(engine, situation.request, situation.surveys, until)
     return plan or _replan(situation.request)
@@ -103,7 +108,7 @@ def _make(engine: Engine, plan: Plan, until: float) -> tuple[Plan, str]:
     """Train and score everything that is missing, as far as time allows.
 
     Returns:
-        The plan of what can be published, and why that is less than was planned.
+        The plan of what can be published, and the reason if that is less than was planned.
     """
     reason = ""
     if missing := train(engine, plan, until):
@@ -113,11 +118,13 @@ def _make(engine: Engine, plan: Plan, until: float) -> tuple[Plan, str]:
     if time.time() >= until and (now := _replan(plan.request)).to_score:
         reason = reason or describe.OUT_OF_TIME
         plan = _replan(only_staged(now, reason))
+        if plan.to_score:  # without its ensemble, it would predict classes by the base run
+            raise IncompleteError(f"{reason}; nothing was published")
     return plan, reason
 
 
 def train(engine: Engine, plan: Plan, until: float) -> tuple[Run, ...]:
-    """Make the missing runs; returns those that are still missing."""
+    """Make the missing runs; return those that are still missing."""
     if not plan.missing_runs:
         return ()
     storage = plan.request.storage
@@ -152,10 +159,10 @@ def _score(engine: Engine, plan: Plan, until: float) -> None:
         )
         for item in plan.to_score
     ]
-    keep = forecast_of(plan).logits_bytes <= request.flags.machine.outputs_bytes
+    keep = forecast(plan.situation, plan).logits_bytes <= request.flags.machine.outputs_bytes
     device = plan.models.chosen.hardware.device
     engine.score(job, work, device, keep_logits=keep, until=until)
 
 
 def _replan(request: Request) -> Plan:
-    return plan_night(look(request))
+    return plan_night(assess(request))

@@ -1,7 +1,8 @@
-"""What a night starts from, as far as metadata tells: the source, the store and the fleet."""
+"""What a night starts from: the source, the store and the fleet, read from metadata alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 
 from ray_jobs.night.applicable import applicable
 from ray_jobs.night.choose_fleet import choose_fleet
@@ -21,9 +22,9 @@ class Situation:
     """What a night starts from."""
 
     request: Request
-    """Limited to the metrics that apply to these examples and this net."""
+    """The request, limited to metrics that apply to these examples and this net."""
     left_out: tuple[str, ...]
-    """Metrics that do not apply and that nobody named."""
+    """Names of the other metrics, none of which the user named."""
     surveys: Mapping[Split, Survey]
     published: Mapping[Partition, Manifest]
     fleet: ChosenFleet
@@ -35,20 +36,20 @@ class Situation:
 
     @property
     def to_ingest(self) -> tuple[PlannedShard, ...]:
-        """Pieces of the source that no night has ingested."""
+        """Pieces of the source that no job has ingested."""
         return tuple(shard for split in SPLITS for shard in self.surveys[split].missing)
 
     @property
     def rows(self) -> int:
-        """Examples of both splits."""
+        """Number of examples in both splits."""
         return sum(survey.rows for survey in self.surveys.values())
 
     def partition(self, split: Split, metric: Metric) -> Partition:
-        """The partition of `scores` that a metric's scores on a split become."""
+        """Return the partition of `scores` that holds a metric's scores on a split."""
         return Partition(self.request.publish_as, split, metric.name)
 
     def settings(self, metric: Metric) -> dict[str, str]:
-        """What a partition is made with, by the flags that set it."""
+        """Return the settings that a metric's partitions are made with, by flag."""
         request, name = self.request, metric.name
         config = asdict(request.configs[name])
         limits = {split: request.flags.data.limit(split) for split in SPLITS}
@@ -60,23 +61,23 @@ class Situation:
         }
 
     def signals(self) -> set[Signal]:
-        """Signals whose runs must exist: those of the metrics and of the predictions."""
+        """Return the signals whose runs must exist: those of the metrics and of the predictions."""
         return {*(metric.signal for metric in self.request.metrics), self.prediction_signal}
 
     @property
     def prediction_signal(self) -> Signal:
-        """Predictions come from the ensemble, or from the base run where there is none."""
+        """The ensemble if a metric reads it, else the base run: what classes are predicted by."""
         ensemble = any(metric.signal is Signal.ENSEMBLE for metric in self.request.metrics)
         return Signal.ENSEMBLE if ensemble else Signal.BASE
 
 
-def look(request: Request) -> Situation:
-    """Look at the source and the store. Reads metadata alone and makes nothing.
+def assess(request: Request) -> Situation:
+    """Read the source and the store as far as planning needs. Reads metadata and makes nothing.
 
     Raises:
         PublishedDiffers: a published partition was made with other settings.
         UserError: the source cannot be used; an unknown fleet, net or recipe; a published fleet
-            made for other classes or images; a metric that does not apply.
+            that was trained on other classes or shapes; a metric that does not apply.
     """
     surveys = survey_splits(request)
     current = published(request.storage)
@@ -84,7 +85,12 @@ def look(request: Request) -> Situation:
         request.flags.fleet,
         surveys=surveys,
         storage=request.storage,
-        published=[m for p, m in current.items() if p.dataset == request.publish_as],
+        published=[
+            manifest
+            for partition, manifest in current.items()
+            if partition.dataset == request.publish_as
+            and manifest.settings.get("dataset") == request.source.name
+        ],
     )
     metrics = applicable(request, surveys["train"].layout, fleet)
     situation = Situation(
@@ -95,19 +101,20 @@ def look(request: Request) -> Situation:
         fleet=fleet,
     )
     if not request.flags.replace:
-        _refuse_other_settings(situation, request.splits)
+        _refuse_other_settings(situation)
     return situation
 
 
-def _refuse_other_settings(situation: Situation, splits: Iterable[Split]) -> None:
-    for split in splits:
-        for metric in situation.request.metrics:
-            before = situation.published.get(situation.partition(split, metric))
-            settings = situation.settings(metric) if before else {}
-            for flag, value in settings.items():
-                if before and before.settings.get(flag, value) != value:
-                    raise PublishedDiffers(
-                        f"--{flag}: expected {before.settings[flag]}, with which "
-                        f"{before.partition} was published, got {value}; pass --replace to publish "
-                        "over it, or --as NAME to publish next to it"
-                    )
+def _refuse_other_settings(situation: Situation) -> None:
+    """Refuse to replace a partition that was made with other settings."""
+    for split, metric in product(situation.request.splits, situation.request.metrics):
+        before = situation.published.get(situation.partition(split, metric))
+        if before is None:
+            continue
+        for flag, value in situation.settings(metric).items():
+            if (expected := before.settings.get(flag, value)) != value:
+                raise PublishedDiffers(
+                    f"--{flag}: expected {expected}, as {before.partition} was published with, "
+                    f"got {value}; pass --replace to publish over it, or --as NAME to publish "
+                    "next to it"
+                )

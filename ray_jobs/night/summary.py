@@ -1,4 +1,4 @@
-"""The outcome of a night as JSON, for the program that started it."""
+"""The summary of a night as JSON, for the program that started it."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,12 @@ from ray_jobs.night.plan import Plan
 from scoring.errors import ProtoscoreError, UserError
 from scoring.tables.publish import Outcome
 
+_INTERRUPTED = 130  # what the process then exits with
+
 
 @dataclass
 class Summary:
-    """Filled in as the night proceeds."""
+    """A summary, filled in as the night proceeds."""
 
     content: dict[str, Any] = field(default_factory=dict)
     _stages: dict[str, Stage] = field(default_factory=dict)
@@ -26,7 +28,7 @@ class Summary:
         self._stages[stage.name] = stage
 
     def stages(self) -> list[dict[str, Any]]:
-        """Each stage that had work: name, unit, done, total and seconds."""
+        """Return name, unit, done, total and seconds of each stage that had work."""
         kept = ("name", "unit", "done", "total", "seconds")
         return [{name: getattr(stage, name) for name in kept} for stage in self._stages.values()]
 
@@ -48,7 +50,7 @@ def write_summary(target: str, night: Night) -> Iterator[Summary]:
         night: the night.
 
     Raises:
-        UserError: the file's folder is not there.
+        UserError: the file's folder does not exist.
     """
     if target and not Path(target).absolute().parent.is_dir():
         raise UserError(f"--summary: expected a file in a folder that exists, got {target!r}")
@@ -61,7 +63,8 @@ def write_summary(target: str, night: Night) -> Iterator[Summary]:
         code, said = error.exit_code, str(error)
         raise
     except BaseException as error:
-        code, said = 1, type(error).__name__
+        code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        said = type(error).__name__
         raise
     finally:
         if target:

@@ -1,4 +1,4 @@
-"""What is to be scored: the tasks of each ingested shard, and those not done yet."""
+"""What to score: the tasks of each ingested shard, and which of them are still missing."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from scoring.store.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class ShardWork:
-    """A shard, the tasks that it should have, and those that are not staged yet."""
+    """A shard, all its tasks, and those whose scores are not staged yet."""
 
     split: Split
     record: ShardRecord
@@ -23,12 +23,12 @@ class ShardWork:
     missing: tuple[Task, ...]
 
     def key(self, metric: str) -> str:
-        """Name of the staged scores of one metric."""
+        """Return the key of one metric's staged scores."""
         return next(task.key for task in self.tasks if task.assignment.metric == metric)
 
 
 def shard_work(situation: Situation, models: Models) -> tuple[ShardWork, ...]:
-    """The work on every shard that is ingested, in the order of the splits and their pieces."""
+    """List the work on every ingested shard, in the order of the splits and their pieces."""
     request = situation.request
     specs = (*request.metrics, PREDICTED)
     staged = {spec.name: _staged(request.storage, spec.name) for spec in specs}
@@ -45,10 +45,10 @@ def shard_work(situation: Situation, models: Models) -> tuple[ShardWork, ...]:
     return tuple(work)
 
 
-def foreseen(situation: Situation, split: Split) -> list[Assignment]:
-    """How each metric will be computed on a split, before runs have their keys.
+def provisional_assignments(situation: Situation, split: Split) -> list[Assignment]:
+    """Assign runs to each metric of a split before runs have their keys.
 
-    A hash of each spec takes the place of its run's key, so that costs can be added up.
+    A hash of its spec stands in for each run's key, which is enough to add up costs.
     """
     assignments = []
     for spec in (*situation.request.metrics, PREDICTED):
@@ -62,7 +62,7 @@ def foreseen(situation: Situation, split: Split) -> list[Assignment]:
 
 
 def _staged(storage: Storage, metric: str) -> set[str]:
-    """Names of the shards' scores that are staged."""
+    """Return the keys of a metric's staged scores."""
     return {stem(name) for name in storage.names(staged_folder(metric))}
 
 

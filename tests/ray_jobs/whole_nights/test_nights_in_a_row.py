@@ -138,15 +138,15 @@ def test_a_night_stops_at_its_hour_and_the_next_goes_on(
     seconds = {stage["name"]: stage["seconds"] for stage in whole["stages"]}
     ended = night("--max-hours", "1e-9")
     assert ended["exit_code"] == 4
-    assert "the time was over with 0 of 4 shards ingested" in ended["said"]
+    assert "time ran out with 0 of 4 shards ingested" in ended["said"]
     # In the midst of training, or a little beside it where the machine's pace changes.
     enough_s = whole["night"]["seconds"] - seconds["score"] - seconds["train"] / 2
     capsys.readouterr()
     ended = night("--max-hours", str(enough_s / 3600))
     said = capsys.readouterr().err
     assert ended["exit_code"] in (3, 4)
-    assert "the time was over" in ended["said"]
-    assert "--max-hours: the time was over" in said
+    assert "time ran out" in ended["said"]
+    assert "--max-hours: time ran out" in said
     assert "Traceback" not in said
     done = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").glob("runs/*/run.json")}
     assert night()["exit_code"] == 0
