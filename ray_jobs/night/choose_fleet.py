@@ -49,7 +49,7 @@ def choose_fleet(
     settings = _settings(flags, layout, imported)
     before = _published_with(settings, published)
     trained_on = _trained_on(storage, surveys, before) if before else {}
-    if changed_share(surveys, trained_on) > flags.retrain_beyond():
+    if changed_share(surveys, trained_on) >= flags.retrain_from():
         before, trained_on = None, {}
     if trained_on:
         _check_layout(trained_on["train"], layout)

@@ -19,7 +19,7 @@ from scoring.store.keys import SPLITS, Split
 
 Flags = TypeVar("Flags", bound="NightFlags")
 _GB = 1 << 30
-_RETRAIN_BEYOND = {"reuse": math.inf, "retrain": -1.0}
+_RETRAIN_FROM = {"reuse": math.inf, "retrain": -1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +74,16 @@ class FleetFlags:
         if not 0 < self.representer_lambda < math.inf:
             got = self.representer_lambda
             raise UserError(f"--representer-lambda: expected a number above 0, got {got}")
-        self.retrain_beyond()
+        self.retrain_from()
 
-    def retrain_beyond(self) -> float:
-        """Return the share of changed rows beyond which the fleet is retrained; infinite: never.
+    def retrain_from(self) -> float:
+        """Return the share of changed rows from which on the fleet is retrained; infinite: never.
 
         Raises:
             UserError: --models has none of its forms.
         """
-        if self.models in _RETRAIN_BEYOND:
-            return _RETRAIN_BEYOND[self.models]
+        if self.models in _RETRAIN_FROM:
+            return _RETRAIN_FROM[self.models]
         share = re.fullmatch(r"retrain-if-changed=(\d*\.?\d+)", self.models)
         if not share or not 0 < float(share[1]) <= 1:
             raise UserError(
