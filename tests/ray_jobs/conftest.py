@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from in_process import Rescore, jobs_in_process, rescoring
+from small_plans import SMALL
+
+from ray_jobs.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +24,15 @@ def in_process() -> Iterator[None]:
     """Jobs of this module do their work in this process, without Ray."""
     with jobs_in_process():
         yield
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with digits and nothing else, to plan on; tests leave it as it is."""
+    store = str(tmp_path_factory.mktemp("ingested") / "store")
+    with jobs_in_process():
+        assert main(["ingest", *SMALL, "--store", store]) == 0
+    return store
 
 
 @pytest.fixture
