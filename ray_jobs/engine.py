@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # types alone: whoever opens the door imports what it needs
     from scoring.arrays import Ints
     from scoring.data.ingest import PlannedShard
     from scoring.data.shards import ShardRecord
-    from scoring.data.slices import Slice
+    from scoring.data.slice import Slice
     from scoring.data.sources import Layout, Source
     from scoring.data.versions import DatasetVersion
     from scoring.runs.record import Run

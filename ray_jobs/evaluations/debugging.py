@@ -18,7 +18,7 @@ from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import mending
 from scoring.analysis.mending import MislabelledRows
-from scoring.analysis.scores import read_scores
+from scoring.analysis.score_table import read_scores
 from scoring.arrays import Floats, Ints
 from scoring.data.altered import Relabelled, cached_layout
 from scoring.data.versions import load_version

@@ -18,7 +18,7 @@ from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring import registry
 from scoring.analysis import fleet_size
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Percentiles, spearman
 from scoring.errors import UserError

@@ -20,7 +20,7 @@ from scoring.analysis import changed_labels
 from scoring.analysis.changed_labels import ScoredRows
 from scoring.analysis.example_sets import Cuts, Evidence, class_percentiles, example_sets
 from scoring.analysis.joined_scores import read_joined_scores
-from scoring.analysis.scores import read_scores
+from scoring.analysis.score_table import read_scores
 from scoring.analysis.snapshot import take_snapshot
 from scoring.arrays import Bools, Ints
 from scoring.data.altered import Relabelled

@@ -21,7 +21,7 @@ from ray_jobs.terminal.night_flags import FleetFlags, NightFlags, parse
 from scoring import registry
 from scoring.analysis import detection
 from scoring.analysis.novelty import DETECTORS
-from scoring.analysis.scores import read_scores
+from scoring.analysis.score_table import read_scores
 from scoring.arrays import Floats, Ints
 from scoring.data.altered import CLEAN, corruption_of
 from scoring.errors import UnknownName, UserError

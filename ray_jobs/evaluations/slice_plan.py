@@ -12,7 +12,7 @@ from scoring.analysis import windows
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.windows import Ranking
 from scoring.arrays import Ints
-from scoring.data.slices import Slice, make_slice
+from scoring.data.slice import Slice, make_slice
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
 from scoring.errors import UnknownName, UserError

@@ -15,7 +15,7 @@ from ray_jobs.night.request import check
 from ray_jobs.night.situation import assess
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from scoring.analysis import across_trainings
-from scoring.analysis.scores import read_scores
+from scoring.analysis.score_table import read_scores
 from scoring.analysis.statistics import percentiles_of
 from scoring.errors import UserError
 from scoring.nets import check_net

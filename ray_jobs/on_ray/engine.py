@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scoring.arrays import Ints
     from scoring.data.ingest import PlannedShard
     from scoring.data.shards import ShardRecord
-    from scoring.data.slices import Slice
+    from scoring.data.slice import Slice
     from scoring.data.sources import Layout, Source
     from scoring.data.versions import DatasetVersion
     from scoring.runs.record import Run

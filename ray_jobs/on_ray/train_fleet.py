@@ -21,7 +21,7 @@ from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
-from scoring.data.slices import Slice
+from scoring.data.slice import Slice
 from scoring.data.versions import DatasetVersion
 from scoring.errors import OutOfTime, ProtoscoreError
 from scoring.runs.record import Run, finished

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.statistics import TENTHS, tenths
 from scoring.arrays import Floats, Ints
 from scoring.tables.findings import Finding

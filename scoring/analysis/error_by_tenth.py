@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.statistics import TENTHS, tenths
 from scoring.tables.findings import Finding
 

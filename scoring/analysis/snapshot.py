@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scoring.analysis.scores import Row, Scores, read_scores
+from scoring.analysis.score_table import Row, Scores, read_scores
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split

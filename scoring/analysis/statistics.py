@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy.stats import rankdata
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.arrays import Floats, Ints
 
 TENTHS = 10

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.seeds import mean_finding
 from scoring.analysis.statistics import TENTHS, tenths
 from scoring.arrays import Bools, Floats, Ints

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Literal
 
 from scoring.analysis.error_by_tenth import Errors, errors_by_tenth
-from scoring.analysis.scores import Row
+from scoring.analysis.score_table import Row
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import percentiles_of, spearman
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
-from scoring.report.explanations import Explanations, read_explanations
+from scoring.report.explained_examples import Explanations, read_explanations
 from scoring.report.positions import Positions, place_shards
-from scoring.report.runs import RunGroup, group_runs
+from scoring.report.run_table import RunGroup, group_runs
 from scoring.report.score_columns import MetricColumns, Statuses, lay_out
 from scoring.report.set_maps import ExampleSets, read_sets
 from scoring.store.keys import Split

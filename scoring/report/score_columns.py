@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.arrays import Floats, Ints
 from scoring.report.scripts import packed
 

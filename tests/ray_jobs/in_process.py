@@ -23,7 +23,7 @@ from scoring.analysis.example_sets import Group
 from scoring.analysis.map_vectors import Vectors
 from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord, read_shard
-from scoring.data.slices import Slice
+from scoring.data.slice import Slice
 from scoring.data.sources import Layout, Source
 from scoring.data.versions import DatasetVersion, load_training_set
 from scoring.errors import ProtoscoreError
@@ -169,6 +169,8 @@ class InProcessEngine:
         most_rows: int | None = None,
         until: float = math.inf,
     ) -> None:
+        if not work:
+            return
         scorer = ShardScorer(job, self._options(keep_logits=keep_logits, most_rows=most_rows))
         with Progress("score", len(work), "shard") as progress:
             for item in work if time.time() < until else ():

@@ -4,7 +4,7 @@ import pytest
 
 from scoring.analysis import class_spread
 from scoring.analysis.class_spread import chances_above
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.score.ranking import rank
 
 NAMES = ("bag", "coat", "shirt")

@@ -6,7 +6,7 @@ import pytest
 
 from scoring.analysis import error_by_tenth
 from scoring.analysis.error_by_tenth import Errors, errors_by_tenth
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 
 
 def scores_of(ids, label, predicted, ranks) -> Scores:

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.statistics import (
     Percentiles,
     pearson,

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from scoring.analysis import windows
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.analysis.windows import LEAST, MOST, RANDOM, NetResults
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scoring.data.slices import make_slice
+from scoring.data.slice import make_slice
 from scoring.data.training_set import TrainingSet
 
 IDS, LABELS = np.array([30, 10, 20]), np.array([2, 0, 1])

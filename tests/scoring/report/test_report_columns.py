@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 from report_folder import unpacked
 
-from scoring.analysis.scores import Scores
+from scoring.analysis.score_table import Scores
 from scoring.report.score_columns import NONE, STEPS, Statuses, lay_out, pack_rows
 
 

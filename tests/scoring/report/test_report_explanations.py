@@ -3,7 +3,7 @@ from report_findings import publish_explained
 from report_store import publish_scores, shapes, write_dataset
 
 from scoring.analysis.snapshot import take_snapshot
-from scoring.report.explanations import STRONGEST, read_explanations
+from scoring.report.explained_examples import STRONGEST, read_explanations
 from scoring.report.positions import place_shards
 from scoring.store.storage import Storage
 

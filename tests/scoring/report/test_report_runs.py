@@ -1,6 +1,6 @@
 from report_store import run_row
 
-from scoring.report.runs import group_runs
+from scoring.report.run_table import group_runs
 
 
 def test_runs_are_grouped_by_kind_and_split_in_a_fixed_order():

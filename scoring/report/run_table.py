@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from scoring.analysis.scores import Row
+from scoring.analysis.score_table import Row
 
 _KINDS = ("plain", "finetuned", "private", "imported")
 
