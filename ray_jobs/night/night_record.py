@@ -109,16 +109,16 @@ def _run_rows(planned: Plan, plan: Plan, storage: Storage, night: Night) -> list
         {
             "night_id": night.night_id,
             "reused": run.key not in trained,
-            **_of_spec(run.spec),
-            **_of_training(record),
+            **run_columns(run.spec, record),
         }
         for run, record in zip(plan.runs, records, strict=True)
     ]
 
 
-def _of_spec(spec: RunSpec) -> dict[str, object]:
-    """Return the columns of `runs` that a spec fixes."""
+def run_columns(spec: RunSpec, record: RunRecord) -> dict[str, object]:
+    """Return the columns of `runs` that depend on the run alone, not on the night."""
     return {
+        "run_key": record.key,
         "kind": spec.kind,
         "split": spec.split,
         "net": spec.net.name,
@@ -127,15 +127,8 @@ def _of_spec(spec: RunSpec) -> dict[str, object]:
         "seed": spec.seed,
         "subset": spec.subset,
         "epsilon_target": spec.privacy.epsilon if spec.privacy else None,
-        "delta": spec.privacy.delta if spec.privacy else None,
-    }
-
-
-def _of_training(record: RunRecord) -> dict[str, object]:
-    """Return the columns of `runs` that a training measured."""
-    return {
-        "run_key": record.key,
         "epsilon_spent": record.epsilon,
+        "delta": spec.privacy.delta if spec.privacy else None,
         "train_accuracy": record.train_accuracy,
         "test_accuracy": record.test_accuracy,
         "rows": record.rows,
