@@ -66,21 +66,20 @@ def nothing_to_do(plan: Plan) -> str:
 
 def outcome(plan: Plan, result: Outcome) -> str:
     """Say what was published; "" if nothing had to be."""
-    store = plan.request.flags.store
-    name = plan.request.publish_as
     lines = []
     if result.committed:
         rows = sum(manifest.rows for manifest in result.committed)
+        count = _counted(len(result.committed), "partition")
         lines.append(
-            f"Published {_partitions(len(result.committed))} of {name}, {rows:,} rows, as version "
-            f"{result.version} of {store}/tables/scores"
+            f"Published {count} of {plan.request.publish_as}, {rows:,} rows, as version "
+            f"{result.version} of {plan.request.flags.store}/tables/scores"
         )
     if result.already:
-        lines.append(
-            f"Left {_partitions(len(result.already))} to another job, which published the same"
-        )
+        count = _counted(len(result.already), "partition")
+        lines.append(f"Left {count} to another job, which published the same")
     if result.yielded:
-        lines.append(f"Left {_partitions(len(result.yielded))} to a night that was planned later")
+        count = _counted(len(result.yielded), "partition")
+        lines.append(f"Left {count} to a night that was planned later")
     return "\n".join(lines)
 
 
@@ -104,7 +103,8 @@ def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> st
         trained = len(plan.runs) - len(missing)
         return f"{OUT_OF_TIME} with {trained} of {len(plan.runs)} runs trained"
     names = "; ".join(run.spec.label for run in missing)
-    return f"expected {len(plan.runs)} runs, {len(missing)} failed after retries ({names})"
+    expected = _counted(len(plan.runs), "run")
+    return f"expected {expected}, {len(missing)} failed after retries ({names})"
 
 
 def left_out(planned: Plan, made: Plan, reason: str) -> str:
@@ -166,8 +166,8 @@ def _memory(forecast: Forecast) -> str:
     )
 
 
-def _partitions(count: int) -> str:
-    return f"{count:,} partition{'s' * (count != 1)}"
+def _counted(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'s' * (count != 1)}"
 
 
 def _bytes(count: float) -> str:
