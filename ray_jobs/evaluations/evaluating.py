@@ -64,10 +64,13 @@ def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, 
     grid = {"subject": pa.array(list(subjects))}
     for part, measure in columns:
         values = [found.get((subject, part, measure)) for subject in subjects]
-        # More digits than these, none of the measures is worth.
-        rounded = [
-            None if value is None or math.isnan(value) else float(f"{value:.4g}")
-            for value in values
-        ]
+        rounded = [_rounded(value) for value in values]
         grid[f"{part} {measure}".strip()] = pa.array(rounded, pa.float64())
     return grid
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return the digits worth printing: all those of a count, four of anything else."""
+    if value is None or math.isnan(value):
+        return None
+    return value if value == round(value) else float(f"{value:.4g}")

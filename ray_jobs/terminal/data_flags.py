@@ -1,6 +1,7 @@
 """The flags that name a dataset and choose its examples."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -8,11 +9,11 @@ from ray_jobs.terminal.shared_flags import by_default
 from scoring.data.altered import Corrupted, Relabelled
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.images import parse_size
-from scoring.data.named import NamedSource
+from scoring.data.named import LOADERS, NamedSource
 from scoring.data.only_classes import OnlyClasses
 from scoring.data.parquet_source import ParquetSource
 from scoring.data.sources import Source
-from scoring.errors import BadData, UserError
+from scoring.errors import BadData, UnknownName, UserError
 from scoring.store.keys import Split
 
 
@@ -138,41 +139,58 @@ class DataFlags:
         return source
 
     def _open(self) -> Source:
-        if self.dataset == "parquet":
-            for flag, uri in (("--train", self.train), ("--test", self.test)):
-                if not uri:
-                    raise BadData(f"{flag}: expected a file, folder or glob of Parquet, got none")
-            return ParquetSource(
-                name=self.name or _stem(self.train),
-                train=self.train,
-                test=self.test,
-                image_column=self.image_column,
-                text_column=self.text_column,
-                text_tokens=self.text_tokens,
-                label_column=self.label_column,
-                id_column=self.id_column,
-                class_names=self.class_names,
-                image_size=self.image_size,
-                channels=self.channels,
-                shard_rows=self.shard_rows,
-            )
-        if self.dataset == "image_folder":
-            if not self.data_root:
-                raise BadData("--data-root: expected the folder that holds train/ and test/")
-            return ImageFolderSource(
-                name=self.name or _stem(self.data_root),
-                data_root=self.data_root,
-                image_size=self.image_size,
-                channels=self.channels,
-                shard_rows=self.shard_rows,
-            )
-        return NamedSource(
-            name=self.name or self.dataset,
-            dataset=self.dataset,
-            data_root=self.data_root,
-            shard_rows=self.shard_rows,
-        )
+        if self.dataset not in _OPENED_BY:
+            raise UnknownName("--dataset", self.dataset, _OPENED_BY)
+        return _OPENED_BY[self.dataset](self)
 
+
+def _parquet(flags: DataFlags) -> Source:
+    for flag, uri in (("--train", flags.train), ("--test", flags.test)):
+        if not uri:
+            raise BadData(f"{flag}: expected a file, folder or glob of Parquet, got none")
+    return ParquetSource(
+        name=flags.name or _stem(flags.train),
+        train=flags.train,
+        test=flags.test,
+        image_column=flags.image_column,
+        text_column=flags.text_column,
+        text_tokens=flags.text_tokens,
+        label_column=flags.label_column,
+        id_column=flags.id_column,
+        class_names=flags.class_names,
+        image_size=flags.image_size,
+        channels=flags.channels,
+        shard_rows=flags.shard_rows,
+    )
+
+
+def _image_folder(flags: DataFlags) -> Source:
+    if not flags.data_root:
+        raise BadData("--data-root: expected the folder that holds train/ and test/")
+    return ImageFolderSource(
+        name=flags.name or _stem(flags.data_root),
+        data_root=flags.data_root,
+        image_size=flags.image_size,
+        channels=flags.channels,
+        shard_rows=flags.shard_rows,
+    )
+
+
+def _named(flags: DataFlags) -> Source:
+    return NamedSource(
+        name=flags.name or flags.dataset,
+        dataset=flags.dataset,
+        data_root=flags.data_root,
+        shard_rows=flags.shard_rows,
+    )
+
+
+_OPENED_BY: dict[str, Callable[[DataFlags], Source]] = {
+    **dict.fromkeys(LOADERS, _named),
+    "image_folder": _image_folder,
+    "parquet": _parquet,
+}
+"""What opens the source of each dataset that --dataset may name."""
 
 _ONLY_WITH = {
     ("parquet",): (
@@ -187,6 +205,7 @@ _ONLY_WITH = {
     ),
     ("image_folder", "parquet"): ("image_size", "channels"),
 }
+"""Flags that only some datasets take."""
 
 
 def _stem(uri: str) -> str:

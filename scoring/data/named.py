@@ -67,7 +67,7 @@ class NamedSource:
 
     def __post_init__(self) -> None:
         if self._key not in LOADERS:
-            raise UnknownName("--dataset", self._key, [*LOADERS, "image_folder", "parquet"])
+            raise UnknownName("--dataset", self._key, LOADERS)
         if self._key != "digits" and not self.data_root:
             raise BadData(f"--data-root: expected the folder that holds {self._key}, got none")
         if self.data_root and not Path(self.data_root).is_dir():

@@ -98,12 +98,7 @@ def write_shard(
         BadData: a label is not a class of the training split, or an image has another shape.
     """
     labels = class_indices(rows.labels, layout, piece)
-    if rows.pixels is not None:
-        files: list[bytes | None] = [image.tobytes() for image in rows.pixels]
-        encoding, decodable = "raw", np.ones(len(files), dtype=np.bool_)
-    else:
-        files, encoding = list(rows.encoded or ()), "file"
-        decodable = _check_decodable(files, layout.shape, piece)
+    files, encoding, decodable = _examples(rows, layout.shape, piece)
     record = ShardRecord(
         content=_content_hash(first_id, labels, rows.names, files, encoding, layout.shape),
         first_id=first_id,
@@ -134,6 +129,19 @@ def write_shard(
     )
     storage.write(record.path(dataset), buffer.getvalue())
     return record
+
+
+def _examples(rows: Rows, shape: InputShape, piece: Piece) -> tuple[list[bytes | None], str, Bools]:
+    """Return the bytes of the examples, how they are encoded, and which of them decode."""
+    if rows.pixels is None:
+        files = list(rows.encoded or ())
+        return files, "file", _check_decodable(files, shape, piece)
+    if rows.pixels.shape[1:] != shape.dims or rows.pixels.dtype != shape.dtype:
+        raise BadData(
+            f"{piece.file} row {piece.start}: expected images of {shape} {shape.dtype}, got "
+            f"{'x'.join(map(str, rows.pixels.shape[1:]))} {rows.pixels.dtype}"
+        )
+    return [image.tobytes() for image in rows.pixels], "raw", np.ones(len(rows.pixels), np.bool_)
 
 
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> Shard:

@@ -48,6 +48,22 @@ def test_a_shard_of_files_round_trips(storage):
     assert list(read_images(storage, "mine", record, LAYOUT.shape, np.array([8, 9]))) == [8]
 
 
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        (np.zeros((3, 7, 5, 3), np.uint8), "7x5x3 uint8"),
+        (np.zeros((3, 5, 7, 3), np.float32), "5x7x3 float32"),
+    ],
+)
+def test_pixels_of_another_shape_are_refused(local, images, got):
+    layout = Layout(classes=("ant", "bee"), shape=ImageShape(height=5, width=7, channels=3))
+    with pytest.raises(
+        BadData, match=f"a.parquet row 40: expected images of 5x7x3 uint8, got {got}"
+    ):
+        write(local, layout=layout, encoded=None, pixels=images)
+    assert not local.names("datasets")
+
+
 def test_a_shard_of_pixels_round_trips(storage):
     images = np.stack([pixels(i, 5, 7, 3) for i in range(3)])
     layout = Layout(classes=("ant", "bee"), shape=ImageShape(height=5, width=7, channels=3))
