@@ -60,7 +60,8 @@ class Progress:
         if sys.stderr.isatty():
             self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, leave=True)
         else:
-            print(f"{self._name}: {self._total} {self._unit}s", file=sys.stderr, flush=True)
+            units = plural(self._total, self._unit)
+            print(f"{self._name}: {self._total} {units}", file=sys.stderr, flush=True)
         self._notify()
         return self
 
@@ -95,7 +96,7 @@ class Progress:
         stage = self._measure()
         eta = "?" if stage.eta_s is None else clock(stage.eta_s)
         print(
-            f"{stage.name}: {stage.done}/{stage.total} {stage.unit}s, "
+            f"{stage.name}: {stage.done}/{stage.total} {plural(stage.total, stage.unit)}, "
             f"{stage.done / max(stage.seconds, 1e-9):.2f}/s, "
             f"elapsed {clock(stage.seconds)}, ETA {eta}",
             file=sys.stderr,
@@ -116,6 +117,11 @@ class Progress:
             seconds=seconds,
             eta_s=seconds / self._done * (self._total - self._done) if self._done else None,
         )
+
+
+def plural(count: int, unit: str) -> str:
+    """Return the name of a unit as it reads after a count."""
+    return unit if count == 1 else f"{unit}s"
 
 
 def clock(seconds: float) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from ray_jobs.jobs.job_record import JobRecord, load_jobs
-from ray_jobs.jobs.progress import clock
+from ray_jobs.jobs.progress import clock, plural
 from scoring.store.storage import Storage
 
 STATUS = pa.schema(
@@ -42,7 +42,7 @@ def _row(job: JobRecord, now: datetime) -> dict[str, str]:
         "dataset": job.dataset,
         "state": "lost" if job.state == "running" and not alive else job.state,
         "stage": job.stage,
-        "progress": f"{job.done}/{job.total} {job.unit}s" if job.stage else "",
+        "progress": f"{job.done}/{job.total} {plural(job.total, job.unit)}" if job.stage else "",
         "eta": clock(job.eta_s) if alive and job.eta_s is not None else "",
         "started": f"{datetime.fromisoformat(job.started_at):%Y-%m-%d %H:%M:%SZ}",
         "last_seen": f"{clock(since_seen.total_seconds())} ago",

@@ -42,8 +42,8 @@ class Pull:
     """The alpha of N examples."""
 
     labels: Ints
-    alpha: Floats
-    """[N] float64, of the label's class."""
+    alpha: Floats | None = None
+    """[N] float64, of the label's class; None before the run is seen."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SelfInfluence(Fold[Pull]):
 
     def start(self, config: object, batch: Batch, classes: int) -> Pull:
         """Return alpha before the run is seen."""
-        return Pull(batch.labels, np.zeros(len(batch.labels)))
+        return Pull(batch.labels)
 
     def update(self, state: Pull, output: Output) -> Pull:
         """Take the logits of the one run."""
@@ -62,6 +62,8 @@ class SelfInfluence(Fold[Pull]):
 
     def finish(self, state: Pull) -> Columns:
         """Return |alpha_y|, [N] float64."""
+        if state.alpha is None:
+            raise ValueError("representer_self: expected outputs of at least one run, got none")
         unlabelled = state.labels < 0
         return Columns(
             value=np.where(unlabelled, np.nan, np.abs(state.alpha)),

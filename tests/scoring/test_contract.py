@@ -9,9 +9,10 @@ from apply_metric import apply, columns_of, joined, small_case
 
 from scoring.folds.prediction import PREDICTED
 from scoring.registry import metrics
-from scoring.spec import Passes
+from scoring.spec import FoldedMetric, Passes
 from scoring.store.keys import digest
 
+FOLDED = [m for m in metrics().values() if isinstance(m, FoldedMetric)]
 EVERY = [*metrics().values(), PREDICTED]
 # A part may run on other kernels than the whole: sums differ in the last bits of float32.
 ROUNDING = 1e-5
@@ -105,6 +106,12 @@ def test_inputs_are_left_as_they_were(metric, case):
     apply(metric, case)
     assert torch.equal(case.batch.inputs, images)
     assert all(torch.equal(o.logits, z) for o, z in zip(outputs, logits, strict=True))
+
+
+@pytest.mark.parametrize("metric", FOLDED, ids=lambda metric: metric.name)
+def test_no_runs_are_refused(metric, case):
+    with pytest.raises(ValueError, match="expected outputs of at least one run"):
+        metric.fold.finish(metric.fold.start(metric.config(), case.batch, 3))
 
 
 @every_metric

@@ -67,6 +67,10 @@ def test_a_run_keeps_its_key(name):
     assert identify(RUNS[name], {"train": "a", "test": "b"}).key == RUN_KEYS[name]
 
 
+def test_every_metric_has_its_key_here():
+    assert SCORE_KEYS.keys() == metrics().keys()
+
+
 @pytest.mark.parametrize("name", SCORE_KEYS)
 def test_scores_of_a_shard_keep_their_key(name):
     record = ShardRecord(content="c", first_id=0, rows=10, undecodable=1, trainable=8)
