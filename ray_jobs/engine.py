@@ -1,6 +1,6 @@
-"""The one door to Ray: what jobs have done on a cluster.
+"""The one door to Ray: the work that jobs hand to a cluster.
 
-Artefacts go to the store; receipts are all that comes back. Jobs know this protocol alone, so that
+Artefacts go to the store, and only receipts come back. Jobs know nothing but this protocol, so
 planning, publishing and describing need no Ray. `ray_jobs.on_ray` implements it.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-if TYPE_CHECKING:  # types alone: whoever opens the door imports what it needs
+if TYPE_CHECKING:  # only types: the implementation imports what it needs
     from ray_jobs.terminal.night_flags import MachineFlags
     from scoring.analysis.clusters import Map, MapSettings
     from scoring.analysis.example_sets import Group
@@ -31,18 +31,18 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 Versions = Mapping["Split", "DatasetVersion"]
 Work = Callable[[Item], object]
-"""What is done with an item; it writes its result itself."""
+"""Called with an item; writes its result itself."""
 
 
 class Engine(Protocol):
     """A cluster at work for one job.
 
     `until` is a time in seconds since the epoch after which no shard and no epoch is begun.
-    Everything that was made by then stays, and the same call goes on from there.
+    Everything made by then stays in the store, and the same call continues from there.
     """
 
     def device(self, preferred: str) -> str:
-        """The device to run nets on: the preferred one if the cluster has it, else "cpu"."""
+        """Return the device to run nets on: the preferred one if the cluster has it, else "cpu"."""
 
     def make_shards(
         self,
@@ -52,7 +52,7 @@ class Engine(Protocol):
         missing: Sequence[PlannedShard],
         until: float = math.inf,
     ) -> dict[str, ShardRecord]:
-        """Turn pieces of a source into shards; returns the record of each by its receipt.
+        """Turn pieces of a source into shards; return the record of each by its receipt.
 
         Raises:
             UserError: the data cannot be used.
@@ -67,14 +67,14 @@ class Engine(Protocol):
         until: float = math.inf,
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
-        """Train runs, parents before children; returns those that are still missing.
+        """Train runs, parents before children; return those that are still missing.
 
         Args:
-            storage: the store that runs are written to.
+            storage: the store to write runs to.
             missing: the runs to train.
-            versions: the dataset versions that they train on.
+            versions: the dataset versions to train on.
             until: when to stop.
-            slices: run key to the slice of its split that it trains on; other runs train on all.
+            slices: by run key, the slice of its split to train on; other runs train on all of it.
         """
 
     def stage_features(
@@ -89,7 +89,7 @@ class Engine(Protocol):
         """Stage the features that a layer of a finished run sees, shard by shard.
 
         Raises:
-            IncompleteError: shards did not come through.
+            IncompleteError: some shards could not be done.
         """
 
     def bring_to_rest(
@@ -100,10 +100,10 @@ class Engine(Protocol):
         device: str,
         until: float = math.inf,
     ) -> tuple[Run, ...]:
-        """Make representer runs whose parents are finished; returns those still missing.
+        """Make representer runs whose parents are finished; return those that are still missing.
 
         Raises:
-            IncompleteError: features did not come through.
+            IncompleteError: the features of some shards could not be staged.
         """
 
     def score(
@@ -120,48 +120,48 @@ class Engine(Protocol):
 
         Args:
             job: what all shards share.
-            work: the shards and what each still lacks.
-            device: where nets run.
-            keep_logits: read the logits that the store has, and keep those it lacks.
-            most_rows: of a shard that are scored, where that is less than all: no batch is larger.
+            work: the shards, and the tasks that each still lacks.
+            device: the device to run nets on.
+            keep_logits: read logits from the store, and add those it lacks.
+            most_rows: the most rows that are scored of a shard, if not all: no batch is larger.
             until: when to stop.
 
         Raises:
-            IncompleteError: shards did not come through.
+            IncompleteError: some shards could not be done.
         """
 
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
     ) -> dict[Group, Map]:
-        """Map the examples of each group, given by ascending ids."""
+        """Draw a map of each group's examples, given by their ascending ids."""
 
     def for_each(
         self, stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]
     ) -> None:
-        """Do some work on every item, each on some worker.
+        """Call a function with every item, spread over workers.
 
         Args:
-            stage: what progress is shown as.
-            unit: what an item is called there.
-            begin: called once on each worker; returns what is done with an item.
-            items: what to work on.
+            stage: name of the stage in the progress display.
+            unit: name of an item there.
+            begin: called once on each worker; returns the function to call with each item.
+            items: the items.
 
         Raises:
-            IncompleteError: items did not come through.
+            IncompleteError: some items could not be done.
         """
 
     def call(self, function: Callable[..., Made], *arguments: object) -> Made:
-        """Call a function on a worker: the driver may be a small head node."""
+        """Call a function on a worker, since the driver may be a small head node."""
 
 
 def engine(machine: MachineFlags, dataset: str = "") -> AbstractContextManager[Engine]:
     """Join a cluster, or start Ray on this machine for the duration of the block.
 
-    Ray takes seconds to import: a job opens the door once it knows that there is work.
+    Ray takes seconds to import, so jobs call this only once they know that there is work.
 
     Args:
         machine: which cluster, and how much of it to use.
-        dataset: what its counters are labelled with.
+        dataset: the label of its counters.
     """
     from ray_jobs.on_ray.engine import ray_engine
 

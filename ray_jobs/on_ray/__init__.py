@@ -1,1 +1,1 @@
-"""The only room that imports Ray: shards and trainings on a cluster."""
+"""Shards and trainings on a cluster. Only this room imports Ray."""

@@ -1,4 +1,4 @@
-"""The Ray that a job runs on: the one it was submitted to, or one started for it."""
+"""The Ray that a job runs on: the one it was submitted to, or one started for the job."""
 
 import logging
 import os
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Read when Ray is imported or started. One line a stage is all that a job prints: no banners of
-# Tune, no trial loggers (each run writes its own record), no sampling of usage.
+# Ray reads these when it is imported or started. A job prints one line per stage and nothing else:
+# no Tune banners, no trial loggers (each run writes its own record), no usage statistics.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -24,12 +24,12 @@ from ray.data import DataContext
 def cluster(address: str, cpus: int | None) -> Iterator[None]:
     """Join a cluster, or start one on this machine and stop it at the end.
 
-    A bare `ray.init()` would join whatever cluster was last started on this host, so a job that
-    was given no address starts its own.
+    A bare `ray.init()` would join whatever cluster was last started on this host, so a job without
+    an address starts its own.
 
     Args:
-        address: of the cluster; empty: `RAY_ADDRESS`, which `ray job submit` sets.
-        cpus: of a Ray started here; None: all.
+        address: the cluster's; "": `RAY_ADDRESS`, which `ray job submit` sets.
+        cpus: CPUs of a Ray started here; None: all.
     """
     _quiet()
     if ray.is_initialized():
@@ -51,13 +51,13 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
 
 
 def _import_path() -> str:
-    """Where this process finds a user's own nets, for workers to find them too."""
+    """Return where this process finds a user's own nets, so that workers find them too."""
     installed = (sys.prefix, sys.base_prefix)
     return os.pathsep.join(p for p in sys.path if p and not p.startswith(installed))
 
 
 def _quiet() -> None:
-    """Progress is ours to print."""
+    """Keep Ray from printing progress, which we print ourselves."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -66,5 +66,5 @@ def _quiet() -> None:
 
 
 def total(resource: str) -> float:
-    """How much of a resource the cluster has."""
+    """Return how much of a resource the cluster has."""
     return float(ray.cluster_resources().get(resource, 0.0))  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from scoring.score.assignments import Assignment, passes
 
 @contextmanager
 def counting_stages(dataset: str) -> Iterator[None]:
-    """Count what each stage of a night has done: shards ingested or scored, runs trained."""
+    """Count the work of each stage of a night: shards ingested or scored, runs trained."""
     units = _counter("protoscore_units", "Shards or runs done", "dataset", "stage")
     seen: dict[str, int] = {}
 
@@ -27,13 +27,13 @@ def counting_stages(dataset: str) -> Iterator[None]:
 
 
 def retry_counter() -> Callable[[], None]:
-    """Counts training trials that failed and are tried again."""
+    """Return a function that counts a training trial that failed and is tried again."""
     retries = _counter("protoscore_retries", "Trials that failed", "stage")
     return lambda: retries.inc(1, {"stage": "train"})
 
 
 class ScoringCounters:
-    """What one scoring actor has done."""
+    """Counts the work of one scoring actor."""
 
     def __init__(self, dataset: str) -> None:
         self._dataset = dataset
@@ -41,13 +41,13 @@ class ScoringCounters:
         self._passes = _counter("protoscore_passes", "Passes through a net", "dataset", "direction")
 
     def scored(self, rows: int, done: Sequence[Assignment]) -> None:
-        """Count a shard of `rows` rows."""
-        for how in done:
-            self._examples.inc(rows, {"dataset": self._dataset, "metric": how.metric})
+        """Count a shard of `rows` rows, scored as `done` says."""
+        for assignment in done:
+            self._examples.inc(rows, {"dataset": self._dataset, "metric": assignment.metric})
         for direction, count in asdict(passes(done)).items():
             if count:
                 self._passes.inc(rows * count, {"dataset": self._dataset, "direction": direction})
 
 
-def _counter(name: str, what: str, *tags: str) -> Counter:
-    return Counter(name, description=what, tag_keys=tags)
+def _counter(name: str, description: str, *tags: str) -> Counter:
+    return Counter(name, description=description, tag_keys=tags)

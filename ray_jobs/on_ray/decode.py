@@ -1,6 +1,6 @@
 """Decoding shards as Ray Data tasks, next to the actors that score them.
 
-Workers that decode import this module. It stays free of torch, which would cost each of them
+Workers that decode import this module. It must not import torch, which would cost each of them
 seconds and hundreds of megabytes.
 """
 
@@ -14,13 +14,13 @@ from scoring.data.shards import ShardRecord, read_shard
 from scoring.store.storage import Storage
 
 TASK = "task"
-"""Column whose first row holds, as JSON, which shard it is and what to do with it."""
+"""Column whose first row holds, as JSON, the shard's record and what to do with the shard."""
 
 
 def decode(
     batch: dict[str, Any], storage: Storage, dataset: str, shape: InputShape
 ) -> dict[str, Any]:
-    """Read and decode the shard that a one-row batch names; its rows become columns."""
+    """Read and decode the shard that a one-row batch names; return its rows as columns."""
     task = batch[TASK][0]
     shard = read_shard(storage, dataset, ShardRecord(**json.loads(task)["record"]), shape)
     return {

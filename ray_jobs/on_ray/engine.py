@@ -1,4 +1,4 @@
-"""The engine on Ray: translates what jobs ask for into Tune, Data and tasks."""
+"""The engine on Ray: turns the requests of jobs into Tune trials, Ray Data pipelines and tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RayEngine:
     machine: MachineFlags
 
     def device(self, preferred: str) -> str:
-        """The preferred device if the cluster has it, else "cpu"."""
+        """Return the preferred device if the cluster has it, else "cpu"."""
         return preferred if total("GPU") else "cpu"
 
     def make_shards(
@@ -67,7 +67,7 @@ class RayEngine:
         missing: Sequence[PlannedShard],
         until: float = math.inf,
     ) -> dict[str, ShardRecord]:
-        """A task for each piece."""
+        """Run a task for each piece."""
         return make_shards(source, storage, layout, missing, until)
 
     def train(
@@ -79,7 +79,7 @@ class RayEngine:
         until: float = math.inf,
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
-        """Trials of Tune, several short runs in each."""
+        """Run Tune trials, with several short runs in each."""
         from ray_jobs.on_ray.train_fleet import train_fleet  # Tune takes a second to import
 
         return train_fleet(
@@ -101,7 +101,7 @@ class RayEngine:
         device: str,
         until: float = math.inf,
     ) -> None:
-        """Shards through a pool of actors that hold the net."""
+        """Map shards through a pool of actors that hold the net."""
         options = self._options(device, keep_logits=False)
         stage_features(storage, run, layer, versions, options, self._pool(device), until)
 
@@ -113,7 +113,7 @@ class RayEngine:
         device: str,
         until: float = math.inf,
     ) -> tuple[Run, ...]:
-        """Features shard by shard, then a task on one node for each layer."""
+        """Stage features shard by shard, then run a task on one node for each layer."""
         for run in missing:
             layer = run.spec.layer_at_rest.layer
             self.stage_features(storage, run.parent, layer, list(versions.values()), device, until)
@@ -130,26 +130,26 @@ class RayEngine:
         most_rows: int | None = None,
         until: float = math.inf,
     ) -> None:
-        """Shards through a pool of actors that hold weights."""
+        """Map shards through a pool of actors that hold weights."""
         options = self._options(device, keep_logits=keep_logits, most_rows=most_rows)
         score_shards(job, work, options, self._pool(device), until)
 
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
     ) -> dict[Group, Map]:
-        """Vectors picked shard by shard, then grouped by Ray Data."""
-        from ray_jobs.on_ray.maps import draw_maps  # brings scikit-learn
+        """Pick vectors shard by shard, then let Ray Data group them."""
+        from ray_jobs.on_ray.maps import draw_maps  # imports scikit-learn
 
         return draw_maps(vectors, wanted, settings)
 
     def for_each(
         self, stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]
     ) -> None:
-        """Items through a pool of actors."""
+        """Map items through a pool of actors."""
         for_each(stage, unit, begin, items)
 
     def call(self, function: Callable[..., Made], *arguments: object) -> Made:
-        """One task."""
+        """Run one task."""
         made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
         return made
 

@@ -1,4 +1,4 @@
-"""Ray Data maps items through a pool of actors, each of which begins once."""
+"""Ray Data maps items through a pool of actors."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ Work = Callable[[Item], object]
 
 
 def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]) -> None:
-    """Do some work on every item; arguments as those of `ray_jobs.engine.Engine.for_each`."""
+    """Call a function with every item; for arguments see `ray_jobs.engine.Engine.for_each`."""
     if not items:
         return
     workers = max(1, min(len(items), int(total("CPU"))))

@@ -1,4 +1,4 @@
-"""Layers at rest: each is solved for in one task, on one node, from features that are staged."""
+"""Layers at rest: each is solved for in one task, on one node, from staged features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from scoring.runs.record import Run, finished
 from scoring.store.keys import Split
 from scoring.store.storage import Storage
 
-_MOST_CPUS = 16.0  # with more, the solver waits for memory
+_MOST_CPUS = 16.0  # more would wait for memory
 
 
 def bring_to_rest(
@@ -30,8 +30,8 @@ def bring_to_rest(
     Args:
         storage: the store.
         missing: the runs to make.
-        versions: the splits: the layer comes to rest on train, and test checks it.
-        memory: bytes of features to hold at most; more goes to the node's disk.
+        versions: the splits: train brings the layer to rest, test checks it.
+        memory: most bytes of features to hold in memory; more are mapped from the node's disk.
 
     Returns:
         The runs that are still missing.
@@ -60,7 +60,7 @@ def _solve(
     memory: int,
     threads: int,
 ) -> None:
-    torch.set_num_threads(1)  # the solver brings threads of its own
+    torch.set_num_threads(1)  # the solver has threads of its own
     layer = run.spec.layer_at_rest.layer
     rows = {s: gather_rows(storage, run.parent, layer, v, memory) for s, v in versions.items()}
     make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads)

@@ -32,7 +32,7 @@ class _Ingest:
             return receipt
         try:
             record = ingest_piece(self.source, self.storage, self.layout, planned)
-        except UserError as error:  # Ray would wrap it beyond recognition
+        except UserError as error:  # raised here, Ray would wrap it beyond recognition
             return {**receipt, "refused": str(error)}
         return {**receipt, "record": record}
 
@@ -44,7 +44,7 @@ def make_shards(
     missing: Sequence[PlannedShard],
     until: float = math.inf,
 ) -> dict[str, ShardRecord]:
-    """Make shards, a task for each; arguments as those of `ray_jobs.engine.Engine.make_shards`."""
+    """Make shards, a task for each; for arguments see `ray_jobs.engine.Engine.make_shards`."""
     task = _Ingest(source=source, storage=storage, layout=layout, until=until)
     rows = ray.data.from_items(list(missing), override_num_blocks=len(missing)).map(
         task, **(_on_the_drivers_node() if source.local else {})
@@ -61,10 +61,11 @@ def make_shards(
 
 
 def _on_the_drivers_node() -> dict[str, Any]:
-    """Options that keep tasks where local files are, even on a head that takes no other work."""
+    """Return options that keep tasks on the node of local files, even if it takes no other work."""
     here = ray.get_runtime_context().get_node_id()
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    has = next(node["Resources"] for node in nodes if node["NodeID"] == here)
-    # Ray names a resource after each node.
-    name = next(n for n in has if n.startswith("node:") and n != "node:__internal_head__")
-    return {"resources": {name: 0.001}, "num_cpus": min(1.0, has.get("CPU", 0.0))}
+    resources = next(node["Resources"] for node in nodes if node["NodeID"] == here)
+    # Ray gives each node a resource that is named after it.
+    head = "node:__internal_head__"
+    name = next(name for name in resources if name.startswith("node:") and name != head)
+    return {"resources": {name: 0.001}, "num_cpus": min(1.0, resources.get("CPU", 0.0))}

@@ -1,7 +1,7 @@
 """Ray Data maps shards through a pool of actors that keep weights between shards.
 
-Shards are decoded by tasks outside the pool, so decoding overlaps the actors' work. A shard stays
-one block from disk to actor. Actors write their results themselves; only receipts come back.
+Tasks outside the pool decode the shards, so decoding overlaps the actors' work. A shard remains one
+block from disk to actor. Actors write their results themselves; only receipts come back.
 """
 
 import json
@@ -24,8 +24,8 @@ from scoring.errors import IncompleteError
 from scoring.score.shard_job import ShardData
 from scoring.store.keys import jsonable
 
-# Unequal requests keep Ray Data from fusing the two stages, which would stop them from overlapping.
-# Together they leave room for one decoder for each actor.
+# Requests differ so that Ray Data does not fuse the two stages, which then could not overlap.
+# Together they leave room for one decoder per actor.
 _DECODE_CPUS = 0.25
 _ACTOR_CPUS = 0.75
 _PROCESS_BYTES = 512 << 20  # a worker with torch imported, before it holds anything
@@ -36,15 +36,15 @@ class PoolOptions:
     """Resources of the pool."""
 
     gpus_per_actor: float = 0.0
-    """Share of a GPU that an actor takes; 0 for none."""
+    """Share of a GPU that an actor takes."""
     weights_bytes: int = 0
-    """Weights that an actor keeps between shards."""
+    """Size of the weights that an actor keeps between shards."""
     actors: int | None = None
-    """Largest pool; None: as many as the cluster has room for, as it grows."""
+    """Most actors; None: as many as the cluster has room for, as it grows."""
 
 
 class ShardTask(Protocol):
-    """A shard and what to do with it; it travels as JSON."""
+    """A shard and what to do with it; sent to workers as JSON."""
 
     @property
     def record(self) -> ShardRecord:
@@ -52,7 +52,7 @@ class ShardTask(Protocol):
 
 
 OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], None]
-"""Called with the record and the rows of a shard, and its task as decoded JSON."""
+"""Called with a shard's record, its rows, and its task as decoded JSON."""
 
 
 def map_shards(
@@ -63,18 +63,18 @@ def map_shards(
     pool: PoolOptions,
     until: float = math.inf,
 ) -> None:
-    """Do all of `work`, or as much as time allows.
+    """Do all of `work`, or as much of it as time allows.
 
     Args:
-        stage: what progress is shown as.
+        stage: name of the stage in the progress display.
         data: where the shards are.
-        work: the shards and what to do with each.
-        begin: called once in each actor; returns what is called with each shard.
+        work: the shards, and what to do with each.
+        begin: called once in each actor; returns the function to call with each shard.
         pool: resources of the pool.
         until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
-        IncompleteError: shards did not come through; what is written stays.
+        IncompleteError: some shards could not be done. What was written stays.
     """
     if not work:
         return
@@ -94,7 +94,7 @@ def _receipts(
     pool: PoolOptions,
     until: float,
 ) -> ray.data.Dataset:
-    """The pipeline. It runs while its rows, one receipt a shard, are consumed."""
+    """Build the pipeline, which runs while its rows, one receipt per shard, are consumed."""
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * data.shape.nbytes
     memory = _PROCESS_BYTES + 3 * largest
@@ -116,8 +116,8 @@ def _receipts(
             num_gpus=pool.gpus_per_actor,
             memory=memory + pool.weights_bytes,
             compute=ActorPoolStrategy(
-                # Ray Data grows a pool by a seventh at a time: begin with all that fits now, and
-                # grow as nodes join.
+                # Ray Data grows a pool by just a seventh at a time: begin with all actors that fit
+                # now, and grow only as nodes join.
                 min_size=1,
                 initial_size=max(1, min(limit, _fitting(pool, memory + pool.weights_bytes))),
                 max_size=limit,
@@ -128,7 +128,7 @@ def _receipts(
 
 
 def _fitting(pool: PoolOptions, memory: int) -> int:
-    """How many actors the present nodes have room for."""
+    """Return how many actors the present nodes have room for."""
     room = [total("CPU") / (_ACTOR_CPUS + _DECODE_CPUS), total("memory") / memory]
     if pool.gpus_per_actor:
         room.append(total("GPU") / pool.gpus_per_actor)
@@ -136,10 +136,10 @@ def _fitting(pool: PoolOptions, memory: int) -> int:
 
 
 class _Actor:
-    """Handles one shard a call."""
+    """Handles one shard per call."""
 
     def __init__(self, begin: Callable[[], OnShard], until: float) -> None:
-        torch.set_num_threads(1)  # a pool of one-thread actors: sums never depend on the machine
+        torch.set_num_threads(1)  # so that sums do not depend on the machine
         self._until = until
         self._on_shard = begin()
 

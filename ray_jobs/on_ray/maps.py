@@ -20,7 +20,7 @@ from scoring.analysis.map_vectors import Vectors
 from scoring.arrays import Ints
 from scoring.data.shards import ShardRecord
 
-# Explicit, because Ray Data cannot shuffle an empty block next to others without one.
+# Explicit, since Ray Data cannot shuffle empty blocks along with others unless they have a schema.
 _PICKED = pa.schema({"group": pa.int64(), "example_id": pa.int64(), "vector": pa.binary()})
 _MOST_PARTITIONS = 200
 
@@ -31,16 +31,16 @@ def draw_maps(
     """Draw a map of each group's examples.
 
     Args:
-        vectors: what examples are compared by.
-        wanted: group to the ids of its examples, ascending.
-        settings: how maps are drawn.
+        vectors: the vectors that examples are compared by.
+        wanted: ascending example ids by group.
+        settings: how to draw maps.
     """
     names, pick = list(wanted), _Pick(vectors=vectors, groups=list(wanted.values()))
     shards = [{"shard": number} for number in pick.shards()]
     if not shards:
         return {}
     picked = ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(
-        pick.rows,  # type: ignore[arg-type] # one format of the batches that its stub has
+        pick.rows,  # type: ignore[arg-type] # its stub knows other batch formats
         batch_size=1,
     )
     drawn = picked.groupby("group", num_partitions=min(len(names), _MOST_PARTITIONS)).map_groups(
@@ -63,12 +63,12 @@ class _Pick:
     groups: Sequence[Ints]
 
     def shards(self) -> list[int]:
-        """Indices of the shards that hold any of them."""
+        """Return the indices of shards that hold examples of any group."""
         records = self.vectors.version.shards
         return [n for n, record in enumerate(records) if any(map(len, self._here(record)))]
 
     def rows(self, batch: dict[str, Any]) -> pa.Table:
-        """Group, id and vector of every example that the shard holds for a group."""
+        """Return group, id and vector of every example that a shard holds for a group."""
         record = self.vectors.version.shards[int(batch["shard"][0])]
         here = self._here(record)
         found = self.vectors.read(record, np.unique(np.concatenate(here)))
@@ -81,7 +81,7 @@ class _Pick:
         return pa.Table.from_pylist(rows, schema=_PICKED)
 
     def _here(self, record: ShardRecord) -> list[Ints]:
-        """The ids of each group that are in this shard."""
+        """Return the ids of each group that are in a shard."""
         ends = record.first_id, record.first_id + record.rows
         return [ids[slice(*np.searchsorted(ids, ends))] for ids in self.groups]
 

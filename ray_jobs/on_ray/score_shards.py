@@ -1,4 +1,4 @@
-"""Scoring by Ray Data: every result is staged by the actor that made it."""
+"""Scoring by Ray Data: each actor stages the results that it makes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,23 +19,23 @@ def score_shards(
     pool: PoolOptions,
     until: float = math.inf,
 ) -> None:
-    """Stage the result of every task, or as many as time allows.
+    """Stage the results of all tasks, or of as many as time allows.
 
     Args:
         job: what all shards share.
-        work: what is missing.
+        work: the shards, and the tasks that each still lacks.
         options: memory and device of an actor.
         pool: resources of the pool.
         until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
-        IncompleteError: shards did not come through; what is staged stays.
+        IncompleteError: some shards could not be done. What is staged stays.
     """
     map_shards("score", job.data, work, partial(_Score, job, options), pool, until)
 
 
 class _Score:
-    """Scores one shard a call, and counts."""
+    """Scores one shard per call, and counts."""
 
     def __init__(self, job: ScoringJob, options: SignalOptions) -> None:
         self._scorer = ShardScorer(job, options)

@@ -1,4 +1,4 @@
-"""Features by Ray Data: what a layer of a run's net sees of every shard."""
+"""Features by Ray Data: the inputs of a layer of a run's net, for every shard."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ def stage_features(
         until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
-        IncompleteError: shards did not come through; what is staged stays.
+        IncompleteError: some shards could not be done. What is staged stays.
     """
     shards = {shard.content: shard for version in versions for shard in version.shards}
-    there = storage.names(features_folder(run, layer))
+    staged = storage.names(features_folder(run, layer))
     work = [
         FeatureTask(record=shard)
         for content, shard in shards.items()
-        if f"{content}.parquet" not in there
+        if f"{content}.parquet" not in staged
     ]
     data = ShardData(storage=storage, dataset=versions[0].name, shape=versions[0].shape)
     begin = partial(_Extract, storage, run, layer, options)
@@ -59,7 +59,7 @@ def stage_features(
 
 
 class _Extract:
-    """Holds the net between shards."""
+    """Keeps the net between shards."""
 
     def __init__(self, storage: Storage, run: str, layer: str, options: SignalOptions) -> None:
         self._extractor = Extractor(storage, run, layer, options)

@@ -1,7 +1,7 @@
 """Ray Tune trains the missing runs of a fleet, several short ones in a trial.
 
-Tune only schedules: each run writes its own artefact, so a killed job starts again by training
-what is missing. Actors are reused between trials, which saves seconds of start-up on each.
+Tune only schedules. Each run writes its own artefact, so a job that was killed resumes by training
+what is missing. Trials reuse actors, which saves each of them seconds of start-up.
 """
 
 import logging
@@ -20,6 +20,7 @@ from ray.tune.experiment import Trial
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
+from ray_jobs.on_ray.packs import pack, rows_to_train_on
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
 from scoring.data.slice import Slice
 from scoring.data.versions import DatasetVersion
@@ -31,12 +32,9 @@ from scoring.store.storage import Storage
 
 _log = logging.getLogger(__name__)
 _RETRIES = 2
-_PACK_SECONDS = 20.0  # long enough to drown a trial's 0.7 s, short enough to lose in a crash
-_PASSES_PER_SECOND = 20_000.0  # a small net on one core; only decides how runs are packed
-_TRIALS_PER_SLOT = 4  # and no fewer, so that slots stay busy to the end
 
-# Tune would hand these to its actors in a runtime environment, which Ray writes to its logs. Nodes
-# have credentials of their own.
+# Tune would pass these to its actors in a runtime environment, which Ray writes to its logs. Nodes
+# have their own credentials.
 class_cache.ENV_VARS_TO_PROPAGATE -= {n for n in class_cache.ENV_VARS_TO_PROPAGATE if "AWS" in n}
 
 
@@ -50,52 +48,55 @@ def train_fleet(
     until: float = math.inf,
     slices: Mapping[str, Slice] | None = None,
 ) -> tuple[Run, ...]:
-    """Train `missing`, parents before children; returns the runs that are still missing.
+    """Train `missing`, parents before children; return the runs that are still missing.
 
     Args:
-        storage: the store that runs are written to.
+        storage: the store to write runs to.
         missing: runs to train.
-        versions: the dataset versions they train on.
-        train_memory: bytes of decoded data to hold in memory; more is mapped from disk.
-        gpus_per_run: share of a GPU a run takes, for specs on cuda.
+        versions: the dataset versions to train on.
+        train_memory: most bytes of decoded data to hold in memory; more are mapped from disk.
+        gpus_per_run: share of a GPU that a run on cuda takes.
         until: time (seconds since the epoch) after which no epoch is begun.
-        slices: run key to the slice of its split that it trains on; other runs train on all.
+        slices: by run key, the slice of its split to train on; other runs train on all of it.
 
     Returns:
-        Runs that failed after retries, or that there was no time for; empty where all went well.
+        Runs that failed after retries or that time did not suffice for.
     """
     if not missing:
         return ()
     spec = missing[0].spec
     resources = {"cpu": float(spec.threads), "gpu": gpus_per_run if spec.device == "cuda" else 0.0}
     slices = slices or {}
-    rows = {
-        run.key: len(slices[run.key].ids) if run.key in slices else versions[run.spec.split].rows
-        for run in missing
-        if run.spec.splits()
-    }
-    packs = pack(missing, rows, _slots(resources))
-    data = share_training_data(storage, versions, train_memory)
-    keys = {split: version.version for split, version in versions.items()}
     job = FleetJob(
-        storage=storage, data=data, versions=keys, packs=packs, slices=slices, until=until
+        storage=storage,
+        data=share_training_data(storage, versions, train_memory),
+        versions={split: version.version for split, version in versions.items()},
+        packs=pack(missing, rows_to_train_on(missing, versions, slices), _slots(resources)),
+        slices=slices,
+        until=until,
     )
+    with Progress("train", len(missing), "run") as progress:
+        _run_trials(job, resources, _Report(progress))
+    done = finished(storage, [run.key for run in missing])
+    return tuple(run for run in missing if run.key not in done)
+
+
+def _run_trials(job: "FleetJob", resources: dict[str, float], report: Callback) -> None:
+    """Run a trial for each pack."""
     trainable = tune.with_parameters(FleetTrainable, job=job)
-    with Progress("train", len(missing), "run") as progress, tempfile.TemporaryDirectory() as tmp:
+    with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
-            param_space={"pack": tune.grid_search(list(range(len(packs))))},
+            param_space={"pack": tune.grid_search(list(range(len(job.packs))))},
             tune_config=tune.TuneConfig(reuse_actors=True),
             run_config=tune.RunConfig(
-                storage_path=tmp,
+                storage_path=folder,
                 verbose=0,
-                callbacks=[_Report(progress)],
+                callbacks=[report],
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
             ),
         )
         tuner.fit()
-    done = finished(storage, [run.key for run in missing])
-    return tuple(run for run in missing if run.key not in done)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +112,11 @@ class FleetJob:
 
 
 class FleetTrainable(tune.Trainable):
-    """Trains a pack of runs, one a step, and writes each as soon as it is done."""
+    """Trains a pack of runs, one per step, and writes each as soon as it is done."""
 
     def setup(self, config: dict[str, Any], job: FleetJob | None = None) -> None:
-        """Take a pack; on a retry, only what is still missing of it."""
-        assert job is not None  # Tune's base class knows no parameters
+        """Take a pack; on a retry, only those of its runs that are still missing."""
+        assert job is not None  # optional only because the base class has no such parameter
         self._job = job
         self.reset_config(config)
 
@@ -129,10 +130,11 @@ class FleetTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train the next run of the pack; a failing one does not stop the others.
+        """Train the next run of the pack. A run that fails does not stop the others.
 
-        What went wrong by chance is raised at the end, and Tune tries the pack again. A net that
-        cannot be trained so, or a loss that diverges, would fail again and is only reported.
+        Failures that may be due to chance are raised at the end, so that Tune tries the pack
+        again. A net that cannot be trained this way or a loss that diverges would only fail again,
+        so it is just reported.
         """
         trained, self._already = self._already, 0
         hopeless = ""
@@ -142,7 +144,7 @@ class FleetTrainable(tune.Trainable):
                 self._train(run)
                 trained += 1
             except OutOfTime:
-                pass  # how far it got is kept
+                pass  # its last checkpoint is kept
             except ProtoscoreError as error:
                 hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
@@ -162,10 +164,10 @@ class FleetTrainable(tune.Trainable):
         train_run(job.storage, run, versions, sets, until=job.until)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to save: finished runs are in the store."""
+        """Save nothing: finished runs are in the store."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:  # noqa: ANN401
-        """Nothing to load."""
+        """Load nothing."""
 
 
 class _Report(Callback):
@@ -187,49 +189,14 @@ class _Report(Callback):
         result: dict[str, Any],
         **info: object,
     ) -> None:
-        """Count what the trial has just trained, or say what it could not."""
+        """Count what the trial has just trained, or say what failed."""
         self._progress.advance(int(result.get("trained", 0)))
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
 
 
-def pack(runs: Sequence[Run], rows: Mapping[str, int], slots: int) -> list[tuple[Run, ...]]:
-    """Group short runs into trials; a child goes where its parent goes, behind it.
-
-    Args:
-        runs: what to train.
-        rows: run key to the rows it takes its own from; nothing for imported runs.
-        slots: how many trials go on at once.
-    """
-    families: dict[str, list[Run]] = {}
-    for run in runs:
-        home = run.parent if run.parent in families else run.key
-        families.setdefault(home, []).append(run)
-    costs = {home: sum(_seconds(r, rows) for r in family) for home, family in families.items()}
-    limit = min(_PACK_SECONDS, sum(costs.values()) / (slots * _TRIALS_PER_SLOT))
-    packs: list[list[Run]] = []
-    room = 0.0
-    for home in sorted(families, key=lambda h: -costs[h]):  # long ones first: no late straggler
-        if costs[home] > room:
-            packs.append([])
-            room = limit
-        packs[-1] += families[home]
-        room -= costs[home]
-    return [tuple(p) for p in packs]
-
-
-def _seconds(run: Run, rows: Mapping[str, int]) -> float:
-    """A rough estimate: only the order and the packing of runs depend on it."""
-    spec = run.spec
-    if spec.kind == "imported":
-        return 1.0
-    count = int(rows[run.key] * spec.subset)
-    passes = count * spec.recipe.epochs_for(count)
-    factor = 3.0 if spec.kind == "private" else 1.0
-    return passes * factor * spec.net.width / _PASSES_PER_SECOND
-
-
 def _slots(resources: Mapping[str, float]) -> int:
+    """Return how many trials the cluster can run at once."""
     slots = total("CPU") / max(resources["cpu"], 1e-9)
     if resources["gpu"]:
         slots = min(slots, total("GPU") / resources["gpu"])

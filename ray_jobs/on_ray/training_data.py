@@ -1,6 +1,6 @@
-"""Both splits, decoded, for every run of a node: in shared memory while they fit, else on its disk.
+"""Both splits, decoded, for all runs of a node: in shared memory if they fit, else on its disk.
 
-Either way a run sees the same arrays, so where they lie never changes its weights.
+Runs see the same arrays either way, so this never changes their weights.
 """
 
 import logging
@@ -29,18 +29,18 @@ class TrainingData:
     storage: Storage
     versions: Mapping[Split, DatasetVersion]
     refs: Mapping[Split, "ray.ObjectRef[TrainingSet]"]
-    """In Ray's object store, mapped by every worker of a node without a copy; or empty."""
+    """In Ray's object store, which all workers of a node map without a copy; empty: on disk."""
 
     def sets(self) -> dict[Split, TrainingSet]:
-        """Both splits, without a copy of what they hold."""
+        """Return both splits without copying them."""
         return {split: self._set(split) for split in self.versions}
 
     def _set(self, split: Split) -> TrainingSet:
         if split in self.refs:
             try:
                 return ray.get(self.refs[split])
-            except RayError as error:  # it died with its node
-                _log.warning("reading the %s split anew: %s", split, type(error).__name__)
+            except RayError as error:  # lost with its node
+                _log.warning("reading the %s split again: %s", split, type(error).__name__)
         return map_from_disk(self.storage, self.versions[split])
 
 
@@ -52,13 +52,13 @@ def share_training_data(
     Args:
         storage: the store that holds the shards.
         versions: the splits.
-        budget: bytes of decoded examples to hold in memory at most.
+        budget: most bytes of decoded examples to hold in memory.
     """
-    held = sum(v.rows * v.shape.nbytes for v in versions.values())
-    if held > budget:
+    size = sum(version.rows * version.shape.nbytes for version in versions.values())
+    if size > budget:
         return TrainingData(storage=storage, versions=versions, refs={})
-    # On a worker: the driver may be a small head node. Neither begun beside runs nor made again
-    # where it is lost: runs that hold every CPU would wait for it, and it for a CPU.
+    # On a worker, since the driver may be a small head node; before any run begins, and never again
+    # if lost, since runs that hold every CPU would wait for it while it waits for a CPU.
     load = ray.remote(max_retries=0)(load_training_set)
     refs = {split: load.remote(storage, version) for split, version in versions.items()}
     ray.wait(list(refs.values()), num_returns=len(refs), fetch_local=False)
@@ -66,7 +66,7 @@ def share_training_data(
 
 
 def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
-    """Decode a split once per node into a file that all its runs map, and map it."""
+    """Decode a split, once per node, into a file that all runs of the node map; return the map."""
     folder = Path(tempfile.gettempdir()) / "protoscore" / version.version
     inputs, rows = folder / "inputs.npy", folder / "rows.npy"
     if not (inputs.exists() and rows.exists()):
@@ -82,13 +82,13 @@ def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
 
 
 def _decode_to(storage: Storage, version: DatasetVersion, inputs: Path, rows: Path) -> None:
-    """Write both files, of inputs and of their ids and labels, each whole or not at all."""
-    partial = inputs.with_suffix(f".{uuid.uuid4().hex}")
+    """Write two files, inputs and their ids and labels, each whole or not at all."""
+    unfinished_inputs = inputs.with_suffix(f".{uuid.uuid4().hex}")
     shape = (version.rows, *version.shape.dims)
-    place = np.lib.format.open_memmap(partial, "w+", version.shape.dtype, shape)
-    data = load_training_set(storage, version, into=place)
-    place.flush()
-    part = rows.with_suffix(f".{uuid.uuid4().hex}.npy")
-    np.save(part, np.stack([data.ids, data.labels]))
-    part.replace(rows)
-    partial.replace(inputs)
+    mapped = np.lib.format.open_memmap(unfinished_inputs, "w+", version.shape.dtype, shape)
+    data = load_training_set(storage, version, into=mapped)
+    mapped.flush()
+    unfinished_rows = rows.with_suffix(f".{uuid.uuid4().hex}.npy")
+    np.save(unfinished_rows, np.stack([data.ids, data.labels]))
+    unfinished_rows.replace(rows)
+    unfinished_inputs.replace(inputs)
