@@ -1,5 +1,6 @@
 """Help texts that list what there is say all of it."""
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -15,6 +16,6 @@ from scoring.training.recipes import RECIPES
 def test_help_names_every_net_dataset_fleet_and_recipe(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["rescore", "--help"])
-    words = {*capsys.readouterr().out.replace(",", " ").replace(";", " ").replace(":", " ").split()}
+    words = {*re.findall(r"[\w-]+", capsys.readouterr().out)}
     assert {*net_names(), *LOADERS, *PRESETS, *RECIPES} <= words
     assert {f"--{field.name.replace('_', '-')}" for field in fields(DataFlags)} <= words
