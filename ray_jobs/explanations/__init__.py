@@ -1,1 +1,1 @@
-"""Which training examples explain a prediction: flags, plan and page."""
+"""Explanations of predictions by training examples: flags, plan, work and page."""

@@ -1,4 +1,4 @@
-"""Explaining: bring the layer to rest, explain every shard, publish."""
+"""Explaining: bring the layer to rest, explain each shard, publish."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
     """Make what is missing and publish it.
 
     Returns:
-        Paths of the staged explanations of each shard.
+        Paths of the staged explanations, one per shard.
 
     Raises:
-        IncompleteError: the layer or some shards could not be made.
+        IncompleteError: the layer or some shards could not be done.
     """
     storage, run = plan.storage, plan.run.key
     with writing_job(storage, "explain", command=command, dataset=plan.dataset) as lease:
@@ -34,7 +34,7 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
 
 
 def bring_to_rest(engine: Engine, plan: ExplainPlan) -> None:
-    """Make the representer run, unless it is there.
+    """Make the representer run, unless it is finished.
 
     Raises:
         IncompleteError: it failed.
@@ -43,11 +43,11 @@ def bring_to_rest(engine: Engine, plan: ExplainPlan) -> None:
         return
     device = engine.device(plan.base.device)
     if engine.bring_to_rest(plan.storage, [plan.run], plan.versions, device):
-        raise IncompleteError(f"expected {plan.run.spec.label} at rest, it failed")
+        raise IncompleteError(f"expected {plan.run.spec.label} to come to rest, but it failed")
 
 
 def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
-    """Make what is missing; returns where the explanations of each shard are staged."""
+    """Make what is missing; return where the explanations of each shard are staged."""
     job = ExplainJob(
         storage=plan.storage,
         run=plan.run.key,
@@ -58,7 +58,7 @@ def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
     )
     shards = [shard.content for shard in plan.explained.shards]
     if finished(plan.storage, [plan.run.key]) and not job.missing(shards):
-        print("Nothing to compute: all of it is in the store.", flush=True)
+        print("Nothing to compute: everything is in the store.", flush=True)
     else:
         with engine(machine, plan.dataset) as cluster:
             bring_to_rest(cluster, plan)

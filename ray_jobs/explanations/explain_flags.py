@@ -8,45 +8,45 @@ import tyro
 
 from ray_jobs.terminal.console import default_store
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
 from scoring.errors import UserError
 from scoring.store.keys import Split
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainFlags:
-    """What to explain, and by which layer."""
+    """The examples to explain, and the layer to explain them by."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    dataset: str | None = None
-    """May be left out where only one is published."""
+    store: StoreUri = field(default_factory=default_store)
+    dataset: PublishedDataset = None
     split: Split = "test"
-    """Whose examples to explain; always by those of the training split."""
-    ids: tuple[int, ...] = ()
-    """Only these example ids."""
+    """Split to explain, always by training examples."""
+    ids: Annotated[tuple[int, ...], by_default("all examples")] = ()
+    """Explain only the examples with these ids, and draw them on a page."""
     misclassified: bool = False
-    """Only those whose predicted class is not their label."""
-    confused: tuple[str, str] | None = None
-    """LABEL PREDICTED: only those of one class that are taken for another, by name or index."""
+    """Explain only examples whose predicted class is not their label."""
+    confused: Annotated[tuple[str, str] | None, by_default("all examples")] = None
+    """LABEL PREDICTED: explain only examples of one class that are taken for another.
+    Give classes by name or index."""
     outputs: Annotated[
         Literal["auto", "predicted", "label", "all"], tyro.conf.arg(name="class")
     ] = "auto"
-    """The class whose output is explained; auto: the predicted one, with --confused the label."""
+    """Class whose output to explain. auto: the predicted class; with --confused, the label."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
-    """Training examples of each sign."""
+    """Number of training examples of each sign, excitatory and inhibitory."""
     run: str = "base"
-    """The run whose net it is: the base model of the published scores, or a run's key."""
+    """Run to explain: base, the base model of the published scores, or a run's key."""
     layer: str = "last"
-    """A linear layer of the net by its name; behind any but the last, a ReLU is expected."""
+    """Linear layer of the net to explain by, by name. All but the last must feed a ReLU."""
     penalty: Annotated[float, tyro.conf.arg(name="lambda")] = 0.003
-    """L2 penalty under which the layer is brought to rest; smaller is nearer to the net."""
+    """L2 penalty on the layer at rest. A smaller one changes the net less."""
     targets: Literal["teacher", "labels"] = "teacher"
-    """What the layer should give: what it gave before, to explain the net as it is, or the
-    labels."""
+    """What the layer is fitted to. teacher: its own outputs, to explain the net as it is.
+    labels: the labels."""
     smooth: int = 1
-    """Average sensitivity maps over so many noisy copies of the image (SmoothGrad)."""
+    """Average sensitivity maps over this many noisy copies of an image (SmoothGrad)."""
     page: str = "explain.html"
-    """Where to draw the examples of --ids."""
+    """File to draw the examples of --ids in."""
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:

@@ -1,14 +1,14 @@
-"""Draws explained examples: what they are, their strongest points, and what makes these pull."""
+"""The page of explained examples: the examples, their strongest points, sensitivity maps."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ray_jobs.explanations.explain_plan import ExplainPlan
+from scoring.arrays import Floats, Floats32, Ints
 from scoring.data.shard_parts import read_columns, read_images, read_texts
 from scoring.data.shards import ShardRecord
 from scoring.data.texts import TextShape
@@ -21,19 +21,19 @@ from scoring.runs.record import load_model
 from scoring.staged.features import read_features
 from scoring.store.layout import features_path
 
-_NOISE = 0.1  # of SmoothGrad, in units of a pixel's range (Smilkov et al. 2017, section 3.1)
+_NOISE = 0.1  # SmoothGrad's, in units of a pixel's range (Smilkov et al. 2017, section 3.1)
 
 Row = Mapping[str, Any]
 
 
-def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth: int) -> str:
-    """The page of some examples.
+def explanation_page(plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smooth: int) -> str:
+    """Draw the page of some examples.
 
     Args:
-        plan: what was explained.
-        rows: of `representers`, with classes by name beside their indices.
-        about: one line on the layer.
-        smooth: noisy copies of an image to average its maps over.
+        plan: the explanation.
+        rows: rows of `representers`, with class names in place of indices.
+        subtitle: one line about the layer.
+        smooth: number of noisy copies of an image to average its maps over.
     """
     layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.representer.layer)
     ids = _ids(row["test_id"] for row in rows)
@@ -41,10 +41,10 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth:
     trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
     features = _features(plan, _ids(row["train_id"] for row in rows))
     shown = []
-    for of_output in _by_output(rows):
-        first = of_output[0]
-        maps = _maps(layer, tests[first["test_id"]], of_output, features, smooth)
-        points = [_point(row, trains, map_) for row, map_ in zip(of_output, maps, strict=True)]
+    for group in _by_output(rows):
+        first = group[0]
+        maps = _maps(layer, tests[first["test_id"]], group, features, smooth)
+        points = [_point(row, trains, map_) for row, map_ in zip(group, maps, strict=True)]
         shown.append(
             ShownExample(
                 test_id=first["test_id"],
@@ -53,24 +53,22 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], about: str, smooth:
                 predicted=str(first["predicted"]),
                 output=str(first["class"]),
                 content=tests[first["test_id"]],
-                excitatory=[p for p in points if p.value > 0],
-                inhibitory=[p for p in points if p.value < 0],
+                excitatory=[point for point in points if point.value > 0],
+                inhibitory=[point for point in points if point.value < 0],
             )
         )
-    return render_explanations(f"{plan.dataset}, {plan.split} split", about, shown)
+    return render_explanations(f"{plan.dataset}, {plan.split} split", subtitle, shown)
 
 
 def _by_output(rows: Sequence[Row]) -> Iterable[list[Row]]:
-    """Rows of one output of one example together, in the order they come."""
+    """Group rows by example and output, in order."""
     groups: dict[tuple[int, Any], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["test_id"], row["class"]].append(row)
     return groups.values()
 
 
-def _point(
-    row: Row, trains: Mapping[int, Content], sensitivity: npt.NDArray[np.float64] | None
-) -> ShownPoint:
+def _point(row: Row, trains: Mapping[int, Content], sensitivity: Floats | None) -> ShownPoint:
     return ShownPoint(
         train_id=row["train_id"],
         label=str(row["train_label"]),
@@ -86,10 +84,10 @@ def _maps(
     layer: Layer,
     content: Content,
     rows: Sequence[Row],
-    features: Mapping[int, npt.NDArray[np.float32]],
+    features: Mapping[int, Floats32],
     copies: int,
-) -> Sequence[npt.NDArray[np.float64] | None]:
-    """[K, H, W]: the sensitivity maps of some points, summed over channels; none of a text."""
+) -> Sequence[Floats | None]:
+    """Return the sensitivity maps [H, W] of K points, summed over channels; None for texts."""
     if isinstance(content, str):
         return [None] * len(rows)
     pixels = as_input(torch.from_numpy(content[None].copy()))[0]
@@ -101,16 +99,14 @@ def _maps(
         copies=copies,
         noise=_NOISE if copies > 1 else 0.0,
     )
-    summed: npt.NDArray[np.float64] = maps.sum(dim=1).double().numpy()
+    summed: Floats = maps.sum(dim=1).double().numpy()
     return list(summed)
 
 
-def contents(
-    plan: ExplainPlan, version: DatasetVersion, ids: npt.NDArray[np.int64]
-) -> dict[int, Content]:
-    """Images or texts of some examples, without those that cannot be read."""
+def contents(plan: ExplainPlan, version: DatasetVersion, ids: Ints) -> dict[int, Content]:
+    """Read the images or texts of some examples, leaving out those that cannot be read."""
     found: dict[int, Content] = {}
-    for shard, inside in _holding(version, ids):
+    for shard, inside in _by_shard(version, ids):
         if isinstance(version.shape, TextShape):
             found |= read_texts(plan.storage, version.name, shard, version.shape, inside)
         else:
@@ -118,33 +114,34 @@ def contents(
     return found
 
 
-def _ids(ids: Iterable[int]) -> npt.NDArray[np.int64]:
+def _ids(ids: Iterable[int]) -> Ints:
+    """Return ids sorted, each once."""
     return np.array(sorted(set(ids)), dtype=np.int64)
 
 
-def _holding(
-    version: DatasetVersion, ids: npt.NDArray[np.int64]
-) -> Iterable[tuple[ShardRecord, npt.NDArray[np.int64]]]:
-    """The shards that hold some ids, and which."""
+def _by_shard(version: DatasetVersion, ids: Ints) -> Iterable[tuple[ShardRecord, Ints]]:
+    """Yield each shard that holds some of the ids, with those it holds."""
     for shard in version.shards:
         inside = ids[(ids >= shard.first_id) & (ids < shard.first_id + shard.rows)]
         if len(inside):
             yield shard, inside
 
 
-def _names(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, str]:
+def _names(plan: ExplainPlan, ids: Ints) -> dict[int, str]:
+    """Return the names of some explained examples."""
     found: dict[int, str] = {}
     columns = ("example_id", "name")
-    for shard, inside in _holding(plan.explained, ids):
+    for shard, inside in _by_shard(plan.explained, ids):
         table = read_columns(plan.storage, plan.explained.name, shard, columns)
         named = zip(*(table[column].to_pylist() for column in columns), strict=True)
         found |= {i: name or "" for i, name in named if i in inside}
     return found
 
 
-def _features(plan: ExplainPlan, ids: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.float32]]:
-    found: dict[int, npt.NDArray[np.float32]] = {}
-    for shard, inside in _holding(plan.versions["train"], ids):
+def _features(plan: ExplainPlan, ids: Ints) -> dict[int, Floats32]:
+    """Return the features of some training examples."""
+    found: dict[int, Floats32] = {}
+    for shard, inside in _by_shard(plan.versions["train"], ids):
         path = features_path(plan.base.key, plan.representer.layer, shard.content)
         staged = read_features(plan.storage, path)
         rows = np.flatnonzero(np.isin(staged.ids, inside))

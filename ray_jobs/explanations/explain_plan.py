@@ -1,4 +1,4 @@
-"""What `explain` works on: the run, the layer at rest and the examples to explain."""
+"""The plan of an explanation: the run, its layer at rest, and the examples to explain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,22 +32,22 @@ from scoring.tables.lookup import class_index
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainPlan:
-    """Everything that is known before any work."""
+    """What to explain, and how."""
 
     snapshot: Snapshot
     split: Split
     base: RunRecord
     """The run whose layer is explained."""
     run: Run
-    """The representer run: that run with the layer at rest."""
+    """The representer run: `base` with the layer at rest."""
     representer: Representer
     versions: Mapping[Split, DatasetVersion]
-    """The data that the layer comes to rest on (train) and is checked on (test)."""
+    """The data that brings the layer to rest (train) and checks it (test)."""
     explained: DatasetVersion
-    """The examples to explain: only the shards that hold them."""
+    """The split to explain, limited to shards that hold examples to explain."""
     question: Question
     gives_classes: bool
-    """Whether the layer's outputs are classes; otherwise they are hidden units."""
+    """Whether the layer's outputs are classes, not hidden units."""
 
     @property
     def storage(self) -> Storage:
@@ -56,11 +56,11 @@ class ExplainPlan:
 
     @property
     def dataset(self) -> str:
-        """The dataset's name in the tables."""
+        """Name of the dataset in the tables."""
         return self.snapshot.dataset
 
     def model_row(self) -> RepresenterModel:
-        """The row of `representer_models`, once the layer is at rest."""
+        """Return the row of `representer_models`; the layer must be at rest."""
         record = load_record(self.storage, self.run.key)
         _, evidence = load_layer(self.storage, record)
         return RepresenterModel(
@@ -82,10 +82,10 @@ class ExplainPlan:
 
 
 def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
-    """Look at what is published, and refuse what cannot be explained.
+    """Plan an explanation of published predictions, or refuse it.
 
     Raises:
-        UserError: no such dataset, split, run, layer, class or example.
+        UserError: an unknown dataset, split, run, layer, class or example.
     """
     snapshot = take_snapshot(flags.store, flags.dataset)
     storage, newest = snapshot.storage, snapshot.newest
@@ -94,20 +94,20 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
         raise UnknownName("--split", flags.split, snapshot.splits)
     base = load_record(storage, find_run(storage, flags.run, newest.base))
     representer = Representer(layer=flags.layer, penalty=flags.penalty, targets=flags.targets)
-    seen = {**newest.trained_on, **base.versions}
-    names = {split: seen[split] for split in SPLITS}
-    run = identify(at_rest(base.spec, representer), names)
+    known = {**newest.trained_on, **base.versions}
+    trained_on = {split: known[split] for split in SPLITS}
+    run = identify(at_rest(base.spec, representer), trained_on)
     if run.parent != base.key:
         raise UserError(
-            f"--run: expected a run that this protoscore would make, got {base.key}; "
+            f"--run: expected a run of this version of protoscore, got {base.key}; "
             "run rescore again"
         )
     layer = Layer(load_model(storage, base, "cpu"), flags.layer)
     _check_layer(flags, layer)
     current = snapshot.current(flags.split)
     question = _question(flags, current.classes)
-    folder = newest.settings["dataset"]
-    versions = {split: load_version(storage, folder, split, names[split]) for split in SPLITS}
+    source = newest.settings["dataset"]
+    versions = {split: load_version(storage, source, split, trained_on[split]) for split in SPLITS}
     return ExplainPlan(
         snapshot=snapshot,
         split=flags.split,
@@ -122,10 +122,15 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
 
 
 def find_run(storage: Storage, name: str, base: str) -> str:
-    """The key of a finished run, given by its first digits or as `base`.
+    """Return the key of a finished run.
+
+    Args:
+        storage: the store.
+        name: "base", or the first digits of the run's key.
+        base: key of the base run of the published scores; "" if unknown.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: there is no such run, or several.
     """
     if name == "base":
         if not base or not finished(storage, [base]):
@@ -138,8 +143,8 @@ def find_run(storage: Storage, name: str, base: str) -> str:
     found = [key for key in known if key.startswith(name)]
     if len(found) != 1:
         raise UserError(
-            f"--run: expected base, or the first digits of one run's key, got {name!r}, which "
-            f"{len(found)} of {len(known)} runs begin with"
+            f"--run: expected base, or the first digits of one run's key, got {name!r}, the first "
+            f"digits of {len(found)} among {len(known)} runs"
         )
     return found[0]
 
@@ -157,7 +162,7 @@ def _check_layer(flags: ExplainFlags, layer: Layer) -> None:
     ):
         if value == bad:
             raise UserError(
-                f"{flag}: expected anything else with --layer {flags.layer}, which gives no "
+                f"{flag}: expected anything else with --layer {flags.layer}, whose outputs are no "
                 f"logits, got {bad}"
             )
     if flags.confused:
@@ -167,8 +172,8 @@ def _check_layer(flags: ExplainFlags, layer: Layer) -> None:
 def _question(flags: ExplainFlags, classes: Sequence[str]) -> Question:
     confused = None
     if flags.confused:
-        label, taken_for = (class_index(name, classes, "--confused") for name in flags.confused)
-        confused = label, taken_for
+        label, predicted = (class_index(name, classes, "--confused") for name in flags.confused)
+        confused = label, predicted
     automatic: Outputs = "label" if confused else "predicted"
     return Question(
         outputs=automatic if flags.outputs == "auto" else flags.outputs,
@@ -180,22 +185,22 @@ def _question(flags: ExplainFlags, classes: Sequence[str]) -> Question:
 
 
 def with_ids(version: DatasetVersion, ids: Sequence[int], flag: str = "--ids") -> DatasetVersion:
-    """A version limited to the shards that hold some examples; all of it if none are given.
+    """Limit a version to the shards that hold some examples; without ids, return all of it.
 
     Raises:
-        UserError: an id that no shard holds.
+        UserError: no shard holds one of the ids; the message names the flag.
     """
     if not ids:
         return version
-    holding = []
-    left = set(ids)
+    shards, unknown = [], set(ids)
     for shard in version.shards:
-        inside = {i for i in left if shard.first_id <= i < shard.first_id + shard.rows}
-        left -= inside
-        holding += [shard] if inside else []
-    if left:
+        inside = {i for i in unknown if shard.first_id <= i < shard.first_id + shard.rows}
+        unknown -= inside
+        if inside:
+            shards.append(shard)
+    if unknown:
         raise UserError(
             f"{flag}: expected ids of the {version.split} split's {version.rows:,} examples, got "
-            f"{min(left)}"
+            f"{min(unknown)}"
         )
-    return replace(version, shards=tuple(holding))
+    return replace(version, shards=tuple(shards))

@@ -1,4 +1,4 @@
-"""Explaining shard by shard: the representer points of each shard's examples, staged."""
+"""Explaining shard by shard: stage the representer points of each shard's examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,33 +35,33 @@ class ExplainJob:
     question: Question
 
     def path(self, content: str) -> str:
-        """Where the explanations of a shard are staged."""
+        """Return where the explanations of a shard are staged."""
         key = digest([content, self.question, EXPLANATIONS_VERSION])
         return explanations_path(self.run, key)
 
     def missing(self, shards: Sequence[str]) -> list[str]:
-        """The shards, by content hash, whose explanations are not staged."""
-        there = self.storage.existing(self.path(content) for content in shards)
-        return [content for content in shards if self.path(content) not in there]
+        """Return the shards, by content hash, whose explanations are not staged."""
+        staged = self.storage.existing(self.path(content) for content in shards)
+        return [content for content in shards if self.path(content) not in staged]
 
 
 def explain_shards(engine: Engine, job: ExplainJob, shards: Sequence[str]) -> None:
-    """Stage the explanations of shards, by content hash, that are missing.
+    """Stage the missing explanations of shards, given by content hash.
 
     Raises:
-        IncompleteError: shards did not come through; what is staged stays.
+        IncompleteError: some shards could not be done. What is staged stays.
     """
     engine.for_each("explain", "shard", partial(_Explain, job), job.missing(shards))
 
 
 class _Explain:
-    """Holds the training rows; explains one shard a call."""
+    """Holds the training rows; explains one shard per call."""
 
     def __init__(self, job: ExplainJob) -> None:
         self._job = job
         rest, _ = load_layer(job.storage, load_record(job.storage, job.run))
-        # In files, which all workers of a node share.
         layer = job.representer.layer
+        # memory=0 puts them in files, which all workers of a node share.
         rows = gather_rows(job.storage, job.base, layer, job.train, memory=0)
         alpha = f"alpha-{digest([job.run, rest.fingerprint])}.npy"
         file = node_folder(job.base, layer, job.train) / alpha

@@ -1,4 +1,4 @@
-"""What `explain` says: points of the examples asked for, or what many of them have in common."""
+"""The output of `explain`: the points of requested examples, or the most frequent of many."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,53 +36,53 @@ _SHOWN_CHARACTERS = 100
 
 
 def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
-    """Print, and draw the examples of --ids."""
+    """Print the points of the examples of --ids and draw them; without ids, print a summary."""
     uris = [f"{plan.storage.uri}/{path}" for path in staged]
     views = {"points": lambda: sql.files_sql(uris, REPRESENTERS)}
-    names = _names(plan)
-    row = plan.model_row()
-    about = (
-        f"Layer {row.layer} of run {plan.base.key[:8]} at rest on {row.rows:,} examples: "
-        f"shares add up to its outputs within {row.residual_test:.1g}, and give what it should "
-        f"give with a correlation of {row.pearson_test:.4f}"
+    columns = _class_columns(plan)
+    model = plan.model_row()
+    subtitle = (
+        f"Layer {model.layer} of run {plan.base.key[:8]}, at rest on {model.rows:,} examples. "
+        f"Shares add up to its outputs within {model.residual_test:.1g}; its outputs correlate "
+        f"with its targets by {model.pearson_test:.4f}."
     )
-    print(about)
+    print(subtitle)
     if plan.question.ids:
         ids = ", ".join(map(str, plan.question.ids))
-        points = sql.run(plan.storage, _POINTS.format(ids=ids, **names), views)
+        points = sql.run(plan.storage, _POINTS.format(ids=ids, **columns), views)
         print(as_text(_with_texts(plan, points)), end="")
-        page = explanation_page(plan, points.to_pylist(), about, flags.smooth)
+        page = explanation_page(plan, points.to_pylist(), subtitle, flags.smooth)
         write_whole(Path(flags.page), page.encode(), "--page")
-        print(f"To look at: {flags.page}")
+        print(f"Drawn in {flags.page}")
         return
     (count,) = sql.run(plan.storage, _COUNT, views)["examples"].to_pylist()
-    common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **names), views)
-    print(f"{count:,} examples explained. Most often among their strongest points:")
+    common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **columns), views)
+    print(f"{count:,} examples explained. Training examples most often among the strongest points:")
     print(as_text(common), end="")
 
 
 def _with_texts(plan: ExplainPlan, points: pa.Table) -> pa.Table:
-    """Points with how their training texts begin; images have nothing to print."""
+    """Add a column with the start of each training text; images have nothing to print."""
     version = plan.versions["train"]
     if not isinstance(version.shape, TextShape):
         return points
     trains = points["train_id"].to_numpy()
     texts = contents(plan, version, np.unique(trains))
-    begin = [shorten(str(texts[i]), _SHOWN_CHARACTERS) for i in trains.tolist()]
-    return points.append_column("train_text", pa.array(begin))
+    starts = [shorten(str(texts[i]), _SHOWN_CHARACTERS) for i in trains.tolist()]
+    return points.append_column("train_text", pa.array(starts))
 
 
-def _names(plan: ExplainPlan) -> dict[str, str]:
-    """SQL for the columns that hold classes, by name where the layer's outputs are classes."""
+def _class_columns(plan: ExplainPlan) -> dict[str, str]:
+    """Return SQL for the columns that hold classes, as names unless outputs are hidden units."""
     classes = ", ".join(map(sql.quoted, plan.explained.classes))
 
     def named(column: str) -> str:
         return f"list_extract([{classes}]::varchar[], {column} + 1)"
 
-    of_layer = named if plan.gives_classes else str
+    output = named if plan.gives_classes else str
     return {
         "label": named("points.label"),
         "train_label": named("points.train_label"),
-        "predicted": of_layer("points.predicted"),
-        "output": of_layer('points."class"'),
+        "predicted": output("points.predicted"),
+        "output": output('points."class"'),
     }

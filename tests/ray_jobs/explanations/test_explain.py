@@ -93,7 +93,7 @@ def test_examples_by_id_then_from_the_store(
     assert sorted(set(table["class"].to_pylist())) == list(range(10))
     assert explain(*flags) == 0
     again = capsys.readouterr().out
-    assert "Nothing to compute: all of it is in the store." in again
+    assert "Nothing to compute: everything is in the store." in again
     assert again.splitlines()[2:] == said.splitlines()[1:]
 
     assert explain("--ids", "7", "9", "--lambda", "0.01", "-k", "2") == 0
@@ -108,7 +108,7 @@ def test_the_page_shows_what_is_asked_for(
     explain: Explain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert explain("--ids", "3", "8", "-k", "2", "--smooth", "2") == 0
-    assert f"To look at: {tmp_path / 'explain.html'}" in capsys.readouterr().out
+    assert f"Drawn in {tmp_path / 'explain.html'}" in capsys.readouterr().out
     page = (tmp_path / "explain.html").read_text()
     assert page.count('<section class="example"') == 2
     # Each example, its four points and a map of each.
