@@ -1,4 +1,4 @@
-"""One module per command: its flags, and the one call they turn into."""
+"""One module per command: its flags, and the call that they turn into."""
 
 COMMANDS = {
     "rescore": "train, score and publish what is missing",

@@ -1,10 +1,11 @@
-"""Puts published scores to the test, and writes what it finds to the table `evaluations`.
+"""Test what scores are good for, and publish the findings in the table `evaluations`.
 
     protoscore evaluate deciles --store STORE --dataset NAME
     protoscore evaluate memorisation --dataset fashion_mnist --data-root DIR --store STORE
 
-Those that train run nights of their own first, published as datasets of their own; the same command
-again makes what is still missing.
+Some evaluations first train and score: memorisation, debugging, ood and stability run nights of
+their own, which they publish as separate datasets. Whatever ends an evaluation early, the same
+command continues it.
 """
 
 import shlex
@@ -15,24 +16,24 @@ from importlib import import_module
 from scoring.errors import UnknownName
 
 EVALUATIONS = {
-    "deciles": "how often the classifier is wrong, by tenths of a metric",
-    "correlations": "how metrics agree, overall and at the ends of each class",
+    "deciles": "how often the classifier is wrong in each tenth of a ranking",
+    "correlations": "how far metrics agree, overall and at the ends of each class",
     "sets": "memorized exceptions, uncommon submodes, canonical prototypes, and their clusters",
     "classes": "whether a metric ranks examples or whole classes",
-    "slices": "what parts of a ranking are worth to train on",
-    "stability": "how seeds, nets and batch sizes agree on a metric",
-    "fleet": "how many runs make a ranking that holds",
+    "slices": "how well nets learn from parts of a ranking",
+    "stability": "how far a metric depends on seed, net and batch size",
+    "fleet": "how many runs a stable ranking needs",
     "memorisation": "whether metrics find labels that were changed on purpose",
-    "debugging": "how soon flipped labels are found and mended, in the order of each metric",
-    "ood": "whether metrics find corrupted images, beside novelty detectors (MNIST-C)",
-    "representers": "how exactly shares make up a prediction, beside influence functions",
-    "toy": "nets in the plane: VoG near the boundary; representers where influence says nothing",
+    "debugging": "how soon each metric finds flipped labels, and what fixing them gains",
+    "ood": "whether metrics find corrupted images (MNIST-C), compared with novelty detectors",
+    "representers": "how exactly shares add up to a prediction, compared with influence functions",
+    "toy": "small nets in the plane: VoG near the boundary, representers next to influence",
 }
 """Each a module of `ray_jobs.evaluations` with `main(argv, command) -> int`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the evaluation that the first argument names; returns the exit code."""
+    """Run the evaluation that the first argument names; return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in {"-h", "--help"}:
         print(_help())
@@ -46,6 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     lines = [f"  {name:<13} {summary}" for name, summary in EVALUATIONS.items()]
-    return "\n".join(
-        ["usage: protoscore evaluate <evaluation> [flags]", "", (__doc__ or "").strip(), "", *lines]
-    )
+    usage = "usage: protoscore evaluate <evaluation> [flags]"
+    more = "protoscore evaluate <evaluation> --help lists an evaluation's flags."
+    return "\n".join([usage, "", (__doc__ or "").strip(), "", "evaluations:", *lines, "", more])

@@ -1,13 +1,13 @@
-"""Which training examples explain predictions: representer points (Yeh et al. 2018).
+"""Find the training examples that explain predictions: representer points (Yeh et al. 2018).
 
-    protoscore explain --ids 17 42                 two test examples, on a page to look at
+    protoscore explain --ids 17 42                 two test examples, drawn on a page
     protoscore explain --misclassified             every test example that the net gets wrong
     protoscore explain --confused cat dog          what makes cats look like dogs
     protoscore explain                             every test example
 
-A prediction is split into one share for each training example: positive shares are excitatory,
-negative ones inhibitory. The strongest of both go to the table `representers`. The layer that they
-belong to goes to `representer_models`, with a measure of how exactly the shares add up.
+A prediction is split into shares, one per training example: positive shares are excitatory,
+negative shares inhibitory. The strongest of both go to the table `representers`. The layer at rest
+that they come from goes to `representer_models`, with a measure of how exactly shares add up.
 """
 
 import shlex
@@ -22,7 +22,7 @@ from ray_jobs.terminal.console import parse_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what is missing, publish it and show it; returns the exit code."""
+    """Make what is missing, publish it and show it; return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     flags = parse_flags(ExplainFlags, args, "protoscore explain", __doc__)
     flags.check()

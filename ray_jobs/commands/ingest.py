@@ -1,4 +1,4 @@
-"""`protoscore ingest`: bring a dataset into the store, without training or scoring.
+"""Bring a dataset into the store, without training or scoring.
 
 protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
 """
@@ -16,20 +16,20 @@ from ray_jobs.night.request import check
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import MachineFlags, NightFlags
+from ray_jobs.terminal.shared_flags import StoreUri
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestFlags:
-    """Which dataset to bring in, and where to."""
+    """The dataset to bring in, and the store to bring it into."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
+    store: StoreUri = field(default_factory=default_store)
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Bring a dataset into the store; returns the exit code."""
+    """Bring a dataset into the store; return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     flags = parse_flags(IngestFlags, args, "protoscore ingest", __doc__)
     night = NightFlags(store=flags.store, data=flags.data, machine=flags.machine)

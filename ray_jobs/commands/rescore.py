@@ -1,10 +1,10 @@
-"""The nightly job: ingest, plan, train what is missing, score what is missing, publish once.
+"""Score a dataset: ingest what is new, train and score what is missing, publish in one commit.
 
     protoscore rescore --dataset fashion_mnist --data-root DIR --store s3://bucket/prefix
 
-Whatever happened to a night, the same command again makes what is still missing.
+Whatever ends a night early, the same command continues it.
 
-Exit codes: 0 published, or nothing to do; 2 bad input; 3 partly published, with the rest named;
+Exit codes: 0 published, or nothing to do; 2 bad input; 3 partly published, and the rest is named;
 4 nothing published.
 """
 
@@ -19,7 +19,7 @@ from ray_jobs.terminal.night_flags import NightFlags, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a night; returns the exit code."""
+    """Run a night; return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     flags, configs = parse(args, "protoscore rescore", __doc__ or "", NightFlags)
     command = shlex.join(["protoscore", "rescore", *args])

@@ -1,38 +1,39 @@
-"""Run a command on a Ray cluster, follow its log, and end as it ends.
+"""Run a command on a Ray cluster, follow its log, and exit with its exit code.
 
     protoscore submit --address http://head:8265 rescore --store s3://bucket/prefix ...
 
-The same command on the same day joins the attempt that is running; a new attempt is made only if
-the last one failed. The exit code is the job's own.
+The same command on the same day joins the attempt that is running. A new attempt is made only if
+the last one failed.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.shared_flags import by_default
 from scoring.errors import UnknownName, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitFlags:
-    """Flags of submit stand before the job's name, the job's own flags behind it."""
+    """Give these flags before the command's name, and the command's own flags after it."""
 
-    address: str | None = None
-    """The cluster's job server, http://HOST:8265; default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS."""
-    working_dir: str = ""
-    """Send this folder along and run there: a checkout, or one with nets of your own; default: the
-    cluster's installed protoscore."""
+    address: Annotated[str | None, by_default("$RAY_API_SERVER_ADDRESS, else $RAY_ADDRESS")] = None
+    """The cluster's job server, such as http://HOST:8265."""
+    working_dir: Annotated[str, by_default("the cluster's installed protoscore")] = ""
+    """Folder to send along and run in, such as a checkout or a folder with your own nets."""
     no_wait: bool = False
     """Return once the job is submitted."""
     again: bool = False
-    """Make a new attempt though the last one succeeded: the data has changed since."""
+    """Make a new attempt even if the last one succeeded, because the data has changed since."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Submit a command; returns its exit code."""
+    """Submit a command; return its exit code."""
     from ray_jobs.jobs.submission import submit  # imports Ray
 
     args = list(sys.argv[1:] if argv is None else argv)
