@@ -1,1 +1,1 @@
-"""What scores are good for: each module runs the nights it needs, then judges their tables."""
+"""Evaluations of what scores are good for, one a module; some run nights of their own first."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from ray_jobs.evaluations.evaluating import evaluating, note_left_out
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.shared_flags import by_default
 from scoring import registry
 from scoring.analysis import agreement
 from scoring.analysis.joined_scores import read_joined_scores
@@ -15,14 +17,18 @@ from scoring.errors import UnknownName, UserError
 
 @dataclass(frozen=True, kw_only=True)
 class CorrelationsFlags(PublishedFlags):
-    """Pearson's and Spearman's correlations of metrics, and Jaccard distances of their ends."""
+    """Find how far metrics agree, overall and at the ends of each class.
 
-    metrics: tuple[str, ...] = ()
-    """Metrics to compare; default: all that are published."""
+    Reports Pearson's and Spearman's correlations of metrics, and Jaccard distances between the
+    lowest and the highest examples of each class by each metric.
+    """
+
+    metrics: Annotated[tuple[str, ...], by_default("all that are published")] = ()
+    """Metrics to compare."""
     percent: float = 25.0
-    """Of a class, how many are its lowest and its highest."""
-    pair: tuple[str, str] | None = None
-    """Two of these metrics, to be drawn against each other; default: none."""
+    """Percentage of a class that counts as its lowest, and as its highest, examples."""
+    pair: Annotated[tuple[str, str] | None, by_default("none")] = None
+    """Two of the metrics, to draw against each other in the report."""
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -39,7 +45,7 @@ class CorrelationsFlags(PublishedFlags):
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Compare what is published."""
+    """Compare published rankings."""
     flags = parse_flags(CorrelationsFlags, argv, "protoscore evaluate correlations")
     flags.check()
     snapshot = flags.snapshot()
@@ -49,14 +55,14 @@ def main(argv: Sequence[str], command: str) -> int:
     for metric in flags.pair or ():
         if metric not in metrics:
             raise UnknownName("--pair", metric, metrics)
-    told = read_joined_scores(snapshot, flags.split, metrics)
-    note_left_out(told)
-    oriented = {m: registry.metric(m).oriented(values) for m, values in told.value.items()}
-    found = agreement.findings(told, oriented, flags.percent)
-    columns = list(dict.fromkeys((f.part, f.measure) for f in found))
+    scores = read_joined_scores(snapshot, flags.split, metrics)
+    note_left_out(scores)
+    oriented = {name: registry.metric(name).oriented(v) for name, v in scores.value.items()}
+    findings = agreement.findings(scores, oriented, flags.percent)
+    columns = list(dict.fromkeys((finding.part, finding.measure) for finding in findings))
     with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
-        evaluation.tell(f"correlations_{flags.split}", found, columns)
+        evaluation.report(f"correlations_{flags.split}", findings, columns)
         if flags.pair:
-            points = pair_points(told, flags.pair, snapshot.current(flags.split).classes)
+            points = pair_points(scores, flags.pair, snapshot.current(flags.split).classes)
             evaluation.publish(f"pair_{flags.split}", points)
     return 0

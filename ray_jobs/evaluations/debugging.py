@@ -1,7 +1,8 @@
-"""`protoscore evaluate debugging`: flipped labels found and mended in the order of each score.
+"""Find how soon each metric finds flipped labels, and what fixing them gains.
 
-Labels are flipped in several draws, a night for each; then the training examples are checked in the
-order of every metric, and of the influence, the loss and chance, and the last layer trained again.
+Training labels are flipped at random, several times, with a night for each draw. Then training
+examples are inspected in the order of every metric, of influence, of the loss and at random. The
+flipped labels among them are fixed, and the last layer is trained again.
 """
 
 from collections.abc import Sequence
@@ -28,20 +29,20 @@ from scoring.representers.layer_rows import gather_rows
 from scoring.spec import Signal
 from scoring.tables import Store
 
-_INSPECTED = tuple(i / 20 for i in range(1, 9))  # as the paper's figure
+_INSPECTED = tuple(i / 20 for i in range(1, 9))  # as in the paper's figure
 _SHOWN = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class DebuggingFlags(NightFlags):
-    """A night's flags, and how labels are flipped."""
+    """The flags of a night, how labels are flipped, and how many examples are inspected."""
 
     flips: float = 0.4
     """Share of the training labels to flip."""
     draws: int = 5
-    """Draws of the flips; figures are means over them."""
+    """Number of draws to average over."""
     inspected: tuple[float, ...] = _INSPECTED
-    """Shares of the training examples that are checked."""
+    """Shares of the training examples to inspect."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
 
     def check(self) -> None:
@@ -60,7 +61,7 @@ class DebuggingFlags(NightFlags):
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Run the nights, then check and mend."""
+    """Run the nights, then inspect and fix."""
     flags, configs = parse(argv, "protoscore evaluate debugging", __doc__ or "", DebuggingFlags)
     flags.check()
     name, share = name_of(flags), _share_to_draw(flags)
@@ -89,17 +90,17 @@ def _evaluate(evaluation: Evaluation, flags: DebuggingFlags, plans: Sequence[Pla
             orders = {**_by_metrics(plan, case.train.ids), **mending.suspicions(case, draw)}
             curves.append(mending.curves(case, orders, flags.inspected))
             progress.advance()
-    found = mending.findings(curves, len(case.true))
+    findings = mending.findings(curves, len(case.true))
     shown = min(flags.inspected, key=lambda share: abs(share - _SHOWN))
     some, none = mending.part_name(shown), mending.part_name(0)
     columns = [(some, "flips_found"), (none, "test_accuracy"), (some, "test_accuracy")]
-    evaluation.tell("debugging", found, columns)
+    evaluation.report("debugging", findings, columns)
 
 
 def _share_to_draw(flags: DebuggingFlags) -> float:
-    """Drawn anew, a label stays as it is once in C times."""
+    """Return the share of labels to redraw. One in C of them keeps its value and is not flipped."""
     if flags.data.relabel:
-        raise UserError("--relabel: expected --flips in place of it, got it")
+        raise UserError(f"--relabel: expected --flips instead, got --relabel {flags.data.relabel}")
     classes = len(cached_layout(flags.data.source()).classes)
     share = flags.flips * classes / (classes - 1)
     if share > 1:
@@ -111,7 +112,7 @@ def _share_to_draw(flags: DebuggingFlags) -> float:
 
 
 def _case(plan: Plan) -> MislabelledRows:
-    """Features of the base run, and true labels beside the given ones."""
+    """Gather the features of the base run, the given labels and the true ones."""
     storage, models = plan.request.storage, plan.models
     (run,) = (run for run in plan.runs if run.spec == models.fleet.representer)
     representer = run.spec.layer_at_rest
@@ -134,7 +135,7 @@ def _case(plan: Plan) -> MislabelledRows:
 
 
 def _true_labels(plan: Plan, ids: Ints) -> Ints:
-    """[N]: what the labels of training examples were before they were flipped."""
+    """Return the original labels [N] of training examples."""
     source = plan.request.source
     assert isinstance(source, Relabelled)
     true = np.empty(len(ids), dtype=np.int64)
@@ -145,11 +146,11 @@ def _true_labels(plan: Plan, ids: Ints) -> Ints:
 
 
 def _by_metrics(plan: Plan, ids: Ints) -> dict[str, Floats]:
-    """[N] by metric: the lower the percentile, the more suspicious."""
-    store, found = Store(plan.request.storage.uri), {}
+    """Return the suspicion [N] by each metric: the lower the percentile, the more suspicious."""
+    store, suspicions = Store(plan.request.storage.uri), {}
     for metric in plan.request.metrics:
         scores = read_scores(store, plan.request.publish_as, "train", metric.name)
         order = np.argsort(scores.ids)
         at = order[np.searchsorted(scores.ids[order], ids)]
-        found[metric.name] = -scores.percentile[at]
-    return found
+        suspicions[metric.name] = -scores.percentile[at]
+    return suspicions

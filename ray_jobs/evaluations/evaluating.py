@@ -1,4 +1,4 @@
-"""An evaluation at work: its lease, and its findings to table and terminal."""
+"""An evaluation at work: it holds a lease and publishes findings."""
 
 import math
 import sys
@@ -21,20 +21,20 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """An evaluation at work: where its findings go."""
+    """An evaluation at work."""
 
     storage: Storage
     dataset: str
     command: str
     """What the user typed."""
 
-    def tell(self, name: str, findings: Sequence[Finding], columns: Sequence[Column]) -> None:
-        """Publish findings and print those of some columns, one row a subject."""
+    def report(self, name: str, findings: Sequence[Finding], columns: Sequence[Column]) -> None:
+        """Publish findings, and print some of their columns with one row per subject."""
         print(as_text(pa.table(_pivot(findings, columns))), end="")
         self.publish(name, findings)
 
     def publish(self, name: str, findings: Sequence[Finding]) -> None:
-        """Publish findings in place of earlier ones, and say so."""
+        """Replace the findings published under a name, and say so."""
         version = publish_evaluation(self.storage, self.dataset, name, findings, self.command)
         print(
             f"Published {len(findings)} findings of {name} on {self.dataset} as version {version} "
@@ -44,21 +44,23 @@ class Evaluation:
 
 @contextmanager
 def evaluating(storage: Storage, dataset: str, command: str) -> Iterator[Evaluation]:
-    """Hold the lease of an evaluation for the length of the block."""
+    """Hold a lease for the length of the block; everything an evaluation writes goes in it."""
     with writing_job(storage, "evaluate", command=command, dataset=dataset):
         yield Evaluation(storage=storage, dataset=dataset, command=command)
 
 
-def note_left_out(told: JoinedScores) -> None:
-    """Say so where metrics were scored on different data."""
-    if told.left_out:
+def note_left_out(scores: JoinedScores) -> None:
+    """Say so if metrics were scored on different data."""
+    if scores.left_out:
         print(
-            f"left out: {told.left_out:,} examples that not every metric knows under one label",
+            f"left out: {scores.left_out:,} examples that some metric does not know or that "
+            "metrics know under different labels",
             file=sys.stderr,
         )
 
 
 def _pivot(findings: Sequence[Finding], columns: Sequence[Column]) -> dict[str, pa.Array]:
+    """Arrange findings in one row per subject and one column per part and measure."""
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
     subjects = dict.fromkeys(f.subject for f in findings if (f.part, f.measure) in columns)
     grid = {"subject": pa.array(list(subjects))}

@@ -1,11 +1,12 @@
-"""`protoscore evaluate fleet`: how many runs make a ranking that holds.
+"""Find how many runs a stable ranking needs.
 
-What runs said is in the store, so parts of a published fleet score without any training: each part
-against the whole fleet, and parts that share no run against each other.
+Parts of a published fleet score the examples without any training. Each part is compared with the
+whole fleet, and parts that share no run are compared with each other.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -16,6 +17,7 @@ from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.evaluations.staged import Examples, is_staged, stage
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.shared_flags import by_default
 from scoring import registry
 from scoring.analysis import fleet_size
 from scoring.analysis.score_table import Scores
@@ -35,23 +37,25 @@ _KINDS: Mapping[Signal, tuple[RunKind, ...]] = {
     Signal.PAIRS: ("finetuned",),
     Signal.PRIVATE: ("private",),
 }
-"""What runs a signal is made of; other signals are of one run, or of the way of a training."""
+"""Kinds of runs behind a signal. Other signals come from one run or one training's checkpoints."""
 _FEWEST = 4  # two halves of two
 Curves = dict[int, list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetSizeFlags(PublishedFlags):
-    """Which metrics, and which parts of their fleets."""
+    """The metrics to evaluate, and the parts of their fleets."""
 
-    metrics: tuple[str, ...] = ()
-    """Metrics to look at; default: all that are published and fold four runs or more."""
+    metrics: Annotated[
+        tuple[str, ...], by_default("all that are published and fold four runs or more")
+    ] = ()
+    """Metrics to evaluate."""
     sizes: tuple[int, ...] = fleet_size.SIZES
-    """Numbers of runs; those that a fleet does not have are left out."""
+    """Numbers of runs to score with, except those that a fleet does not have."""
     draws: int = 5
-    """Draws of the parts; figures are means over them."""
+    """Number of random parts of each size to average over."""
     enough: float = 0.95
-    """Spearman's correlation of two fleets that is enough."""
+    """Spearman's correlation of two rankings that counts as stable."""
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -71,23 +75,23 @@ class FleetSizeFlags(PublishedFlags):
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Score by parts of the published fleets, and compare."""
+    """Score with parts of the published fleets, and compare."""
     flags = parse_flags(FleetSizeFlags, argv, "protoscore evaluate fleet", __doc__)
     flags.check()
     snapshot = flags.snapshot()
     fleets = _fleets(flags, snapshot)
     with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
         _score(fleets, flags)
-        found = []
+        findings = []
         for fleet in fleets:
-            found += _findings(fleet, flags, snapshot.scores(flags.split, fleet.metric))
-        evaluation.tell(f"fleet_{flags.split}", found, _columns(found))
+            findings += _findings(fleet, flags, snapshot.scores(flags.split, fleet.metric))
+        evaluation.report(f"fleet_{flags.split}", findings, _columns(findings))
     return 0
 
 
-def _columns(found: Sequence[Finding]) -> list[Column]:
-    """The columns to print: correlations by the number of runs, then how many are enough."""
-    shown = [(f.part, f.measure) for f in found if f.measure != "spearman_with_all"]
+def _columns(findings: Sequence[Finding]) -> list[Column]:
+    """Return the columns to print: correlations by number of runs, then the number needed."""
+    shown = [(f.part, f.measure) for f in findings if f.measure != "spearman_with_all"]
     return sorted(dict.fromkeys(shown), key=lambda column: (column[0] == "", int(column[0] or 0)))
 
 
@@ -99,91 +103,94 @@ class _Fleet:
     records: tuple[RunRecord, ...]
     refs: tuple[RunRef, ...]
     kinds: tuple[str, ...]
-    """What each is, its seed aside."""
+    """By run, a hash of its spec without the seed."""
     examples: Examples
 
     def part(self, runs: Sequence[int]) -> Assignment:
-        """The metric by some of the runs, in the fleet's order."""
+        """Return the metric with some of the runs, in the fleet's order."""
         config = registry.metric(self.metric).config()
         refs = tuple(self.refs[run] for run in sorted(runs))
         return Assignment(metric=self.metric, config=config, runs=refs)
 
     def parts(self, flags: FleetSizeFlags) -> list[Assignment]:
-        """Every part that is needed, and the whole."""
-        found: list[Sequence[int]] = [range(len(self.refs))]
+        """Return the metric with the whole fleet and with every part of it."""
+        parts: list[Sequence[int]] = [range(len(self.refs))]
         for draw in range(flags.draws):
             one, other = fleet_size.halves(self.kinds, draw)
-            found += [[*one, *other][:size] for size in self.sizes(flags)]
-            found += [other[:size] for size in self.sizes(flags) if size <= len(other)]
-        return [self.part(runs) for runs in found]
+            parts += [[*one, *other][:size] for size in self.sizes(flags)]
+            parts += [other[:size] for size in self.sizes(flags) if size <= len(other)]
+        return [self.part(runs) for runs in parts]
 
     def sizes(self, flags: FleetSizeFlags) -> list[int]:
-        """Numbers of runs to look at, the largest half among them."""
+        """Return the numbers of runs to score with, including half of the fleet."""
         half = len(self.refs) // 2
         return sorted({size for size in flags.sizes if size < len(self.refs)} | {half})
 
 
 def _fleets(flags: FleetSizeFlags, snapshot: Snapshot) -> list[_Fleet]:
-    """Fleets of the metrics that are asked for.
+    """Return the fleets of the requested metrics.
 
     Raises:
-        UserError: one has too few runs, or none has enough.
+        UserError: a metric that was named folds too few runs, or every metric does.
     """
-    found = []
+    fleets = []
     for metric in flags.published(snapshot, "--metrics", flags.metrics):
         fleet = _fleet_of(snapshot, flags.split, metric)
         if len(fleet.refs) >= _FEWEST:
-            found.append(fleet)
+            fleets.append(fleet)
         elif flags.metrics:
             raise UserError(
                 f"--metrics: expected metrics that fold {_FEWEST} runs or more, got {metric}, "
                 f"which folds {max(1, len(fleet.refs))}"
             )
-    if not found:
+    if not fleets:
         raise UserError(f"--metrics: expected one that folds {_FEWEST} runs or more, got none")
-    return found
+    return fleets
 
 
 def _fleet_of(snapshot: Snapshot, split: Split, metric: str) -> _Fleet:
-    """The runs behind a partition, those that its predictions or parents alone need left out."""
+    """Return the runs that a partition folds, without those for predictions or as parents only.
+
+    Raises:
+        UserError: with default settings, these runs do not give the published scores.
+    """
     manifest = snapshot.manifests[split, metric]
-    wanted = _KINDS.get(registry.metric(metric).signal, ())
-    keys = manifest.runs if wanted else ()
-    records = [r for r in load_records(snapshot.storage, keys) if r.kind in wanted]
-    specs = [record.spec for record in records]
+    kinds = _KINDS.get(registry.metric(metric).signal, ())
+    keys = manifest.runs if kinds else ()
+    records = [r for r in load_records(snapshot.storage, keys) if r.kind in kinds]
     fleet = _Fleet(
         metric=metric,
         records=tuple(records),
-        refs=tuple(_ref(*both) for both in zip(specs, records, strict=True)),
-        kinds=tuple(_but_for_seed(spec) for spec in specs),
+        refs=tuple(_ref(record) for record in records),
+        kinds=tuple(_hash_without_seed(record.spec) for record in records),
         examples=Examples(
             storage=snapshot.storage, version=snapshot.data[split, manifest.dataset_version]
         ),
     )
-    if records and not {*fleet.examples.paths(fleet.part(range(len(records))))} <= {
-        *manifest.staged
-    }:
+    whole = fleet.examples.paths(fleet.part(range(len(records))))
+    if records and not {*whole} <= {*manifest.staged}:
         raise UserError(
-            f"--metrics: expected scores as this protoscore makes them by default, got {metric} "
-            "with other settings or of an earlier version"
+            "--metrics: expected scores made by this version of protoscore with default settings, "
+            f"got other ones of {metric}"
         )
     return fleet
 
 
-def _ref(spec: RunSpec, record: RunRecord) -> RunRef:
-    """A run as metrics read it, with the run that it was fine-tuned from."""
+def _ref(record: RunRecord) -> RunRef:
+    """Return a run as metrics read it: with the run that it was fine-tuned from, if it was."""
+    spec = record.spec
     versions = {split: record.versions[split] for split in spec.splits()}
     parent = identify(spec, versions).parent if spec.kind == "finetuned" else ""
     return RunRef(key=record.key, parent=parent)
 
 
-def _but_for_seed(spec: RunSpec) -> str:
+def _hash_without_seed(spec: RunSpec) -> str:
     parent = replace(spec.parent, seed=0) if spec.parent else None
     return digest(replace(spec, seed=0, parent=parent))
 
 
 def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
-    """Make what is missing."""
+    """Stage the scores that are missing."""
     missing = [fleet for fleet in fleets if not is_staged(fleet.examples, fleet.parts(flags))]
     if not missing:
         return
@@ -194,6 +201,8 @@ def _score(fleets: Sequence[_Fleet], flags: FleetSizeFlags) -> None:
 
 
 def _findings(fleet: _Fleet, flags: FleetSizeFlags, scores: Scores) -> list[Finding]:
+    """Compare parts of a fleet with the whole and with each other."""
+
     def percentiles(runs: Sequence[int]) -> Percentiles:
         return _percentiles(fleet, runs, scores)
 
@@ -212,17 +221,17 @@ def _findings(fleet: _Fleet, flags: FleetSizeFlags, scores: Scores) -> list[Find
 
 
 def _percentiles(fleet: _Fleet, runs: Sequence[int], scores: Scores) -> Percentiles:
-    """Where examples stand by some of the runs; classes are those of the published scores."""
-    spec, told = registry.metric(fleet.metric), fleet.examples.read(fleet.part(runs))
+    """Return percentiles by some of the runs, with classes as in the published scores."""
+    spec, staged = registry.metric(fleet.metric), fleet.examples.read(fleet.part(runs))
     classes = scores.label if spec.normalised_in == "label" else scores.predicted
     ranks = rank(
-        value=told.value,
+        value=staged.value,
         label=classes[np.argsort(scores.ids)],
-        example_id=told.ids,
+        example_id=staged.ids,
         direction=spec.prototypical,
         ranked_by=spec.ranked_by,
         ends=spec.statuses,
-        status=told.status,
-        tiebreak=np.nan_to_num(told.tiebreak),
+        status=staged.status,
+        tiebreak=np.nan_to_num(staged.tiebreak),
     )
-    return Percentiles(ids=told.ids, percentile=ranks.percentile)
+    return Percentiles(ids=staged.ids, percentile=ranks.percentile)

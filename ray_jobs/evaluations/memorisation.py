@@ -1,8 +1,8 @@
-"""`protoscore evaluate memorisation`: do scores find labels that were changed on purpose?
+"""Find whether metrics find labels that were changed on purpose.
 
-A share of the training labels is drawn anew. One night trains as usual, before the noise is learnt;
-another until every label is known by heart. Each metric is judged on both, and so are the sets of
-`protoscore evaluate sets`.
+A share of the training labels is redrawn at random. One night trains as usual and stops before
+nets learn the noise; another trains until they know every label by heart. Every metric is evaluated
+on both nights, and so are the sets of `protoscore evaluate sets`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ _SHOWN = ("auroc", "precision_at_changed", "precision", "recall")
 
 @dataclass(frozen=True, kw_only=True)
 class MemorisationFlags(NightFlags):
-    """A night's flags, and the recipes of both nights."""
+    """The flags of a night, and the recipes of both nights."""
 
     before: str = "quick"
-    """Recipe of the night before the noise is learnt."""
+    """Recipe of the night that stops before nets learn the noise."""
     after: str = "memorise"
     """Recipe of the night that learns every label."""
     lowest: float = 0.05
-    """Share of the examples, the most outlying, of which precision and recall are told."""
+    """Share of the examples, the most outlying, to report precision and recall of."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(
         default_factory=lambda: DataFlags(relabel=0.2, limit_train=10_000, limit_test=2000)
     )
@@ -59,26 +59,26 @@ class MemorisationFlags(NightFlags):
             raise UserError(f"--lowest: expected a share above 0 and up to 1, got {self.lowest}")
         if self.fleet.recipe:
             raise UserError(
-                f"--recipe: expected --before and --after in place of it, got {self.fleet.recipe}"
+                f"--recipe: expected --before and --after instead, got --recipe {self.fleet.recipe}"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed:
-    """Whose label was changed."""
+class ChangedLabels:
+    """Whether the labels of N training examples were changed."""
 
     ids: Ints
     """[N] ascending."""
-    flags: Bools
+    changed: Bools
     """[N]."""
 
-    def of(self, ids: Ints) -> Bools:
-        """Of some examples [K]."""
-        return self.flags[np.searchsorted(self.ids, ids)]
+    def lookup(self, ids: Ints) -> Bools:
+        """Return whether the labels of K examples, given by id, were changed."""
+        return self.changed[np.searchsorted(self.ids, ids)]
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Run both nights and judge them."""
+    """Run both nights and evaluate them."""
     flags, configs = parse(
         argv, "protoscore evaluate memorisation", __doc__ or "", MemorisationFlags
     )
@@ -102,22 +102,23 @@ def main(argv: Sequence[str], command: str) -> int:
 
 
 def _evaluate(evaluation: Evaluation, flags: MemorisationFlags, plans: Mapping[str, Plan]) -> None:
-    found = []
+    findings = []
     for stage, plan in plans.items():
-        found += (accuracies := _accuracy(stage, plan))
+        accuracies = _accuracies(stage, plan)
         for accuracy in accuracies:
             print(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
-        changed = _changed(plan)
+        labels = _changed_labels(plan)
+        findings += accuracies
         for metric in plan.request.metrics:
-            judged = _judged(plan, metric.name, changed)
-            found += changed_labels.findings(metric.name, stage, judged, flags.lowest)
-        found += _sets(plan, stage, changed)
+            rows = _scored_rows(plan, metric.name, labels)
+            findings += changed_labels.findings(metric.name, stage, rows, flags.lowest)
+        findings += _sets(plan, stage, labels)
     columns = [(stage, measure) for stage in plans for measure in _SHOWN]
-    evaluation.tell("memorisation", found, columns)
+    evaluation.report("memorisation", findings, columns)
 
 
-def _accuracy(stage: str, plan: Plan) -> list[Finding]:
-    """How well the base model knows the labels that it was given."""
+def _accuracies(stage: str, plan: Plan) -> list[Finding]:
+    """Return how well the base model knows the labels that it was given."""
     (run,) = (r for r in plan.runs if r.spec == plan.models.fleet.base)
     (record,) = load_records(plan.request.storage, [run.key])
     return [
@@ -135,33 +136,35 @@ def _accuracy(stage: str, plan: Plan) -> list[Finding]:
     ]
 
 
-def _judged(plan: Plan, metric: str, changed: Changed) -> ScoredRows:
+def _scored_rows(plan: Plan, metric: str, labels: ChangedLabels) -> ScoredRows:
+    """Read a metric's scores of the labelled training examples."""
     store = Store(plan.request.storage.uri)
     scores = read_scores(store, plan.request.publish_as, "train", metric)
     labelled = scores.label >= 0
     return ScoredRows(
         value=scores.table["value"].to_numpy()[labelled],
         percentile=scores.percentile[labelled],
-        changed=changed.of(scores.ids[labelled]),
+        changed=labels.lookup(scores.ids[labelled]),
     )
 
 
-def _sets(plan: Plan, stage: str, changed: Changed) -> list[Finding]:
-    """What the sets hold, where the metrics that tell them apart were scored."""
+def _sets(plan: Plan, stage: str, labels: ChangedLabels) -> list[Finding]:
+    """Find changed labels among the example sets, if the metrics they need were scored."""
     evidence = Evidence()
     if not {*evidence.metrics} <= {metric.name for metric in plan.request.metrics}:
         return []
     snapshot = take_snapshot(plan.request.storage.uri, plan.request.publish_as)
-    told = read_joined_scores(snapshot, "train", evidence.metrics)
-    sets = example_sets(class_percentiles(told, evidence), Cuts())
-    return changed_labels.findings_of_sets(sets, stage, changed.of(told.ids))
+    scores = read_joined_scores(snapshot, "train", evidence.metrics)
+    sets = example_sets(class_percentiles(scores, evidence), Cuts())
+    return changed_labels.findings_of_sets(sets, stage, labels.lookup(scores.ids))
 
 
-def _changed(plan: Plan) -> Changed:
+def _changed_labels(plan: Plan) -> ChangedLabels:
+    """Ask the source which training labels it changed."""
     source, survey = plan.request.source, plan.situation.surveys["train"]
     assert isinstance(source, Relabelled)
     classes = len(survey.layout.classes)
     shards = sorted(survey.shards, key=lambda shard: shard.first_id)
     ids = [np.arange(s.first_id, s.first_id + s.piece.rows) for s in shards]
-    flags = [source.changed(shard.piece, classes) for shard in shards]
-    return Changed(ids=np.concatenate(ids), flags=np.concatenate(flags))
+    changed = [source.changed(shard.piece, classes) for shard in shards]
+    return ChangedLabels(ids=np.concatenate(ids), changed=np.concatenate(changed))

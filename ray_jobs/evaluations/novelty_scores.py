@@ -1,4 +1,4 @@
-"""Scores of novelty detectors that know no classifier, to compare metrics with."""
+"""Scores of novelty detectors that need no classifier, to compare metrics with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class NoveltyJob:
     fit_rows: int
 
     def path(self, detector: str) -> str:
-        """Where the scores of a detector are staged."""
-        made_of = [detector, _VERSION, _SEED, self.fit_rows, self.train.version, self.test.version]
-        return staged_path(f"novelty_{detector}", digest(made_of))
+        """Return where the scores of a detector are staged."""
+        key = [detector, _VERSION, _SEED, self.fit_rows, self.train.version, self.test.version]
+        return staged_path(f"novelty_{detector}", digest(key))
 
     def begin(self) -> "NoveltyJob":
-        """What a worker does with each detector: call this very job."""
+        """Return what a worker calls with each detector: this job."""
         return self
 
     def __call__(self, detector: str) -> None:
@@ -57,41 +57,42 @@ class NoveltyJob:
         )
 
     def _training(self) -> Images:
-        """The first training images that decode."""
-        found: list[Images] = []
+        """Read the first training images that can be decoded."""
+        images: list[Images] = []
         for record in self.train.shards:
             shard = read_shard(self.storage, self.train.name, record, self.train.shape)
-            found.append(_pixels(shard)[shard.decodable])
-            if sum(map(len, found)) >= self.fit_rows:
+            images.append(_pixels(shard)[shard.decodable])
+            if sum(map(len, images)) >= self.fit_rows:
                 break
-        return np.concatenate(found)[: self.fit_rows]
+        return np.concatenate(images)[: self.fit_rows]
 
 
 def novelty_scores(
     plan: Plan, detectors: Sequence[str], fit_rows: int
 ) -> dict[str, tuple[Ints, Floats]]:
-    """Score a night's test split with each detector, where scores are not staged yet.
+    """Score the test split of a night with each detector, unless its scores are staged.
 
     Args:
         plan: a night whose data is in the store.
-        detectors: names of `DETECTORS`.
-        fit_rows: training images that each detector is fitted to.
+        detectors: names in `DETECTORS`.
+        fit_rows: number of training images to fit each detector to.
 
     Returns:
-        Detector to ids [N] and scores [N], high = far from the training images.
+        By detector, ids [N] and scores [N], high = far from the training images.
     """
     storage, versions = plan.request.storage, plan.versions
     job = NoveltyJob(
         storage=storage, train=versions["train"], test=versions["test"], fit_rows=fit_rows
     )
-    there = storage.existing(job.path(detector) for detector in detectors)
-    missing = [detector for detector in detectors if job.path(detector) not in there]
+    staged = storage.existing(job.path(detector) for detector in detectors)
+    missing = [detector for detector in detectors if job.path(detector) not in staged]
     if missing:
         with engine(plan.request.flags.machine) as cluster:
             cluster.for_each("fit", "detector", job.begin, missing)
-    staged = {detector: read_scores(storage, job.path(detector)) for detector in detectors}
-    return {detector: (scores.ids, scores.value) for detector, scores in staged.items()}
+    read = {detector: read_scores(storage, job.path(detector)) for detector in detectors}
+    return {detector: (scores.ids, scores.value) for detector, scores in read.items()}
 
 
 def _pixels(shard: Shard) -> Images:
+    """Return the images of a shard as rows of pixels in [0, 1]."""
     return shard.inputs.reshape(len(shard.ids), -1).astype(np.float32) / np.float32(255)

@@ -1,11 +1,12 @@
-"""`protoscore evaluate ood`: do scores tell corrupted images from clean ones?
+"""Find whether metrics tell corrupted images from clean ones.
 
-Two nights: one of the dataset as it is, which trains, and one whose test split also holds each
-image under the fifteen corruptions of MNIST-C. Novelty detectors that know no classifier are
-fitted to the training images for comparison. High = out of distribution is fixed beforehand.
+Runs two nights: one of the dataset as it is, which trains, and one whose test split also holds
+every image under the fifteen corruptions of MNIST-C. For comparison, novelty detectors that need no
+classifier are fitted to the training images. That outlying means out of distribution is fixed
+beforehand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,19 +29,19 @@ from scoring.errors import UnknownName, UserError
 from scoring.tables import Store
 from scoring.tables.findings import Finding
 
-_MOST_VALUES = 4096  # of an image: covariances of its pixels are held
+_MOST_VALUES = 4096  # per image, because detectors hold covariances of its pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class OodFlags(NightFlags):
-    """A night's flags, and what its metrics are compared with."""
+    """The flags of a night, and the detectors to compare metrics with."""
 
     metrics: tuple[str, ...] = detection.DEFAULT_METRICS
-    """Metrics to judge; those that need no label say most."""
+    """Metrics to evaluate. Those that need no label are the most telling."""
     detectors: tuple[str, ...] = tuple(DETECTORS)
-    """Novelty detectors to compare with; none: pass the flag without a name."""
+    """Novelty detectors to compare with; for none, give the flag without a name."""
     fit_rows: int = 5000
-    """Training images that detectors are fitted to."""
+    """Number of training images to fit detectors to."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(
         default_factory=lambda: DataFlags(corrupted_copies=True)
     )
@@ -63,7 +64,7 @@ class OodFlags(NightFlags):
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Run both nights and the detectors, and judge them."""
+    """Run both nights and the detectors, and evaluate them."""
     flags, configs = parse(argv, "protoscore evaluate ood", __doc__ or "", OodFlags)
     flags.check()
     name = name_of(flags)
@@ -82,47 +83,52 @@ def main(argv: Sequence[str], command: str) -> int:
 
 
 def _evaluate(evaluation: Evaluation, flags: OodFlags, plan: Plan) -> None:
-    kinds = _kinds(plan)
-    found = []
-    for metric in flags.metrics:
-        ids, values = _of_metric(plan, metric)
-        found += _judge(metric, ids, values, kinds)
-    for detector, (ids, values) in novelty_scores(plan, flags.detectors, flags.fit_rows).items():
-        found += _judge(detector, ids, values, kinds)
+    scores = {metric: _metric_scores(plan, metric) for metric in flags.metrics}
+    scores |= novelty_scores(plan, flags.detectors, flags.fit_rows)
+    ids_by_corruption = _ids_by_corruption(plan)
+    findings = []
+    for name, (ids, values) in scores.items():
+        findings += _findings(name, ids, values, ids_by_corruption)
     columns = [(detection.MEAN, measure) for measure in detection.MEASURES]
-    columns += [(kind, "auroc") for kind in kinds if kind != CLEAN]
-    evaluation.tell("ood", found, columns)
+    columns += [(name, "auroc") for name in ids_by_corruption if name != CLEAN]
+    evaluation.report("ood", findings, columns)
 
 
 def _refuse_large(request: Request, flags: OodFlags) -> None:
+    """Refuse images that are too large for detectors."""
     values = survey_splits(request)["train"].layout.shape.nbytes
     if flags.detectors and values > _MOST_VALUES:
         raise UserError(
-            f"--detectors: expected images of at most {_MOST_VALUES} values for detectors on "
-            f"pixels, got {values}; pass --detectors without a name, or --image-size"
+            f"--detectors: expected images of at most {_MOST_VALUES} values, got {values}; pass "
+            "--detectors without a name, or --image-size"
         )
 
 
-def _kinds(plan: Plan) -> dict[str, Ints]:
-    """Ids of the test rows under each corruption, and of the clean ones."""
+def _ids_by_corruption(plan: Plan) -> dict[str, Ints]:
+    """Return the ids of the test images under each corruption, and of the clean ones."""
     ranges: dict[str, list[Ints]] = {}
     for shard in plan.situation.surveys["test"].shards:
         ids = np.arange(shard.first_id, shard.first_id + shard.piece.rows)
         ranges.setdefault(corruption_of(shard.piece), []).append(ids)
-    return {kind: np.concatenate(ids) for kind, ids in ranges.items()}
+    return {name: np.concatenate(ids) for name, ids in ranges.items()}
 
 
-def _of_metric(plan: Plan, metric: str) -> tuple[Ints, Floats]:
-    """Ids of the test rows and their values, turned so that high = outlying."""
+def _metric_scores(plan: Plan, metric: str) -> tuple[Ints, Floats]:
+    """Read ids and values of the test images, turned so that high = outlying."""
     store = Store(plan.request.storage.uri)
     scores = read_scores(store, plan.request.publish_as, "test", metric)
     values = registry.metric(metric).oriented(scores.table["value"].to_numpy())
     return scores.ids, -values
 
 
-def _judge(name: str, ids: Ints, values: Floats, kinds: dict[str, Ints]) -> list[Finding]:
+def _findings(
+    detector: str, ids: Ints, values: Floats, ids_by_corruption: Mapping[str, Ints]
+) -> list[Finding]:
+    """Evaluate the values of a metric or detector on each corruption."""
     order = np.argsort(ids)
     ids, values = ids[order], values[order]
-    of_kind = {kind: values[np.searchsorted(ids, rows)] for kind, rows in kinds.items()}
-    clean = of_kind.pop(CLEAN)
-    return detection.findings(name, clean, of_kind)
+    corrupted = {
+        name: values[np.searchsorted(ids, wanted)] for name, wanted in ids_by_corruption.items()
+    }
+    clean = corrupted.pop(CLEAN)
+    return detection.findings(detector, clean, corrupted)

@@ -1,8 +1,9 @@
-"""`protoscore evaluate representers`: how exactly shares make up a prediction, and what they cost.
+"""Find how exactly shares add up to a prediction, and how they compare with influence functions.
 
-The last layer of the base model is brought to rest under several penalties (Figure 1 of Yeh et al.
-2018); under the first of them, representer values are held against influence functions, and both
-drawn for one test example against the distance of the training examples (Figure 9).
+Brings the last layer of the base model to rest under several penalties (Figure 1 of Yeh et al.
+2018). Under the first penalty, compares representer values with influence functions, in what they
+say and what they cost, and draws both for one test example against the distance of the training
+examples (Figure 9).
 """
 
 import sys
@@ -20,6 +21,7 @@ from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, with_ids
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
 from scoring.analysis import attribution
 from scoring.analysis.attribution import Comparison, Setting
 from scoring.analysis.points import example_points
@@ -39,14 +41,12 @@ _MEASURES = ("pearson", "mean_difference", "residual")
 
 @dataclass(frozen=True, kw_only=True)
 class RepresentersFlags:
-    """How exactly shares make up a prediction, what they cost, and influence functions beside."""
+    """The layers to bring to rest, and the test examples to compare on."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
-    dataset: str | None = None
-    """May be left out where only one is published."""
+    store: StoreUri = field(default_factory=default_store)
+    dataset: PublishedDataset = None
     run: str = "base"
-    """The run whose last layer it is: the base model of the published scores, or a run's key."""
+    """Run whose last layer to use: base, the base model of the published scores, or a run's key."""
     penalties: Annotated[tuple[float, ...], tyro.conf.arg(name="lambdas")] = (
         0.003,
         0.0003,
@@ -54,12 +54,13 @@ class RepresentersFlags:
         0.01,
         0.03,
     )
-    """L2 penalties to compare; influence is compared under the first."""
+    """L2 penalties to compare. Influence functions are compared under the first."""
     tests: int = 200
-    """Test examples that are explained both ways: the first ones."""
-    example: int | None = None
-    """Id of the test example that is drawn; default: the first of these that is misclassified,
-    else the first."""
+    """Number of test examples, from the first on, to explain both ways."""
+    example: Annotated[
+        int | None, by_default("the first of --tests that is misclassified, else the first")
+    ] = None
+    """Id of the test example to draw."""
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -91,22 +92,24 @@ def main(argv: Sequence[str], command: str) -> int:
         with engine(flags.machine, first.dataset) as cluster:
             for plan in plans.values():
                 bring_to_rest(cluster, plan)
-            compared, points = _on_a_worker(cluster, first, flags)
-        _tell(evaluation, plans, compared)
+            comparison, points = _on_a_worker(cluster, first, flags)
+        _report(evaluation, plans, comparison)
         evaluation.publish("representers_example", points)
     return 0
 
 
-def _tell(evaluation: Evaluation, plans: Mapping[float, ExplainPlan], compared: Comparison) -> None:
-    found = [f for penalty, plan in plans.items() for f in _exactness(penalty, plan)]
-    found += attribution.findings(compared)
+def _report(
+    evaluation: Evaluation, plans: Mapping[float, ExplainPlan], comparison: Comparison
+) -> None:
+    findings = [f for penalty, plan in plans.items() for f in _exactness(penalty, plan)]
+    findings += attribution.findings(comparison)
     columns = [(split, measure) for split in ("train", "test") for measure in _MEASURES]
     columns += [("", measure) for measure in attribution.MEASURES]
-    evaluation.tell("representers", found, columns)
+    evaluation.report("representers", findings, columns)
 
 
 def _check_example(plan: ExplainPlan, example: int) -> None:
-    """Refuse an id that no labelled, readable test example has.
+    """Refuse an id unless it is that of a labelled, readable test example.
 
     Raises:
         UserError: naming the flag.
@@ -122,20 +125,20 @@ def _check_example(plan: ExplainPlan, example: int) -> None:
 
 
 def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
-    """What the proof of a layer at rest says."""
+    """Return how exactly the shares of a layer at rest add up to its outputs."""
     record = load_record(plan.storage, plan.run.key)
     _, evidence = load_layer(plan.storage, record)
-    proofs: dict[Split, Exactness] = {"train": evidence.train, "test": evidence.test}
+    exactness: dict[Split, Exactness] = {"train": evidence.train, "test": evidence.test}
     rows = {split: version.trainable for split, version in plan.versions.items()}
     return [
         Finding(
             subject=f"lambda {penalty:g}",
             part=split,
             measure=measure,
-            value=getattr(proofs[split], measure),
+            value=getattr(exactness[split], measure),
             rows=rows[split],
         )
-        for split in proofs
+        for split in exactness
         for measure in _MEASURES
     ]
 
@@ -151,7 +154,7 @@ def _on_a_worker(
 def _compare(
     plan: ExplainPlan, tests: int, example: int | None, memory: int
 ) -> tuple[Comparison, list[Finding]]:
-    """The comparison, and the points of the example that is drawn."""
+    """Compare both methods; return the comparison and the points of the example to draw."""
 
     def rows(version: DatasetVersion) -> LayerRows:
         return gather_rows(plan.storage, plan.base.key, plan.representer.layer, version, memory)
@@ -164,20 +167,20 @@ def _compare(
         loss=rest.loss,
         penalty=plan.representer.penalty,
     )
-    some, at = np.arange(min(tests, len(test.ids))), None
+    chosen, position = np.arange(min(tests, len(test.ids))), None
     if example is not None:
-        (wanted,) = np.flatnonzero(test.ids == example)
-        some = np.union1d(some, wanted)
-        at = int(np.searchsorted(some, wanted))
-    compared = attribution.compare(
+        (row,) = np.flatnonzero(test.ids == example)
+        chosen = np.union1d(chosen, row)
+        position = int(np.searchsorted(chosen, row))
+    comparison = attribution.compare(
         Setting(
             objective=objective,
             rest=rest,
-            features=test.features[some],
-            labels=test.labels[some],
-            example=at,
+            features=test.features[chosen],
+            labels=test.labels[chosen],
+            example=position,
         )
     )
-    drawn = int(test.ids[some[compared.example.position]])
-    classes = plan.versions["train"].classes
-    return compared, example_points(compared.example, drawn, train.ids, train.labels, classes)
+    drawn, classes = comparison.example, plan.versions["train"].classes
+    drawn_id = int(test.ids[chosen[drawn.position]])
+    return comparison, example_points(drawn, drawn_id, train.ids, train.labels, classes)

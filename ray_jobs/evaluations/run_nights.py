@@ -1,4 +1,4 @@
-"""The nights that an evaluation judges."""
+"""The nights that an evaluation runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from ray_jobs.terminal.night_flags import NightFlags
 
 
 def name_of(flags: NightFlags) -> str:
-    """The name in the tables of the dataset that an evaluation is about, before alterations."""
+    """Return the name to publish findings under: that of the dataset before alterations."""
     plain = replace(flags.data, relabel=0.0, corrupted_copies=False)
     return flags.publish_as or plain.source().name
 
@@ -21,11 +21,12 @@ def prepare(nights: Sequence[NightFlags], configs: Mapping[str, Any]) -> list[Re
     """Check nights against their sources and the store, before any work.
 
     Args:
-        nights: published under names of their own, so they replace what is published there.
-        configs: metric name to its Config.
+        nights: flags of nights that publish under names of their own; they replace what is
+            published there.
+        configs: Config by metric name.
 
     Raises:
-        UserError: one of the nights cannot be run.
+        UserError: a night cannot be run.
     """
     alone = [replace(night.night(), replace=True) for night in nights]
     requests = [check(night, configs, writable=True) for night in alone]
@@ -38,15 +39,15 @@ def run_nights(requests: Sequence[Request], command: str) -> list[Plan]:
     """Train the runs of several nights together, then run the nights one after the other.
 
     Args:
-        requests: what the nights are to score; all of one store and one cluster.
+        requests: the nights' requests, all for one store and one cluster.
         command: what the user typed.
 
     Returns:
-        The plan of each night once it is published.
+        The plan of each night, now published.
 
     Raises:
-        PartlyPublished: runs failed or time ran out; the same command goes on.
-        ProtoscoreError: a fault of the user or the store.
+        PartlyPublished: runs failed or time ran out; the same command continues.
+        ProtoscoreError: a night published nothing.
     """
     until = min(deadline(request.flags) for request in requests)
     plans = [assess_and_plan(request)[1] for request in requests]
@@ -60,7 +61,7 @@ def run_nights(requests: Sequence[Request], command: str) -> list[Plan]:
 
 
 def _train_together(engine: Engine, requests: Sequence[Request], until: float) -> None:
-    """Train what the nights lack; a run that fails here fails, and is named, in its own night."""
+    """Train what the nights lack. A run that fails here fails in its own night, which names it."""
     plans = [ingest_and_plan(engine, *assess_and_plan(request), until) for request in requests]
     data = plans[0].models.trained_on
     alike = [plan for plan in plans if plan.models.trained_on == data]

@@ -1,8 +1,8 @@
-"""`protoscore evaluate sets`: what metrics tell apart where they disagree, or all agree.
+"""Find the sets of examples that metrics tell apart by disagreeing, or by all agreeing.
 
 Memorized exceptions, uncommon submodes and canonical prototypes (section 3.3 of Carlini et al.
-2019), class by class, go to the table `example_sets`. Those of a set and class are put on a map by
-t-SNE, and HDBSCAN looks for clusters on it.
+2019) are found class by class and published in the table `example_sets`. The examples of each set
+and class are drawn on a map by t-SNE, on which HDBSCAN finds clusters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,20 +38,19 @@ _MOST_SHOWN = 20  # classes
 
 @dataclass(frozen=True, kw_only=True)
 class SetsFlags(PublishedFlags):
-    """Which metrics tell the sets apart, where, and how their examples are mapped."""
+    """The metrics and limits that define the sets, and how to map their examples."""
 
     evidence: tyro.conf.OmitArgPrefixes[Evidence] = field(default_factory=Evidence)
     cuts: tyro.conf.OmitArgPrefixes[Cuts] = field(default_factory=Cuts)
     lowest: int = 5000
-    """Say which share of so many lowest examples of each metric is in a set; left out where there
-    are no more."""
+    """Report the share of each metric's lowest N examples that is in a set, if there are more."""
     clusters: bool = True
-    """Map the examples of each set and class, and look for clusters."""
+    """Map the examples of each set and class, and find clusters."""
     features: str = _PIXELS
-    """What examples are compared by on a map: pixels, or what a linear layer of --run sees: last,
-    or the layer's name in the net."""
+    """Compare examples on a map by pixels, or by the inputs of a linear layer of --run.
+    Name the layer as in the net; last is the last one."""
     run: str = "base"
-    """The run of --features: the base model of the published scores, or a run's key."""
+    """Run of --features: base, the base model of the published scores, or a run's key."""
     maps: tyro.conf.OmitArgPrefixes[MapSettings] = field(default_factory=MapSettings)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
@@ -75,16 +74,18 @@ class SetsFlags(PublishedFlags):
         for name, number in least.items():
             if not getattr(self.maps, name) >= number:
                 raise UserError(
-                    f"--{name.replace('_', '-')}: expected a number from {number} on, got "
+                    f"--{name.replace('_', '-')}: expected {number} or more, got "
                     f"{getattr(self.maps, name)}"
                 )
         if self.features == _PIXELS and self.run != "base":
-            raise UserError("--run: expected --features last or a layer beside it, got pixels")
+            raise UserError(
+                "--run: expected it with --features last or a layer, got --features pixels"
+            )
         self.machine.check()
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Cut the sets from what is published, and map them."""
+    """Find the sets in published scores, and map them."""
     flags = parse_flags(SetsFlags, argv, "protoscore evaluate sets", __doc__)
     flags.check()
     snapshot = flags.snapshot()
@@ -106,28 +107,29 @@ def _evaluate(
     metrics: Sequence[str],
     run: RunRecord | None,
 ) -> None:
-    told = read_joined_scores(snapshot, flags.split, metrics)
-    note_left_out(told)
-    of = example_sets.class_percentiles(told, flags.evidence)
-    sets = example_sets.example_sets(of, flags.cuts)
-    names = snapshot.current(flags.split).classes
-    found = example_sets.findings(sets, of, names)
-    found += example_sets.among_lowest(sets, told.percentile, flags.lowest)
-    columns = example_sets.member_columns(sets, of, told.ids)
+    scores = read_joined_scores(snapshot, flags.split, metrics)
+    note_left_out(scores)
+    percentiles = example_sets.class_percentiles(scores, flags.evidence)
+    sets = example_sets.example_sets(percentiles, flags.cuts)
+    classes = snapshot.current(flags.split).classes
+    findings = example_sets.findings(sets, percentiles, classes)
+    findings += example_sets.among_lowest(sets, scores.percentile, flags.lowest)
+    columns = example_sets.member_columns(sets, percentiles, scores.ids)
     columns |= dict.fromkeys(("cluster", "x", "y"), np.full(len(columns["set"]), np.nan))
     if flags.clusters:
         maps = _draw_maps(flags, snapshot, run, columns)
         columns |= example_sets.map_columns(columns, maps)
-        found += clusters.findings(maps, names)
+        findings += clusters.findings(maps, classes)
+    names = read_names(snapshot, flags.split, metrics[0], columns["example_id"])
     version = publish_example_sets(
         snapshot.storage,
         snapshot.dataset,
         flags.split,
-        {**columns, "name": read_names(snapshot, flags.split, metrics[0], columns["example_id"])},
+        {**columns, "name": names},
         evaluation.command,
     )
-    shown = [(part, "examples") for part in ("all", *names[:_MOST_SHOWN])]
-    evaluation.tell(f"sets_{flags.split}", found, shown)
+    shown = [(part, "examples") for part in ("all", *classes[:_MOST_SHOWN])]
+    evaluation.report(f"sets_{flags.split}", findings, shown)
     print(
         f"Published {len(columns['set'])} rows as version {version} of "
         f"{snapshot.storage.uri}/{table_path('example_sets')}"
@@ -135,10 +137,10 @@ def _evaluate(
 
 
 def _run_of_features(flags: SetsFlags, snapshot: Snapshot) -> RunRecord | None:
-    """The run whose layer examples are compared by; None for pixels.
+    """Return the run of --features; None for pixels.
 
     Raises:
-        UserError: no such run or layer, or pixels of texts.
+        UserError: an unknown run or layer, or pixels of texts.
     """
     if not flags.clusters:
         return None
@@ -158,6 +160,7 @@ def _draw_maps(
     run: RunRecord | None,
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> dict[Group, Map]:
+    """Draw a map of each set and class that has enough examples for a cluster."""
     wanted = {
         group: clusters.sample_ids(columns["example_id"][rows], flags.maps)
         for group, rows in example_sets.groups(columns).items()

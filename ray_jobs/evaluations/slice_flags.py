@@ -1,11 +1,13 @@
 """The flags of `evaluate slices`."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import tyro
 
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.shared_flags import by_default
 from scoring import registry
 from scoring.analysis import windows
 from scoring.errors import UnknownName, UserError
@@ -18,59 +20,59 @@ class Variant:
     """A way of training on a slice."""
 
     heavy: bool = False
-    """With heavy augmentation and dropout."""
+    """Whether to train with heavy augmentation and dropout."""
     noise: float = 0.0
     """Share of wrong labels."""
 
     @property
     def name(self) -> str:
-        """What subjects say of it; "" of the usual way."""
+        """Suffix of the subjects of its findings; "" for the usual way."""
         return " heavy" * self.heavy + f" {100 * self.noise:g} % noise" * bool(self.noise)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlicesFlags(PublishedFlags):
-    """Which slices of which rankings, and how nets are trained on them."""
+    """The slices to train on, and how to train on them."""
 
     split: Split = "train"
-    """Whose examples are trained on; those of the other split judge."""
+    """Split to train on. Nets are tested on the other one."""
     metrics: tuple[str, ...] = windows.DEFAULT_METRICS
-    """Metrics to slice the rankings of."""
+    """Metrics whose rankings to slice."""
     within_classes: bool = False
     """Rank every example within its class, so that slices hold all classes."""
     window: int = 5000
-    """Train on so many consecutive examples; 0: no windows."""
-    step: int | None = None
-    """From one window to the next, in examples; default: --window."""
+    """Train on windows of this many consecutive examples; 0: no windows."""
+    step: Annotated[int | None, by_default("--window")] = None
+    """Examples from one window to the next."""
     sizes: tuple[int, ...] = (500, 1000, 2000, 5000, 10_000, 20_000)
-    """Train on so many of the most and of the least prototypical examples, and on as many drawn at
-    random; sizes beyond the ranking are left out."""
+    """Train on this many of the most prototypical, of the least prototypical and of random
+    examples. Sizes larger than the ranking are left out."""
     prototypical: float = 25.0
-    """Percent of the other split that count as prototypical there."""
+    """Percentage of the other split that counts as prototypical."""
     heavy: bool = False
-    """Train on every slice once more, with heavy augmentation and dropout."""
+    """Train on every slice a second time, with heavy augmentation and dropout."""
     label_noise: float = 0.0
-    """Train on every slice once more, with this share of its labels wrong."""
+    """Train on every slice a second time, with this share of its labels wrong; 0: do not."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of the nets; figures are means over them."""
+    """Seeds to train with; results are averaged over them."""
     robustness: tuple[str, ...] = windows.DEFAULT_ROBUSTNESS
-    """Metrics of the distance to the boundary, measured for nets trained on windows; none: pass
-    the flag without a name."""
+    """Metrics of the distance to the boundary, for nets trained on windows.
+    For none, give the flag without a name."""
     attacked: int = 500
-    """Examples that --robustness is measured on, taken evenly from the other split."""
+    """Number of examples to measure --robustness on, evenly spaced in the other split."""
     run: str = "base"
-    """The run that nets are like: the base model of the published scores, or a run's key."""
-    net: str = ""
-    """Another net than its."""
-    recipe: str = ""
-    """Another recipe than its."""
-    epochs: int | None = None
-    """Train for so many epochs, not the recipe's."""
+    """Run to imitate: base, the base model of the published scores, or a run's key."""
+    net: Annotated[str, by_default("--run's")] = ""
+    """Net to train."""
+    recipe: Annotated[str, by_default("--run's")] = ""
+    """Recipe to train with."""
+    epochs: Annotated[int | None, by_default("the recipe's")] = None
+    """Number of epochs to train."""
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     @property
     def other(self) -> Split:
-        """The split that judges."""
+        """The split that nets are tested on."""
         (other,) = (split for split in SPLITS if split != self.split)
         return other
 
@@ -84,20 +86,20 @@ class SlicesFlags(PublishedFlags):
             raise UserError("--metrics: expected a metric, got none")
         if not self.seeds or min(self.seeds) < 0:
             got = min(self.seeds) if self.seeds else "none"
-            raise UserError(f"--seeds: expected numbers from 0 on, got {got}")
+            raise UserError(f"--seeds: expected numbers of 0 or more, got {got}")
         least = {"window": 0, "step": 1, "attacked": 1, "epochs": 1}
         for name, number in least.items():
             if (got := getattr(self, name)) is not None and got < number:
-                raise UserError(f"--{name}: expected a number from {number} on, got {got}")
+                raise UserError(f"--{name}: expected {number} or more, got {got}")
         if bad := [size for size in self.sizes if size < 1]:
             raise UserError(f"--sizes: expected numbers above 0, got {bad[0]}")
         if not self.window and not self.sizes:
-            raise UserError("--sizes: expected a number with --window 0, got none")
+            raise UserError("--sizes: expected at least one with --window 0, got none")
         if not 0 <= self.label_noise < 1:
             raise UserError(f"--label-noise: expected a share in [0, 1), got {self.label_noise}")
         if not 0 < self.prototypical <= 100:
             raise UserError(
-                f"--prototypical: expected a percentage above 0, got {self.prototypical}"
+                f"--prototypical: expected a percentage in (0, 100], got {self.prototypical}"
             )
         attacks = [
             name
@@ -110,7 +112,10 @@ class SlicesFlags(PublishedFlags):
         self.machine.check()
 
     def variants(self) -> list[Variant]:
-        """The ways of training on a slice."""
-        found = [Variant()]
-        found += [Variant(heavy=True)] if self.heavy else []
-        return found + ([Variant(noise=self.label_noise)] if self.label_noise else [])
+        """Return the ways of training on a slice."""
+        variants = [Variant()]
+        if self.heavy:
+            variants.append(Variant(heavy=True))
+        if self.label_noise:
+            variants.append(Variant(noise=self.label_noise))
+        return variants

@@ -1,4 +1,4 @@
-"""The nets of `evaluate slices`: trained as a fleet, then asked."""
+"""The nets of `evaluate slices`: trained as a fleet, then tested."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,26 @@ from scoring.runs.record import Run, finished
 
 
 def make_nets(plan: SlicePlan) -> None:
-    """Train the nets that are missing and stage their answers.
+    """Train the nets that are missing, and stage their predictions and distances.
 
     Raises:
-        IncompleteError: trainings failed; those that are done stay.
+        IncompleteError: some trainings failed. Finished ones stay.
     """
-    predictions = [plan.predicting(run) for run in plan.runs]
-    distances = [how for run in plan.attacked() for how in plan.attacking(run).values()]
-    answers = ((plan.judging, predictions), (plan.sample, distances))
+    predictions = [plan.prediction(run) for run in plan.runs]
+    distances = [distance for run in plan.attacked() for distance in plan.distances(run).values()]
+    tests = ((plan.tested, predictions), (plan.sample, distances))
     missing = _missing(plan)
-    if not missing and all(is_staged(*answer) for answer in answers):
+    if not missing and all(is_staged(*test) for test in tests):
         return
     with engine(plan.flags.machine, plan.snapshot.dataset) as cluster:
         _train(cluster, plan, missing)
-        device = cluster.device(plan.like.device)
-        for examples, assignments in answers:
+        device = cluster.device(plan.imitated.device)
+        for examples, assignments in tests:
             stage(cluster, examples, assignments, device)
 
 
 def _missing(plan: SlicePlan) -> list[Run]:
-    """The nets to train; prints what they cost."""
+    """Return the nets to train, and print what they cost."""
     done = finished(plan.storage, [run.key for run in plan.runs])
     missing = [run for run in plan.runs if run.key not in done]
     rows = {run.key: len(plan.slices[run.key].ids) for run in missing}
@@ -41,9 +41,9 @@ def _missing(plan: SlicePlan) -> list[Run]:
 
 def _train(engine: Engine, plan: SlicePlan, missing: Sequence[Run]) -> None:
     slices = {run.key: plan.slices[run.key] for run in missing}
-    left = engine.train(plan.storage, missing, plan.versions, slices=slices)
-    if left:
+    failed = engine.train(plan.storage, missing, plan.versions, slices=slices)
+    if failed:
         raise IncompleteError(
-            f"expected {len(plan.runs)} trained nets, got {len(plan.runs) - len(left)}; the same "
-            "command trains the others"
+            f"expected {len(plan.runs)} trained nets, got {len(plan.runs) - len(failed)}; run the "
+            "same command again to train the others"
         )

@@ -1,4 +1,4 @@
-"""What `evaluate slices` trains: every cut of every ranking, and the runs that learn from it."""
+"""The plan of `evaluate slices`: every cut of every ranking, and the runs to train on it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from scoring.store.storage import Storage
 from scoring.training.recipes import heavy, recipe
 
 WINDOW = ""
-"""The end that a window is of: none."""
+"""The `end` of windows, which are at no end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,33 +37,33 @@ class Cut:
     within_classes: bool
     variant: Variant
     end: str
-    """Which end of the ranking; `WINDOW` for consecutive examples anywhere."""
+    """An end of the ranking, or `WINDOW` for consecutive examples anywhere."""
     part: str
-    """Position of a window in percent, or how many examples of an end."""
+    """Position of a window in percent, or number of examples of an end."""
 
     @property
     def ranking(self) -> str:
-        """The metric, and the way of ranking by it and of training."""
+        """The metric, how it ranks and how nets are trained."""
         return self.metric + " within classes" * self.within_classes + self.variant.name
 
     @property
     def subject(self) -> str:
-        """What findings are of."""
+        """Subject of its findings."""
         return f"{self.ranking} {self.end}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlicePlan:
-    """Every training, and how its net is asked."""
+    """Every training, and how its net is tested."""
 
     flags: SlicesFlags
     snapshot: Snapshot
-    like: RunRecord
-    """The run that nets are like."""
+    imitated: RunRecord
+    """The run whose net and recipe are the defaults."""
     cuts: Mapping[Cut, tuple[Run, ...]]
-    """What is trained on to its runs, which differ in their seeds."""
+    """The runs that train on each cut; they differ in their seeds."""
     slices: Mapping[str, Slice]
-    """Run key to what it trains on."""
+    """The slice that each run trains on, by run key."""
 
     @property
     def storage(self) -> Storage:
@@ -77,52 +77,52 @@ class SlicePlan:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Each training once; cuts may be alike."""
+        """Every run once, although several cuts may share it."""
         return tuple({run.key: run for runs in self.cuts.values() for run in runs}.values())
 
     @property
-    def judging(self) -> Examples:
+    def tested(self) -> Examples:
         """All examples of the other split."""
         return Examples(storage=self.storage, version=self.versions[self.flags.other])
 
     @property
     def sample(self) -> Examples:
-        """Those of them that attacks are made on."""
-        every = max(1, self.judging.version.rows // self.flags.attacked)
-        return replace(self.judging, every=every)
+        """Those of them that are attacked."""
+        every = max(1, self.tested.version.rows // self.flags.attacked)
+        return replace(self.tested, every=every)
 
-    def predicting(self, run: Run) -> Assignment:
-        """How predictions of a run are staged."""
-        return _alone(PREDICTED.name, PREDICTED.config(), run)
+    def prediction(self, run: Run) -> Assignment:
+        """Return how a run's predictions are staged."""
+        return _one_run(PREDICTED.name, PREDICTED.config(), run)
 
-    def attacking(self, run: Run) -> dict[str, Assignment]:
-        """Attack to how distances of a run are staged."""
+    def distances(self, run: Run) -> dict[str, Assignment]:
+        """Return how a run's distances to the boundary are staged, by metric."""
         return {
-            name: _alone(name, registry.metric(name).config(), run)
+            name: _one_run(name, registry.metric(name).config(), run)
             for name in self.flags.robustness
         }
 
     def attacked(self) -> tuple[Run, ...]:
-        """The runs of windows."""
+        """Return the runs that are attacked: those that train on windows."""
         return tuple(run for cut, runs in self.cuts.items() if cut.end == WINDOW for run in runs)
 
 
 def plan_slices(flags: SlicesFlags, snapshot: Snapshot) -> SlicePlan:
-    """Write down every training; reads published scores alone.
+    """Plan every training. Reads only published scores.
 
     Raises:
-        UserError: a metric that is not published or of old data, no run to be like, an unknown net
-            or recipe, a ranking that is too short, or attacks on texts.
+        UserError: a metric that is not published or scored older data, no run to imitate, an
+            unknown net or recipe, a ranking that is too short, or attacks on texts.
     """
     _refuse_unpublished(flags, snapshot)
-    like = load_record(
-        snapshot.storage, find_run(snapshot.storage, flags.run, snapshot.newest.base)
-    )
+    storage = snapshot.storage
+    imitated = load_record(storage, find_run(storage, flags.run, snapshot.newest.base))
     versions = {split: snapshot.current(split) for split in SPLITS}
-    specs = {v: _spec(flags, like, v, versions[flags.split]) for v in flags.variants()}
-    names = {split: version.version for split, version in versions.items()}
+    data = versions[flags.split]
+    specs = {variant: _spec(flags, imitated, variant, data) for variant in flags.variants()}
+    keys = {split: version.version for split, version in versions.items()}
     cuts: dict[Cut, tuple[Run, ...]] = {}
-    of_runs = {}
+    slices = {}
     for metric in dict.fromkeys(flags.metrics):
         ranked = _ranking(flags, snapshot, metric)
         for (variant, spec), seed in product(specs.items(), dict.fromkeys(flags.seeds)):
@@ -134,44 +134,46 @@ def plan_slices(flags: SlicesFlags, snapshot: Snapshot) -> SlicePlan:
                     end=end,
                     part=part,
                 )
-                held = _slice(ranked, places, variant, versions[flags.split], seed)
-                run = identify(replace(spec, seed=seed), {**names, flags.split: held.key})
-                of_runs[run.key] = held
+                part_of_split = _slice(ranked, places, variant, data, seed)
+                run = identify(replace(spec, seed=seed), {**keys, flags.split: part_of_split.key})
+                slices[run.key] = part_of_split
                 cuts[cut] = (*cuts.get(cut, ()), run)
-    return SlicePlan(flags=flags, snapshot=snapshot, like=like, cuts=cuts, slices=of_runs)
+    return SlicePlan(flags=flags, snapshot=snapshot, imitated=imitated, cuts=cuts, slices=slices)
 
 
 def _refuse_unpublished(flags: SlicesFlags, snapshot: Snapshot) -> None:
-    """Both splits must be ranked, and as they are now; texts cannot be attacked."""
+    """Refuse metrics unless both splits are ranked as they are now; refuse attacks on texts."""
     for split, metric in product(SPLITS, flags.metrics):
         known = sorted(m for s, m in snapshot.manifests if s == split)
         if metric not in known:
-            raise UnknownName(f"--metrics of {split}", metric, known)
+            raise UnknownName(f"--metrics, {split} split", metric, known)
         if snapshot.manifests[split, metric].dataset_version != snapshot.current(split).version:
             raise UserError(
-                f"--metrics: expected scores of the newest {split} examples, got {metric} of "
-                "earlier ones; run rescore"
+                f"--metrics: expected scores of the newest {split} examples, got {metric} scores "
+                "of older ones; run rescore"
             )
     if isinstance(snapshot.current(flags.split).shape, TextShape) and flags.robustness:
         raise UserError(
-            f"--robustness: expected none for texts, got {flags.robustness[0]}; pass the flag "
+            f"--robustness: expected none for texts, got {flags.robustness[0]}; give the flag "
             "without a name"
         )
 
 
-def _spec(flags: SlicesFlags, like: RunRecord, variant: Variant, data: DatasetVersion) -> RunSpec:
-    """A training like that of a run, on its own."""
-    given = like.spec
+def _spec(
+    flags: SlicesFlags, imitated: RunRecord, variant: Variant, data: DatasetVersion
+) -> RunSpec:
+    """Return a plain run with the net and recipe of the imitated run, unless flags change them."""
+    given = imitated.spec
     net = NetSpec(name=flags.net) if flags.net else replace(given.net, class_order=())
-    build(net, shape=data.shape.dims, classes=len(data.classes))  # refuses what cannot fit
-    how = recipe(flags.recipe) if flags.recipe else given.recipe
+    build(net, shape=data.shape.dims, classes=len(data.classes))  # refuses a net that does not fit
+    chosen = recipe(flags.recipe) if flags.recipe else given.recipe
     if flags.epochs:
-        how = replace(how, epochs=flags.epochs, min_steps=0)
+        chosen = replace(chosen, epochs=flags.epochs, min_steps=0)
     return RunSpec(
         kind="plain",
         split=flags.split,
         net=net,
-        recipe=heavy(how) if variant.heavy else how,
+        recipe=heavy(chosen) if variant.heavy else chosen,
         threads=given.threads,
         dtype=given.dtype,
         device=given.device,
@@ -179,6 +181,11 @@ def _spec(flags: SlicesFlags, like: RunRecord, variant: Variant, data: DatasetVe
 
 
 def _ranking(flags: SlicesFlags, snapshot: Snapshot, metric: str) -> Ranking:
+    """Return a metric's ranking.
+
+    Raises:
+        UserError: it is too short for a window, or for the smallest size.
+    """
     scores = snapshot.scores(flags.split, metric)
     ranked = windows.ranking(scores, within_classes=flags.within_classes)
     longest = max(flags.window, min(flags.sizes, default=0))
@@ -192,7 +199,7 @@ def _ranking(flags: SlicesFlags, snapshot: Snapshot, metric: str) -> Ranking:
 
 
 def _places(flags: SlicesFlags, ids: Ints, seed: int) -> Iterator[tuple[str, str, Ints]]:
-    """End, part, and places in the ranking of what is trained on with one seed."""
+    """Yield end, part and places in the ranking of each slice to train on with one seed."""
     if flags.window:
         step = flags.step or flags.window
         for part, places in windows.windows(len(ids), flags.window, step).items():
@@ -205,12 +212,13 @@ def _places(flags: SlicesFlags, ids: Ints, seed: int) -> Iterator[tuple[str, str
 def _slice(
     ranked: Ranking, places: Ints, variant: Variant, data: DatasetVersion, seed: int
 ) -> Slice:
+    """Return the examples at some places of a ranking, with wrong labels if the variant says so."""
     ids, labels = ranked.ids[places], ranked.labels[places]
     if variant.noise:
         labels = windows.mislabelled(ids, labels, variant.noise, len(data.classes), seed)
     return make_slice(data.version, ids, labels)
 
 
-def _alone(metric: str, config: object, run: Run) -> Assignment:
-    """A metric of one run."""
+def _one_run(metric: str, config: object, run: Run) -> Assignment:
+    """Return a metric that reads one run."""
     return Assignment(metric=metric, config=config, runs=(RunRef(key=run.key),))

@@ -1,8 +1,8 @@
-"""`protoscore evaluate slices`: what a part of a ranking is worth to train on.
+"""Find how well nets learn from parts of a ranking.
 
-Nets are trained on consecutive examples of a published ranking and on those at its ends, and judged
-on the examples of the other split (section 4 of Carlini et al. 2019). Each training is an artefact
-like any other: the same command again makes what is missing.
+Trains nets on windows of consecutive examples of a published ranking and on examples at its ends,
+and tests them on the other split (section 4 of Carlini et al. 2019). Whatever ends it early, the
+same command trains what is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ from scoring.arrays import Floats
 from scoring.tables.findings import Finding
 
 _SHOWN = ("test_accuracy", "crossing")
-Judges = Mapping[Cut, NetResults]
+Results = Mapping[Cut, NetResults]
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Train what is missing, and judge it."""
+    """Train the nets that are missing, and test them all."""
     flags = parse_flags(SlicesFlags, argv, "protoscore evaluate slices", __doc__)
     flags.check()
     snapshot = flags.snapshot()
@@ -34,26 +34,26 @@ def main(argv: Sequence[str], command: str) -> int:
         make_nets(plan)
         for name, findings in _findings(plan).items():
             columns = dict.fromkeys((f.part, f.measure) for f in findings if f.measure in _SHOWN)
-            evaluation.tell(f"slices_{name}", findings, [*columns])
+            evaluation.report(f"slices_{name}", findings, [*columns])
     return 0
 
 
 def _findings(plan: SlicePlan) -> dict[str, list[Finding]]:
-    """Findings by what they are about; only those that there are any of."""
-    judges, prototypical = _judges(plan), plan.flags.prototypical
-    of_windows = {cut: judge for cut, judge in judges.items() if cut.end == WINDOW}
-    ends = {cut: judge for cut, judge in judges.items() if cut.end != WINDOW}
-    found = {
+    """Return findings by the name to publish them under, leaving out names without any."""
+    results, prototypical = _results(plan), plan.flags.prototypical
+    of_windows = {cut: result for cut, result in results.items() if cut.end == WINDOW}
+    of_ends = {cut: result for cut, result in results.items() if cut.end != WINDOW}
+    by_name = {
         "windows": _accuracies(of_windows, prototypical) + _distances(plan),
-        "ends": _accuracies(ends, prototypical) + _crossings(ends),
+        "ends": _accuracies(of_ends, prototypical) + _crossings(of_ends),
         "matrix": _matrix(of_windows),
     }
-    return {name: findings for name, findings in found.items() if findings}
+    return {name: findings for name, findings in by_name.items() if findings}
 
 
-def _judges(plan: SlicePlan) -> dict[Cut, NetResults]:
-    """What the nets of each cut get right of the other split, as the metric ranks it."""
-    told = {run.key: plan.judging.read(plan.predicting(run)) for run in plan.runs}
+def _results(plan: SlicePlan) -> dict[Cut, NetResults]:
+    """Return what the nets of each cut get right in the other split, as the metric ranks it."""
+    staged = {run.key: plan.tested.read(plan.prediction(run)) for run in plan.runs}
     flags = plan.flags
     rankings = {
         metric: windows.ranking(
@@ -61,69 +61,70 @@ def _judges(plan: SlicePlan) -> dict[Cut, NetResults]:
         )
         for metric in dict.fromkeys(flags.metrics)
     }
-    found = {}
+    results = {}
     for cut, runs in plan.cuts.items():
         ranked = rankings[cut.metric]
-        rows = np.searchsorted(told[runs[0].key].ids, ranked.ids)
-        right = [told[run.key].value[rows] == ranked.labels for run in runs]
-        found[cut] = NetResults(right=np.stack(right))
-    return found
+        rows = np.searchsorted(staged[runs[0].key].ids, ranked.ids)
+        right = [staged[run.key].value[rows] == ranked.labels for run in runs]
+        results[cut] = NetResults(right=np.stack(right))
+    return results
 
 
-def _accuracies(judges: Judges, prototypical: float) -> list[Finding]:
+def _accuracies(results: Results, prototypical: float) -> list[Finding]:
+    """Return accuracies on the whole other split and on its prototypical examples."""
     return [
         finding
-        for cut, judge in judges.items()
+        for cut, result in results.items()
         for finding in (
-            judge.accuracy(cut.subject, cut.part),
-            judge.prototype_accuracy(cut.subject, cut.part, prototypical),
+            result.accuracy(cut.subject, cut.part),
+            result.prototype_accuracy(cut.subject, cut.part, prototypical),
         )
     ]
 
 
 def _distances(plan: SlicePlan) -> list[Finding]:
-    """How far it is from test examples to the boundaries of nets trained on windows."""
-    found = []
+    """Return mean distances from test examples to the boundaries of nets trained on windows."""
+    findings = []
     for cut, runs in plan.cuts.items():
         means: dict[str, list[float]] = {}
         for run in runs if cut.end == WINDOW else ():
-            for attack, how in plan.attacking(run).items():
-                means.setdefault(attack, []).append(_mean(plan.sample.read(how).value))
-        found += [
-            mean_finding(cut.subject, cut.part, f"mean_{attack}", np.array(values))
-            for attack, values in means.items()
+            for metric, distance in plan.distances(run).items():
+                means.setdefault(metric, []).append(_mean(plan.sample.read(distance).value))
+        findings += [
+            mean_finding(cut.subject, cut.part, f"mean_{metric}", np.array(values))
+            for metric, values in means.items()
         ]
-    return found
+    return findings
 
 
 def _mean(values: Floats) -> float:
-    """Of those that are not NaN; NaN if all are."""
+    """Return the mean of the values that are not NaN; NaN if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _crossings(ends: Judges) -> list[Finding]:
-    """From how many examples on outliers are worth more than prototypes."""
+def _crossings(results: Results) -> list[Finding]:
+    """Return the number of examples from which on outliers teach more than prototypes."""
     curves: dict[str, dict[str, dict[int, float]]] = {}
-    for cut, judge in ends.items():
+    for cut, result in results.items():
         curve = curves.setdefault(cut.ranking, {}).setdefault(cut.end, {})
-        curve[int(cut.part)] = float(judge.right.mean())
+        curve[int(cut.part)] = float(result.right.mean())
     return [
         Finding(
             subject=ranking,
             part="",
             measure="crossing",
-            value=windows.crossing(of_end[windows.MOST], of_end[windows.LEAST]),
-            rows=len(of_end[windows.MOST]),
+            value=windows.crossing(by_end[windows.MOST], by_end[windows.LEAST]),
+            rows=len(by_end[windows.MOST]),
         )
-        for ranking, of_end in curves.items()
+        for ranking, by_end in curves.items()
     ]
 
 
-def _matrix(windows: Judges) -> list[Finding]:
-    """Accuracy on each tenth of the other split of nets trained on each window."""
+def _matrix(results: Results) -> list[Finding]:
+    """Return accuracies, by window trained on, on each tenth of the other split."""
     return [
         finding
-        for cut, judge in windows.items()
-        for finding in judge.accuracy_by_tenth(f"{cut.subject} trained on {cut.part}")
+        for cut, result in results.items()
+        for finding in result.accuracy_by_tenth(f"{cut.subject} trained on {cut.part}")
     ]

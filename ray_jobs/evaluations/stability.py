@@ -1,19 +1,20 @@
-"""`protoscore evaluate stability`: how trainings with other seeds, nets and batch sizes agree.
+"""Find how far a metric depends on the seed, the net and the batch size of its trainings.
 
-A night for each of them; each metric's rankings are compared example by example.
+Runs a night for each combination, and compares the rankings of each metric example by example.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
+from typing import Annotated, Any
 
 from ray_jobs.evaluations.evaluating import Evaluation, evaluating
 from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.request import check
 from ray_jobs.night.situation import assess
 from ray_jobs.terminal.night_flags import NightFlags, parse
+from ray_jobs.terminal.shared_flags import by_default
 from scoring.analysis import across_trainings
 from scoring.analysis.score_table import read_scores
 from scoring.analysis.statistics import percentiles_of
@@ -28,19 +29,19 @@ _APART = 100  # no fleet has more runs of a kind
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityFlags(NightFlags):
-    """A night's flags, and in what the nights differ."""
+    """The flags of a night, and what the nights differ in."""
 
     metrics: tuple[str, ...] = across_trainings.DEFAULT_METRICS
-    """Metrics to compare."""
+    """Metrics to evaluate."""
     seeds: tuple[int, ...] = (0, 100)
-    """First seeds of the fleets; their runs count up from them, so those of more than a base run
-    are to be 100 apart."""
-    nets: tuple[str, ...] = ()
-    """Networks to compare; default: the fleet's alone."""
-    batches: tuple[int, ...] = ()
-    """Training batches to compare, in rows; default: the recipe's alone."""
+    """First seeds of the fleets to compare. Seeds of a fleet's runs count up from its first, so
+    keep fleets 100 apart."""
+    nets: Annotated[tuple[str, ...], by_default("only the fleet's")] = ()
+    """Nets to compare."""
+    batches: Annotated[tuple[int, ...], by_default("only the recipe's")] = ()
+    """Training batches to compare, in rows."""
     split: Split = "test"
-    """The split whose rankings are compared."""
+    """Split whose rankings to compare."""
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -53,7 +54,7 @@ class StabilityFlags(NightFlags):
         if math.prod(len({*values}) for values in varied) < 2:
             raise UserError("--seeds: expected two trainings or more to compare, got one")
         if self.nets and self.fleet.net:
-            raise UserError(f"--net: expected --nets in place of it, got {self.fleet.net}")
+            raise UserError(f"--net: expected --nets instead, got --net {self.fleet.net}")
         for net in self.nets:
             check_net(net)
         if any(rows <= 0 for rows in self.batches):
@@ -65,6 +66,17 @@ def main(argv: Sequence[str], command: str) -> int:
     flags, configs = parse(argv, "protoscore evaluate stability", __doc__ or "", StabilityFlags)
     flags.check()
     name = name_of(flags)
+    nights = _nights(flags, name)
+    _refuse_overlap(nights.values(), configs)
+    requests = prepare([*nights.values()], configs)
+    with evaluating(requests[0].storage, name, command) as evaluation:
+        plans = run_nights(requests, command)
+        _evaluate(evaluation, flags, nights, plans[0].request.metrics)
+    return 0
+
+
+def _nights(flags: StabilityFlags, name: str) -> dict[str, StabilityFlags]:
+    """Return the flags of a night for each combination of seed, net and batch size."""
     nights = {}
     for seed, net, rows in product(
         dict.fromkeys(flags.seeds),
@@ -75,12 +87,7 @@ def main(argv: Sequence[str], command: str) -> int:
         fleet = replace(flags.fleet, seed=seed, net=net or flags.fleet.net, train_batch_rows=rows)
         publish_as = f"{name}-stability-{training.replace(' ', '-')}"
         nights[training] = replace(flags, fleet=fleet, publish_as=publish_as, splits=(flags.split,))
-    _refuse_overlap(nights.values(), configs)
-    requests = prepare([*nights.values()], configs)
-    with evaluating(requests[0].storage, name, command) as evaluation:
-        plans = run_nights(requests, command)
-        _evaluate(evaluation, flags, nights, plans[0].request.metrics)
-    return 0
+    return nights
 
 
 def _evaluate(
@@ -89,21 +96,21 @@ def _evaluate(
     nights: Mapping[str, StabilityFlags],
     metrics: Sequence[Metric],
 ) -> None:
-    store, found = Store(evaluation.storage.uri), []
+    store, findings = Store(evaluation.storage.uri), []
     for metric in metrics:
         rankings = {
             training: percentiles_of(read_scores(store, night.publish_as, flags.split, metric.name))
             for training, night in nights.items()
         }
-        found += across_trainings.findings(metric.name, rankings)
+        findings += across_trainings.findings(metric.name, rankings)
     columns = [("all", "spearman"), ("all", "instance_sd")]
-    pairs = dict.fromkeys(f.part for f in found if f.part != "all")
+    pairs = dict.fromkeys(f.part for f in findings if f.part != "all")
     columns += [(pair, "spearman") for pair in pairs]
-    evaluation.tell(f"stability_{flags.split}", found, columns)
+    evaluation.report(f"stability_{flags.split}", findings, columns)
 
 
 def _refuse_overlap(nights: Iterable[StabilityFlags], configs: Mapping[str, Any]) -> None:
-    """Fleets count up from their seeds; fleets whose seeds meet share runs, so they agree more."""
+    """Refuse fleets that share runs, which would make them agree more than they should."""
     runs = {}
     for night in nights:
         alone = replace(night.night(), replace=True)
@@ -113,6 +120,6 @@ def _refuse_overlap(nights: Iterable[StabilityFlags], configs: Mapping[str, Any]
     for one, other in combinations(runs, 2):
         if runs[one] & runs[other]:
             raise UserError(
-                f"--seeds: expected fleets that share no seed, got {one} and {other}, from which "
-                f"their runs count up; take {one} and {one + _APART}"
+                f"--seeds: expected fleets without common runs, got {one} and {other}, from which "
+                f"the seeds of their runs count up; pass {one} and {one + _APART}"
             )

@@ -1,8 +1,9 @@
-"""Scores that evaluations stage for themselves, by fleets that no night uses."""
+"""Scores that evaluations stage for themselves, with fleets that no night uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -24,26 +25,26 @@ class Examples:
     version: DatasetVersion
     every: int = 1
 
-    def read(self, how: Assignment) -> StagedScores:
-        """The staged scores of a metric on all of them, in order of id."""
-        parts = list(in_parallel(partial(read_scores, self.storage), self.paths(how)))
+    def read(self, assignment: Assignment) -> StagedScores:
+        """Read the staged scores of a metric on these examples, sorted by id."""
+        parts = list(in_parallel(partial(read_scores, self.storage), self.paths(assignment)))
         columns = ("ids", "value", "spread", "tiebreak", "status")
         joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
         order = np.argsort(joined["ids"])
         by_id = {name: column[order] for name, column in joined.items()}
         return StagedScores(**by_id, scored_at=max(part.scored_at for part in parts))
 
-    def paths(self, how: Assignment) -> list[str]:
-        """Where those scores are staged, shard by shard."""
+    def paths(self, assignment: Assignment) -> list[str]:
+        """Return where those scores are staged, shard by shard."""
         return [
-            staged_path(how.metric, score_key(how, record, self.every))
+            staged_path(assignment.metric, score_key(assignment, record, self.every))
             for record in self.version.shards
         ]
 
 
 def is_staged(examples: Examples, assignments: Sequence[Assignment]) -> bool:
     """Whether all of these scores are staged."""
-    paths = [path for how in assignments for path in examples.paths(how)]
+    paths = [path for assignment in assignments for path in examples.paths(assignment)]
     return examples.storage.existing(paths) == {*paths}
 
 
@@ -55,29 +56,29 @@ def stage(
     *,
     keep_logits: bool = False,
 ) -> None:
-    """Make the scores that are not staged.
+    """Stage the scores that are missing.
 
     Args:
-        engine: where they are made.
-        examples: what to score.
+        engine: makes the scores.
+        examples: the examples to score.
         assignments: metrics, and the runs to score with.
-        device: where nets run.
-        keep_logits: read the logits that the store has, and keep those it lacks.
+        device: the device to run nets on.
+        keep_logits: read logits from the store, and add those it lacks.
 
     Raises:
-        IncompleteError: shards did not come through; what is staged stays.
+        IncompleteError: some shards could not be done. What is staged stays.
     """
     paths = {assignment: examples.paths(assignment) for assignment in assignments}
-    there = examples.storage.existing(path for of_each in paths.values() for path in of_each)
+    staged = examples.storage.existing(chain.from_iterable(paths.values()))
     version = examples.version
     data = ShardData(storage=examples.storage, dataset=version.name, shape=version.shape)
     job = ScoringJob(data=data, classes=len(version.classes), assignments=tuple(paths))
     work = []
-    for place, record in enumerate(version.shards):
+    for shard, record in enumerate(version.shards):
         tasks = tuple(
             (number, score_key(assignment, record, examples.every))
-            for number, (assignment, of_each) in enumerate(paths.items())
-            if of_each[place] not in there
+            for number, (assignment, by_shard) in enumerate(paths.items())
+            if by_shard[shard] not in staged
         )
         if tasks:
             work.append(ShardTasks(record=record, tasks=tasks, every=examples.every))

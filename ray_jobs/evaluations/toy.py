@@ -1,7 +1,8 @@
-"""`protoscore evaluate toy`: small nets in the plane, where all can be seen.
+"""Test VoG and representer values on small nets in the plane, where everything can be seen.
 
-VoG against the distance to the boundary of a net between two clusters (Agarwal et al. 2022); and
-what representer values and influence functions say where a net is sure of all (Yeh et al. 2018).
+Compares VoG with the distance to the boundary of a net between two clusters (Agarwal et al. 2022),
+and representer values with influence functions for a net that is sure of everything (Yeh et al.
+2018).
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ray_jobs.evaluations.evaluating import Evaluation, evaluating
 from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.analysis import plane_representers, plane_vog
 from scoring.errors import UserError
 from scoring.store.storage import Storage
@@ -17,12 +19,11 @@ from scoring.tables.findings import PLANE, Finding
 
 @dataclass(frozen=True, kw_only=True)
 class ToyFlags:
-    """Small nets in the plane, where all can be seen."""
+    """The store to publish in, and the nets to train."""
 
-    store: str = field(default_factory=default_store)
-    """A folder or s3://bucket/prefix; default: PROTOSCORE_STORE, else ./store."""
+    store: StoreUri = field(default_factory=default_store)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Nets and points of its own for each."""
+    """Seeds; each draws points and nets of its own."""
 
     def check(self) -> None:
         """Refuse what can be refused from the flags alone.
@@ -31,11 +32,11 @@ class ToyFlags:
             UserError: naming the flag.
         """
         if not self.seeds or min(self.seeds) < 0:
-            raise UserError(f"--seeds: expected numbers from 0 on, got {self.seeds or 'none'}")
+            raise UserError(f"--seeds: expected numbers of 0 or more, got {self.seeds or 'none'}")
 
 
 def main(argv: Sequence[str], command: str) -> int:
-    """Train the nets and judge them; seconds, so on no cluster."""
+    """Train the nets and evaluate them. It takes seconds, so needs no cluster."""
     flags = parse_flags(ToyFlags, argv, "protoscore evaluate toy", __doc__)
     flags.check()
     storage = Storage(flags.store)
@@ -47,13 +48,13 @@ def main(argv: Sequence[str], command: str) -> int:
 
 def _evaluate(evaluation: Evaluation, seeds: Sequence[int]) -> None:
     vog = plane_vog.findings({seed: plane_vog.experiment(seed) for seed in seeds})
-    evaluation.tell("toy", vog, _means(vog))
-    sure = {seed: plane_representers.experiment(seed) for seed in seeds}
-    findings = plane_representers.findings(sure)
-    evaluation.tell("toy_representers", findings, _means(findings))
-    evaluation.publish("toy_plane", plane_representers.scatter(sure[seeds[0]]))
+    evaluation.report("toy", vog, _means(vog))
+    experiments = {seed: plane_representers.experiment(seed) for seed in seeds}
+    findings = plane_representers.findings(experiments)
+    evaluation.report("toy_representers", findings, _means(findings))
+    evaluation.publish("toy_plane", plane_representers.scatter(experiments[seeds[0]]))
 
 
 def _means(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The columns to print."""
+    """Return the columns to print: means over seeds."""
     return [("all", measure) for measure in dict.fromkeys(f.measure for f in findings)]

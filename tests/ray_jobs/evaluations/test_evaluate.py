@@ -174,12 +174,12 @@ REFUSED = {
     "no rows to fit": ("ood --fit-rows 0", "--fit-rows: expected a number above 0, got 0"),
     "fleets that meet": (
         "stability --dataset digits --metrics ret --seeds 0 2 --limit-train 100",
-        "--seeds: expected fleets that share no seed, got 0 and 2, from which their runs count up; "
-        "take 0 and 100",
+        "--seeds: expected fleets without common runs, got 0 and 2, from which the seeds of their "
+        "runs count up; pass 0 and 100",
     ),
     "one training": ("stability --seeds 1", "--seeds: expected two trainings or more"),
     "a batch of nothing": ("stability --batches 0", "--batches: expected numbers above 0, got 0"),
-    "no seeds": ("toy --seeds", "--seeds: expected numbers from 0 on, got none"),
+    "no seeds": ("toy --seeds", "--seeds: expected numbers of 0 or more, got none"),
     "an unknown metric": ("ood --metrics nosuch", "--metrics: expected one of adv_l2"),
 }
 

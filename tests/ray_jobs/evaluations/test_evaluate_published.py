@@ -172,12 +172,12 @@ REFUSED = {
     "a metric that is not there": ("sets --priv vog", "--priv: expected one of adv_l2, agr, conf"),
     "no metric at all": ("sets --boundary", "--boundary: expected a metric, got none"),
     "a cut beyond": ("sets --canonical 101", "--canonical: expected a percentile from 0 to 100"),
-    "no rows to map": ("sets --map-rows 0", "--map-rows: expected a number from 1 on, got 0"),
+    "no rows to map": ("sets --map-rows 0", "--map-rows: expected 1 or more, got 0"),
     "clusters of one": (
         "sets --smallest-cluster 1",
-        "--smallest-cluster: expected a number from 2",
+        "--smallest-cluster: expected 2 or more, got 1",
     ),
-    "a run for pixels": ("sets --run abc", "--run: expected --features last or a layer beside it"),
+    "a run for pixels": ("sets --run abc", "--run: expected it with --features last or a lay"),
     "no such dataset": ("classes --dataset nosuch", "--dataset: expected one of shapes, got 'nosu"),
 }
 

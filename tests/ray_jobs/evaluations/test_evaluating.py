@@ -14,7 +14,7 @@ def test_counts_are_printed_whole_and_shares_to_four_digits(tmp_path, capsys):
     ]
     storage = Storage(str(tmp_path / "store"))
     with evaluating(storage, "mine", "protoscore evaluate ties") as evaluation:
-        evaluation.tell("ties", findings, [("", measure) for measure in values])
+        evaluation.report("ties", findings, [("", measure) for measure in values])
     header, _, row, *_ = capsys.readouterr().out.splitlines()
     assert header.split() == ["subject", "distinct", "share", "unknown"]
     assert row.split() == ["conf", "1059871", "0.1235"]
