@@ -1,8 +1,8 @@
 """Find how well nets learn from parts of a ranking.
 
 Trains nets on windows of consecutive examples of a published ranking and on examples at its ends,
-and tests them on the other split (section 4 of Carlini et al. 2019). Whatever ends it early, the
-same command trains what is missing.
+and tests them on the other split (section 4 of Carlini et al. 2019). If it ends early, the same
+command trains the nets that are missing.
 """
 
 from collections.abc import Mapping, Sequence
