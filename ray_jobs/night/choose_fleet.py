@@ -16,7 +16,7 @@ from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadData, UserError
 from scoring.nets import PrivateForm, build, check_net, private_form
 from scoring.run_spec import NetSpec, Recipe
-from scoring.runs.fleet import BY_LABELS, Hardware, build_fleet, preset
+from scoring.runs.fleet import BY_LABELS, Fleet, Hardware, build_fleet, preset
 from scoring.runs.imports import Imported, read_manifest, with_imports
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.storage import Storage
@@ -53,21 +53,11 @@ def choose_fleet(
         before, trained_on = None, {}
     if trained_on:
         _check_layout(trained_on["train"], layout)
-    rows = trained_on["train"].rows if trained_on else surveys["train"].rows
+    rows = (trained_on or surveys)["train"].rows
     net = NetSpec(name=settings["net"])
-    hardware = _hardware(flags, net, before)
     form = _private_form(net, layout)
-    fleet = build_fleet(
-        preset(flags.fleet),
-        net=net,
-        recipe=_recipe(flags, layout),
-        hardware=hardware,
-        seed=flags.seed,
-        train_rows=rows,
-        ensemble=flags.ensemble,
-        group_norm=form == "group_norm",
-        representer=replace(BY_LABELS, penalty=flags.representer_lambda),
-    )
+    hardware = _hardware(flags, net, before)
+    fleet = _fleet(flags, layout, net, hardware, rows, group_norm=form == "group_norm")
     return ChosenFleet(
         fleet=with_imports(fleet, imported),
         hardware=hardware,
@@ -76,6 +66,29 @@ def choose_fleet(
         published_on={split: version.version for split, version in trained_on.items()} or None,
         imported=imported,
         private_form=form,
+    )
+
+
+def _fleet(
+    flags: FleetFlags,
+    layout: Layout,
+    net: NetSpec,
+    hardware: Hardware,
+    rows: int,
+    *,
+    group_norm: bool,
+) -> Fleet:
+    """Return the fleet that the flags describe, to be trained on this many rows."""
+    return build_fleet(
+        preset(flags.fleet),
+        net=net,
+        recipe=_recipe(flags, layout),
+        hardware=hardware,
+        seed=flags.seed,
+        train_rows=rows,
+        ensemble=flags.ensemble,
+        group_norm=group_norm,
+        representer=replace(BY_LABELS, penalty=flags.representer_lambda),
     )
 
 

@@ -11,10 +11,15 @@ from ray_jobs.night.request import Request, survey_splits
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.sources import Layout
 from scoring.errors import PublishedDiffers
+from scoring.runs.fleet import BY_LABELS
 from scoring.spec import Metric, Signal
 from scoring.store.keys import SPLITS, Split
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
+
+_PENALTY = "representer-lambda"
+_IF_NOT_SAID = {_PENALTY: str(BY_LABELS.penalty)}
+"""Settings that a manifest holds only if they are not these, because older manifests do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +58,14 @@ class Situation:
         request, name = self.request, metric.name
         config = asdict(request.configs[name])
         limits = {split: request.flags.data.limit(split) for split in SPLITS}
+        penalty = str(request.flags.fleet.representer_lambda)
+        changed = metric.signal is Signal.REPRESENTER and penalty != _IF_NOT_SAID[_PENALTY]
         return {
             "dataset": request.source.name,
             **self.fleet.settings,
             **{f"limit-{split}": str(limit or "none") for split, limit in limits.items()},
             **{f"{name}.{field}".replace("_", "-"): str(v) for field, v in config.items()},
+            **({_PENALTY: penalty} if changed else {}),
         }
 
     def signals(self) -> set[Signal]:
@@ -111,8 +119,8 @@ def _refuse_other_settings(situation: Situation) -> None:
         before = situation.published.get(situation.partition(split, metric))
         if before is None:
             continue
-        for flag, value in situation.settings(metric).items():
-            if (expected := before.settings.get(flag, value)) != value:
+        for flag, value in {**_IF_NOT_SAID, **situation.settings(metric)}.items():
+            if (expected := before.settings.get(flag, _IF_NOT_SAID.get(flag, value))) != value:
                 raise PublishedDiffers(
                     f"--{flag}: expected {expected}, as {before.partition} was published with, "
                     f"got {value}; pass --replace to publish over it, or --as NAME to publish "

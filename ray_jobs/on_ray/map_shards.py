@@ -98,7 +98,6 @@ def _receipts(
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
     largest = max(item.record.rows for item in work) * data.shape.nbytes
     memory = _PROCESS_BYTES + 3 * largest
-    limit = min(pool.actors or len(work), len(work))
     rows = [{TASK: json.dumps(jsonable(item))} for item in work]
     return (
         ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -115,15 +114,23 @@ def _receipts(
             num_cpus=_ACTOR_CPUS,
             num_gpus=pool.gpus_per_actor,
             memory=memory + pool.weights_bytes,
-            compute=ActorPoolStrategy(
-                # Ray Data grows a pool by just a seventh at a time: begin with all actors that fit
-                # now, and grow only as nodes join.
-                min_size=1,
-                initial_size=max(1, min(limit, _fitting(pool, memory + pool.weights_bytes))),
-                max_size=limit,
-                max_tasks_in_flight_per_actor=2,
-            ),
+            compute=_strategy(pool, memory + pool.weights_bytes, len(work)),
         )
+    )
+
+
+def _strategy(pool: PoolOptions, memory: int, shards: int) -> ActorPoolStrategy:
+    """Return how the pool grows, given the memory of an actor.
+
+    Ray Data grows a pool by just a seventh at a time, so begin with all actors that fit now, and
+    leave growth to nodes that join.
+    """
+    limit = min(pool.actors or shards, shards)
+    return ActorPoolStrategy(
+        min_size=1,
+        initial_size=max(1, min(limit, _fitting(pool, memory))),
+        max_size=limit,
+        max_tasks_in_flight_per_actor=2,
     )
 
 

@@ -145,3 +145,18 @@ def test_a_metric_that_is_named_and_does_not_apply_is_refused(ingested, name, fl
     request = request_of(ingested, "--metrics", "conf", name)
     with pytest.raises(UserError, match=f"--metrics: expected metrics without {name}, {reason}"):
         applicable(request, TEXTS, fleet)
+
+
+def test_another_penalty_never_replaces_layers_at_rest_in_silence(in_process, tmp_path):
+    metrics = ("--metrics", "representer_self", "msp", "--splits", "test")
+    rescore = rescoring(tmp_path / "store")
+    assert rescore(*SMALL, *metrics) == 0
+    other = (*metrics, "--representer-lambda", "0.1")
+    expected = "--representer-lambda: expected 0.003, as digits/test/representer_self was published"
+    with pytest.raises(PublishedDiffers, match=f"{expected} with, got 0.1; pass --replace"):
+        assess(request_of(tmp_path / "store", *other))
+    assert plan_of(tmp_path / "store", "--metrics", "msp", "--splits", "test", *other[4:])
+    assert rescore(*SMALL, *other, "--replace") == 0
+    assert plan_of(tmp_path / "store", *other).nothing_to_do
+    with pytest.raises(PublishedDiffers, match=r"--representer-lambda: expected 0\.1, as"):
+        assess(request_of(tmp_path / "store", *metrics))
