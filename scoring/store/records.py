@@ -5,7 +5,7 @@ version stays readable.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
@@ -35,6 +35,13 @@ def _reason(error: BaseException, kind: type | None) -> str:
 
 for _kind in (bool, int, float, str):
     _converter.register_structure_hook(_kind, _check)
+
+
+def register_union(union: Any, choose: Callable[[Any], type]) -> None:  # noqa: ANN401
+    """Say how to tell from a JSON object which type of a union it is."""
+    _converter.register_structure_hook(
+        union, lambda value, _: _converter.structure(value, choose(value))
+    )
 
 
 def to_json(record: object, indent: int | None = None) -> bytes:

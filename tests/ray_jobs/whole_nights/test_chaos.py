@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import FaultProxy, fault_proxy
+from in_process import jobs_in_process
 from processes import below
 from ray.cluster_utils import Cluster
 from s3_store import Gateway
@@ -141,10 +142,11 @@ def published(store: str) -> list[tuple[object, ...]]:
 
 
 def test_disturbed_nights_end_as_undisturbed_ones(
-    site: Site, s3_gateway: Gateway, capsys: pytest.CaptureFixture[str]
+    site: Site, s3_gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    undisturbed = s3_gateway.new_store()
-    assert site.night(undisturbed).wait() == 0, site.log.read_text()[-3000:]
+    undisturbed = str(tmp_path / "undisturbed")
+    with jobs_in_process():
+        assert main(["rescore", "--store", undisturbed, *FLAGS]) == 0
     want = published(undisturbed)
     assert len(want) == 3 * 450
     for round_ in range(ROUNDS):

@@ -135,7 +135,7 @@ def test_runs_that_cannot_be_trained_cost_their_own_metrics(
     assert rescore(*flags, "--metrics", "adv_linf", "priv") == 3
     printed = capsys.readouterr()
     assert "8 failed after retries (private train own_nets:not_private" in printed.err
-    assert "priv were not published" in printed.err
+    assert "not published: priv" in printed.err
     assert "Traceback" not in printed.err
     published = Store(str(tmp_path / "store")).sql("select distinct metric from scores")
     assert published["metric"].to_pylist() == ["adv_linf"]
