@@ -33,10 +33,10 @@ check: install ## Check format, lint, types and import contracts
 	$(BIN)/lint-imports
 
 test: install ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 slowtest: install ## Run the slow tests: whole nights, killed, concurrent, on S3, on every source
-	$(BIN)/pytest -m slow --durations=10
+	$(BIN)/pytest -n 2 -m slow --durations=10
 
 chaos: install ## Disturb ROUNDS nights at random; CHAOS_SEED=n repeats one
 	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/whole_nights/test_chaos.py
