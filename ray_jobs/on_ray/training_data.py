@@ -4,7 +4,6 @@ Runs see the same arrays either way, so this never changes their weights.
 """
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ray.exceptions import RayError
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion, load_training_set
 from scoring.store.keys import Split
+from scoring.store.private_folder import private_folder
 from scoring.store.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def share_training_data(
 
 def map_from_disk(storage: Storage, version: DatasetVersion) -> TrainingSet:
     """Decode a split, once per node, into a file that all runs of the node map; return the map."""
-    folder = Path(tempfile.gettempdir()) / "protoscore" / version.version
+    folder = private_folder() / version.version
     inputs, rows = folder / "inputs.npy", folder / "rows.npy"
     if not (inputs.exists() and rows.exists()):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Features and outputs of a layer for the rows of a split, read from its staged shards."""
 
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -21,6 +20,7 @@ from scoring.staged.features import StagedFeatures, read_features
 from scoring.store.keys import digest
 from scoring.store.layout import features_path
 from scoring.store.parallel import in_parallel
+from scoring.store.private_folder import private_folder
 from scoring.store.storage import Storage
 
 _SHARDS_AT_ONCE = 4
@@ -102,7 +102,7 @@ def gather_rows(
 def node_folder(run: str, layer: str, version: DatasetVersion) -> Path:
     """Return the folder where the processes of a machine share the rows of a split."""
     name = digest([run, layer, version.version])
-    return Path(tempfile.gettempdir()) / "protoscore" / f"features-{name}"
+    return private_folder() / f"features-{name}"
 
 
 def staged_rows(
