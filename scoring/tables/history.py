@@ -24,8 +24,13 @@ HISTORY = pa.schema(
 )
 
 
-def open_scores(storage: Storage, at: At = None) -> DeltaTable:
+def open_scores(storage: Storage, at: At = None, flag: str = "--at") -> DeltaTable:
     """Open `scores` as it is now, or as it was.
+
+    Args:
+        storage: the store.
+        at: when.
+        flag: the flag that says when, for the error message.
 
     Raises:
         BadStore: nothing is published, or the store cannot be read.
@@ -39,10 +44,13 @@ def open_scores(storage: Storage, at: At = None) -> DeltaTable:
         )
     if at is None:
         return table
-    version = _version(storage, table, at)
+    try:
+        version = _version(storage, table, at)
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from None
     older = open_table(storage, "scores", version)
     if older is None:
-        raise UserError(f"--at: expected a version that is kept, got {version}")
+        raise UserError(f"{flag}: expected a version that is kept, got {version}")
     return older
 
 
@@ -74,7 +82,7 @@ def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> i
         at = _parse(at, newest)
     if isinstance(at, int):
         if not 0 <= at <= newest:
-            raise UserError(f"--at: expected a version from 0 to {newest}, got {at}")
+            raise UserError(f"expected a version from 0 to {newest}, got {at}")
         return at
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     # Use the times in the log: a copy of the store has new file times.
@@ -83,7 +91,7 @@ def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> i
         if _committed_at(commit) <= moment:
             return int(commit["version"])
     first = _committed_at(commits[-1]).isoformat(timespec="seconds")
-    raise UserError(f"--at: expected a time from {first} on, got {moment.isoformat()}")
+    raise UserError(f"expected a time from {first} on, got {moment.isoformat()}")
 
 
 def _version_of_day(storage: Storage, day: date) -> int:
@@ -96,7 +104,7 @@ def _version_of_day(storage: Storage, day: date) -> int:
     (found,) = sql.run(storage, query, views).to_pylist()
     if found["version"] is None:
         first = found["first"] or "the first night"
-        raise UserError(f"--at: expected a date from {first} on, got {day}")
+        raise UserError(f"expected a date from {first} on, got {day}")
     return int(found["version"])
 
 
@@ -112,7 +120,7 @@ def _parse(at: str, newest: int) -> int | datetime:
         return int(at) if at.isdecimal() else datetime.fromisoformat(at)
     except ValueError as error:
         raise UserError(
-            f"--at: expected a version from 0 to {newest}, a date like 2026-03-31 or a time like "
+            f"expected a version from 0 to {newest}, a date like 2026-03-31 or a time like "
             f"2026-03-31T06:00, got {at!r}"
         ) from error
 

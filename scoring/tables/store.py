@@ -234,7 +234,8 @@ class Store:
     ) -> pa.Table:
         if n < 0:
             raise UserError(f"-n: expected 0 or more rows, got {n}")
-        old, new = open_scores(self._storage, before), open_scores(self._storage, after)
+        old = open_scores(self._storage, before, "--from")
+        new = open_scores(self._storage, after, "--to")
         check_published([*partitions(old), *partitions(new)], given)
         views = {
             "before": lambda: scores_sql(self._storage, old, given),

@@ -63,5 +63,9 @@ def test_partitions_can_be_selected(store):
     assert store.agreement(1, 2, metric="agr")["metric"].to_pylist() == ["agr"]
     with pytest.raises(UnknownName, match="--metric: expected one of agr, conf, priv, got 'vog'"):
         store.agreement(1, 2, metric="vog")
+    with pytest.raises(UserError, match="--from: expected a version from 0 to 2, got 9"):
+        store.moved(9)
+    with pytest.raises(UserError, match="--to: expected a version from 0 to 2, got 9"):
+        store.agreement(1, 9)
     with pytest.raises(UserError, match="-n: expected 0 or more rows, got -1"):
         store.moved(1, 2, n=-1)
