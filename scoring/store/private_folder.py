@@ -25,7 +25,7 @@ def private_folder() -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & _OTHERS_MAY_WRITE:
         raise UserError(
-            f"TMPDIR: expected {str(folder)!r} to be a folder that only you can write; "
-            "got another one: remove it, or set TMPDIR to a folder of your own"
+            f"TMPDIR: expected {str(folder)!r} to be writable by you alone, got another folder; "
+            "remove it, or set TMPDIR to a folder of your own"
         )
     return folder

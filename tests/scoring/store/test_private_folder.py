@@ -24,7 +24,7 @@ def test_processes_of_a_user_share_a_folder_that_nobody_else_can_write(temporary
 
 def test_a_folder_that_others_can_write_is_not_trusted(temporary):
     private_folder().chmod(0o777)
-    with pytest.raises(UserError, match=r"TMPDIR: expected .* that only you can write"):
+    with pytest.raises(UserError, match=r"TMPDIR: expected .* writable by you alone"):
         private_folder()
 
 
