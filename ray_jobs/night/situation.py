@@ -18,8 +18,8 @@ from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
 
 _PENALTY = "representer-lambda"
-_IF_NOT_SAID = {_PENALTY: str(BY_LABELS.penalty)}
-"""Settings that a manifest holds only if they are not these, because older manifests do not."""
+_ASSUMED = {_PENALTY: str(BY_LABELS.penalty)}
+"""Values of settings that a manifest does not hold. Older manifests hold none of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Situation:
         config = asdict(request.configs[name])
         limits = {split: request.flags.data.limit(split) for split in SPLITS}
         penalty = str(request.flags.fleet.representer_lambda)
-        changed = metric.signal is Signal.REPRESENTER and penalty != _IF_NOT_SAID[_PENALTY]
+        changed = metric.signal is Signal.REPRESENTER and penalty != _ASSUMED[_PENALTY]
         return {
             "dataset": request.source.name,
             **self.fleet.settings,
@@ -119,8 +119,8 @@ def _refuse_other_settings(situation: Situation) -> None:
         before = situation.published.get(situation.partition(split, metric))
         if before is None:
             continue
-        for flag, value in {**_IF_NOT_SAID, **situation.settings(metric)}.items():
-            if (expected := before.settings.get(flag, _IF_NOT_SAID.get(flag, value))) != value:
+        for flag, value in {**_ASSUMED, **situation.settings(metric)}.items():
+            if (expected := before.settings.get(flag, _ASSUMED.get(flag, value))) != value:
                 raise PublishedDiffers(
                     f"--{flag}: expected {expected}, as {before.partition} was published with, "
                     f"got {value}; pass --replace to publish over it, or --as NAME to publish "

@@ -1,4 +1,4 @@
-"""What jobs of these tests run on: this process by default, or a Ray of the tests' own."""
+"""Where jobs run in these tests: in this process, or on a Ray started for the tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def in_process() -> Iterator[None]:
-    """Jobs of this module do their work in this process, without Ray."""
+    """Let jobs of a module run in this process, without Ray."""
     with jobs_in_process():
         yield
 

@@ -28,7 +28,7 @@ AT_WORK = {
     "debugging": (DIGITS, "debugging.run_nights"),
     "ood": ((*DIGITS, "--detectors"), "ood.run_nights"),
 }
-"""What else each evaluation is told, and a function of `ray_jobs.evaluations` that it works by."""
+"""By evaluation, its other flags and a function that it calls while it works."""
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def nights(tmp_path_factory):
     flags = (*SMALL, "--limit-train", "900", "--dataset", "parquet", "--name", "mine")
     flags += ("--train", str(folder), "--test", str(root / "test.parquet"))
     metrics = ("--metrics", "msp", "ret")
-    told = []
+    outcomes = []
     with jobs_in_process():
         rescore = rescoring(store)
         for name, rows in (("a", slice(0, 100)), ("b", slice(100, 150))):
@@ -80,16 +80,16 @@ def nights(tmp_path_factory):
             after = forecast_of(store, *flags, *metrics)
             already = len(staged(store))
             assert rescore(*flags, *metrics) == 0
-            told.append((before, after, len(staged(store)) - already))
-        told.append((forecast_of(store, *flags, *metrics),))
-    return told, Store(str(store))
+            outcomes.append((before, after, len(staged(store)) - already))
+        outcomes.append((forecast_of(store, *flags, *metrics),))
+    return outcomes, Store(str(store))
 
 
 def test_a_night_does_what_was_forecast(nights):
-    told, store = nights
+    outcomes, store = nights
     rows = store.sql("select * from nights order by started_at").to_pylist()
     assert len(rows) == 2
-    for (before, after, new_files), row in zip(told, rows, strict=False):
+    for (before, after, new_files), row in zip(outcomes, rows, strict=False):
         for ahead in (before, after):
             assert row["runs_trained"] == len(ahead.missing_runs)
             assert row["runs_trained"] + row["runs_reused"] == len(ahead.runs)
@@ -116,12 +116,12 @@ def test_an_appended_shard_costs_one_shard(nights):
 
 
 def test_what_was_forecast_to_change_was_published(nights):
-    told, store = nights
+    outcomes, store = nights
     commits = [row["commit_version"] for row in store.sql("from nights").to_pylist()]
     assert len(set(commits)) == 2
     _, second = store.sql("select metrics, rows from nights order by started_at").to_pylist()
     assert second == {"metrics": ["msp", "ret"], "rows": 2 * 150}
-    (nothing,) = told[2]
+    (nothing,) = outcomes[2]
     assert (nothing.missing_results, nothing.changed_partitions) == (0, 0)
     assert (nothing.passes.forward, nothing.passes.backward) == (0, 0)
 
