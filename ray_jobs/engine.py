@@ -163,6 +163,6 @@ def engine(machine: MachineFlags, dataset: str = "") -> AbstractContextManager[E
         machine: which cluster, and how much of it to use.
         dataset: the label of its counters.
     """
-    from ray_jobs.on_ray.engine import ray_engine
+    from ray_jobs.on_ray.ray_engine import ray_engine
 
     return ray_engine(machine, dataset)

@@ -14,10 +14,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from ray_jobs.explanations.explain import explain
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import plan_explanations
 from ray_jobs.explanations.explain_show import show
+from ray_jobs.explanations.make import explain
 from ray_jobs.terminal.console import parse_flags
 
 

@@ -16,9 +16,9 @@ import tyro
 
 from ray_jobs.engine import Engine, engine
 from ray_jobs.evaluations.evaluating import Evaluation, evaluating
-from ray_jobs.explanations.explain import bring_to_rest
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, with_ids
+from ray_jobs.explanations.make import bring_to_rest
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
 from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default

@@ -12,7 +12,7 @@ from ray_jobs.night.fallback import only_staged, without_runs
 from ray_jobs.night.forecast import forecast
 from ray_jobs.night.night_record import Night, record_nights
 from ray_jobs.night.plan import Plan, plan_night
-from ray_jobs.night.publish import publish_night
+from ray_jobs.night.publish_night import publish_night
 from ray_jobs.night.request import Request
 from ray_jobs.night.situation import Situation, assess
 from ray_jobs.night.summary import Summary, write_summary

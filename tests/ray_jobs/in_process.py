@@ -39,7 +39,7 @@ from scoring.store.storage import Storage
 
 Versions = Mapping[Split, DatasetVersion]
 Rescore = Callable[..., int]
-DOOR = "ray_jobs.on_ray.engine"
+DOOR = "ray_jobs.on_ray.ray_engine"
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import ray
 import torch
 from image_files import encode, grey_pngs, pixels, write_folder, write_parquet
 
-import ray_jobs.on_ray.engine
 from ray_jobs.cli import main
 
 Refused = Callable[..., str]
@@ -46,7 +45,8 @@ def refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Refused:
     """Run a job that must be refused; returns its one line of complaint."""
-    monkeypatch.setattr(ray_jobs.on_ray.engine, "ray_engine", lambda *_: pytest.fail("started Ray"))
+    door = "ray_jobs.on_ray.ray_engine.ray_engine"
+    monkeypatch.setattr(door, lambda *_: pytest.fail("started Ray"))
     running = ray.is_initialized()  # by another test
 
     def run(*flags: str, job: str = "rescore", store: str = "") -> str:
@@ -256,7 +256,7 @@ def test_a_store_that_you_may_not_write(refused: Refused, monkeypatch: pytest.Mo
 
 
 @pytest.mark.s3
-def test_a_bucket_that_is_not_there(refused: Refused, s3_store: str) -> None:
+def test_an_s3_bucket_that_is_not_there(refused: Refused, s3_store: str) -> None:
     for job, want in (("rescore", "writable"), ("plan", "readable")):
         said = refused(job=job, store="s3://no-such-bucket/store")
         assert said.startswith(f"--store: expected a {want} store, got 's3://no-such-bucket/store'")

@@ -16,12 +16,15 @@ PARTS = [part("conf"), part("agr", n=20)]
 HEAVY = ("torch", "ray", "pandas")
 
 
-@pytest.fixture
-def store(store_uri, monkeypatch):
-    storage = Storage(store_uri)
+def build_a_night(storage):
     publish(storage, PARTS)
     append_night(storage, night_row("night-1"), [run_row("night-1")])
     write_classes(storage, PARTS[0][0])
+
+
+@pytest.fixture
+def store(store_uri, lay_down, monkeypatch):
+    lay_down(Storage(store_uri), build_a_night)
     monkeypatch.setenv("PROTOSCORE_STORE", store_uri)
     return store_uri
 

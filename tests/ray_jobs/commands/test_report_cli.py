@@ -45,7 +45,7 @@ def test_the_report_goes_to_the_working_folder_by_default(store, tmp_path, monke
 
 
 @pytest.mark.s3
-def test_object_storage_gets_the_same_files(store, s3_store, tmp_path, capsys):
+def test_s3_gets_the_same_files(store, s3_store, tmp_path, capsys):
     output = f"{s3_store}/pages/report"
     there = Storage(output)
     there.write("data/stale.js", b"of an earlier report")

@@ -89,7 +89,7 @@ def die(*_):
 def died(rescore, tmp_path, monkeypatch):
     """A store whose only night died between its commit and its record."""
     with monkeypatch.context() as patch:
-        patch.setattr("ray_jobs.night.publish.record_nights", die)
+        patch.setattr("ray_jobs.night.publish_night.record_nights", die)
         with pytest.raises(OSError, match="the node died"):
             rescore(*SMALL, "--metrics", "msp")
     store = Store(str(tmp_path / "store"))

@@ -5,7 +5,7 @@ from in_process import jobs_in_process, rescoring
 from small_plans import SMALL, plan_of
 
 from ray_jobs.night.night_record import Night
-from ray_jobs.night.publish import publish_night
+from ray_jobs.night.publish_night import publish_night
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
 from scoring.spec import Signal

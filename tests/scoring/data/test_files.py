@@ -90,7 +90,7 @@ def test_a_new_modification_time_is_a_change(tmp_path):
 
 
 @pytest.mark.s3
-def test_a_missing_bucket_is_refused(s3_store):
+def test_a_missing_s3_bucket_is_refused(s3_store):
     with pytest.raises(BadData, match=r"--train: .*'s3://no-such-bucket/x'"):
         list_files("s3://no-such-bucket/x", ".parquet", "--train")
 

@@ -180,7 +180,7 @@ def test_images_of_several_sizes_need_image_size(root, storage):
 
 
 @pytest.mark.s3
-def test_object_storage_gives_the_same_versions(root, s3_store, tmp_path):
+def test_s3_gives_the_same_versions(root, s3_store, tmp_path):
     fs, base = filesystem(s3_store)
     fs.put(root, f"{base}/data", recursive=True)
     there, here = folder(f"{s3_store}/data"), folder(root)

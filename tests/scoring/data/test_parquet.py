@@ -292,7 +292,7 @@ def test_an_empty_file_among_others_is_skipped(storage, make, tmp_path, small_te
 
 
 @pytest.mark.s3
-def test_source_and_store_on_object_storage(s3_store, tmp_path):
+def test_source_and_store_on_s3(s3_store, tmp_path):
     """Training data in a bucket, test data on disk: each split is read where it lies."""
     fs, root = filesystem(s3_store)
     for i, name in enumerate("ab"):

@@ -89,7 +89,7 @@ def test_weights_reach_the_store(write, store_uri):
 
 
 @pytest.mark.s3
-def test_a_manifest_on_object_storage(write, s3_store, tmp_path):
+def test_a_manifest_on_s3(write, s3_store, tmp_path):
     local = write()
     fs, path = filesystem(s3_store)
     fs.put_file(local, f"{path}/mine/runs.json")

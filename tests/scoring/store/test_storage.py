@@ -159,7 +159,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
 
 
 @pytest.mark.s3
-def test_checking_a_bucket_leaves_nothing(s3_store):
+def test_checking_an_s3_bucket_leaves_nothing(s3_store):
     storage = Storage(s3_store)
     for writable in (True, False):
         storage.check(writable=writable)
@@ -167,7 +167,7 @@ def test_checking_a_bucket_leaves_nothing(s3_store):
 
 
 @pytest.mark.s3
-def test_a_bucket_that_may_only_be_read(s3_store, s3_gateway):
+def test_an_s3_bucket_that_may_only_be_read(s3_store, s3_gateway):
     import botocore.session
 
     bucket, _, prefix = s3_store.removeprefix("s3://").partition("/")

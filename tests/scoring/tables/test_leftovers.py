@@ -24,10 +24,7 @@ def published_part(night, staged=(), runs=("run1",)):
     return replace(manifest, staged=tuple(staged), runs=tuple(runs)), rows
 
 
-@pytest.fixture
-def storage(store_uri):
-    """Two nights of one partition, each with its own staged shard and its own run."""
-    storage = Storage(store_uri)
+def build_two_nights(storage):
     for night in (1, 2):
         files = (f"staging/conf/s{night}.parquet", f"outputs/run{night}/c.parquet")
         files += (f"runs/run{night}/run.json", f"nights/night-{night}.json")
@@ -35,6 +32,13 @@ def storage(store_uri):
             storage.write(path, b"{}")
         publish(storage, [published_part(night, files[:1], [f"run{night}"])])
     append_night(storage, night_row("night-1"), [])
+
+
+@pytest.fixture
+def storage(store_uri, lay_down):
+    """Two nights of one partition, each with its own staged shard and its own run."""
+    storage = Storage(store_uri)
+    lay_down(storage, build_two_nights)
     return storage
 
 

@@ -247,11 +247,15 @@ def test_the_dataset_must_be_named_if_there_are_two(local, store):
 # -- as it was -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def three_nights(storage):
+def build_three_nights(storage):
     for night in (1, 2, 3):
         publish(storage, [part(key=f"k{night}", night=night, n=10 * night)])
         append_night(storage, night_row(f"night-{night}", night), [run_row(f"night-{night}")])
+
+
+@pytest.fixture
+def three_nights(storage, lay_down):
+    lay_down(storage, build_three_nights)
     return Store(storage.uri)
 
 
@@ -284,10 +288,14 @@ def test_at_a_time(three_nights):
         assert len(three_nights.scores(at=at)) == want
 
 
-def test_a_date_means_after_its_last_night(storage):
+def build_four_nights(storage):
     for day, night in ((5, 1), (6, 2), (6, 3), (9, 4)):
         publish(storage, [part(key=f"k{night}", night=night, n=10 * night)])
         append_night(storage, night_row(f"night-{night}", night, date(2026, 3, day)), [])
+
+
+def test_a_date_means_after_its_last_night(storage, lay_down):
+    lay_down(storage, build_four_nights)
     store = Store(storage.uri)
     for day, want in ((5, 10), (6, 30), (8, 30), (9, 40), (10, 40)):
         assert len(store.scores(at=f"2026-03-{day:02d}")) == want
