@@ -32,8 +32,9 @@ check: install ## Check format, lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Tests wait for S3 and for Ray, so that two cores can feed a third worker.
 test: install ## Run the tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 slowtest: install ## Run the slow tests: whole nights, killed, concurrent, on S3, on every source
 	$(BIN)/pytest -n 2 -m slow --durations=10
