@@ -29,7 +29,7 @@ from scoring.runs.record import identify
 from scoring.runs.train_one import train_run
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Folding, Trajectories
-from scoring.spec import Signal
+from scoring.spec import FoldedMetric, Signal
 from scoring.store.storage import Storage
 
 EPOCHS, ROWS, TURNS = 5, 1000, 3
@@ -78,8 +78,13 @@ def _times(folder: str) -> dict[str, float]:
     signals = Signals(Storage(folder), SignalOptions(batch_rows=BATCH))
     nets = [signals.model(run, epoch) for epoch in range(1, EPOCHS + 1)]
     trainable = [deepcopy(net).requires_grad_() for net in nets]
-    logits = [s.name for s in metrics().values() if s.signal is Signal.CHECKPOINTS]
-    logits = [name for name in logits if metrics()[name].gradient is None]
+    logits = [
+        spec.name
+        for spec in metrics().values()
+        if isinstance(spec, FoldedMetric)
+        and spec.signal is Signal.CHECKPOINTS
+        and spec.gradient is None
+    ]
     methods: dict[str, Callable[[], object]] = {
         "floor": lambda: _floor(signals, nets, shard),
         "vog": lambda: _watch(signals, run, ["vog"], shard),
@@ -98,7 +103,8 @@ def _times(folder: str) -> dict[str, float]:
 
 
 def _watch(signals: Signals, run: str, names: Sequence[str], shard: Shard) -> None:
-    foldings = [Folding(metrics()[name], metrics()[name].config()) for name in names]
+    specs = [metrics()[name] for name in names]
+    foldings = [Folding(spec, spec.config()) for spec in specs if isinstance(spec, FoldedMetric)]
     trajectories = Trajectories(signals, {run: signals.epochs(run)}, foldings)
     for rows in signals.blocks(len(shard.ids), trajectories.floats(shard)):
         trajectories.columns(shard, rows, classes=10)

@@ -30,7 +30,7 @@ _THRESHOLD = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFlags:
-    """Export published scores for other tools: one row per example, one column per metric."""
+    """Export published scores for other tools: one row per example, with its scores."""
 
     to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface"]
     """csv, parquet: a file of scores.
