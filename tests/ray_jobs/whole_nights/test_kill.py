@@ -12,10 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from in_process import jobs_in_process
 from processes import below
 
-from ray_jobs.cli import main
 from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
@@ -75,8 +73,7 @@ def published(store: Path, *metrics: str) -> list[tuple[object, ...]]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("nights") / "undisturbed"
-    with jobs_in_process():
-        assert main(["rescore", "--store", str(store), *FLAGS]) == 0
+    finish(night(store), store)
     return store
 
 
