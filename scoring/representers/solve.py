@@ -7,8 +7,9 @@ strongly convex. Its gradient is summed in float64. Products with its Hessian ar
 is enough to choose a step, because the gradient decides when to stop.
 
 Rows are processed in fixed blocks, on several threads, and partial sums are added in the order of
-the blocks, so the result does not depend on the number of threads. A sample of the rows leads close
-to the minimum at a fraction of the cost, so the last steps start from its minimum.
+the blocks, so the order in which threads finish does not matter. (`OMP_NUM_THREADS` still does: the
+products within a block round by it, which moves alpha in its tenth digit.) A sample of the rows
+leads close to the minimum at a fraction of the cost, so the last steps start from its minimum.
 
 Source of the objective: Yeh et al. 2018, arXiv:1811.09720, section 3. Their own solver, gradient
 descent with backtracking, stops where the decomposition is still far from exact: its error on a

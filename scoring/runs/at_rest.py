@@ -70,7 +70,7 @@ def solve_layer(
         representer: the penalty and the kind of targets.
         layer: the trained layer.
         rows: the labelled rows of both splits.
-        threads: threads to use; the result does not depend on their number.
+        threads: threads to use; see `solve` for what depends on them.
 
     Raises:
         UserError: labels as targets of a layer whose outputs are not logits.
