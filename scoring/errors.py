@@ -8,6 +8,8 @@
     │   └── PublishedDiffers     a published partition has other settings
     ├── PartlyPublished          exit code 3: some metrics were published, the others are named
     ├── IncompleteError          exit code 4: runs or rows are missing; nothing was published
+    ├── Outage                   exit code 5: the machine or the store failed; run the command again
+    │   └── Damaged              a file of the store is not what was written
     ├── TrainingDiverged         the loss of a run is no longer a number
     └── OutOfTime                the job's time is over; everything made so far is kept
 
@@ -58,6 +60,16 @@ class IncompleteError(ProtoscoreError):
     """Runs, shards or rows are missing; nothing was published."""
 
     exit_code = 4
+
+
+class Outage(ProtoscoreError):
+    """The machine or the store failed. What was made stays, and the same command goes on."""
+
+    exit_code = 5
+
+
+class Damaged(Outage):
+    """A file of the store is not what was written: cut off, changed, or another file."""
 
 
 class TrainingDiverged(ProtoscoreError):
