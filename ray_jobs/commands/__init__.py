@@ -12,6 +12,8 @@ COMMANDS = {
     "diff": "compare two nights",
     "history": "list the nights of a store",
     "status": "list live and recent jobs with their progress",
+    "verify": "check every file of a store for damage",
+    "adopt": "mark a store that an earlier version made",
     "vacuum": "remove files that nothing published needs",
     "evaluate": "test what the scores are good for",
     "export": "write scores and examples for other tools",

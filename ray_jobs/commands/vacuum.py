@@ -10,17 +10,21 @@ from ray_jobs.jobs.vacuum import vacuum
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.errors import UserError
+from scoring.store.mark import check_marked
 from scoring.store.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
 class VacuumFlags:
-    """Remove staged scores, logits, runs and shards that nothing published needs."""
+    """Remove staged scores, logits, runs and shards that nothing published needs.
+
+    Files that protoscore did not write stay, whatever folder they are in.
+    """
 
     older_than_days: float = 30.0
     """Keep files younger than this, needed or not."""
     dry_run: bool = False
-    """Only list what would be removed."""
+    """Only list the files that would be removed."""
     store: StoreUri = field(default_factory=default_store)
 
 
@@ -32,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--older-than-days: expected 0 or more, got {flags.older_than_days}")
     storage = Storage(flags.store)
     storage.check(writable=not flags.dry_run)
+    check_marked(storage)
     command = shlex.join(["protoscore", "vacuum", *args])
     print(vacuum(storage, timedelta(days=flags.older_than_days), command, dry_run=flags.dry_run))
     return 0

@@ -8,6 +8,7 @@ from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName
 from scoring.store.keys import Split
+from scoring.store.mark import check_marked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class PublishedFlags:
         if self.split not in snapshot.splits:
             raise UnknownName("--split", self.split, snapshot.splits)
         snapshot.storage.check(writable=True)
+        check_marked(snapshot.storage)
         return snapshot
 
     def published(self, snapshot: Snapshot, flag: str, metrics: Sequence[str] = ()) -> list[str]:

@@ -13,6 +13,7 @@ from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.analysis import plane_representers, plane_vog
 from scoring.errors import UserError
+from scoring.store.mark import check_new_or_marked
 from scoring.store.storage import Storage
 from scoring.tables.findings import PLANE, Finding
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str], command: str) -> int:
     flags.check()
     storage = Storage(flags.store)
     storage.check(writable=True)
+    check_new_or_marked(storage)
     with evaluating(storage, PLANE, command) as evaluation:
         _evaluate(evaluation, list(dict.fromkeys(flags.seeds)))
     return 0

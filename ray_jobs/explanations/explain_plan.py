@@ -25,6 +25,7 @@ from scoring.runs.record import (
 from scoring.spec import Signal
 from scoring.store.keys import SPLITS, Split
 from scoring.store.layout import RUNS
+from scoring.store.mark import check_marked
 from scoring.store.storage import Storage
 from scoring.tables.explanations import RepresenterModel
 from scoring.tables.lookup import class_index
@@ -90,6 +91,7 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     snapshot = take_snapshot(flags.store, flags.dataset)
     storage, newest = snapshot.storage, snapshot.newest
     storage.check(writable=True)
+    check_marked(storage)
     if flags.split not in snapshot.splits:
         raise UnknownName("--split", flags.split, snapshot.splits)
     base = load_record(storage, find_run(storage, flags.run, newest.base))

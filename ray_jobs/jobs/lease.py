@@ -27,7 +27,8 @@ from ray_jobs.jobs.job_record import (
 from ray_jobs.jobs.progress import Stage, observing
 from scoring.errors import PartlyPublished, ProtoscoreError
 from scoring.store.layout import job_path
-from scoring.store.records import to_json
+from scoring.store.mark import ensure_marked
+from scoring.store.records import write_record
 from scoring.store.storage import Storage
 
 RENEW_S = 20.0
@@ -63,7 +64,7 @@ class Lease:
     def _write(self, state: JobState = "running", said: str = "") -> None:
         now = _to_text(datetime.now(UTC))
         record = replace(self._record, seen_at=now, state=state, said=said)
-        self._storage.write(job_path(record.job_id), to_json(record, indent=1))
+        write_record(self._storage, job_path(record.job_id), record)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
@@ -120,6 +121,7 @@ def writing_job(
         started: when the job began to plan, from when on `Lease.waited` counts vacuums; default:
             now.
     """
+    ensure_marked(storage)
     started = started or datetime.now(UTC)
     record = JobRecord(
         job_id=job_id or new_job_id(started),
@@ -133,6 +135,7 @@ def writing_job(
     )
     lease = Lease(storage, record)
     lease._write()
+    storage.mends = True
     try:
         with observing(lease._observe), lease._renewing():
             lease._wait_for_vacuum()

@@ -16,6 +16,7 @@ from scoring.run_spec import RunSpec
 from scoring.runs.record import RunRecord, load_records
 from scoring.store.keys import jsonable
 from scoring.store.layout import night_path
+from scoring.store.records import read_json, write_record
 from scoring.store.storage import Storage
 from scoring.tables.nights import append_night
 from scoring.tables.publish import published
@@ -39,7 +40,7 @@ class Night:
         return cls(night_id=new_job_id(now), date=date, started=now, command=command)
 
 
-def write_record(planned: Plan, plan: Plan, night: Night) -> None:
+def write_night(planned: Plan, plan: Plan, night: Night) -> None:
     """Write the file that records what the night made.
 
     Args:
@@ -52,12 +53,12 @@ def write_record(planned: Plan, plan: Plan, night: Night) -> None:
         "night": _night_row(planned, plan, night),
         "runs": _run_rows(planned, plan, storage, night),
     }
-    storage.write(night_path(night.night_id), json.dumps(record).encode())
+    write_record(storage, night_path(night.night_id), record)
 
 
 def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
     """Read a night's row of `nights` from its file."""
-    row: dict[str, Any] = json.loads(storage.read(night_path(night_id)))["night"]
+    row: dict[str, Any] = read_json(storage, night_path(night_id))["night"]
     return row
 
 
@@ -67,7 +68,7 @@ def record_nights(storage: Storage, dataset: str) -> None:
     current = published(storage).items()
     nights = {m.night_id for partition, m in current if partition.dataset == dataset}
     for night_id in sorted(nights - recorded):
-        record = json.loads(storage.read(night_path(night_id)))
+        record = read_json(storage, night_path(night_id))
         runs = [_parse_times(row) for row in record["runs"]]
         append_night(storage, _parse_times(record["night"]), runs)
 

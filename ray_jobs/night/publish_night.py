@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ray_jobs.jobs.progress import Progress
-from ray_jobs.night.night_record import Night, record_nights, write_record
+from ray_jobs.night.night_record import Night, record_nights, write_night
 from ray_jobs.night.partition_rows import partition_rows, read_examples
 from ray_jobs.night.plan import PartitionPlan, Plan
 from scoring.folds.prediction import PREDICTED
@@ -26,7 +26,7 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
         IncompleteError: rows are missing; nothing was published.
     """
     storage = plan.request.storage
-    write_record(planned, plan, night)
+    write_night(planned, plan, night)
     with Progress("publish", len(plan.to_publish), "partition") as progress:
         outcome = publish(storage, _parts(plan, storage, night, progress))
     if outcome.committed:

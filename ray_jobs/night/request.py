@@ -10,6 +10,7 @@ from scoring.data.sources import Source
 from scoring.registry import metric, metrics
 from scoring.spec import Metric
 from scoring.store.keys import SPLITS, Split
+from scoring.store.mark import check_new_or_marked
 from scoring.store.storage import Storage
 
 
@@ -51,6 +52,8 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
     source = flags.data.source()
     storage = Storage(flags.store)
     storage.check(writable=writable)
+    if writable:
+        check_new_or_marked(storage)
     return Request(flags=flags, configs=configs, metrics=chosen, source=source, storage=storage)
 
 

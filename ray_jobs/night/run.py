@@ -22,8 +22,12 @@ from scoring.errors import IncompleteError, PartlyPublished
 from scoring.runs.imports import store_weights
 from scoring.runs.record import Run, finished
 from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
+from scoring.store.storage import Storage
+from scoring.tables.heal import take_out_damaged
+from scoring.tables.leftovers import TABLE_NAMES
 
 _HOUR_S = 3600.0
+_CHECK_BYTES = 1 << 30  # of published data files that a night reads to check; a second at most
 
 
 def deadline(flags: NightFlags) -> float:
@@ -59,7 +63,7 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
             started=night.started,
         )
         with lease as job:
-            if job.waited:
+            if job.waited or _take_out_damaged(request.storage):
                 situation, plan = assess_and_plan(request)
             if plan and plan.nothing_to_do:
                 record_nights(request.storage, request.publish_as)
@@ -72,6 +76,15 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
             _publish(planned, made, reason, night, summary)
             job.end("published")
     return made
+
+
+def _take_out_damaged(storage: Storage) -> bool:
+    """Take damaged data files out of the tables; return whether there were any."""
+    found = False
+    for _, line in take_out_damaged(storage, TABLE_NAMES, _CHECK_BYTES):
+        print(line, file=sys.stderr, flush=True)
+        found = True
+    return found
 
 
 def _publish(planned: Plan, made: Plan, reason: str, night: Night, summary: Summary) -> None:

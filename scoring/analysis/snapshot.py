@@ -1,6 +1,5 @@
 """Published scores pinned to one version of the tables, so that all parts of a page agree."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
 from scoring.store.layout import DATASETS, evidence_path, version_path
+from scoring.store.records import read_json
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.findings import PLANE, Finding, finding_of
@@ -104,7 +104,7 @@ class Snapshot:
         If not, they are units: the layer is not the last one, or the run was deleted.
         """
         path = evidence_path(run)
-        return self.storage.exists(path) and bool(json.loads(self.storage.read(path))["is_last"])
+        return self.storage.exists(path) and bool(read_json(self.storage, path)["is_last"])
 
     def _sql(self, query: str) -> list[Row]:
         return list(Store(self.storage.uri).sql(query, at=self.version).to_pylist())

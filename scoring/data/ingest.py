@@ -15,7 +15,7 @@ from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.layout import layout_path, receipt_path, receipts_folder
-from scoring.store.records import read_record, read_records, to_json
+from scoring.store.records import read_sound_records, write_record
 from scoring.store.storage import Storage
 
 
@@ -78,7 +78,7 @@ def survey(
             for piece in first_rows(pieces[split], limit(split))
         ]
         ingested = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
-        records = dict(zip(ingested, read_records(storage, ingested, ShardRecord), strict=True))
+        records = read_sound_records(storage, ingested, ShardRecord)
         shards = tuple(
             PlannedShard(
                 split=split,
@@ -109,13 +109,13 @@ def ingest_piece(
             f"{planned.piece.start}, got {len(rows.labels)}; run again"
         )
     record = write_shard(storage, source.name, layout, planned.piece, rows, planned.first_id)
-    storage.write(planned.receipt, to_json(record))
+    write_record(storage, planned.receipt, record)
     return record
 
 
 def remember_layout(source: Source, storage: Storage, layout: Layout) -> None:
     """Write the layout, so that later nights need not read labels and images of the same files."""
-    storage.write(layout_path(source.name, layout.state), to_json(layout))
+    write_record(storage, layout_path(source.name, layout.state), layout)
 
 
 def assemble(
@@ -164,6 +164,5 @@ def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layo
     """Return the source's layout; the store remembers it for each state of the training files."""
     state = digest([source, training])
     path = layout_path(source.name, state)
-    known = storage.exists(path)
-    layout = read_record(storage, path, Layout) if known else source.layout()
-    return replace(layout, state=state)
+    known = read_sound_records(storage, [path], Layout)
+    return replace(known.get(path) or source.layout(), state=state)

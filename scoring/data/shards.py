@@ -1,7 +1,6 @@
 """A shard: an explicit range of example ids in one immutable, content-named Parquet file."""
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -9,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scoring.arrays import Bools, Ints
 from scoring.data.images import WrongShape
@@ -18,6 +16,7 @@ from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData, BadStore
 from scoring.store.keys import digest
 from scoring.store.layout import shard_path
+from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 
 _FIELDS = [
@@ -118,16 +117,14 @@ def write_shard(
         "name": list(rows.names),
         layout.shape.column: files,
     }
-    buffer = io.BytesIO()
-    # Examples hardly ever repeat, so a dictionary of them would be wasted work.
-    pq.write_table(
+    write_parquet(
+        storage,
+        record.path(dataset),
         pa.table(columns, schema=schema),
-        buffer,
-        compression="zstd",
         row_group_size=_GROUP_ROWS,
+        # Examples hardly ever repeat, so a dictionary of them would be wasted work.
         use_dictionary=["label"],
     )
-    storage.write(record.path(dataset), buffer.getvalue())
     return record
 
 
@@ -146,7 +143,7 @@ def _examples(rows: Rows, shape: InputShape, piece: Piece) -> tuple[list[bytes |
 
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> Shard:
     """Read and decode a shard; undecodable examples become zeros."""
-    table = pq.read_table(pa.BufferReader(storage.read(record.path(dataset))))
+    table = read_parquet(storage, record.path(dataset))
     inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
     for i, example in enumerate(decode_rows(table, shape)):

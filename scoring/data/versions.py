@@ -10,9 +10,9 @@ from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
 from scoring.store.keys import Split, digest
-from scoring.store.layout import stem, version_path, versions_folder
+from scoring.store.layout import version_path, versions_folder
 from scoring.store.parallel import in_parallel
-from scoring.store.records import read_record, read_records, to_json
+from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
 
 _LARGE_IMAGE = 100_000  # bytes, decoded
@@ -55,19 +55,19 @@ class DatasetVersion:
         """Write the version, unless it is in the store already."""
         path = version_path(self.name, self.split, self.version)
         if not storage.exists(path):
-            storage.write(path, to_json(self, indent=1))
+            write_twice(storage, path, self)
 
 
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read a version."""
-    return read_record(storage, version_path(name, split, version), DatasetVersion)
+    return read_either(storage, version_path(name, split, version), DatasetVersion)
 
 
 def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:
     """Read every version of a split that the store holds, in no particular order."""
-    files = sorted(f for f in storage.names(versions_folder(name, split)) if f.endswith(".json"))
-    paths = [version_path(name, split, stem(file)) for file in files]
-    return read_records(storage, paths, DatasetVersion)
+    names = storage.names(versions_folder(name, split))
+    versions = sorted({file.partition(".")[0] for file in names if file.endswith(".json")})
+    return list(in_parallel(partial(load_version, storage, name, split), versions))
 
 
 def load_training_set(

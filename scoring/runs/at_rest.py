@@ -27,8 +27,9 @@ from scoring.representers.solve import Objective, minimise
 from scoring.run_spec import Representer
 from scoring.runs.record import Run, RunRecord, load_model, load_record, write_run
 from scoring.store.keys import Split
-from scoring.store.layout import evidence_path, layer_path
-from scoring.store.records import read_record, to_json
+from scoring.store.layout import evidence_path, layer_path, run_path
+from scoring.store.records import from_json, write_record
+from scoring.store.sealed import read_part, write_sealed
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, snapshot
 
@@ -152,17 +153,18 @@ def make_run(
         device="cpu",
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    storage.write(layer_path(run.key), exact_bytes({"weights": rest.weights}))
-    storage.write(evidence_path(run.key), to_json(evidence))
+    write_sealed(storage, layer_path(run.key), exact_bytes({"weights": rest.weights}))
+    write_record(storage, evidence_path(run.key), evidence)
     write_run(storage, record, snapshot(model.net))
     return record
 
 
 def load_layer(storage: Storage, record: RunRecord) -> tuple[LayerAtRest, Evidence]:
     """Read the layer of a finished representer run, and the evidence."""
-    evidence = read_record(storage, evidence_path(record.key), Evidence)
+    run, path = run_path(record.key), evidence_path(record.key)
+    evidence = from_json(read_part(storage, path, run), Evidence, path)
     rest = LayerAtRest(
-        weights=from_bytes(storage.read(layer_path(record.key)))["weights"],
+        weights=from_bytes(read_part(storage, layer_path(record.key), run))["weights"],
         loss=loss_of(evidence),
         penalty=record.spec.layer_at_rest.penalty,
         rows=record.rows,

@@ -24,6 +24,7 @@ from scoring.nets import build
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.fleet import Fleet, at_rest
 from scoring.store.layout import import_path
+from scoring.store.sealed import write_sealed
 from scoring.store.storage import Storage, filesystem
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 
@@ -63,7 +64,7 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
 def store_weights(storage: Storage, imported: Sequence[Imported]) -> None:
     """Write imported weights to the store, where workers turn them into runs."""
     for run in imported:
-        storage.write(import_path(run.spec.weights), to_bytes(run.weights))
+        write_sealed(storage, import_path(run.spec.weights), to_bytes(run.weights))
 
 
 def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:

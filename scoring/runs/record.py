@@ -14,7 +14,8 @@ from scoring.representers.solve import SOLVER_VERSION
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.store.keys import Split, digest
 from scoring.store.layout import epoch_path, model_path, run_of, run_path
-from scoring.store.records import read_record, read_records, to_json
+from scoring.store.records import read_record, read_records, write_record
+from scoring.store.sealed import read_part, write_sealed
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.loop import LOOP_VERSION
@@ -93,8 +94,8 @@ def load_records(storage: Storage, keys: Iterable[str]) -> list[RunRecord]:
 
 def write_run(storage: Storage, record: RunRecord, weights: Mapping[str, Tensor]) -> None:
     """Write the weights, then the record, which finishes the run."""
-    storage.write(model_path(record.key), to_bytes(weights))
-    storage.write(run_path(record.key), to_json(record, indent=1))
+    write_sealed(storage, model_path(record.key), to_bytes(weights))
+    write_record(storage, run_path(record.key), record)
 
 
 def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0) -> Fitted:
@@ -107,7 +108,9 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
         epoch: take the weights after this epoch, counted from 1; 0: the final weights.
     """
     if epoch:
-        weights = from_bytes(storage.read(epoch_path(record.key, epoch)))
+        weights = from_bytes(
+            read_part(storage, epoch_path(record.key, epoch), run_path(record.key))
+        )
     else:
         weights = load_weights(storage, record.key)
     return frozen(record.net, record.shape, record.classes, weights, device)
@@ -115,7 +118,7 @@ def load_model(storage: Storage, record: RunRecord, device: str, epoch: int = 0)
 
 def load_weights(storage: Storage, key: str) -> dict[str, Tensor]:
     """Read the final weights of a run's inner net."""
-    return from_bytes(storage.read(model_path(key)))
+    return from_bytes(read_part(storage, model_path(key), run_path(key)))
 
 
 def frozen(

@@ -15,6 +15,7 @@ from scoring.inputs import as_input
 from scoring.runs.record import Run, RunRecord, frozen, load_weights, write_run
 from scoring.store.keys import Split
 from scoring.store.layout import epoch_path, import_path, training_path
+from scoring.store.sealed import read_sealed, read_sound, write_sealed
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import exact_bytes, from_bytes, to_bytes
 from scoring.training.loop import Trained, Training, train
@@ -45,7 +46,7 @@ def train_run(
     """
     spec = run.spec
     if spec.kind == "imported":
-        weights = from_bytes(storage.read(import_path(spec.weights)))
+        weights = from_bytes(read_sealed(storage, import_path(spec.weights)))
         trained = None
     else:
         trained = _train(storage, run, data[spec.split], until)
@@ -65,10 +66,10 @@ def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Train
         nonlocal saved_at
         if run.spec.keep_epochs:
             path = epoch_path(run.key, len(training.losses))
-            storage.write(path, to_bytes(training.weights))
+            write_sealed(storage, path, to_bytes(training.weights))
         out_of_time = time.time() >= until
         if out_of_time or time.monotonic() - saved_at > _SAVE_S:
-            storage.write(unfinished, exact_bytes(training.save()))
+            write_sealed(storage, unfinished, exact_bytes(training.save()))
             saved_at = time.monotonic()
         if out_of_time:
             raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
@@ -78,8 +79,14 @@ def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Train
         data,
         start=load_weights(storage, run.parent) if run.parent else None,
         on_epoch=after_epoch,
-        resume=from_bytes(storage.read(unfinished)) if storage.exists(unfinished) else None,
+        resume=_unfinished(storage, unfinished),
     )
+
+
+def _unfinished(storage: Storage, path: str) -> dict[str, Tensor] | None:
+    """Read an unfinished training; None if there is none, or a damaged one."""
+    found = read_sound(storage, [path])
+    return from_bytes(found[path]) if path in found else None
 
 
 def _record(

@@ -5,6 +5,7 @@ cache with a byte budget, and all batches have one size (the last one is padded)
 gives the same bits whoever scores it.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from scoring.arrays import Ints
 from scoring.data.shards import Shard
+from scoring.errors import Damaged
 from scoring.inputs import as_input
 from scoring.nets import Fitted
 from scoring.runs.record import RunRecord, load_model, load_record
@@ -23,6 +25,8 @@ from scoring.staged.scores import read_logits, write_logits
 from scoring.store.layout import logits_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,7 @@ class Signals:
             self._keep(keys, content, shard)
         for rows in self.blocks(len(shard.ids), classes * len(keys)):
             if self._options.keep_outputs:
-                logits = in_parallel(partial(self._kept, content, rows), keys)
+                logits = in_parallel(partial(self._kept, content, shard, rows), keys)
             else:
                 logits = (self._forward(key, shard, rows) for key in keys)
             yield rows, dict(zip(keys, logits, strict=True))
@@ -125,8 +129,14 @@ class Signals:
             ),
         )
 
-    def _kept(self, content: str, rows: Ints, key: str) -> Tensor:
-        return torch.tensor(read_logits(self._storage, logits_path(key, content))[rows])
+    def _kept(self, content: str, shard: Shard, rows: Ints, key: str) -> Tensor:
+        path = logits_path(key, content)
+        try:
+            return torch.tensor(read_logits(self._storage, path)[rows])
+        except Damaged as error:  # now set aside
+            _log.warning("%s", error)
+            self._keep([key], content, shard)
+            return torch.tensor(read_logits(self._storage, path)[rows])
 
     def _forward(self, key: str, shard: Shard, rows: Ints) -> Tensor:
         model, parts = self.model(key), []

@@ -1,13 +1,12 @@
 """Staged features: the inputs and outputs of a layer of a run's net on a shard."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scoring.arrays import Floats32, Ints
+from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 
 
@@ -35,15 +34,13 @@ def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
             "outputs": _column(staged.outputs),
         }
     )
-    buffer = io.BytesIO()
     # Floats hardly ever repeat, so a dictionary or stronger compression would gain nothing.
-    pq.write_table(table, buffer, compression="lz4", use_dictionary=False)
-    storage.write(path, buffer.getvalue())
+    write_parquet(storage, path, table, compression="lz4", use_dictionary=False)
 
 
 def read_features(storage: Storage, path: str) -> StagedFeatures:
     """Read what `write_features` staged."""
-    table = pq.read_table(pa.BufferReader(storage.read(path))).combine_chunks()
+    table = read_parquet(storage, path).combine_chunks()
     return StagedFeatures(
         ids=table["example_id"].to_numpy(),
         labels=table["label"].to_numpy(),

@@ -1,14 +1,13 @@
 """Staged scores of a metric on a shard, and stored logits of a run on a shard."""
 
-import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scoring.arrays import Floats, Floats32, Ints, Strings
+from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 
 STAGED = pa.schema(
@@ -62,12 +61,12 @@ def write_scores(
         },
         schema=STAGED.with_metadata({_SCORED_AT: datetime.now(UTC).isoformat().encode()}),
     )
-    storage.write(path, _to_bytes(table))
+    write_parquet(storage, path, table)
 
 
 def read_scores(storage: Storage, path: str) -> StagedScores:
     """Read what `write_scores` staged."""
-    table = pq.read_table(io.BytesIO(storage.read(path)))
+    table = read_parquet(storage, path)
     return StagedScores(
         ids=table["example_id"].to_numpy(),
         value=table["value"].to_numpy(),
@@ -82,16 +81,10 @@ def write_logits(storage: Storage, path: str, logits: Floats32) -> None:
     """Store the logits [N, C] of a shard, rows in the shard's order."""
     values = pa.array(logits.reshape(-1), pa.float32())
     column = pa.FixedSizeListArray.from_arrays(values, logits.shape[1])
-    storage.write(path, _to_bytes(pa.table({"logits": column})))
+    write_parquet(storage, path, pa.table({"logits": column}))
 
 
 def read_logits(storage: Storage, path: str) -> Floats32:
     """Read the logits [N, C] that `write_logits` stored."""
-    column = pq.read_table(io.BytesIO(storage.read(path)))["logits"].combine_chunks()
+    column = read_parquet(storage, path)["logits"].combine_chunks()
     return np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()

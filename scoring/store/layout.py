@@ -1,5 +1,7 @@
 """Every path of a store, spelled once.
 
+    protoscore.json                            the mark: this folder is a store
+    reserve                                    room for a vacuum's lease on a full disk
     datasets/<dataset>/
         <split>/<version>.json                 a dataset version: classes, shape, shards, id ranges
         shards/<content>.parquet               examples: an explicit range of ids
@@ -20,10 +22,17 @@
     tables/manifests/<data file>.json          what a data file of `scores` was made of
     nights/<night>.json                        a night's rows of `nights` and `runs`
     jobs/<job>.json                            a job: its lease, then how it ended
+    damaged/                                   files that were not what had been written
 
 Runs, versions, shards (`content`), receipts and staged files are named by hashes.
 """
 
+import re
+
+MARK = "protoscore.json"
+RESERVE = "reserve"
+SEALED_LAYOUT = 2
+"""First version of the layout in which every file is sealed."""
 DATASETS = "datasets"
 IMPORTS = "imports"
 RUNS = "runs"
@@ -34,12 +43,49 @@ EXPLANATIONS = "explanations"
 TABLES = "tables"
 NIGHTS = "nights"
 JOBS = "jobs"
+DAMAGED = "damaged"
+TOP_FOLDERS = (
+    DATASETS,
+    IMPORTS,
+    RUNS,
+    OUTPUTS,
+    FEATURES,
+    STAGING,
+    EXPLANATIONS,
+    TABLES,
+    NIGHTS,
+    JOBS,
+    DAMAGED,
+)
 
 _SHARDS = "shards"
 _RECEIPTS = "receipts"
 _LAYOUTS = "layouts"
+MANIFESTS = "manifests"
 _TRAINING = "training.safetensors"
 _DELTA_LOG = "_delta_log"
+_COPY = ".copy.json"
+
+
+# Whatever is removed from a store has one of these shapes.
+_HASH = "[0-9a-f]{32}"
+_JOB = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
+_SHAPES = {
+    DATASETS: rf"[^/]+/(shards/{_HASH}\.parquet|[^/]+/{_HASH}(\.copy)?\.json)",
+    IMPORTS: rf"{_HASH}\.safetensors",
+    RUNS: rf"{_HASH}/(run\.json|layer\.json|(model|training|layer)\.safetensors"
+    r"|checkpoints/epoch-\d{4,}\.safetensors)",
+    OUTPUTS: rf"{_HASH}/{_HASH}(-rows)?\.parquet",
+    FEATURES: rf"{_HASH}/[^/]+/{_HASH}\.parquet",
+    STAGING: rf"[a-z0-9_]+/{_HASH}\.parquet",
+    EXPLANATIONS: rf"{_HASH}/{_HASH}\.parquet",
+    TABLES: rf"manifests/{_HASH}-[0-9a-f]{{8}}(\.copy)?\.json"
+    rf"|[a-z_]+/(\w+=[^/]*/)*({_HASH}(-[0-9a-f]{{8}})?|{_JOB}-[0-9a-f]{{8}})\.parquet",
+    NIGHTS: rf"{_JOB}\.json",
+    JOBS: rf"{_JOB}\.json",
+    DAMAGED: r".+\.[0-9a-f]{8}",
+}
+_UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}\.partial")
 
 
 def versions_folder(dataset: str, split: str) -> str:
@@ -149,7 +195,7 @@ def log_folder(table: str) -> str:
 
 def manifest_path(data_path: str) -> str:
     """Return the path of the manifest of a data file of `scores`."""
-    return f"{TABLES}/manifests/{stem(data_path)}.json"
+    return f"{TABLES}/{MANIFESTS}/{stem(data_path)}.json"
 
 
 def night_path(night: str) -> str:
@@ -160,6 +206,29 @@ def night_path(night: str) -> str:
 def job_path(job: str) -> str:
     """Return the path of a job's record."""
     return f"{JOBS}/{job}.json"
+
+
+def copy_path(path: str) -> str:
+    """Return the path of the copy of a record that is written twice."""
+    return f"{path.removesuffix('.json')}{_COPY}"
+
+
+def original_path(path: str) -> str:
+    """Return the path of the record that a path is, or is the copy of."""
+    return f"{path.removesuffix(_COPY)}.json" if path.endswith(_COPY) else path
+
+
+def is_ours(path: str) -> bool:
+    """Return whether a path has the shape of one that we write, whole or unfinished."""
+    folder, _, rest = path.partition("/")
+    if unfinished := _UNFINISHED.fullmatch(rest):
+        rest = unfinished["folder"] + unfinished["name"]
+    return folder in _SHAPES and re.fullmatch(_SHAPES[folder], rest) is not None
+
+
+def damaged_path(path: str, tag: str) -> str:
+    """Return where a damaged file is put aside; the tag keeps it apart from earlier ones."""
+    return f"{DAMAGED}/{path}.{tag}"
 
 
 def run_of(path: str) -> str:
@@ -191,6 +260,11 @@ def is_version(path: str) -> bool:
     """Return whether a file of `datasets` is a dataset version."""
     folder = path.split("/")[2]
     return folder not in (_SHARDS, _RECEIPTS, _LAYOUTS) and path.endswith(".json")
+
+
+def table_of(path: str) -> str:
+    """Return the table that a file of `tables` belongs to; `manifests` for a manifest."""
+    return path.split("/")[1]
 
 
 def is_log(path: str) -> bool:

@@ -5,17 +5,22 @@ version stays readable.
 """
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
 
-from scoring.errors import BadStore
+from scoring.errors import BadStore, Damaged
 from scoring.store.keys import jsonable
+from scoring.store.layout import copy_path
+from scoring.store.parallel import in_parallel
+from scoring.store.sealed import BLANK, SEAL, read_sealed, read_sound, write_sealed
 from scoring.store.storage import Storage
 
 Record = TypeVar("Record")
 _converter = Converter()
+_log = logging.getLogger(__name__)
 
 
 def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value
@@ -44,9 +49,10 @@ def register_union(union: Any, choose: Callable[[Any], type]) -> None:  # noqa: 
     )
 
 
-def to_json(record: object, indent: int | None = None) -> bytes:
-    """Return a record's JSON."""
-    return json.dumps(jsonable(record), indent=indent).encode()
+def write_record(storage: Storage, path: str, record: object) -> None:
+    """Write a record, or a dict of JSON values, as a sealed file."""
+    data = json.dumps({**jsonable(record), SEAL: BLANK}, indent=1)
+    write_sealed(storage, path, data.encode())
 
 
 def from_json(data: bytes, kind: type[Record], path: str) -> Record:
@@ -69,12 +75,65 @@ def from_json(data: bytes, kind: type[Record], path: str) -> Record:
     raise BadStore(f"--store: expected a {kind.__name__} in {path}, got {reason}")
 
 
+def read_json(storage: Storage, path: str) -> dict[str, Any]:
+    """Read what `write_record` wrote, as a dict; raises `FileNotFoundError` and `Damaged`."""
+    return dict(json.loads(read_sealed(storage, path)))
+
+
 def read_record(storage: Storage, path: str, kind: type[Record]) -> Record:
-    """Read a record; `FileNotFoundError` if there is none."""
-    return from_json(storage.read(path), kind, path)
+    """Read a record.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is not what was written.
+        BadStore: it does not fit the type.
+    """
+    return from_json(read_sealed(storage, path), kind, path)
 
 
 def read_records(storage: Storage, paths: Sequence[str], kind: type[Record]) -> list[Record]:
-    """Read several records in parallel, in the order given."""
-    found = storage.read_all(paths)
-    return [from_json(data, kind, path) for path, data in zip(paths, found, strict=True)]
+    """Read several records in parallel, in the order given; raises what `read_record` raises."""
+    return list(in_parallel(lambda path: read_record(storage, path, kind), paths))
+
+
+def write_twice(storage: Storage, path: str, record: object) -> None:
+    """Write a record that nothing could make again, and a copy of it."""
+    for place in (copy_path(path), path):  # so that whatever has a record has its copy too
+        write_record(storage, place, record)
+
+
+def read_either(storage: Storage, path: str, kind: type[Record]) -> Record:
+    """Read a record that was written twice.
+
+    Raises:
+        FileNotFoundError: both are missing.
+        Damaged: neither is what was written.
+        BadStore: it does not fit the type.
+    """
+    try:
+        return from_json(read_sealed(storage, path), kind, path)
+    except (FileNotFoundError, Damaged) as error:
+        try:
+            record = from_json(read_sealed(storage, copy_path(path)), kind, path)
+        except FileNotFoundError:
+            raise error from None
+        _log.warning("%s is missing or damaged, but its copy is not", path)
+        if storage.mends:
+            write_record(storage, path, record)
+        return record
+
+
+def read_sound_records(
+    storage: Storage, paths: Iterable[str], kind: type[Record]
+) -> dict[str, Record]:
+    """Read those of several records that exist and can be read, by path in the order given.
+
+    Each of the others is named in a warning; a damaged one is set aside.
+    """
+    found = {}
+    for path, data in read_sound(storage, paths).items():
+        try:
+            found[path] = from_json(data, kind, path)
+        except BadStore as error:  # of a later version
+            _log.warning("%s", error)
+    return found

@@ -1,21 +1,24 @@
 """Files in a folder or on object storage, by one interface.
 
-A file appears whole or not at all: one PUT on object storage, write-then-rename on disk. This is
+A file appears whole or not at all: one PUT on object storage; write, fsync, rename on disk. This is
 the one place that turns a URI and the AWS environment into a filesystem and storage options.
 """
 
+import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import fsspec
 
 from scoring.errors import BadStore
+from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 
 _UNFINISHED = ".partial"
@@ -91,15 +94,21 @@ class StoredFile:
 class Storage:
     """Files under one root; paths are relative to it and use `/`."""
 
-    def __init__(self, uri: str) -> None:
+    mends: bool
+    """Whether damaged files are set aside: True in a job that holds a lease, and in its workers."""
+
+    def __init__(self, uri: str, mends: bool = False) -> None:
+        if not uri.strip():
+            raise BadStore("--store: expected a folder or s3://bucket/prefix, got ''")
         uri = uri.removeprefix("file://")
         self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().absolute())
         self._fs, self._root = filesystem(uri)
         self._local = "://" not in uri
+        self.mends = mends
 
-    def __reduce__(self) -> tuple[type["Storage"], tuple[str]]:
-        """Pickle the URI alone; credentials stay in each process's environment."""
-        return Storage, (self.uri,)
+    def __reduce__(self) -> tuple[type["Storage"], tuple[str, bool]]:
+        """Pickle no credentials; they stay in each process's environment."""
+        return Storage, (self.uri, self.mends)
 
     def check(self, *, writable: bool, flag: str = "--store") -> None:
         """Refuse a store that cannot be read (or written), before any work starts.
@@ -119,6 +128,16 @@ class Storage:
             raise BadStore(
                 f"{flag}: expected a {want} store, got {self.uri!r} ({type(error).__name__})"
             ) from error
+
+    @cached_property
+    def has_unsealed_files(self) -> bool:
+        """Whether an earlier protoscore made this store, whose files carried no seals."""
+        try:
+            return int(json.loads(self.read(MARK))["layout"]) < SEALED_LAYOUT
+        except FileNotFoundError:
+            return True
+        except (ValueError, KeyError, TypeError):  # a damaged mark
+            return False
 
     def exists(self, path: str) -> bool:
         """Return whether a file exists; if it does, it is whole."""
@@ -211,6 +230,16 @@ class Storage:
             file.discard()
             raise
 
+    def set_aside(self, path: str) -> str:
+        """Move a damaged file out of the way, if this job may; return its new path, or ""."""
+        if not self.mends:
+            return ""
+        aside = damaged_path(path, uuid.uuid4().hex[:8])
+        with suppress(FileNotFoundError):  # another worker was first
+            self._fs.makedirs(self._full(aside).rpartition("/")[0], exist_ok=True)
+            self._fs.mv(self._full(path), self._full(aside))
+        return aside
+
     def delete(self, folder: str) -> None:
         """Remove a folder (or file) with everything in it, if it exists."""
         if self._fs.exists(self._full(folder)):
@@ -236,10 +265,22 @@ def _renamed_at_the_end(target: Path) -> Iterator[BinaryIO]:
     try:
         with unfinished.open("wb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(target)
+        _sync_folder(target.parent)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last: a machine that loses power must not lose it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _modified(info: Mapping[str, Any]) -> datetime:

@@ -16,14 +16,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from scoring.errors import BadStore, IncompleteError
-from scoring.store.layout import log_folder, table_path
+from scoring.store.layout import is_ours, log_folder, table_path
+from scoring.store.parquet import sealed_writer
 from scoring.store.storage import Storage, delta_options
+from scoring.tables.log_check import check_entries, hashed, hashed_creation
 
 TRIES = 30
 RETENTION = {
@@ -55,7 +56,9 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
 
     Raises:
         BadStore: the store cannot be read.
+        Damaged: the table's log is not what was committed.
     """
+    check_entries(storage, name)
     try:
         options = delta_options(storage.uri)
         return DeltaTable(table_uri(storage, name), version=version, storage_options=options)
@@ -81,20 +84,23 @@ def ensure_table(
     """Open a table; create it empty if there is none. Two jobs may do so at once."""
     table = open_table(storage, name)
     if table is None:
-        uri = table_uri(storage, name)
+        uri, columns = table_uri(storage, name), Schema.from_arrow(schema)
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
         try:
             create_table_with_add_actions(
                 uri,
-                Schema.from_arrow(schema),
+                columns,
                 [],
                 mode="ignore",
                 partition_by=list(partition_by),
                 configuration=RETENTION,
                 storage_options=delta_options(uri),
                 # With retries, the second job would commit its creation on top of the first.
-                commit_properties=CommitProperties(max_commit_retries=0),
+                commit_properties=CommitProperties(
+                    custom_metadata=hashed_creation(columns, partition_by, RETENTION),
+                    max_commit_retries=0,
+                ),
             )
         except DeltaError as error:
             if open_table(storage, name) is None:
@@ -114,8 +120,9 @@ def write_file(
 ) -> AddAction:
     """Write a data file, a row group at a time; it stays invisible until a commit adds it."""
     rows = 0
-    with storage.writing(table_path(name, path)) as file:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    whole = table_path(name, path)
+    with storage.writing(whole) as file:
+        with sealed_writer(file, whole, schema) as writer:
             for group in groups:
                 writer.write_batch(group)
                 rows += len(group)
@@ -134,6 +141,28 @@ def files(table: DeltaTable) -> list[dict[str, str]]:
     return [{**row, "path": unquote(row["path"])} for row in rows]
 
 
+def check_log(storage: Storage, name: str, *, expected: bool) -> None:
+    """Refuse a table whose log is missing, or lacks an entry.
+
+    Args:
+        storage: the store.
+        name: the table.
+        expected: whether there must be a log at all.
+
+    Raises:
+        BadStore: it is missing or has a gap.
+    """
+    names = {path.removesuffix(".json") for path in storage.names(log_folder(name))}
+    versions = sorted(int(name) for name in names if name.isdecimal())
+    gaps = [v for v in range(len(versions)) if versions[v] != versions[0] + v]
+    missing = versions[gaps[0] - 1] + 1 if gaps else 0
+    if gaps or (expected and not versions):
+        raise BadStore(
+            f"--store: expected the whole of {log_folder(name)}, got no entry {missing}; "
+            "restore it from a backup"
+        )
+
+
 def kept_files(storage: Storage, name: str) -> set[str]:
     """Return the paths, in the table, of all data files of the versions that are still kept."""
     table = open_table(storage, name)
@@ -150,9 +179,10 @@ def kept_files(storage: Storage, name: str) -> set[str]:
 def expire(storage: Storage, name: str, *, dry_run: bool) -> list[str]:
     """Delete the data files of versions beyond the table's retention; return their paths."""
     table = open_table(storage, name)
-    expired = [] if table is None else table.vacuum(dry_run=True)
-    if table is not None and expired and not dry_run:
-        table.vacuum(dry_run=False)
+    found = [] if table is None else table.vacuum(dry_run=True)  # anything that the log lacks
+    expired = [path for file in found if is_ours(path := table_path(name, unquote(file)))]
+    if not dry_run:
+        storage.remove(expired)
     return expired
 
 
@@ -208,13 +238,14 @@ def commit(
 
 
 def _commit_once(table: DeltaTable, change: Change) -> None:
+    actions: list[AddAction | RemoveAction] = [*change.adds, *change.removes]
     table.create_write_transaction(
-        [*change.adds, *change.removes],
+        actions,
         "append",
         table.schema(),
         table.metadata().partition_columns,
         commit_properties=CommitProperties(
-            custom_metadata=dict(change.metadata),
+            custom_metadata=hashed(change.metadata, actions, change.transactions),
             max_commit_retries=0,
             app_transactions=[Transaction(name, v) for name, v in change.transactions.items()],
         ),

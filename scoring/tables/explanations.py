@@ -1,6 +1,5 @@
 """Explanations: staged shard by shard, then published as a partition of `representers`."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +8,8 @@ from typing import Any
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.schemas import REPRESENTER_MODELS, REPRESENTERS
@@ -52,14 +51,12 @@ def write_explanations(
     arrays = {field.name: pa.array(columns[field.name]).cast(field.type) for field in REPRESENTERS}
     unknown = pa.scalar(None, pa.int32())
     arrays["label"] = pc.if_else(pc.less(arrays["label"], 0), unknown, arrays["label"])
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(arrays, schema=REPRESENTERS), buffer, compression="zstd")
-    storage.write(path, buffer.getvalue())
+    write_parquet(storage, path, pa.table(arrays, schema=REPRESENTERS))
 
 
 def read_explanations(storage: Storage, path: str) -> pa.Table:
     """Read the staged explanations of a shard."""
-    return pq.read_table(pa.BufferReader(storage.read(path)))
+    return read_parquet(storage, path)
 
 
 def publish_explanations(

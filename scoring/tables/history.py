@@ -9,6 +9,7 @@ from scoring.errors import BadStore, UserError
 from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, open_table, table_uri
+from scoring.tables.log_check import COMMITTED_MS
 from scoring.tables.schemas import NIGHTS
 
 At = int | str | datetime | None
@@ -126,4 +127,4 @@ def _parse(at: str, newest: int) -> int | datetime:
 
 
 def _committed_at(commit: dict[str, int]) -> datetime:
-    return datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
+    return datetime.fromtimestamp(int(commit.get(COMMITTED_MS, commit["timestamp"])) / 1000, UTC)

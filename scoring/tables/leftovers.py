@@ -10,20 +10,25 @@ A file is a leftover if it was written before a given time and is none of these:
     tables/     a data file of any kept version, or its manifest
     nights/     the record of a published night that is not in the tables yet
 
-Job records, weights of imported runs (which become runs), and explanations (which become rows of
-`representers`) are leftovers as soon as they are old enough. Every leftover can be made again, or
-was never finished.
+Job records, damaged files, weights of imported runs (which become runs), and explanations (which
+become rows of `representers`) are leftovers as soon as they are old enough. Every leftover can be
+made again, or was never finished. Files of other shapes than ours, and tables that we do not know,
+are never leftovers.
 """
 
-import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
+from scoring.data.shards import ShardRecord
+from scoring.data.versions import DatasetVersion
+from scoring.errors import BadStore
 from scoring.store import layout
-from scoring.store.records import read_records
+from scoring.store.parallel import in_parallel
+from scoring.store.records import read_either, read_record
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
-from scoring.tables.delta import kept_files
+from scoring.tables.delta import check_log, kept_files
 from scoring.tables.history import log_sql
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
@@ -35,6 +40,7 @@ from scoring.tables.whole_partitions import (
 )
 
 TABLE_NAMES = ("scores", "nights", "runs", *(table.name for table in WHOLE_TABLES))
+_FOLDERS = (*TABLE_NAMES, layout.MANIFESTS)
 _Needed = Callable[[str], bool]
 
 
@@ -42,16 +48,39 @@ def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]
     """List the leftovers written before a time, by top folder.
 
     No other job may be using the store: what it has just written would look like a leftover.
+
+    Raises:
+        BadStore: something that would say what is needed is missing or cannot be read.
     """
+    _check_complete(storage)
     needed = _needed(storage)
     return {
         folder: [
             file
             for file in storage.walk(folder)
-            if file.modified < before and (file.is_unfinished or not needed[folder](file.path))
+            if file.modified < before
+            and layout.is_ours(file.path)
+            and (file.is_unfinished or not needed[folder](file.path))
         ]
         for folder in needed
     }
+
+
+def _check_complete(storage: Storage) -> None:
+    """Refuse a store without published scores, or with a table that has lost its log.
+
+    Such as a backup that is only half restored: then nothing says which files are needed.
+    """
+    for name in TABLE_NAMES:
+        files = [
+            file for file in storage.walk(layout.table_path(name)) if layout.is_ours(file.path)
+        ]
+        check_log(storage, name, expected=bool(files))
+    if not published(storage):
+        raise BadStore(
+            f"--store: expected published scores, which say what is needed, got none in "
+            f"{storage.uri!r}; nothing was removed"
+        )
 
 
 def _needed(storage: Storage) -> dict[str, _Needed]:
@@ -75,30 +104,38 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
         layout.RUNS: lambda path: layout.run_of(path) in kept_runs and not layout.is_training(path),
         layout.IMPORTS: lambda _: False,
         layout.DATASETS: lambda path: not layout.is_shard(path) or path in shards,
-        layout.TABLES: lambda path: layout.is_log(path) or path in data or path in kept,
+        layout.TABLES: lambda path: (
+            layout.table_of(path) not in _FOLDERS
+            or path in data
+            or layout.original_path(path) in kept
+        ),
         layout.NIGHTS: lambda path: layout.stem(path) in unrecorded,
         layout.JOBS: lambda _: False,
+        layout.DAMAGED: lambda _: False,
     }
 
 
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
     """Read the manifests of all data files of kept versions, by path."""
     paths = [layout.manifest_path(path) for path in kept_files(storage, "scores")]
-    return dict(zip(paths, read_records(storage, paths, Manifest), strict=True))
+    read = in_parallel(partial(read_either, storage, kind=Manifest), paths)
+    return dict(zip(paths, read, strict=True))
 
 
 def _known_shards(storage: Storage) -> set[str]:
     """Return the paths of the shards that a dataset version or a receipt names."""
     found = set()
     for file in storage.walk(layout.DATASETS):
+        if not layout.is_ours(file.path) or file.is_unfinished:
+            continue
         if layout.is_receipt(file.path):
-            shards = [json.loads(storage.read(file.path))]
-        elif layout.is_version(file.path):
-            shards = json.loads(storage.read(file.path))["shards"]
+            shards: tuple[ShardRecord, ...] = (read_record(storage, file.path, ShardRecord),)
+        elif layout.is_version(file.path) and layout.original_path(file.path) == file.path:
+            shards = read_either(storage, file.path, DatasetVersion).shards
         else:
             continue
         dataset = layout.dataset_of(file.path)
-        found |= {layout.shard_path(dataset, shard["content"]) for shard in shards}
+        found |= {layout.shard_path(dataset, shard.content) for shard in shards}
     return found
 
 

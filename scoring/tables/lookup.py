@@ -1,12 +1,12 @@
 """Look up names given by a user among what is published."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 from deltalake import DeltaTable
 
 from scoring.errors import UnknownName, UserError
 from scoring.store.layout import version_path
+from scoring.store.records import read_json
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import published
@@ -54,7 +54,7 @@ def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> li
     dataset = manifest.settings.get("dataset", partition.dataset)
     path = version_path(dataset, partition.split, manifest.dataset_version)
     try:
-        return list(json.loads(storage.read(path))["classes"])
+        return list(read_json(storage, path)["classes"])
     except FileNotFoundError:
         return []
 

@@ -14,7 +14,8 @@ from deltalake.transaction import AddAction
 
 from scoring.errors import BadStore
 from scoring.store.layout import manifest_path
-from scoring.store.records import read_records, to_json
+from scoring.store.parallel import in_parallel
+from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
 from scoring.tables.delta import (
     TRIES,
@@ -121,7 +122,7 @@ def _stage(storage: Storage, manifest: Manifest, rows: Rows) -> _Staged:
     path = manifest.new_data_path()
     whole, partition = checked(manifest, rows), manifest.partition._asdict()
     file = write_file(storage, "scores", path, whole, SCORES, partition)
-    storage.write(manifest_path(path), to_json(manifest, indent=1))
+    write_twice(storage, manifest_path(path), manifest)
     return _Staged(manifest, file)
 
 
@@ -167,9 +168,11 @@ def _current(table: DeltaTable) -> dict[Partition, list[_File]]:
 def _manifests(
     storage: Storage, current: Mapping[Partition, list[_File]]
 ) -> dict[Partition, Manifest]:
-    paths = [manifest_path(old[0]["path"]) for old in current.values()]
-    try:
-        read = read_records(storage, paths, Manifest)
-    except FileNotFoundError as error:
-        raise BadStore(f"--store: expected all of tables/manifests, got no {error}") from error
-    return dict(zip(current, read, strict=True))
+    def read(old: list[_File]) -> Manifest:
+        path = manifest_path(old[0]["path"])
+        try:
+            return read_either(storage, path, Manifest)
+        except FileNotFoundError as error:
+            raise BadStore(f"--store: expected all of tables/manifests, got no {path}") from error
+
+    return dict(zip(current, in_parallel(read, current.values()), strict=True))

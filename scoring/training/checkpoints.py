@@ -12,6 +12,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from scoring.errors import UserError
+from scoring.store.sealed import BLANK, SEAL
 
 _SUFFIXES = (".safetensors", ".pt", ".pth")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -30,13 +31,13 @@ def _plain_copy(value: Tensor) -> Tensor:
 
 
 def to_bytes(weights: Mapping[str, Tensor]) -> bytes:
-    """Serialise weights as safetensors, with floats as float32."""
-    return safetensors.save({name: _plain_copy(value) for name, value in weights.items()})
+    """Serialise weights as safetensors, with floats as float32; the seal is blank."""
+    return exact_bytes({name: _plain_copy(value) for name, value in weights.items()})
 
 
 def exact_bytes(state: Mapping[str, Tensor]) -> bytes:
-    """Serialise contiguous tensors as safetensors, keeping their types."""
-    return safetensors.save(dict(state))
+    """Serialise contiguous tensors as safetensors, keeping their types; the seal is blank."""
+    return safetensors.save(dict(state), metadata={SEAL: BLANK})
 
 
 def from_bytes(data: bytes) -> dict[str, Tensor]:
