@@ -1,26 +1,36 @@
-"""Parquet files of a store: sealed, with a checksum on every page.
+"""Parquet files of a store: sealed, and checked even where only parts of them are read.
 
-Reading a whole file checks its seal. Reading parts of a file checks the pages that are read, by
-their checksums, and the footer, which has a seal of its own.
+Besides the seal of the whole file, the footer has a seal of its own, and every column chunk a hash.
+The hashes stand before the footer, where other readers do not look:
+
+    PAR1, column chunks | 8 bytes for each chunk | footer with both seals, its length, PAR1
 """
 
 import hashlib
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.store.sealed import BLANK, DIGITS, MARK, SEAL, damaged, read_sealed
+from scoring.store.checked_file import (
+    FOOTER_BLANK,
+    FOOTER_SEAL,
+    CheckedFile,
+    chunk_hash,
+    chunk_ranges,
+    footer_with_seal,
+    read_footer,
+)
+from scoring.store.sealed import BLANK, SEAL, damaged, fill, read_sealed
 from scoring.store.storage import Storage
 
-_FOOTER_SEAL = "footer_seal"
-_FOOTER_MARK = "protoscore-footer-sha256:"
-_FOOTER_BLANK = _FOOTER_MARK + "0" * DIGITS
-_TRAILER = 8  # the footer's length, and PAR1
-_TAIL = 64 << 10  # bytes to read from the end of a file; few footers are longer
+_IN_MEMORY = 64 << 20  # bytes of a file that is being written; a larger one goes to disk first
+_PIECE = 8 << 20
 
 
 def write_parquet(
@@ -40,35 +50,40 @@ def write_parquet(
         options: of `pyarrow.parquet.ParquetWriter`; compression is zstd by default.
     """
     buffer = io.BytesIO()
-    with sealed_writer(buffer, path, table.schema, **options) as writer:
+    with _blank_writer(buffer, table.schema, **options) as writer:
         writer.write_table(table, row_group_size)
+    _seal(buffer, path)
     storage.write(path, buffer.getvalue())
 
 
 @contextmanager
-def sealed_writer(
-    file: BinaryIO,
-    path: str,
-    schema: pa.Schema,
-    compression: str = "zstd",
-    **options: Any,  # noqa: ANN401
-) -> Iterator[pq.ParquetWriter]:
-    """Open a writer; when the block ends without an error, its file is whole and sealed.
+def writing_parquet(storage: Storage, path: str, schema: pa.Schema) -> Iterator["RowWriter"]:
+    """Write a file of any size, a row group at a time; it appears when the block ends."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as buffer:
+        with _blank_writer(buffer, schema) as writer:
+            rows = RowWriter(writer)
+            yield rows
+        _seal(buffer, path)
+        rows.size = buffer.seek(0, io.SEEK_END)
+        buffer.seek(0)
+        with storage.writing(path) as file:
+            shutil.copyfileobj(buffer, file, _PIECE)
 
-    Args:
-        file: to write to.
-        path: of the file in the store.
-        schema: of its rows.
-        compression: of its pages.
-        options: more of `pyarrow.parquet.ParquetWriter`.
-    """
-    sealing = _SealingFile(file, path)
-    with pq.ParquetWriter(
-        sealing, schema, compression=compression, write_page_checksum=True, **options
-    ) as writer:
-        yield writer
-        writer.add_key_value_metadata({_FOOTER_SEAL: _FOOTER_BLANK, SEAL: BLANK})
-    sealing.seal()
+
+class RowWriter:
+    """Writes row groups, and counts rows."""
+
+    rows = 0
+    size = 0
+    """Bytes of the file, once it is written."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write a row group."""
+        self._writer.write_batch(batch)
+        self.rows += len(batch)
 
 
 def read_parquet(storage: Storage, path: str) -> pa.Table:
@@ -79,10 +94,8 @@ def read_parquet(storage: Storage, path: str) -> pa.Table:
         Damaged: it is not what was written.
     """
     data = read_sealed(storage, path)
-    try:
-        return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:  # a file of an earlier version, without a seal
-        raise damaged(storage, path) from error
+    with _naming(storage, path):
+        return pq.read_table(pa.BufferReader(data))
 
 
 @contextmanager
@@ -91,88 +104,48 @@ def opened_parquet(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Damaged: its footer, or a page that is read, is not what was written.
+        Damaged: its footer, or a column chunk that is read, is not what was written.
     """
     with storage.open(path) as file:
-        try:
-            footer = _read_footer(file)
-            if not _is_footer_intact(storage, path, footer):
-                raise damaged(storage, path)
-            metadata = pq.read_metadata(pa.BufferReader(footer))
-            yield pq.ParquetFile(file, metadata=metadata, page_checksum_verification=True)
-        except (pa.ArrowInvalid, pa.ArrowSerializationError) as error:
-            raise damaged(storage, path) from error
-        except OSError as error:
-            if error.errno is None:  # Arrow's own: a checksum does not match
-                raise damaged(storage, path) from error
-            raise
+        checked = CheckedFile(storage, path, file)
+        with _naming(storage, path):
+            yield pq.ParquetFile(checked)
 
 
-class _SealingFile:
-    """Hashes a Parquet file while it is written; holds the footer back to fill in both seals."""
-
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        self._file, self._path = file, path
-        self._sha = hashlib.sha256(path.encode())
-        self._footer = b""
-        self._size = 0
-        self.closed = False
-
-    def write(self, data: bytes) -> int:
-        """Write a piece; return its size."""
-        piece = bytes(data)
-        self._size += len(piece)
-        if self._footer or BLANK.encode() in piece:
-            self._footer += piece
-        else:
-            self._sha.update(piece)
-            self._file.write(piece)
-        return len(piece)
-
-    def seal(self) -> None:
-        """Fill in both seals and write the footer."""
-        footer = _filled(self._footer, _FOOTER_MARK, _footer_digest(self._path, self._footer))
-        self._sha.update(footer)
-        self._file.write(_filled(footer, MARK, self._sha.hexdigest()))
-
-    def tell(self) -> int:
-        """Return how many bytes have been written."""
-        return self._size
-
-    def flush(self) -> None:
-        """Do nothing: a file that is not whole helps nobody."""
-
-    def close(self) -> None:
-        """Do nothing: the file is complete once it is sealed."""
+@contextmanager
+def _naming(storage: Storage, path: str) -> Iterator[None]:
+    """Name the file in Arrow's complaints, which come of files without seals alone."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowSerializationError) as error:
+        raise damaged(storage, path) from error
 
 
-def _read_footer(file: Any) -> bytes:  # noqa: ANN401
-    """Read the footer with its length and magic, nearly always in one request."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _TAIL))
-    tail = bytes(file.read())
-    footer = _TRAILER + int.from_bytes(tail[-_TRAILER:-4], "little")
-    if len(tail) < footer <= size:
-        file.seek(size - footer)
-        tail = bytes(file.read())
-    return tail[-footer:]
+@contextmanager
+def _blank_writer(
+    file: IO[bytes],
+    schema: pa.Schema,
+    compression: str = "zstd",
+    **options: Any,  # noqa: ANN401
+) -> Iterator[pq.ParquetWriter]:
+    """Open a writer whose file has room for the seals; the file is complete after the block."""
+    with pq.ParquetWriter(
+        pa.PythonFile(file, "w"), schema, compression=compression, **options
+    ) as w:
+        yield w
+        w.add_key_value_metadata({FOOTER_SEAL: FOOTER_BLANK, SEAL: BLANK})
 
 
-def _is_footer_intact(storage: Storage, path: str, footer: bytes) -> bool:
-    at = footer.rfind(_FOOTER_MARK.encode())
-    if at < 0:
-        return storage.has_unsealed_files
-    digits = footer[at + len(_FOOTER_MARK) :][:DIGITS].decode("latin-1")
-    return digits == _footer_digest(path, footer)
-
-
-def _footer_digest(path: str, footer: bytes) -> str:
-    for mark in (_FOOTER_MARK, MARK):
-        footer = _filled(footer, mark, "0" * DIGITS)
-    return hashlib.sha256(path.encode() + footer).hexdigest()
-
-
-def _filled(data: bytes, mark: str, digits: str) -> bytes:
-    """Put digits behind the last mark."""
-    at = data.rfind(mark.encode()) + len(mark)
-    return data[:at] + digits.encode() + data[at + DIGITS :]
+def _seal(file: IO[bytes], path: str) -> None:
+    """Hash the chunks of a complete file, and fill in both seals."""
+    start, footer = read_footer(file)
+    metadata = pq.read_metadata(pa.BufferReader(footer))
+    hashes = b"".join(chunk_hash(file, *chunk) for chunk in chunk_ranges(metadata))
+    rest = hashes + footer_with_seal(path, hashes, footer)
+    sha = hashlib.sha256(path.encode())
+    file.seek(0)
+    for first in range(0, start, _PIECE):
+        sha.update(file.read(min(_PIECE, start - first)))
+    sha.update(rest)
+    file.seek(start)
+    file.write(fill(rest, sha.hexdigest().encode()))

@@ -34,6 +34,12 @@ def write_sealed(storage: Storage, path: str, data: bytes) -> None:
     storage.write(path, data[:at] + _digest(path, data, at) + data[at + DIGITS :])
 
 
+def fill(data: bytes, digits: bytes, mark: bytes = MARK.encode()) -> bytes:
+    """Put digits after the last mark."""
+    at = data.rfind(mark) + len(mark)
+    return data[:at] + digits + data[at + len(digits) :]
+
+
 def read_sealed(storage: Storage, path: str) -> bytes:
     """Read a file and check its seal.
 

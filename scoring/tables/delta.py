@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from scoring.errors import BadStore, IncompleteError
 from scoring.store.layout import is_ours, log_folder, table_path
-from scoring.store.parquet import sealed_writer
+from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage, delta_options
 from scoring.tables.log_check import check_entries, hashed, hashed_creation
 
@@ -119,16 +119,11 @@ def write_file(
     partition: Mapping[str, str],
 ) -> AddAction:
     """Write a data file, a row group at a time; it stays invisible until a commit adds it."""
-    rows = 0
-    whole = table_path(name, path)
-    with storage.writing(whole) as file:
-        with sealed_writer(file, whole, schema) as writer:
-            for group in groups:
-                writer.write_batch(group)
-                rows += len(group)
-        size = file.tell()
-    stats = json.dumps({"numRecords": rows})
-    return AddAction(path, size, dict(partition), _now_ms(), True, stats)
+    with writing_parquet(storage, table_path(name, path), schema) as writer:
+        for group in groups:
+            writer.write(group)
+    stats = json.dumps({"numRecords": writer.rows})
+    return AddAction(path, writer.size, dict(partition), _now_ms(), True, stats)
 
 
 def files(table: DeltaTable) -> list[dict[str, str]]:

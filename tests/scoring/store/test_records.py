@@ -13,10 +13,24 @@ from scoring.representers.decomposition import Exactness
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.runs.at_rest import Evidence
 from scoring.runs.record import RunRecord
-from scoring.store.keys import digest
-from scoring.store.records import from_json, read_record, read_records, to_json
+from scoring.store.keys import digest, jsonable
+from scoring.store.mark import ensure_marked
+from scoring.store.records import (
+    from_json,
+    read_either,
+    read_record,
+    read_records,
+    read_sound_records,
+    write_record,
+    write_twice,
+)
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest, Partition
+
+
+def to_json(record):
+    return json.dumps(jsonable(record)).encode()
+
 
 NET = NetSpec(name="mlp", width=2, mean=(0,), class_order=(1, 0))
 PARENT = RunSpec(kind="private", split="test", net=NET, privacy=Privacy(epsilon=1, delta=1e-5))
@@ -133,7 +147,7 @@ GARBAGE = {
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_one_line_that_names_the_file(tmp_path, name):
     data, reason = GARBAGE[name]
-    storage = Storage(str(tmp_path))
+    storage = Storage(str(tmp_path))  # without a mark, so it may have files without seals
     storage.write("runs/k/run.json", data)
     message = rf"^--store: expected a RunRecord in runs/k/run\.json, got {reason}$"
     with pytest.raises(BadStore, match=message):
@@ -165,6 +179,42 @@ def test_several_records_come_in_the_order_given(tmp_path):
     storage = Storage(str(tmp_path))
     nets = {f"{width}.json": NetSpec(name="mlp", width=width) for width in range(1, 6)}
     for path, net in nets.items():
-        storage.write(path, to_json(net))
+        write_record(storage, path, net)
     paths = sorted(nets, reverse=True)
     assert read_records(storage, paths, NetSpec) == [nets[path] for path in paths]
+
+
+def test_a_field_of_a_later_version_stops_nobody(tmp_path):
+    storage = Storage(str(tmp_path))
+    write_record(storage, "net.json", {**jsonable(NET), "from_a_later_version": [1]})
+    assert read_record(storage, "net.json", NetSpec) == NET
+
+
+def test_what_cannot_be_read_is_named_and_passed_over(tmp_path, caplog):
+    storage = Storage(str(tmp_path))
+    write_record(storage, "good.json", NET)
+    write_record(storage, "other.json", {"no": "net"})
+    storage.write("empty.json", b"")
+    paths = ["other.json", "gone.json", "empty.json", "good.json"]
+    assert read_sound_records(storage, paths, NetSpec) == {"good.json": NET}
+    assert "expected a NetSpec in other.json, got nothing @ $.name" in caplog.text
+    assert "expected a NetSpec in empty.json" in caplog.text
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_a_record_written_twice_survives_the_loss_of_one(tmp_path, harm, caplog):
+    storage = Storage(str(tmp_path), mends=True)
+    ensure_marked(storage)
+    write_twice(storage, "v.json", NET)
+    if harm == "missing":
+        storage.remove(["v.json"])
+    else:
+        storage.write("v.json", b"{}")
+    assert read_either(storage, "v.json", NetSpec) == NET
+    assert "v.json is missing or damaged, but its copy is not" in caplog.text
+    assert read_record(storage, "v.json", NetSpec) == NET  # written again
+
+
+def test_a_record_that_was_never_written_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_either(Storage(str(tmp_path)), "v.json", NetSpec)

@@ -1,0 +1,160 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from scoring.errors import Damaged
+from scoring.store.keys import jsonable
+from scoring.store.mark import ensure_marked
+from scoring.store.parquet import opened_parquet, read_parquet, write_parquet
+from scoring.store.records import write_record
+from scoring.store.sealed import check_seal, read_part, read_sealed, read_sound, write_sealed
+from scoring.store.storage import Storage
+from scoring.training.checkpoints import from_bytes, to_bytes
+
+TABLE = pa.table({"example_id": range(40), "name": [f"n{i % 3}" for i in range(40)]})
+
+
+@pytest.fixture
+def storage(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    ensure_marked(storage)
+    return storage
+
+
+def write_json(storage, path):
+    write_record(storage, path, {"name": "mlp", "width": 1.5})
+
+
+def write_weights(storage, path):
+    write_sealed(storage, path, to_bytes({"a": torch.arange(6.0), "b": torch.ones(2, 2)}))
+
+
+def write_rows(storage, path):
+    write_parquet(storage, path, TABLE, row_group_size=25)
+
+
+WRITERS = {"a.json": write_json, "a.safetensors": write_weights, "a.parquet": write_rows}
+
+
+@pytest.mark.parametrize("path", WRITERS)
+def test_an_intact_file_reads_as_written_and_as_its_format(storage, path):
+    WRITERS[path](storage, path)
+    data = read_sealed(storage, path)
+    check_seal(storage, path)
+    if path == "a.json":
+        assert json.loads(data)["width"] == 1.5
+    elif path == "a.safetensors":
+        assert torch.equal(from_bytes(data)["a"], torch.arange(6.0))
+    else:
+        assert pq.read_table(pa.BufferReader(data)).equals(TABLE)
+        assert read_parquet(storage, path).equals(TABLE)
+
+
+@pytest.mark.parametrize("path", WRITERS)
+def test_every_flipped_bit_is_noticed(storage, path):
+    WRITERS[path](storage, path)
+    data = storage.read(path)
+    for bit in range(0, 8 * len(data), 23):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        storage.write(path, bytes(changed))
+        for check in (read_sealed, check_seal):
+            with pytest.raises(Damaged, match=f"^--store: expected {path} as it was written, got"):
+                check(storage, path)
+
+
+@pytest.mark.parametrize("path", WRITERS)
+def test_every_shorter_or_longer_file_is_noticed(storage, path):
+    WRITERS[path](storage, path)
+    data = storage.read(path)
+    for changed in [*(data[:size] for size in range(0, len(data), 5)), data + b" ", data + data]:
+        storage.write(path, changed)
+        for check in (read_sealed, check_seal):
+            with pytest.raises(Damaged):
+                check(storage, path)
+
+
+@pytest.mark.parametrize("path", WRITERS)
+def test_a_whole_file_in_the_place_of_another_is_noticed(storage, path):
+    WRITERS[path](storage, path)
+    storage.write(f"elsewhere/{path}", storage.read(path))
+    for check in (read_sealed, check_seal):
+        with pytest.raises(Damaged):
+            check(storage, f"elsewhere/{path}")
+
+
+def test_flipped_bits_never_give_other_rows_to_those_who_read_a_part(storage):
+    write_rows(storage, "a.parquet")
+    data = storage.read("a.parquet")
+    noticed = 0
+    for bit in range(0, 8 * len(data), 5):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        storage.write("a.parquet", bytes(changed))
+        try:
+            with opened_parquet(storage, "a.parquet") as file:
+                rows = file.read_row_group(1, columns=["example_id"])
+        except Damaged:
+            noticed += 1
+        else:
+            assert rows["example_id"].to_pylist() == list(range(25, 40))
+    assert noticed > len(data) / 2  # the footer and one of four column chunks
+
+
+def test_a_job_that_may_write_sets_a_damaged_file_aside(storage):
+    write_json(storage, "a.json")
+    storage.write("a.json", b'{"name"')
+    with pytest.raises(Damaged, match="damaged file; and the next job"):
+        read_sealed(storage, "a.json")
+    assert storage.exists("a.json")
+    storage.mends = True
+    with pytest.raises(Damaged, match=r"it is now damaged/a\.json\.\w{8}, and the next job"):
+        read_sealed(storage, "a.json")
+    assert not storage.exists("a.json")
+    (aside,) = storage.names("damaged")
+    assert storage.read(f"damaged/{aside}") == b'{"name"'
+
+
+def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
+    write_json(storage, "a.json")
+    answers = [storage.read("a.json")[:-3], storage.read("a.json")]
+    monkeypatch.setattr(Storage, "read", lambda self, path: answers.pop(0))
+    assert json.loads(read_sealed(storage, "a.json"))["name"] == "mlp"
+
+
+def test_a_record_goes_with_the_file_it_vouches_for(storage):
+    storage.mends = True
+    write_json(storage, "run.json")
+    with pytest.raises(Damaged, match=r"expected model, which run\.json tells of, got none"):
+        read_part(storage, "model", "run.json")
+    assert not storage.exists("run.json")
+
+
+def test_sound_files_are_read_and_others_named(storage, caplog):
+    write_json(storage, "good.json")
+    storage.write("bad.json", b"{}")
+    found = read_sound(storage, ["gone.json", "bad.json", "good.json"])
+    assert list(found) == ["good.json"]
+    assert "bad.json" in caplog.text
+    assert "gone.json" not in caplog.text
+
+
+def test_files_of_an_earlier_store_need_no_seal(tmp_path):
+    storage = Storage(str(tmp_path))
+    storage.write("a.json", json.dumps(jsonable({"name": 1})).encode())
+    assert read_sealed(storage, "a.json") == b'{"name": 1}'
+    pq.write_table(TABLE, tmp_path / "a.parquet")
+    assert read_parquet(storage, "a.parquet").equals(TABLE)
+    with opened_parquet(storage, "a.parquet") as file:
+        assert file.read().equals(TABLE)
+
+
+def test_large_files_are_checked_piece_by_piece(storage, monkeypatch):
+    monkeypatch.setattr("scoring.store.sealed._PIECE", 1000)
+    table = pa.table({"x": np.random.default_rng(0).random(5000)})
+    write_parquet(storage, "a.parquet", table)
+    check_seal(storage, "a.parquet")
