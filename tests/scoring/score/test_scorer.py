@@ -13,6 +13,7 @@ from scoring.score.scorer import Scorer
 from scoring.score.signals import SignalOptions
 from scoring.staged.scores import read_scores
 from scoring.store.layout import staged_path
+from scoring.store.sealed import write_sealed
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe
@@ -72,7 +73,7 @@ def test_outputs_that_are_not_numbers_give_a_reason_and_no_value(storage, run, s
     broken = {
         name: torch.full_like(w, torch.nan) for name, w in from_bytes(storage.read(path)).items()
     }
-    storage.write(path, to_bytes(broken))
+    write_sealed(storage, path, to_bytes(broken))
     staged = scores(storage, run, shard)
     assert np.isnan(staged.value).all()
     assert set(staged.status) == {"not_finite", "undecodable_image"}

@@ -1,4 +1,3 @@
-import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -6,6 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from score_tables import night_row, part, publish_and_die
 
+from scoring.data.shards import ShardRecord
+from scoring.data.texts import TextShape
+from scoring.data.versions import DatasetVersion
+from scoring.errors import BadStore
+from scoring.store.keys import digest
+from scoring.store.records import write_record
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.explanations import RepresenterModel, publish_model
@@ -15,23 +20,33 @@ from scoring.tables.publish import publish
 from scoring.tables.schemas import REPRESENTER_MODELS
 
 SOON = timedelta(hours=1)
+NONE = {"undecodable": 0, "trainable": 1}
+JOB = "20260301T010000Z-0000000"  # and a digit: ids of jobs and nights
 
 
-def published_part(night, staged=(), runs=("run1",)):
+def key(name):
+    """Make a key: what we write is named by hashes."""
+    return digest(name)
+
+
+def published_part(night, staged, runs):
     from dataclasses import replace
 
-    manifest, rows = part(key=f"k{night}", night=night)
-    return replace(manifest, staged=tuple(staged), runs=tuple(runs)), rows
+    manifest, rows = part(key=key(f"k{night}"), night=night)
+    night_id = f"{JOB}{night}"
+    made_of = {"staged": tuple(staged), "runs": tuple(runs), "night_id": night_id}
+    return replace(manifest, **made_of), rows
 
 
 def build_two_nights(storage):
     for night in (1, 2):
-        files = (f"staging/conf/s{night}.parquet", f"outputs/run{night}/c.parquet")
-        files += (f"runs/run{night}/run.json", f"nights/night-{night}.json")
+        run = key(f"run{night}")
+        files = (f"staging/conf/{key(f's{night}')}.parquet", f"outputs/{run}/{key('c')}.parquet")
+        files += (f"runs/{run}/run.json", f"nights/{JOB}{night}.json")
         for path in files:
             storage.write(path, b"{}")
-        publish(storage, [published_part(night, files[:1], [f"run{night}"])])
-    append_night(storage, night_row("night-1"), [])
+        publish(storage, [published_part(night, files[:1], [run])])
+    append_night(storage, night_row(f"{JOB}1"), [])
 
 
 @pytest.fixture
@@ -42,6 +57,11 @@ def storage(store_uri, lay_down):
     return storage
 
 
+@pytest.fixture
+def local(tmp_path):
+    return Storage(str(tmp_path / "local"))
+
+
 def found(storage, before=None):
     everything = leftovers(storage, before or datetime.now(UTC) + SOON)
     return sorted(file.path for files in everything.values() for file in files)
@@ -50,9 +70,9 @@ def found(storage, before=None):
 def test_files_of_an_earlier_version_are_leftovers(storage):
     # Its run is kept, because that version can still be queried.
     assert found(storage) == [
-        "nights/night-1.json",  # already in the table of nights
-        "outputs/run1/c.parquet",
-        "staging/conf/s1.parquet",
+        f"nights/{JOB}1.json",  # already in the table of nights
+        f"outputs/{key('run1')}/{key('c')}.parquet",
+        f"staging/conf/{key('s1')}.parquet",
     ]
 
 
@@ -61,34 +81,46 @@ def test_recent_files_stay(storage):
 
 
 def test_orphans_of_every_kind_are_found(storage):
+    partition = "dataset=digits/split=test/metric=conf"
     orphans = [
-        "imports/abc.safetensors",
-        "jobs/j.json",
-        "nights/night-9.json",
-        "outputs/run9/c.parquet",
-        "runs/run2/training.safetensors",
-        "runs/run9/model.safetensors",
-        "staging/conf/s9.parquet",
-        "tables/manifests/k9.json",
-        "tables/scores/dataset=digits/split=test/metric=conf/k9-1.parquet",
-        "datasets/digits/shards/nobody.parquet",
+        f"imports/{key('w')}.safetensors",
+        f"jobs/{JOB}1.json",
+        f"nights/{JOB}9.json",
+        f"outputs/{key('run9')}/{key('c')}.parquet",
+        f"runs/{key('run2')}/training.safetensors",
+        f"runs/{key('run9')}/model.safetensors",
+        f"staging/conf/{key('s9')}.parquet",
+        f"tables/manifests/{key('k9')}-00000001.json",
+        f"tables/manifests/{key('k9')}-00000001.copy.json",
+        f"tables/scores/{partition}/{key('k9')}-00000001.parquet",
+        f"datasets/digits/shards/{key('nobody')}.parquet",
+        "damaged/staging/conf/s.parquet.00000001",
     ]
-    known = ["datasets/digits/shards/a.parquet", "datasets/digits/shards/b.parquet"]
-    for path in (*orphans, *known):
+    shards = {name: f"datasets/digits/shards/{key(name)}.parquet" for name in "ab"}
+    for path in (*orphans, *shards.values()):
         storage.write(path, b"")
-    storage.write("datasets/digits/receipts/r.json", json.dumps({"content": "a"}).encode())
-    version = {"shards": [{"content": "b"}], "classes": []}
-    storage.write("datasets/digits/train/v.json", json.dumps(version).encode())
+    record = {name: ShardRecord(content=key(name), first_id=0, rows=1, **NONE) for name in "ab"}
+    write_record(storage, f"datasets/digits/receipts/{key('r')}.json", record["a"])
+    DatasetVersion(
+        name="digits",
+        split="train",
+        classes=(),
+        shape=TextShape(tokens=4),
+        shards=(record["b"],),
+        ranges={},
+    ).save(storage)
     assert set(orphans) <= set(found(storage))
-    assert not set(known) & set(found(storage))
+    assert not set(shards.values()) & set(found(storage))
 
 
 def test_files_behind_explanations_stay(storage):
-    model = RepresenterModel(**dict.fromkeys(REPRESENTER_MODELS.names) | {"base_run": "base"})
-    publish_model(storage, "digits", "rest", model)
-    needed = ["runs/rest/run.json", "runs/base/run.json", "features/base/last/c.parquet"]
-    needed.append("features/run2/last/c.parquet")  # by a run behind the published scores
-    orphans = ["features/run9/last/c.parquet", "explanations/rest/x.parquet"]
+    model = RepresenterModel(**dict.fromkeys(REPRESENTER_MODELS.names) | {"base_run": key("base")})
+    publish_model(storage, "digits", key("rest"), model)
+    needed = [f"runs/{key(run)}/run.json" for run in ("rest", "base")]
+    # By the base run, and by a run behind the published scores.
+    needed += [f"features/{key(run)}/last/{key('c')}.parquet" for run in ("base", "run2")]
+    orphans = [f"features/{key('run9')}/last/{key('c')}.parquet"]
+    orphans.append(f"explanations/{key('rest')}/{key('x')}.parquet")
     for path in (*needed, *orphans):
         storage.write(path, b"")
     assert set(orphans) <= set(found(storage))
@@ -106,25 +138,68 @@ def test_removing_leftovers_changes_no_scores(storage):
 def test_an_unfinished_file_is_found(tmp_path):
     storage = Storage(str(tmp_path))
     publish(storage, [part()])
-    unfinished = tmp_path / "staging" / "conf" / ".s.parquet.1234.partial"
+    name = f".{key('s')}.parquet.{key('uuid')}.partial"
+    unfinished = tmp_path / "staging" / "conf" / name
     unfinished.parent.mkdir(parents=True)
     unfinished.write_bytes(b"half")
     old = time.time() - 3 * 86400
     os.utime(unfinished, (old, old))
-    assert found(storage, datetime.now(UTC) - timedelta(days=2)) == [
-        "staging/conf/.s.parquet.1234.partial"
-    ]
+    assert found(storage, datetime.now(UTC) - timedelta(days=2)) == [f"staging/conf/{name}"]
 
 
 def test_files_of_a_job_killed_before_its_commit_are_found(storage):
     import multiprocessing
 
     job = multiprocessing.get_context("spawn").Process(
-        target=publish_and_die, args=(storage.uri, [part(key="killed", night=3)])
+        target=publish_and_die, args=(storage.uri, [part(key=key("killed"), night=3)])
     )
     job.start()
     job.join()
-    new = [path for path in found(storage) if "killed" in path]
-    assert len(new) == 2  # the data file and its manifest
+    new = [path for path in found(storage) if key("killed") in path]
+    assert len(new) == 3  # the data file, its manifest and the copy
     storage.remove(new)
     assert len(Store(storage.uri).scores()) == 30
+
+
+FOREIGN = [
+    "runs/tb/events",
+    "outputs/thesis.csv",
+    "datasets/digits/notes.txt",
+    "datasets/thesis.parquet",
+    "staging/conf/mine.parquet",
+    "staging/conf/.mine.swp",
+    f"runs/{digest('run9')}/tensorboard/events",
+    "tables/scores/backup.parquet",
+    "tables/verdicts/0123456789abcdef0123456789abcdef.parquet",  # a table of a later version
+    "features/readme.md",
+    "jobs/crontab",
+]
+
+
+def test_files_that_we_did_not_write_are_never_leftovers(storage):
+    for path in FOREIGN:
+        storage.write(path, b"mine")
+    assert not set(FOREIGN) & set(found(storage))
+
+
+@pytest.mark.parametrize("lost", ["all of it", "an entry"])
+def test_a_table_without_its_log_is_refused(local, lost):
+    build_two_nights(local)
+    log = "tables/scores/_delta_log"
+    local.remove(f"{log}/{n:020}.json" for n in (range(9) if lost == "all of it" else [1]))
+    with pytest.raises(BadStore, match=f"expected the whole of {log}, got no entry [01]; restore"):
+        found(local)
+
+
+def test_a_store_without_published_scores_is_refused(local):
+    local.write(f"runs/{key('run')}/run.json", b"{}")
+    with pytest.raises(BadStore, match="expected published scores, which say what is needed"):
+        found(local)
+
+
+def test_a_damaged_manifest_is_refused(local):
+    build_two_nights(local)
+    for name in local.names("tables/manifests"):
+        local.write(f"tables/manifests/{name}", b"{")
+    with pytest.raises(BadStore, match="expected a Manifest in tables/manifests/"):
+        found(local)

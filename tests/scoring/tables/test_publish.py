@@ -165,7 +165,7 @@ def test_incomplete_rows_are_refused_and_change_nothing(local, damage, message, 
     assert caught.value.exit_code == 4
     assert nights(local) == {"agr night-1": 30}
     folder = Path(local.uri, "tables", "scores", "dataset=digits", "split=test", "metric=conf")
-    assert list(folder.iterdir()) == []
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def test_other_columns_are_refused(local):
@@ -181,8 +181,9 @@ def test_a_partition_given_twice_is_refused(local):
 
 def test_a_lost_manifest_is_named(local):
     publish(local, [part()])
-    (name,) = local.names("tables/manifests")
-    local.delete(f"tables/manifests/{name}")
+    names = local.names("tables/manifests")
+    name = next(name for name in names if "copy" not in name)
+    local.remove(f"tables/manifests/{name}" for name in names)
     with pytest.raises(BadStore, match=f"expected all of tables/manifests.*{name}"):
         published(local)
 
@@ -270,7 +271,9 @@ def test_a_job_killed_before_its_commit_leaves_the_table_as_it_was(storage, befo
     job.join()
     assert job.exitcode == -signal.SIGKILL
     orphans = [name for name in storage.names("tables/manifests") if name.startswith("k2-")]
-    assert len(orphans) == 2  # it died late: only the commit is missing
+    assert (
+        len(orphans) == 4
+    )  # of two partitions, with copies: it died late: only the commit is missing
     assert published(storage) == before_the_job
     assert len(read(storage)) == 30 * len(before)
 
