@@ -9,6 +9,7 @@ from report_store import Examples, MetricInfo, publish_scores, write_dataset
 from scipy.stats import pearsonr, spearmanr
 
 from ray_jobs.cli import main
+from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -32,6 +33,7 @@ def examples(rows: int, seed: int) -> Examples:
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with five metrics of 400 training examples in two classes."""
     storage = Storage(str(tmp_path_factory.mktemp("published") / "store"))
+    ensure_marked(storage)
     of = {"train": examples(400, 0), "test": examples(60, 1)}
     versions = write_dataset(storage, "shapes", of, CLASSES)
     publish_scores(storage, "shapes", versions, of, TEXTS)
@@ -195,6 +197,7 @@ def test_bad_input(evaluate, store, capsys, name):
 
 def test_a_split_that_is_not_published_is_refused(tmp_path, capsys):
     storage = Storage(str(tmp_path / "store"))
+    ensure_marked(storage)
     of = {"train": replace(examples(60, 0), values={}), "test": examples(60, 1)}
     publish_scores(storage, "shapes", write_dataset(storage, "shapes", of, CLASSES), of, TEXTS)
     for evaluation in ("correlations", "sets", "classes"):
