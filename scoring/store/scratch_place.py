@@ -13,7 +13,8 @@ from scoring.errors import Outage
 
 SCRATCH_FLAG = "--scratch or $PROTOSCORE_SCRATCH"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_BROKEN = {errno.EIO, errno.EROFS, errno.ELOOP, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_CANNOT_WRITE = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ELOOP}
+_CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _SPARE_BYTES = 100 << 20  # left free for others, or 5 % if that is more
 
 
@@ -39,7 +40,7 @@ def disk_errors(folder: Path, size: int) -> Iterator[None]:
 
     Args:
         folder: the folder.
-        size: bytes that it was to take.
+        size: bytes that it was to take; 0: not known.
 
     Raises:
         Outage: the disk is full or fails; other errors pass.
@@ -49,7 +50,7 @@ def disk_errors(folder: Path, size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise _too_small(folder, size) from None
-        if error.errno in _BROKEN:
+        if error.errno in _CANNOT_WRITE | _CANNOT_LOCK:
             raise Outage(
                 f"{SCRATCH_FLAG}: expected a disk that can be written and locked under "
                 f"{str(folder)!r} on {platform.node()}, got {error.strerror}"
@@ -59,8 +60,9 @@ def disk_errors(folder: Path, size: int) -> Iterator[None]:
 
 def _too_small(folder: Path, needed: int) -> Outage:
     free = shutil.disk_usage(folder).free
+    wanted = f"{_gigabytes(needed)} free" if needed else "more room"
     return Outage(
-        f"{SCRATCH_FLAG}: expected {_gigabytes(needed)} free in {str(folder)!r} on "
+        f"{SCRATCH_FLAG}: expected {wanted} in {str(folder)!r} on "
         f"{platform.node()}, got {_gigabytes(free)}; make room, or name a larger disk"
     )
 
