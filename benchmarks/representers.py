@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from scoring.representers.solve import Objective, minimise
 from scoring.representers.strongest import Kernel, strongest
 from scoring.run_spec import Recipe
 from scoring.store.keys import Split
+from scoring.store.scratch import Scratch
 
 PENALTY, K, BLOCK = 0.003, 10, 200
 TURNS = 3  # of our solver, which is the faster one; the median counts
@@ -237,7 +240,7 @@ def _synthetic(rows: int) -> None:
                 part.tofile(file)
                 noisy = part @ mixing + draws.gumbel(size=(10_000, CLASSES))
                 labels[first : first + 10_000] = noisy.argmax(axis=1)
-        features = FileMatrix(path=path, shape=(rows, WIDTH))
+        features = FileMatrix(file=FileIO(path), shape=(rows, WIDTH))
         before = resident("VmRSS")
         targets, began = OneHot(labels, CLASSES), time.perf_counter()
         objective = Objective(
@@ -250,7 +253,9 @@ def _synthetic(rows: int) -> None:
         training_rows = LayerRows(
             ids=np.arange(rows), labels=labels, features=features, outputs=targets
         )
-        explainer = Explainer(training_rows, rest, targets, Path(folder) / "alpha.npy")
+        explainer = Explainer(
+            training_rows, rest, targets, partial(Scratch(folder).take, "alpha", "0" * 32)
+        )
         queries = np.maximum(draws.standard_normal((QUERIES, WIDTH)), 0).astype(np.float32)
         predicted = rest.outputs(torch.from_numpy(queries)).argmax(dim=1, keepdim=True)
         explainer.points(queries, predicted.numpy(), K)

@@ -113,7 +113,7 @@ def _share_to_draw(flags: DebuggingFlags) -> float:
 
 def _case(plan: Plan) -> MislabelledRows:
     """Gather the features of the base run, the given labels and the true ones."""
-    storage, models = plan.request.storage, plan.models
+    storage, models, machine = plan.request.storage, plan.models, plan.request.flags.machine
     (run,) = (run for run in plan.runs if run.spec == models.fleet.representer)
     representer = run.spec.layer_at_rest
     rows = {
@@ -122,7 +122,8 @@ def _case(plan: Plan) -> MislabelledRows:
             run.parent,
             representer.layer,
             load_version(storage, plan.request.source.name, split, version),
-            plan.request.flags.machine.train_memory_bytes,
+            machine.train_memory_bytes,
+            machine.scratch_here,
         )
         for split, version in models.trained_on.items()
     }

@@ -147,17 +147,19 @@ def _on_a_worker(
     engine: Engine, plan: ExplainPlan, flags: RepresentersFlags
 ) -> tuple[Comparison, list[Finding]]:
     print(f"compare: {flags.tests} test examples", file=sys.stderr, flush=True)
-    memory = flags.machine.train_memory_bytes
-    return engine.call(_compare, plan, flags.tests, flags.example, memory)
+    machine = flags.machine
+    where = (machine.train_memory_bytes, machine.scratch_folder)
+    return engine.call(_compare, plan, flags.tests, flags.example, *where)
 
 
 def _compare(
-    plan: ExplainPlan, tests: int, example: int | None, memory: int
+    plan: ExplainPlan, tests: int, example: int | None, memory: int, scratch: str
 ) -> tuple[Comparison, list[Finding]]:
     """Compare both methods; return the comparison and the points of the example to draw."""
 
     def rows(version: DatasetVersion) -> LayerRows:
-        return gather_rows(plan.storage, plan.base.key, plan.representer.layer, version, memory)
+        layer = plan.representer.layer
+        return gather_rows(plan.storage, plan.base.key, layer, version, memory, scratch)
 
     train, test = rows(plan.versions["train"]), rows(plan.versions["test"])
     rest, _ = load_layer(plan.storage, load_record(plan.storage, plan.run.key))

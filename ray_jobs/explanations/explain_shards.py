@@ -7,7 +7,7 @@ from functools import partial
 from ray_jobs.engine import Engine
 from scoring.data.versions import DatasetVersion
 from scoring.representers.explainer import Explainer
-from scoring.representers.layer_rows import gather_rows, node_folder
+from scoring.representers.layer_rows import gather_rows
 from scoring.representers.question import Question, explanations
 from scoring.run_spec import Representer
 from scoring.runs.at_rest import load_layer, targets_of
@@ -15,6 +15,7 @@ from scoring.runs.record import load_record
 from scoring.staged.features import read_features
 from scoring.store.keys import digest
 from scoring.store.layout import explanations_path, features_path
+from scoring.store.scratch import Scratch
 from scoring.store.storage import Storage
 from scoring.tables.explanations import write_explanations
 
@@ -33,6 +34,8 @@ class ExplainJob:
     representer: Representer
     train: DatasetVersion
     question: Question
+    scratch: str = ""
+    """The folder that --scratch names."""
 
     def path(self, content: str) -> str:
         """Return where the explanations of a shard are staged."""
@@ -62,11 +65,11 @@ class _Explain:
         rest, _ = load_layer(job.storage, load_record(job.storage, job.run))
         layer = job.representer.layer
         # memory=0 puts them in files, which all workers of a node share.
-        rows = gather_rows(job.storage, job.base, layer, job.train, memory=0)
-        alpha = f"alpha-{digest([job.run, rest.fingerprint])}.npy"
-        file = node_folder(job.base, layer, job.train) / alpha
+        rows = gather_rows(job.storage, job.base, layer, job.train, 0, job.scratch)
+        key = digest([job.run, rest.fingerprint, job.train.version])
+        take = partial(Scratch(job.scratch).take, "alpha", key)
         targets = targets_of(job.representer, rest.loss, rows)
-        self._explainer = Explainer(rows, rest, targets, file)
+        self._explainer = Explainer(rows, rest, targets, take)
 
     def __call__(self, content: str) -> None:
         job = self._job

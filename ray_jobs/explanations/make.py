@@ -55,6 +55,7 @@ def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
         representer=plan.representer,
         train=plan.versions["train"],
         question=plan.question,
+        scratch=machine.scratch_folder,
     )
     shards = [shard.content for shard in plan.explained.shards]
     if finished(plan.storage, [plan.run.key]) and not job.missing(shards):

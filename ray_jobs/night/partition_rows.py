@@ -51,11 +51,20 @@ class _Scores:
     scored_at: pa.Array
 
 
-def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> Examples:
+def read_examples(
+    storage: Storage, dataset: str, work: Sequence[ShardWork], scratch: str = ""
+) -> Examples:
     """Read the ids, labels, names and predicted classes of a split.
+
+    Args:
+        storage: the store.
+        dataset: the dataset's name in it.
+        work: the split's shards.
+        scratch: the folder that --scratch names.
 
     Raises:
         IncompleteError: the ids of the predictions are not the dataset's.
+        Outage: the disk of the temporary file is full.
     """
     rows = [item.record.rows for item in work]
     ids = np.empty(sum(rows), dtype=np.int64)
@@ -70,7 +79,7 @@ def read_examples(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> 
             labels[here] = part["label"].fill_null(-1).to_numpy()
             yield part["name"].combine_chunks()
 
-    all_names = strings_on_disk(names(), len(ids))
+    all_names = strings_on_disk(names(), len(ids), scratch)
     predicted = np.full(len(ids), -1, dtype=np.int32)
     for here, part in _staged(storage, work, PREDICTED.name, ids):
         predicted[here] = np.nan_to_num(part.value, nan=-1)

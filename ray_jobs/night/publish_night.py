@@ -42,7 +42,8 @@ def _parts(
         changed = [partition for partition in plan.to_publish if partition.split == split]
         if changed:
             work = [item for item in plan.work if item.split == split]
-            examples = read_examples(storage, plan.request.source.name, work)
+            scratch = plan.request.flags.machine.scratch_here
+            examples = read_examples(storage, plan.request.source.name, work, scratch)
         for partition in changed:
             manifest = _manifest(plan, night, partition)
             version = manifest.dataset_version

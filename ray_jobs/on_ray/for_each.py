@@ -9,7 +9,7 @@ from ray.data import ActorPoolStrategy
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
-from scoring.errors import IncompleteError
+from scoring.errors import IncompleteError, Outage
 
 Item = TypeVar("Item")
 Work = Callable[[Item], object]
@@ -29,6 +29,8 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
     done = 0
     with Progress(stage, len(items), unit) as progress:
         for receipt in receipts.iter_rows():
+            if receipt["outage"]:
+                raise Outage(receipt["outage"])
             done += receipt["done"]
             progress.advance(receipt["done"])
     if done < len(items):
@@ -38,8 +40,13 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
 class _Worker:
     def __init__(self, begin: Callable[[], Work[Any]]) -> None:
         torch.set_num_threads(1)
-        self._work = begin()
+        self._begin = begin
+        self._work: Work[Any] | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        self._work(row["item"])
-        return {"done": 1}
+        try:
+            self._work = self._work or self._begin()
+            self._work(row["item"])
+        except Outage as error:  # raised here, Ray would wrap it beyond recognition
+            return {"done": 0, "outage": str(error)}
+        return {"done": 1, "outage": ""}

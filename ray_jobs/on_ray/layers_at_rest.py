@@ -8,7 +8,7 @@ from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.progress import Progress
 from scoring.data.versions import DatasetVersion
-from scoring.errors import ProtoscoreError
+from scoring.errors import Outage, ProtoscoreError
 from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
@@ -24,6 +24,7 @@ def bring_to_rest(
     versions: Mapping[Split, DatasetVersion],
     *,
     memory: int,
+    scratch: str = "",
 ) -> tuple[Run, ...]:
     """Make representer runs whose parents are finished and whose features are staged.
 
@@ -31,10 +32,14 @@ def bring_to_rest(
         storage: the store.
         missing: the runs to make.
         versions: the splits: train brings the layer to rest, test checks it.
-        memory: most bytes of features to hold in memory; more are mapped from the node's disk.
+        memory: most bytes of features to hold in memory; more go to the node's scratch space.
+        scratch: the folder that --scratch names.
 
     Returns:
         The runs that are still missing.
+
+    Raises:
+        Outage: the node or the store failed.
     """
     if not missing:
         return ()
@@ -43,9 +48,11 @@ def bring_to_rest(
     with Progress("solve", len(missing), "layer") as progress:
         for run in missing:
             try:
-                ray.get(solve.remote(storage, run, versions, memory, int(cpus)))
+                ray.get(solve.remote(storage, run, versions, memory, scratch, int(cpus)))
                 progress.advance()
             except RayTaskError as error:
+                if isinstance(error.cause, Outage):
+                    raise error.cause from None
                 if not isinstance(error.cause, ProtoscoreError):
                     raise
                 progress.note(f"run failed: {run.spec.label}: {error.cause}")
@@ -58,11 +65,15 @@ def _solve(
     run: Run,
     versions: Mapping[Split, DatasetVersion],
     memory: int,
+    scratch: str,
     threads: int,
 ) -> None:
     torch.set_num_threads(1)  # the solver has threads of its own
     layer = run.spec.layer_at_rest.layer
-    rows = {s: gather_rows(storage, run.parent, layer, v, memory) for s, v in versions.items()}
+    rows = {
+        split: gather_rows(storage, run.parent, layer, version, memory, scratch)
+        for split, version in versions.items()
+    }
     make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import ray
+from ray.exceptions import RayTaskError
 
 from ray_jobs.on_ray.cluster import cluster, total
 from ray_jobs.on_ray.counters import counting_stages
@@ -19,7 +20,9 @@ from ray_jobs.on_ray.map_shards import PoolOptions
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.stage_features import stage_features
 from ray_jobs.terminal.night_flags import MachineFlags
+from scoring.errors import ProtoscoreError
 from scoring.score.signals import SignalOptions
+from scoring.store.scratch import remove_unused
 
 if TYPE_CHECKING:
     from scoring.analysis.clusters import Map, MapSettings
@@ -44,9 +47,17 @@ Versions = Mapping["Split", "DatasetVersion"]
 
 @contextmanager
 def ray_engine(machine: MachineFlags, dataset: str) -> Iterator[RayEngine]:
-    """Join a cluster, or start one on this machine and stop it at the end."""
-    with cluster(machine.address, machine.cpus), counting_stages(dataset):
-        yield RayEngine(machine=machine)
+    """Join a cluster, or start one on this machine and stop it at the end.
+
+    Before and after, what no process uses is removed from this machine's scratch space: earlier
+    jobs may have been killed, and so may workers of this one.
+    """
+    remove_unused(machine.scratch_here)
+    try:
+        with cluster(machine.address, machine.cpus), counting_stages(dataset):
+            yield RayEngine(machine=machine)
+    finally:
+        remove_unused(machine.scratch_here)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +98,7 @@ class RayEngine:
             missing,
             versions,
             train_memory=self.machine.train_memory_bytes,
+            scratch=self.machine.scratch_folder,
             gpus_per_run=self.machine.gpus_per_run,
             until=until,
             slices=slices,
@@ -117,8 +129,13 @@ class RayEngine:
         for run in missing:
             layer = run.spec.layer_at_rest.layer
             self.stage_features(storage, run.parent, layer, list(versions.values()), device, until)
-        memory = self.machine.train_memory_bytes
-        return bring_to_rest(storage, missing, versions, memory=memory)
+        return bring_to_rest(
+            storage,
+            missing,
+            versions,
+            memory=self.machine.train_memory_bytes,
+            scratch=self.machine.scratch_folder,
+        )
 
     def score(
         self,
@@ -150,7 +167,12 @@ class RayEngine:
 
     def call(self, function: Callable[..., Made], *arguments: object) -> Made:
         """Run one task."""
-        made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
+        try:
+            made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
+        except RayTaskError as error:
+            if isinstance(error.cause, ProtoscoreError):
+                raise error.cause from None
+            raise
         return made
 
     def _options(

@@ -23,8 +23,9 @@ from ray_jobs.on_ray.counters import retry_counter
 from ray_jobs.on_ray.packs import pack, rows_to_train_on
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
 from scoring.data.slice import Slice
+from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion
-from scoring.errors import OutOfTime, ProtoscoreError
+from scoring.errors import Outage, OutOfTime, ProtoscoreError
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
 from scoring.store.keys import Split
@@ -44,6 +45,7 @@ def train_fleet(
     versions: Mapping[Split, DatasetVersion],
     *,
     train_memory: int,
+    scratch: str = "",
     gpus_per_run: float,
     until: float = math.inf,
     slices: Mapping[str, Slice] | None = None,
@@ -54,13 +56,17 @@ def train_fleet(
         storage: the store to write runs to.
         missing: runs to train.
         versions: the dataset versions to train on.
-        train_memory: most bytes of decoded data to hold in memory; more are mapped from disk.
+        train_memory: most bytes of decoded data to hold in memory; more go to scratch space.
+        scratch: the folder that --scratch names.
         gpus_per_run: share of a GPU that a run on cuda takes.
         until: time (seconds since the epoch) after which no epoch is begun.
         slices: by run key, the slice of its split to train on; other runs train on all of it.
 
     Returns:
         Runs that failed after retries or that time did not suffice for.
+
+    Raises:
+        Outage: a node or the store failed, and runs are missing.
     """
     if not missing:
         return ()
@@ -69,15 +75,18 @@ def train_fleet(
     slices = slices or {}
     job = FleetJob(
         storage=storage,
-        data=share_training_data(storage, versions, train_memory),
+        data=share_training_data(storage, versions, train_memory, scratch),
         versions={split: version.version for split, version in versions.items()},
         packs=pack(missing, rows_to_train_on(missing, versions, slices), _slots(resources)),
         slices=slices,
         until=until,
     )
     with Progress("train", len(missing), "run") as progress:
-        _run_trials(job, resources, _Report(progress))
+        report = _Report(progress)
+        _run_trials(job, resources, report)
     done = finished(storage, [run.key for run in missing])
+    if report.outage and len(done) < len(missing):
+        raise Outage(report.outage)
     return tuple(run for run in missing if run.key not in done)
 
 
@@ -118,6 +127,7 @@ class FleetTrainable(tune.Trainable):
         """Take a pack; on a retry, only those of its runs that are still missing."""
         assert job is not None  # optional only because the base class has no such parameter
         self._job = job
+        self._sets: dict[Split, TrainingSet] = {}
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -134,10 +144,10 @@ class FleetTrainable(tune.Trainable):
 
         Failures that may be due to chance are raised at the end, so that Tune tries the pack
         again. A net that cannot be trained this way or a loss that diverges would only fail again,
-        so it is just reported.
+        so it is just reported. An outage ends the pack.
         """
         trained, self._already = self._already, 0
-        hopeless = ""
+        hopeless = outage = ""
         if self._left and time.time() < self._job.until:
             run = self._left.pop(0)
             try:
@@ -145,6 +155,8 @@ class FleetTrainable(tune.Trainable):
                 trained += 1
             except OutOfTime:
                 pass  # its last checkpoint is kept
+            except Outage as error:
+                outage, self._left = str(error), []
             except ProtoscoreError as error:
                 hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
@@ -153,15 +165,20 @@ class FleetTrainable(tune.Trainable):
         done = not self._left or time.time() >= self._job.until
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": trained, "hopeless": hopeless, "done": done}
+        return {"trained": trained, "hopeless": hopeless, "outage": outage, "done": done}
 
     def _train(self, run: Run) -> None:
         job = self._job
-        versions, sets = {**job.versions}, job.data.sets()
+        self._sets = self._sets or job.data.sets()
+        versions, sets = {**job.versions}, {**self._sets}
         if run.key in job.slices:
             split, part = run.spec.split, job.slices[run.key]
             versions[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
         train_run(job.storage, run, versions, sets, until=job.until)
+
+    def cleanup(self) -> None:
+        """Let go of the data, so that scratch space is free once no trial of the node needs it."""
+        self._sets = {}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save nothing: finished runs are in the store."""
@@ -174,6 +191,7 @@ class _Report(Callback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._retried = retry_counter()
+        self.outage = ""
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
@@ -193,6 +211,7 @@ class _Report(Callback):
         self._progress.advance(int(result.get("trained", 0)))
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
+        self.outage = self.outage or str(result.get("outage", ""))
 
 
 def _slots(resources: Mapping[str, float]) -> int:

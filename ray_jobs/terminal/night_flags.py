@@ -1,11 +1,13 @@
 """The flags of `plan` and `rescore`: the whole configuration of a night."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import UTC, datetime
 from datetime import date as Day
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
@@ -16,6 +18,7 @@ from ray_jobs.terminal.shared_flags import StoreUri, by_default
 from scoring.errors import UserError
 from scoring.registry import metrics
 from scoring.store.keys import SPLITS, Split
+from scoring.store.scratch import check_scratch
 
 Flags = TypeVar("Flags", bound="NightFlags")
 _GB = 1 << 30
@@ -106,7 +109,10 @@ class MachineFlags:
     gpus_per_scorer: float = 0.5
     """Share of a GPU for each scoring actor."""
     train_memory_gb: float = 8.0
-    """Decoded training data to hold in memory; beyond it, map a file on each node's disk."""
+    """Decoded training data to hold in memory; beyond it, map a file in --scratch."""
+    scratch: Annotated[str, by_default("$PROTOSCORE_SCRATCH, else $TMPDIR, else /tmp")] = ""
+    """Folder on each node's disk for decoded training data, features and other temporary files.
+    They are removed when the job ends."""
     cache_memory_gb: float = 1.0
     """Memory for weights in each scoring actor."""
     outputs_gb: float = 50.0
@@ -120,6 +126,17 @@ class MachineFlags:
         return int(self.train_memory_gb * _GB)
 
     @property
+    def scratch_folder(self) -> str:
+        """`--scratch` as an absolute path; "": none given."""
+        return self.scratch and str(Path(self.scratch).absolute())
+
+    @property
+    def scratch_here(self) -> str:
+        """`--scratch` for this process; "" on a cluster, whose nodes alone must have the folder."""
+        joins = self.address or os.environ.get("RAY_ADDRESS")
+        return "" if joins else self.scratch_folder
+
+    @property
     def cache_bytes(self) -> int:
         """`--cache-memory-gb` in bytes."""
         return int(self.cache_memory_gb * _GB)
@@ -130,7 +147,7 @@ class MachineFlags:
         return int(self.outputs_gb * _GB)
 
     def check(self) -> None:
-        """Refuse amounts that no machine can have.
+        """Refuse amounts that no machine can have, and a --scratch that this one does not have.
 
         Raises:
             UserError: naming the flag.
@@ -138,6 +155,7 @@ class MachineFlags:
         for name, value in vars(self).items():
             if isinstance(value, int | float) and not 0 < value < math.inf:
                 raise UserError(f"--{name.replace('_', '-')}: expected a number > 0, got {value}")
+        check_scratch(self.scratch_here)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 Object storage cannot rename folders, so there the pages are uploaded last.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 from scoring.errors import BadStore, UserError
 from scoring.store.parallel import do_in_parallel
+from scoring.store.scratch import Scratch, check_scratch
 from scoring.store.storage import Storage
 from scoring.store.whole_files import written_whole
 
@@ -59,7 +59,7 @@ def check_output(target: str) -> None:
 
     Raises:
         UserError: it holds something other than an earlier report, its parent folder does not
-            exist, or it cannot be written.
+            exist, it cannot be written, or there is no scratch space to prepare it in.
     """
     if target.endswith((".html", ".htm")):
         raise UserError(
@@ -67,6 +67,7 @@ def check_output(target: str) -> None:
             f"try {target.rpartition('.')[0]!r}"
         )
     if "://" in target:
+        check_scratch()
         storage = _bucket(target)
         replaceable = _is_replaceable(storage.names(""), lambda: storage.read(_FIRST_PAGE))
     else:
@@ -105,8 +106,7 @@ def appearing(target: str) -> Iterator[Folder]:
 def _uploaded(target: str) -> Iterator[Path]:
     """Write to this machine first, upload, then remove the earlier report's other files."""
     storage = _bucket(target)
-    with tempfile.TemporaryDirectory(prefix="protoscore-report-") as temporary:
-        folder = Path(temporary)
+    with Scratch().working_folder("report") as folder:
         yield folder
         new = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
         pages = {name for name in new if name.endswith(".html")}

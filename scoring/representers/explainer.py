@@ -1,9 +1,7 @@
 """Find the training rows that make up the outputs of test rows: the k strongest of each sign."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +11,11 @@ from scoring.representers.decomposition import LayerAtRest
 from scoring.representers.layer_rows import LayerRows
 from scoring.representers.matrix import Matrix, block_rows, blocks
 from scoring.representers.strongest import Kernel, strongest
+from scoring.store.scratch_entry import Entry, NewEntry
 
 SIGNS = (1, -1)
+Take = Callable[[int, Callable[[NewEntry], None]], Entry]
+"""Given a size in bytes and a function that writes an entry, returns the entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Explainer:
     """Explains outputs of a layer at rest by its training rows, whose alpha it keeps."""
 
     def __init__(
-        self, rows: LayerRows, rest: LayerAtRest, targets: Matrix, file: Path | None = None
+        self, rows: LayerRows, rest: LayerAtRest, targets: Matrix, take: Take | None = None
     ) -> None:
         """Compute alpha, reading the training rows twice.
 
@@ -49,10 +50,10 @@ class Explainer:
             rows: N training rows.
             rest: the layer at rest.
             targets: [N, C] targets that it was solved for.
-            file: file with alpha [C, N], written if it does not exist; None: keep it in memory.
+            take: takes an entry of scratch space for alpha [C, N]; None: keep it in memory.
         """
         self._rows, self._kernel = rows, Kernel.from_features(rows.features)
-        self._alpha = _alpha_by_output(rest, rows.features, targets, file)
+        self._alpha = _alpha_by_output(rest, rows.features, targets, take)
 
     def points(self, features: Floats32, outputs: Ints, k: int) -> Points:
         """Return the k strongest points of each sign, or all if there are fewer.
@@ -94,23 +95,25 @@ class Explainer:
 
 
 def _alpha_by_output(
-    rest: LayerAtRest, features: Matrix, targets: Matrix, file: Path | None
+    rest: LayerAtRest, features: Matrix, targets: Matrix, take: Take | None
 ) -> Callable[[int], Floats]:
-    """Return a function that gives alpha [N] for an output, from memory or from a file."""
+    """Return a function that gives alpha [N] for an output, from memory or from scratch space."""
     shape = len(rest.weights), features.shape[0]
-    if file is None:
+    if take is None:
         alpha = np.empty(shape)
         _fill(alpha, rest, features, targets)
         return alpha.__getitem__
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
-        written = np.lib.format.open_memmap(unfinished, "w+", np.float64, shape)
-        _fill(written, rest, features, targets)
-        written.flush()
-        unfinished.replace(file)
+    size = 8 * shape[0] * shape[1]
+
+    def write(new: NewEntry) -> None:
+        with new.writing("alpha", size) as file:
+            written = np.memmap(file, np.float64, "r+", shape=shape)
+            _fill(written, rest, features, targets)
+            written.flush()
+
+    entry = take(size, write)
     # A new map for each output: pages read through a map count as used memory until it is closed.
-    return lambda output: np.array(np.load(file, mmap_mode="r")[output])
+    return lambda output: entry.array("alpha", np.float64, shape[1:])[output].copy()
 
 
 def _fill(alpha: Floats, rest: LayerAtRest, features: Matrix, targets: Matrix) -> None:

@@ -1,13 +1,11 @@
 """Features and outputs of a layer for the rows of a split, read from its staged shards."""
 
-import shutil
-import uuid
+import io
+import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,10 +18,13 @@ from scoring.staged.features import StagedFeatures, read_features
 from scoring.store.keys import digest
 from scoring.store.layout import features_path
 from scoring.store.parallel import in_parallel
-from scoring.store.private_folder import private_folder
+from scoring.store.scratch import Scratch
+from scoring.store.scratch_entry import Entry, NewEntry
 from scoring.store.storage import Storage
 
 _SHARDS_AT_ONCE = 4
+_FORMAT = 1  # of the files; goes into the key
+_ROW_BYTES = 16  # an id and a label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class OneHot:
 
 
 def gather_rows(
-    storage: Storage, run: str, layer: str, version: DatasetVersion, memory: int
+    storage: Storage, run: str, layer: str, version: DatasetVersion, memory: int, scratch: str = ""
 ) -> LayerRows:
     """Read the labelled rows of a split from its staged features.
 
@@ -88,7 +89,11 @@ def gather_rows(
         run: the run whose layer it is.
         layer: its name, as the features were staged.
         version: the split.
-        memory: most bytes to hold in memory; more rows go to files on this machine.
+        memory: most bytes to hold in memory; more rows go to scratch space.
+        scratch: the folder that --scratch names.
+
+    Raises:
+        Outage: scratch space has no room for them.
     """
     parts = staged_rows(storage, run, layer, [shard.content for shard in version.shards])
     first = next(parts)
@@ -96,13 +101,9 @@ def gather_rows(
     every = labelled(chain([first], parts))
     if 4 * width * version.rows <= memory:
         return in_memory(every)
-    return on_disk(every, node_folder(run, layer, version))
-
-
-def node_folder(run: str, layer: str, version: DatasetVersion) -> Path:
-    """Return the folder where the processes of a machine share the rows of a split."""
-    name = digest([run, layer, version.version])
-    return private_folder() / f"features-{name}"
+    key = digest([run, layer, version.version, _FORMAT])
+    size = version.rows * (4 * width + _ROW_BYTES)
+    return on_disk(Scratch(scratch).take("features", key, size, partial(_write, every)))
 
 
 def staged_rows(
@@ -136,31 +137,25 @@ def in_memory(parts: Iterable[StagedFeatures]) -> LayerRows:
     )
 
 
-def on_disk(parts: Iterable[StagedFeatures], folder: Path) -> LayerRows:
-    """Keep rows in a folder, written unless it exists; only ids and labels are in memory."""
-    if not folder.exists():
-        unfinished = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-        unfinished.mkdir(parents=True)
-        _write(parts, unfinished)
-        with suppress(OSError):  # another process was faster
-            unfinished.rename(folder)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    ids, labels = (np.load(folder / f"{name}.npy") for name in ("ids", "labels"))
-    features, outputs = (_matrix(folder / name, len(ids)) for name in ("features", "outputs"))
+def on_disk(entry: Entry) -> LayerRows:
+    """Leave rows in the files that hold them; only ids and labels are in memory."""
+    ids, labels = (entry.array(name, np.int64).copy() for name in ("ids", "labels"))
+    features, outputs = (_matrix(entry.file(name), len(ids)) for name in ("features", "outputs"))
     return LayerRows(ids=ids, labels=labels, features=features, outputs=outputs)
 
 
-def _write(parts: Iterable[StagedFeatures], folder: Path) -> None:
+def _write(parts: Iterable[StagedFeatures], entry: NewEntry) -> None:
     ids, labels = [], []
-    with (folder / "features").open("wb") as features, (folder / "outputs").open("wb") as outputs:
+    with entry.writing("features") as features, entry.writing("outputs") as outputs:
         for part in parts:
-            part.features.tofile(features)
-            part.outputs.tofile(outputs)
+            features.write(np.ascontiguousarray(part.features).data)
+            outputs.write(np.ascontiguousarray(part.outputs).data)
             ids.append(part.ids)
             labels.append(part.labels)
-    np.save(folder / "labels.npy", np.concatenate(labels))
-    np.save(folder / "ids.npy", np.concatenate(ids))
+    entry.write("ids", np.concatenate(ids))
+    entry.write("labels", np.concatenate(labels))
 
 
-def _matrix(path: Path, rows: int) -> FileMatrix:
-    return FileMatrix(path=path, shape=(rows, path.stat().st_size // (4 * max(rows, 1))))
+def _matrix(file: io.FileIO, rows: int) -> FileMatrix:
+    size = os.fstat(file.fileno()).st_size
+    return FileMatrix(file=file, shape=(rows, size // (4 * max(rows, 1))))

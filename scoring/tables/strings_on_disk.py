@@ -13,18 +13,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scoring.store.scratch_place import disk_errors, scratch_parent
 
-def strings_on_disk(parts: Iterable[pa.Array], rows: int) -> pa.LargeStringArray:
+
+def strings_on_disk(parts: Iterable[pa.Array], rows: int, scratch: str = "") -> pa.LargeStringArray:
     """Concatenate strings into one array whose characters the kernel pages in on demand.
 
     Args:
         parts: arrays of strings or nulls; one is in memory at a time.
         rows: how many strings there are in all.
+        scratch: the folder that --scratch names.
+
+    Raises:
+        Outage: its disk is full.
     """
     ends = np.zeros(rows + 1, dtype=np.int64)
     known = np.zeros(rows, dtype=np.bool_)
     at = 0
-    with tempfile.TemporaryFile() as file:
+    place = scratch_parent(scratch)
+    # The file has no name, so nobody else can have planted it, and it vanishes with this process.
+    with disk_errors(place, 0), tempfile.TemporaryFile(dir=place) as file:
         for part in parts:
             until = at + len(part)
             lengths = pc.binary_length(part).fill_null(0).to_numpy(zero_copy_only=False)

@@ -154,7 +154,8 @@ class InProcessEngine:
             layer, memory = run.spec.layer_at_rest.layer, self.machine.train_memory_bytes
             self.stage_features(storage, run.parent, layer, list(versions.values()), device)
             rows = {
-                s: gather_rows(storage, run.parent, layer, v, memory) for s, v in versions.items()
+                s: gather_rows(storage, run.parent, layer, v, memory, self.machine.scratch_folder)
+                for s, v in versions.items()
             }
             make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads=1)
         return _unfinished(storage, missing)

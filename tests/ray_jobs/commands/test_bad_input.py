@@ -1,8 +1,10 @@
 """Whatever the user gets wrong is one line on stderr and exit code 2, before any work."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +101,10 @@ FLAGS = {
     "threads": ("--threads 0", "--threads: expected a number above 0, got 0"),
     "cpus": ("--cpus -2", "--cpus: expected a number > 0, got -2"),
     "memory": ("--train-memory-gb inf", "--train-memory-gb: expected a number > 0, got inf"),
+    "scratch": (
+        "--scratch /no/such",
+        "--scratch or $PROTOSCORE_SCRATCH: expected a folder that can be written, got '/no/such'",
+    ),
     "name": ("--name ../mine", "--name: expected letters, digits and any of ' ._-', got '../m"),
     "choice": ("--ensemble nosuch", "--ensemble: expected one of seeds, subsets, got 'nosuch'"),
     "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
@@ -131,6 +137,20 @@ FLAGS = {
 def test_flags(refused: Refused, name: str) -> None:
     flags, message = FLAGS[name]
     assert refused(*flags.split()).startswith(message)
+
+
+def test_scratch_space_that_others_can_enter(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = tmp_path / f"protoscore-scratch-{os.geteuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    want = f"--scratch or $PROTOSCORE_SCRATCH: expected '{planted}' on "
+    assert refused("--scratch", str(tmp_path)).startswith(want)
+    monkeypatch.setenv("PROTOSCORE_SCRATCH", str(tmp_path))
+    assert refused().endswith(
+        "got one that others can enter (mode 777); remove it, or name another place"
+    )
 
 
 def test_names_are_listed(refused: Refused) -> None:
@@ -251,7 +271,9 @@ def test_stores(refused: Refused, files: Files) -> None:
 
 
 def test_a_store_that_you_may_not_write(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    temporary = Path(tempfile.gettempdir())
+    # Root may write anywhere.
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) == temporary)
     assert refused().endswith("(PermissionError)")
 
 

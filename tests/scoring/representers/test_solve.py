@@ -1,4 +1,5 @@
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_the_number_of_threads_changes_no_bit(large: Objective) -> None:
 def test_rows_in_a_file_give_the_same_result_as_in_memory(large: Objective, tmp_path: Path) -> None:
     def filed(name: str, rows: np.ndarray) -> FileMatrix:
         rows.tofile(tmp_path / name)
-        return FileMatrix(path=tmp_path / name, shape=rows.shape)
+        return FileMatrix(file=FileIO(tmp_path / name), shape=rows.shape)
 
     stored = replace(
         large, features=filed("f", large.features[:]), targets=filed("t", large.targets[:])

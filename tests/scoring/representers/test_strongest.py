@@ -1,3 +1,4 @@
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,9 @@ def test_no_test_rows_and_zero_alpha() -> None:
 def test_rows_in_a_file(draws: np.random.Generator, tmp_path: Path) -> None:
     features = draws.standard_normal((3000, 12)).astype(np.float32)
     features.tofile(tmp_path / "features")
-    stored = Kernel.from_features(FileMatrix(path=tmp_path / "features", shape=features.shape))
+    stored = Kernel.from_features(
+        FileMatrix(file=FileIO(tmp_path / "features"), shape=features.shape)
+    )
     alpha = draws.standard_normal(3000)
     found = [
         strongest(kernel, alpha, features[:9], 6, -1)
