@@ -35,6 +35,8 @@ class CheckedFile(io.RawIOBase):
         start, footer = read_footer(file)
         self._size = start + len(footer)
         self._footer = start, footer
+        self.metadata: pq.FileMetaData | None = None
+        """Of the checked footer; None for a file without seals."""
         self._ranges: list[tuple[int, int]] = []
         if (seal := _seal_of(footer)) is None:
             if not storage.has_unsealed_files:
@@ -44,7 +46,8 @@ class CheckedFile(io.RawIOBase):
         self._hashes = bytes(file.read(_HASH * seal[1]))
         if seal[0] != _footer_digest(path, self._hashes, footer):
             raise damaged(storage, path)
-        self._ranges = list(chunk_ranges(pq.read_metadata(pa.BufferReader(footer))))
+        self.metadata = pq.read_metadata(pa.BufferReader(footer))
+        self._ranges = list(chunk_ranges(self.metadata))
 
     def read(self, size: int | None = -1) -> bytes:
         """Read from the position on."""

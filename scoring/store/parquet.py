@@ -109,7 +109,7 @@ def opened_parquet(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
     with storage.open(path) as file:
         checked = CheckedFile(storage, path, file)
         with _naming(storage, path):
-            yield pq.ParquetFile(checked)
+            yield pq.ParquetFile(checked, metadata=checked.metadata)
 
 
 @contextmanager
