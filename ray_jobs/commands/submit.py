@@ -18,7 +18,6 @@ from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.shared_flags import by_default
 from scoring.errors import UnknownName, UserError
 
-
 _MISPLACED = {"benchmarks", "docs", "examples", "tests"}
 """Folders that packages install by mistake; checkouts have them too."""
 

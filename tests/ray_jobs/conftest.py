@@ -8,6 +8,7 @@ from in_process import Rescore, jobs_in_process, rescoring
 from small_plans import SMALL
 
 from ray_jobs.cli import main
+from scoring.allowed_nets import allow_nets
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,7 @@ def local_ray() -> Iterator[None]:
     """One Ray for all tests of a session: jobs find it started and use it."""
     from ray_jobs.on_ray.cluster import cluster
 
+    allow_nets(["own_nets:fails_once"])  # workers learn it when they start
     with cluster("", 2):
         yield
 
