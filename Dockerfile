@@ -26,3 +26,6 @@ RUN uv pip install --no-deps .
 # A plan imports everything a night does and makes nothing, so a broken image fails to build.
 RUN protoscore plan --dataset digits --store /tmp/store
 WORKDIR /home/ray
+
+# No Python that runs here imports from the folder that it is started in.
+ENV PYTHONSAFEPATH=1

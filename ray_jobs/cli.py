@@ -3,7 +3,6 @@
 A command's module is imported only when it is chosen, so help and queries are quick.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,13 +10,13 @@ from importlib.metadata import version
 
 from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal.console import run_job
+from scoring.allowed_nets import forget_allowed_nets
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the first argument names; return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # for `--net module:factory`, as with `python -m`
+    forget_allowed_nets()  # the command's own flags allow them
     if not args or args[0] in {"-h", "--help"}:
         print(_help())
         return 0

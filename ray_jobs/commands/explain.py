@@ -19,6 +19,7 @@ from ray_jobs.explanations.explain_plan import plan_explanations
 from ray_jobs.explanations.explain_show import show
 from ray_jobs.explanations.make import explain
 from ray_jobs.terminal.console import parse_flags
+from scoring.allowed_nets import allow_nets
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     flags = parse_flags(ExplainFlags, args, "protoscore explain", __doc__)
     flags.check()
+    allow_nets(flags.allow_nets)
     plan = plan_explanations(flags)
     command = shlex.join(["protoscore", "explain", *args])
     show(plan, flags, explain(plan, flags.machine, command))

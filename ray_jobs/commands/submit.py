@@ -9,6 +9,7 @@ the last one failed.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,9 @@ from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.shared_flags import by_default
 from scoring.errors import UnknownName, UserError
+
+_MISPLACED = {"benchmarks", "docs", "examples", "tests"}
+"""Folders that packages install by mistake; checkouts have them too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,8 @@ class SubmitFlags:
     address: Annotated[str | None, by_default("$RAY_API_SERVER_ADDRESS, else $RAY_ADDRESS")] = None
     """The cluster's job server, such as http://HOST:8265."""
     working_dir: Annotated[str, by_default("the cluster's installed protoscore")] = ""
-    """Folder to send along and run in, such as a checkout or a folder with your own nets."""
+    """Folder to send along and run in, such as a checkout or a folder with your own nets.
+    Workers import from it before anything else, so it must hide no installed module."""
     no_wait: bool = False
     """Return once the job is submitted."""
     again: bool = False
@@ -42,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse_flags(SubmitFlags, args[:at], "protoscore submit", __doc__)
     if at == len(args):
         raise UnknownName("command", "none", known)
-    if flags.working_dir and not Path(flags.working_dir).is_dir():
-        raise UserError(f"--working-dir: expected a folder, got {flags.working_dir!r}")
+    if flags.working_dir:
+        _check_working_dir(Path(flags.working_dir))
     return submit(
         args[at:],
         address=flags.address,
@@ -51,3 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         wait=not flags.no_wait,
         again=flags.again,
     )
+
+
+def _check_working_dir(folder: Path) -> None:
+    """Refuse a folder that would replace Python's or installed modules: Ray imports from it first.
+
+    Raises:
+        UserError: naming what is in the way.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--working-dir: expected a folder, got {str(folder)!r}")
+    ours = {"protoscore", "ray_jobs", "scoring"}
+    taken = (sys.stdlib_module_names | packages_distributions().keys()) - ours - _MISPLACED
+    for path in sorted(folder.iterdir()):
+        is_module = path.suffix in {".py", ".so"} or (path / "__init__.py").is_file()
+        if is_module and path.name.partition(".")[0] in taken:
+            raise UserError(
+                f"--working-dir: expected no module in {folder} that hides an installed one, got "
+                f"{path.name}"
+            )

@@ -17,13 +17,15 @@ from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.evaluations.staged import Examples, is_staged, stage
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
-from ray_jobs.terminal.shared_flags import by_default
+from ray_jobs.terminal.shared_flags import AllowedNets, by_default
 from scoring import registry
+from scoring.allowed_nets import allow_nets
 from scoring.analysis import fleet_size
 from scoring.analysis.score_table import Scores
 from scoring.analysis.snapshot import Snapshot
 from scoring.analysis.statistics import Percentiles, spearman
 from scoring.errors import UserError
+from scoring.nets import check_net
 from scoring.run_spec import RunKind, RunSpec
 from scoring.runs.record import RunRecord, identify, load_records
 from scoring.score.assignments import Assignment, RunRef
@@ -56,6 +58,7 @@ class FleetSizeFlags(PublishedFlags):
     """Number of random parts of each size to average over."""
     enough: float = 0.95
     """Spearman's correlation of two rankings that counts as stable."""
+    allow_nets: AllowedNets = ()
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -78,6 +81,7 @@ def main(argv: Sequence[str], command: str) -> int:
     """Score with parts of the published fleets, and compare."""
     flags = parse_flags(FleetSizeFlags, argv, "protoscore evaluate fleet", __doc__)
     flags.check()
+    allow_nets(flags.allow_nets)
     snapshot = flags.snapshot()
     fleets = _fleets(flags, snapshot)
     with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:
@@ -152,12 +156,15 @@ def _fleet_of(snapshot: Snapshot, split: Split, metric: str) -> _Fleet:
     """Return the runs that a partition folds, without those for predictions or as parents only.
 
     Raises:
-        UserError: with default settings, these runs do not give the published scores.
+        UserError: with default settings, these runs do not give the published scores, or the
+            command line does not allow their nets.
     """
     manifest = snapshot.manifests[split, metric]
     kinds = _KINDS.get(registry.metric(metric).signal, ())
     keys = manifest.runs if kinds else ()
     records = [r for r in load_records(snapshot.storage, keys) if r.kind in kinds]
+    for net in {record.net.name for record in records}:
+        check_net(net)
     fleet = _Fleet(
         metric=metric,
         records=tuple(records),

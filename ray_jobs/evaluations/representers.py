@@ -21,7 +21,8 @@ from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, w
 from ray_jobs.explanations.make import bring_to_rest
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
-from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
+from ray_jobs.terminal.shared_flags import AllowedNets, PublishedDataset, StoreUri, by_default
+from scoring.allowed_nets import allow_nets
 from scoring.analysis import attribution
 from scoring.analysis.attribution import Comparison, Setting
 from scoring.analysis.points import example_points
@@ -61,6 +62,7 @@ class RepresentersFlags:
         int | None, by_default("the first of --tests that is misclassified, else the first")
     ] = None
     """Id of the test example to draw."""
+    allow_nets: AllowedNets = ()
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -80,6 +82,7 @@ def main(argv: Sequence[str], command: str) -> int:
     """Bring the layer to rest under each penalty, then compare."""
     flags = parse_flags(RepresentersFlags, argv, "protoscore evaluate representers", __doc__)
     flags.check()
+    allow_nets(flags.allow_nets)
     explain = ExplainFlags(store=flags.store, dataset=flags.dataset, run=flags.run)
     plans = {
         penalty: plan_explanations(replace(explain, penalty=penalty))

@@ -19,6 +19,8 @@ from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.explanations.explain_plan import find_run
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.shared_flags import AllowedNets
+from scoring.allowed_nets import allow_nets
 from scoring.analysis import clusters, example_sets
 from scoring.analysis.clusters import Map, MapSettings
 from scoring.analysis.example_sets import Cuts, Evidence, Group
@@ -52,6 +54,7 @@ class SetsFlags(PublishedFlags):
     run: str = "base"
     """Run of --features: base, the base model of the published scores, or a run's key."""
     maps: tyro.conf.OmitArgPrefixes[MapSettings] = field(default_factory=MapSettings)
+    allow_nets: AllowedNets = ()
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:
@@ -88,6 +91,7 @@ def main(argv: Sequence[str], command: str) -> int:
     """Find the sets in published scores, and map them."""
     flags = parse_flags(SetsFlags, argv, "protoscore evaluate sets", __doc__)
     flags.check()
+    allow_nets(flags.allow_nets)
     snapshot = flags.snapshot()
     metrics = [
         metric

@@ -7,7 +7,7 @@ import tyro
 
 from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.terminal.night_flags import MachineFlags
-from ray_jobs.terminal.shared_flags import by_default
+from ray_jobs.terminal.shared_flags import AllowedNets, by_default
 from scoring import registry
 from scoring.analysis import windows
 from scoring.errors import UnknownName, UserError
@@ -68,6 +68,7 @@ class SlicesFlags(PublishedFlags):
     """Recipe to train with."""
     epochs: Annotated[int | None, by_default("the recipe's")] = None
     """Number of epochs to train."""
+    allow_nets: AllowedNets = ()
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     @property

@@ -14,6 +14,7 @@ from ray_jobs.evaluations.slice_flags import SlicesFlags
 from ray_jobs.evaluations.slice_nets import make_nets
 from ray_jobs.evaluations.slice_plan import WINDOW, Cut, SlicePlan, plan_slices
 from ray_jobs.terminal.console import parse_flags
+from scoring.allowed_nets import allow_nets
 from scoring.analysis import windows
 from scoring.analysis.seeds import mean_finding
 from scoring.analysis.windows import NetResults
@@ -28,6 +29,7 @@ def main(argv: Sequence[str], command: str) -> int:
     """Train the nets that are missing, and test them all."""
     flags = parse_flags(SlicesFlags, argv, "protoscore evaluate slices", __doc__)
     flags.check()
+    allow_nets([flags.net, *flags.allow_nets])
     snapshot = flags.snapshot()
     plan = plan_slices(flags, snapshot)
     with evaluating(snapshot.storage, snapshot.dataset, command) as evaluation:

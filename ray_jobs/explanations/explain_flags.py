@@ -8,7 +8,7 @@ import tyro
 
 from ray_jobs.terminal.console import default_store
 from ray_jobs.terminal.night_flags import MachineFlags
-from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
+from ray_jobs.terminal.shared_flags import AllowedNets, PublishedDataset, StoreUri, by_default
 from scoring.errors import UserError
 from scoring.store.keys import Split
 
@@ -47,6 +47,7 @@ class ExplainFlags:
     """Average sensitivity maps over this many noisy copies of an image (SmoothGrad)."""
     page: str = "explain.html"
     """File to draw the examples of --ids in."""
+    allow_nets: AllowedNets = ()
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
 
     def check(self) -> None:

@@ -115,7 +115,7 @@ def _start(
     while True:
         try:
             client.submit_job(
-                entrypoint=shlex.join(["python", "-m", "ray_jobs.cli", *command]),
+                entrypoint=shlex.join(["python", "-P", "-m", "ray_jobs.cli", *command]),
                 submission_id=job_id,
                 runtime_env={"working_dir": working_dir} if working_dir else {},
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_jobs.terminal.night_flags import NightFlags
+from scoring.allowed_nets import allow_nets
 from scoring.data.ingest import Survey, survey
 from scoring.data.sources import Source
 from scoring.registry import metric, metrics
@@ -48,6 +49,7 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
         UserError: naming the flag.
     """
     flags.check()
+    allow_nets([flags.fleet.net, *flags.fleet.allow_nets])
     chosen = tuple(metric(name) for name in dict.fromkeys(flags.metrics or metrics()))
     source = flags.data.source()
     storage = Storage(flags.store)

@@ -2,22 +2,20 @@
 
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Ray reads these when it is imported or started. A job prints one line per stage and nothing else:
-# no Tune banners, no trial loggers (each run writes its own record), no usage statistics.
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
-
 import ray
 from ray.data import DataContext
+from ray.job_config import JobConfig
+
+from scoring import allowed_nets
+
+_TOKEN = secrets.token_hex(32)
+"""For a Ray that is started here. A process keeps the first token that it used."""
 
 
 @contextmanager
@@ -25,7 +23,8 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
     """Join a cluster, or start one on this machine and stop it at the end.
 
     A bare `ray.init()` would join whatever cluster was last started on this host, so a job without
-    an address starts its own.
+    an address starts its own. That one listens on loopback only and asks for a token that no file
+    holds.
 
     Args:
         address: the cluster's; "": `RAY_ADDRESS`, which `ray job submit` sets.
@@ -36,24 +35,45 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS", "")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        # As for jobs of Ray Client: workers do not import from the current folder.
+        "job_config": JobConfig(_client_job=True),
+    }
     if address:
-        ray.init(address=address, **options)
+        ray.init(address=address, runtime_env={"env_vars": _for_workers()}, **options)
         if not total("CPU"):
             print("waiting for nodes: the cluster has no CPU yet", file=sys.stderr, flush=True)
     else:
-        os.environ["PYTHONPATH"] = _import_path()
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
+        with _own_token():
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _import_path() -> str:
-    """Return where this process finds a user's own nets, so that workers find them too."""
-    installed = (sys.prefix, sys.base_prefix)
-    return os.pathsep.join(p for p in sys.path if p and not p.startswith(installed))
+def _for_workers() -> dict[str, str]:
+    """Return what workers of a cluster need of this process's environment."""
+    name = allowed_nets.VARIABLE
+    return {name: os.environ[name]} if name in os.environ else {}
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """Let Ray start with a token of its own.
+
+    Ray would keep one in ~/.ray/auth_token, which other users of the machine may be able to read.
+    """
+    before = os.environ.get("RAY_AUTH_TOKEN")
+    os.environ["RAY_AUTH_TOKEN"] = _TOKEN
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN"]
+        if before is not None:
+            os.environ["RAY_AUTH_TOKEN"] = before
 
 
 def _quiet() -> None:

@@ -14,7 +14,7 @@ import tyro
 
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
-from ray_jobs.terminal.shared_flags import StoreUri, by_default
+from ray_jobs.terminal.shared_flags import AllowedNets, StoreUri, by_default
 from scoring.errors import UserError
 from scoring.registry import metrics
 from scoring.store.keys import SPLITS, Split
@@ -54,6 +54,7 @@ class FleetFlags:
     retrain-if-changed=FRACTION: retrain once this share of the training rows has changed."""
     import_runs: Annotated[str, by_default("none")] = ""
     """Manifest (JSON) of your own checkpoints, used as base model and ensemble."""
+    allow_nets: AllowedNets = ()
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of training. auto: bfloat16 where it pays on this machine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

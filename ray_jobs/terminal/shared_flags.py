@@ -28,6 +28,15 @@ PublishedDataset = Annotated[
     tyro.conf.arg(help="Name of a published dataset."),
 ]
 
+AllowedNets = Annotated[
+    tuple[str, ...],
+    by_default("none but --net"),
+    tyro.conf.arg(
+        help="Nets of your own, package.module:factory, that the store or a manifest names.\n"
+        "Their code runs, so it must be named here."
+    ),
+]
+
 At = Annotated[
     str | None,
     by_default("now"),

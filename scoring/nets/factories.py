@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from scoring.allowed_nets import check_allowed
 from scoring.errors import UserError
 from scoring.nets.sizes import Dims
 
@@ -55,8 +56,10 @@ def load_factory(name: str) -> Callable[[Dims, int], object]:
     """Import the factory that `package.module:factory` names.
 
     Raises:
-        UserError: the module cannot be imported or has no such callable.
+        UserError: the command line does not allow the factory, or the module cannot be imported or
+            has no such callable.
     """
+    check_allowed(name)
     module_name, _, attribute = name.partition(":")
     try:
         factory: Callable[[Dims, int], object] = getattr(
@@ -76,8 +79,9 @@ def source_hash(name: str) -> str:
     """Hash the file that holds a user's factory: 32 hex digits of its SHA-256.
 
     Raises:
-        UserError: the module or its file cannot be found.
+        UserError: the command line does not allow the factory, or its file cannot be found.
     """
+    check_allowed(name)
     module_name = name.partition(":")[0]
     try:
         found = importlib.util.find_spec(module_name)

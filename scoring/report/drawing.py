@@ -37,7 +37,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
     @wraps(draw)
     def draw_svg(*args: P.args, **kwargs: P.kwargs) -> str:
         buffer = io.StringIO()
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context():
+            mpl.rcdefaults()  # a matplotlibrc in the current folder changes nothing
+            mpl.rcParams.update(_STYLE)
             figure = draw(*args, **kwargs)
             metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
             figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)

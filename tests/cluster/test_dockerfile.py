@@ -51,6 +51,10 @@ def test_every_dependency_comes_from_the_lock_with_its_hash():
     assert "--no-deps" in installs[1]
 
 
+def test_its_pythons_import_nothing_from_the_current_folder():
+    assert "PYTHONSAFEPATH=1" in [argument for step, argument in STEPS if step == "ENV"]
+
+
 def test_it_runs_as_nobody_special_and_installs_nothing_later():
     assert [argument for step, argument in STEPS if step == "USER"] == ["ray"]
     assert not [step for step, _ in STEPS if step in {"ENTRYPOINT", "CMD"}]

@@ -26,6 +26,26 @@ def test_on_aws_the_head_does_no_work_and_asks_for_the_token():
     assert AWS["file_mounts"] == {"/home/ray/.ray/auth_token": "~/.ray/auth_token"}
 
 
+def test_every_ray_that_is_started_asks_for_a_token():
+    """KubeRay's clusters, which have no `ray start`, are checked in test_kubernetes.py."""
+    starting = {n for n, text in TEXTS.items() if re.search(r"^[^#`]*\bray start\b", text, re.M)}
+    assert starting == {"cluster/compose.yaml", "cluster/ray-up/aws.yaml"}
+    for name in ("ray", "rescore"):
+        assert COMPOSE["services"][name]["environment"]["RAY_AUTH_MODE"] == "token"
+    modes = [option for option in AWS["docker"]["run_options"] if "RAY_AUTH_MODE" in option]
+    assert modes == ["--env=RAY_AUTH_MODE=token"]
+    disabled = [name for name, text in TEXTS.items() if re.search(r"AUTH_MODE\W+disabled", text)]
+    assert not disabled
+
+
+def test_compose_opens_nothing_beyond_this_machine():
+    published = [
+        port for service in COMPOSE["services"].values() for port in service.get("ports", ())
+    ]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
 def test_on_aws_spot_is_tried_first():
     workers = {n: t for n, t in AWS["available_node_types"].items() if n != AWS["head_node_type"]}
     spot = [n for n, t in workers.items() if "InstanceMarketOptions" in t["node_config"]]

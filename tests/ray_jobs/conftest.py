@@ -1,5 +1,7 @@
 """Where jobs run in these tests: in this process, or on a Ray started for the tests."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,15 +10,25 @@ from in_process import Rescore, jobs_in_process, rescoring
 from small_plans import SMALL
 
 from ray_jobs.cli import main
+from scoring.allowed_nets import allow_nets
 
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """One Ray for all tests of a session: jobs find it started and use it."""
+    """One Ray for all tests of a session: jobs find it started and use it.
+
+    Workers learn when they start where tests lie, whose functions they call, and which net of the
+    user's is allowed.
+    """
     from ray_jobs.on_ray.cluster import cluster
 
-    with cluster("", 2):
-        yield
+    tests = str(Path(__file__).parent.parent)
+    folders = [folder for folder in sys.path if folder.startswith(tests)]
+    allow_nets(["own_nets:fails_once"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([os.environ.get("PYTHONPATH", tests), *folders]))
+        with cluster("", 2):
+            yield
 
 
 @pytest.fixture(scope="module")

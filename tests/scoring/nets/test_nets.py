@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from scoring.allowed_nets import allow_nets
 from scoring.errors import UnknownName, UserError
 from scoring.nets import (
     build,
@@ -102,6 +103,7 @@ def test_grey_images_are_repeated_for_torchvision():
 
 def test_a_factory_is_called_by_name():
     name = f"{__name__}:tiny_factory"
+    allow_nets([name])
     assert build(NetSpec(name=name), shape=(8, 8, 1), classes=4)(images((8, 8, 1))).shape == (3, 4)
 
 
@@ -109,6 +111,7 @@ def test_net_source_changes_with_the_factory_file(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "users_own_net.py"
     module.write_text("make = None\n")
+    allow_nets(["users_own_net:make"])
     first = net_source("users_own_net:make")
     module.write_text("make = 1\n")
     assert first
@@ -150,6 +153,7 @@ def test_unknown_names_are_refused():
     ],
 )
 def test_factories_that_cannot_be_imported_are_refused(name, message):
+    allow_nets([name])
     with pytest.raises(UserError, match=message):
         check_net(name)
 
@@ -171,5 +175,6 @@ def test_factories_that_cannot_be_imported_are_refused(name, message):
     ids=lambda value: getattr(value, "name", None),
 )
 def test_nets_that_do_not_fit_the_images_are_refused(spec, shape, message):
+    allow_nets([spec.name])
     with pytest.raises(UserError, match=message):
         build(spec, shape=shape, classes=10)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
@@ -108,3 +109,10 @@ def test_clouds_are_pixels_and_marks_take_the_colours_of_the_page(plane: list[Fi
     points = [f for f in plane if f.subject.startswith("train")]
     more = [replace(f, subject=f"{f.subject}{copy}") for copy in range(50) for f in points]
     assert scatters.plane([*plane, *more]).count("<use") < 60
+
+
+def test_a_matplotlibrc_changes_nothing(plane: list[Finding]) -> None:
+    """Matplotlib reads one in the current folder when it is imported."""
+    plain = scatters.plane(plane)
+    with mpl.rc_context({"font.size": 30, "axes.grid": True, "text.usetex": True}):
+        assert scatters.plane(plane) == plain
