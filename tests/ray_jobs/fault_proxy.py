@@ -8,8 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import Literal
 from urllib.parse import urlsplit
 
-Mood = Literal["well", "failing", "stalling"]
-_FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+Mood = Literal["well", "failing", "stalling", "full"]
+_ANSWERS: dict[Mood, bytes] = {
+    "failing": b"HTTP/1.1 500 Internal Server Error",
+    "full": b"HTTP/1.1 507 Insufficient Storage",
+}
+_NOTHING = b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class FaultProxy:
@@ -52,11 +56,15 @@ class FaultProxy:
             self._pass_on(client, store, True)
             back.join()
 
+    def _refuses(self, request: bytes) -> bool:
+        writes = request.startswith((b"PUT", b"POST"))
+        return self.mood == "failing" or (self.mood == "full" and writes)
+
     def _pass_on(self, source: socket.socket, sink: socket.socket, requests: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                if requests and self.mood == "failing":
-                    source.sendall(_FAILURE)
+                if requests and self._refuses(data):
+                    source.sendall(_ANSWERS[self.mood] + _NOTHING)
                     break
                 if self.mood == "stalling":
                     self._well.wait()
