@@ -1,6 +1,5 @@
 """Nets trained for benchmarks on real data, found in PROTOSCORE_TEST_DATA (../shared/data)."""
 
-import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from scoring.data.images import open_image
 from scoring.data.named import LOADERS
 from scoring.data.training_set import TrainingSet
 from scoring.nets import build
@@ -72,6 +71,6 @@ def arrays(dataset: str, split: Split, rows: int) -> tuple[Any, Any]:
         loaded = LOADERS[dataset](root, split)
         return loaded.images[:rows].copy(), loaded.labels[:rows].copy()
     table = pq.read_table(root / f"{dataset}_{split}.parquet")[:rows]
-    files = (Image.open(io.BytesIO(image)) for image in table["image"].to_pylist())
+    files = (open_image(image) for image in table["image"].to_pylist())
     images = np.stack([np.asarray(file.convert("RGB")) for file in files])
     return images, table["label"].to_numpy().astype(np.int64)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from ray_jobs.commands import COMMANDS
 from ray_jobs.terminal.console import run_job
+from ray_jobs.terminal.say import complain, say
 from scoring.allowed_nets import forget_allowed_nets
 
 
@@ -18,16 +19,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     forget_allowed_nets()  # the command's own flags allow them
     if not args or args[0] in {"-h", "--help"}:
-        print(_help())
+        say(_help())
         return 0
     if args[0] == "--version":
-        print(f"protoscore {version('protoscore')}")
+        say(f"protoscore {version('protoscore')}")
         return 0
+    if not _is_text(args):
+        complain(f"expected arguments in UTF-8, got {' '.join(args)!r}")
+        return 2
     if args[0] not in COMMANDS:
         known = ", ".join(COMMANDS)
-        print(f"protoscore: error: expected one of {known}, got {args[0]!r}", file=sys.stderr)
+        complain(f"expected one of {known}, got {args[0]!r}")
         return 2
     return run_job(import_module(f"ray_jobs.commands.{args[0]}").main, args[1:])
+
+
+def _is_text(args: Sequence[str]) -> bool:
+    """Whether all arguments can be written down: other bytes than UTF-8 become half characters."""
+    try:
+        "".join(args).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _help() -> str:

@@ -18,11 +18,16 @@ Every message is one line that says "expected X, got Y" and names the flag, file
 
 from collections.abc import Iterable
 
+from scoring.secrets import without_secrets
+
 
 class ProtoscoreError(Exception):
-    """Base of all errors that protoscore raises on purpose."""
+    """Base of all errors that protoscore raises on purpose. A message holds no credentials."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return without_secrets(super().__str__())
 
 
 class UserError(ProtoscoreError):

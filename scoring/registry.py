@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import sys
 from functools import cache
 from types import ModuleType
 
@@ -82,4 +83,4 @@ def markdown_table() -> str:
 
 
 if __name__ == "__main__":
-    print(markdown_table())
+    sys.stdout.write(f"{markdown_table()}\n")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.store.mark import adopt
 from scoring.store.storage import Storage
@@ -24,5 +25,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     storage = Storage(parse_flags(AdoptFlags, argv, "protoscore adopt").store)
     storage.check(writable=True)
     adopt(storage)
-    print(f"{storage.uri} is a store")
+    say(f"{storage.uri} is a store")
     return 0

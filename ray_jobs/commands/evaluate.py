@@ -8,11 +8,12 @@ their own, which they publish as separate datasets. Whatever ends an evaluation 
 command continues it.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from ray_jobs.terminal.console import command_line
+from ray_jobs.terminal.say import say
 from scoring.errors import UnknownName
 
 EVALUATIONS = {
@@ -36,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the evaluation that the first argument names; return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in {"-h", "--help"}:
-        print(_help())
+        say(_help())
         return 0
     if args[0] not in EVALUATIONS:
         raise UnknownName("evaluate", args[0], EVALUATIONS)
     module = import_module(f"ray_jobs.evaluations.{args[0]}")
-    code: int = module.main(args[1:], shlex.join(["protoscore", "evaluate", *args]))
+    code: int = module.main(args[1:], command_line("evaluate", args))
     return code
 
 

@@ -10,7 +10,6 @@ negative shares inhibitory. The strongest of both go to the table `representers`
 that they come from goes to `representer_models`, with a measure of how exactly shares add up.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -18,7 +17,7 @@ from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import plan_explanations
 from ray_jobs.explanations.explain_show import show
 from ray_jobs.explanations.make import explain
-from ray_jobs.terminal.console import parse_flags
+from ray_jobs.terminal.console import command_line, parse_flags
 from scoring.allowed_nets import allow_nets
 
 
@@ -29,6 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.check()
     allow_nets(flags.allow_nets)
     plan = plan_explanations(flags)
-    command = shlex.join(["protoscore", "explain", *args])
+    command = command_line("explain", args)
     show(plan, flags, explain(plan, flags.machine, command))
     return 0

@@ -1,6 +1,5 @@
 """`protoscore export`: published scores and their examples, for other tools."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -8,7 +7,8 @@ from typing import Annotated, Literal
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.destinations import free_path, write_record
-from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri, by_default
+from ray_jobs.terminal.say import note, say
+from ray_jobs.terminal.shared_flags import At, PublishedDataset, RawCsv, StoreUri, by_default
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName, UserError
 from scoring.exports import (
@@ -17,6 +17,7 @@ from scoring.exports import (
     FOUND_LABELS_BEST,
     HUGGINGFACE,
     PARQUET,
+    RAW_CSV,
     Format,
     label_issues,
     select,
@@ -50,6 +51,7 @@ class ExportFlags:
     """cleanlab: metric whose percentile / 100 is the quality of a label."""
     threshold: Annotated[float | None, by_default("0.05")] = None
     """cleanlab: share of labels to report as issues, those of lowest quality."""
+    raw_csv: RawCsv = False
     dataset: PublishedDataset = None
     at: At = None
     store: StoreUri = field(default_factory=default_store)
@@ -64,6 +66,8 @@ class ExportFlags:
         for flag, value in cleanlab_only.items():
             if value not in ("", None) and self.to != "cleanlab":
                 raise UserError(f"{flag}: expected it with --to cleanlab, got {self.to}")
+        if self.raw_csv and self.to != "csv":
+            raise UserError(f"--raw-csv: expected it with --to csv, got {self.to}")
         if self.metrics and self.to == "cleanlab":
             raise UserError("--metrics: expected --label-quality with --to cleanlab, got --metrics")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -84,17 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = free_path(output, folder=style.folder, overwrite=flags.overwrite)
     if selection.left_out:
         left_out = ", ".join(selection.left_out)
-        print(f"Left out, scored on an older dataset version: {left_out}", file=sys.stderr)
+        note(f"Left out, scored on an older dataset version: {left_out}")
     with written_whole(path, "--output", folder=style.folder) as unfinished:
         with Progress("export", selection.rows, "example") as progress:
             rows = style.write(selection, unfinished, progress.advance)
         if style.folder:
             write_record(unfinished, selection.provenance())
-    print(
+    say(
         f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), scored by "
         f"{', '.join(selection.metrics)}: {path}"
     )
-    print(f"Read it with {style.read_with.format(path=path)}")
+    say(f"Read it with {style.read_with.format(path=path)}")
     return 0
 
 
@@ -111,7 +115,7 @@ def _format(
 ) -> tuple[Format, Sequence[str]]:
     """Return the format and the metrics to write; none: all of the newest dataset version."""
     if flags.to != "cleanlab":
-        return _FORMATS[flags.to], flags.metrics
+        return RAW_CSV if flags.raw_csv else _FORMATS[flags.to], flags.metrics
     published = {metric for split, metric in snapshot.manifests if split in splits}
     quality = flags.label_quality or next((m for m in FOUND_LABELS_BEST if m in published), "")
     if quality not in published:

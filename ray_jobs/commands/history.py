@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+import pyarrow as pa
 import tyro
 
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.shared_flags import TableFlags
 from scoring.errors import UserError
+from scoring.secrets import without_secrets
 from scoring.tables import Store
 
 _NIGHTS = """
@@ -32,5 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parse_flags(HistoryFlags, argv, "protoscore history")
     if flags.n < 0:
         raise UserError(f"-n: expected 0 or more rows, got {flags.n}")
-    flags.table.show(Store(flags.table.store).sql(_NIGHTS.format(n=flags.n)))
+    nights = Store(flags.table.store).sql(_NIGHTS.format(n=flags.n))
+    flags.table.show(_without_secrets(nights))
     return 0
+
+
+def _without_secrets(nights: pa.Table) -> pa.Table:
+    """Strike credentials out of commands that an earlier protoscore recorded as they were typed."""
+    commands = [without_secrets(command) for command in nights["command"].to_pylist()]
+    index = nights.column_names.index("command")
+    return nights.set_column(index, "command", pa.array(commands, pa.string()))

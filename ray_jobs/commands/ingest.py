@@ -3,7 +3,6 @@
 protoscore ingest --dataset parquet --train DIR --test DIR --store s3://bucket/prefix
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +12,10 @@ import tyro
 from ray_jobs.night import describe
 from ray_jobs.night.bring_in import ingest
 from ray_jobs.night.request import check
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import MachineFlags, NightFlags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import StoreUri
 
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     flags = parse_flags(IngestFlags, args, "protoscore ingest", __doc__)
     night = NightFlags(store=flags.store, data=flags.data, machine=flags.machine)
-    command = shlex.join(["protoscore", "ingest", *args])
+    command = command_line("ingest", args)
     surveys, versions = ingest(check(night, {}, writable=True), command)
-    print(describe.ingested(surveys, versions))
+    say(describe.ingested(surveys, versions))
     return 0

@@ -8,6 +8,7 @@ from ray_jobs.night.forecast import forecast
 from ray_jobs.night.request import check
 from ray_jobs.night.run import assess_and_plan
 from ray_jobs.terminal.night_flags import NightFlags, parse
+from ray_jobs.terminal.say import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,5 +16,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     flags, configs = parse(args, "protoscore plan", main.__doc__ or "", NightFlags)
     request = check(flags, configs, writable=False)
-    print(describe.forecast_table(forecast(*assess_and_plan(request))))
+    say(describe.forecast_table(forecast(*assess_and_plan(request))))
     return 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri
 from scoring.report import (
     MetricInfo,
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
     size = write_report(gather(snapshot, _metric_infos(), datetime.now(UTC)), output)
     where = output if "://" in output else local_path(output)
-    print(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB: open {where}/index.html")
+    say(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB: open {where}/index.html")
     return 0
 
 

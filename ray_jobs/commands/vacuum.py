@@ -1,13 +1,13 @@
 """`protoscore vacuum`: remove what neither published scores nor jobs need."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ray_jobs.jobs.vacuum import vacuum
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.errors import UserError
 from scoring.store.mark import check_marked
@@ -37,6 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     storage = Storage(flags.store)
     storage.check(writable=not flags.dry_run)
     check_marked(storage)
-    command = shlex.join(["protoscore", "vacuum", *args])
-    print(vacuum(storage, timedelta(days=flags.older_than_days), command, dry_run=flags.dry_run))
+    command = command_line("vacuum", args)
+    say(vacuum(storage, timedelta(days=flags.older_than_days), command, dry_run=flags.dry_run))
     return 0

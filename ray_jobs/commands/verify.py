@@ -1,12 +1,12 @@
 """`protoscore verify`: check every file of a store for damage."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ray_jobs.jobs.verify import mend, verify
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import StoreUri
 from scoring.errors import Damaged
 from scoring.store.mark import check_marked
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     storage = Storage(flags.store)
     storage.check(writable=flags.mend)
     check_marked(storage)
-    command = shlex.join(["protoscore", "verify", *args])
+    command = command_line("verify", args)
     damaged = mend(storage, command) if flags.mend else verify(storage)
-    print("\n".join(damaged) if damaged else "every file is as it was written")
+    say("\n".join(damaged) if damaged else "every file is as it was written")
     return Damaged.exit_code if damaged else 0

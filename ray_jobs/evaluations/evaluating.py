@@ -1,7 +1,6 @@
 """An evaluation at work: it holds a lease and publishes findings."""
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ray_jobs.jobs.lease import writing_job
+from ray_jobs.terminal.say import note, say
 from ray_jobs.terminal.tables import as_text
 from scoring.analysis.joined_scores import JoinedScores
 from scoring.store.layout import table_path
@@ -30,13 +30,13 @@ class Evaluation:
 
     def report(self, name: str, findings: Sequence[Finding], columns: Sequence[Column]) -> None:
         """Publish findings, and print some of their columns with one row per subject."""
-        print(as_text(pa.table(_pivot(findings, columns))), end="")
+        say(as_text(pa.table(_pivot(findings, columns))), end="")
         self.publish(name, findings)
 
     def publish(self, name: str, findings: Sequence[Finding]) -> None:
         """Replace the findings published under a name, and say so."""
         version = publish_evaluation(self.storage, self.dataset, name, findings, self.command)
-        print(
+        say(
             f"Published {len(findings)} findings of {name} on {self.dataset} as version {version} "
             f"of {self.storage.uri}/{table_path('evaluations')}"
         )
@@ -52,10 +52,9 @@ def evaluating(storage: Storage, dataset: str, command: str) -> Iterator[Evaluat
 def note_left_out(scores: JoinedScores) -> None:
     """Say so if metrics were scored on different data."""
     if scores.left_out:
-        print(
+        note(
             f"left out: {scores.left_out:,} examples that some metric does not know or that "
-            "metrics know under different labels",
-            file=sys.stderr,
+            "metrics know under different labels"
         )
 
 

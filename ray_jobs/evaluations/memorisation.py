@@ -16,6 +16,7 @@ from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.night_flags import NightFlags, parse
+from ray_jobs.terminal.say import say
 from scoring.analysis import changed_labels
 from scoring.analysis.changed_labels import ScoredRows
 from scoring.analysis.example_sets import Cuts, Evidence, class_percentiles, example_sets
@@ -106,7 +107,7 @@ def _evaluate(evaluation: Evaluation, flags: MemorisationFlags, plans: Mapping[s
     for stage, plan in plans.items():
         accuracies = _accuracies(stage, plan)
         for accuracy in accuracies:
-            print(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
+            say(f"base model, {stage}: {accuracy.measure} {accuracy.value:.4f}")
         labels = _changed_labels(plan)
         findings += accuracies
         for metric in plan.request.metrics:

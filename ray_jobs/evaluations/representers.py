@@ -6,7 +6,6 @@ say and what they cost, and draws both for one test example against the distance
 examples (Figure 9).
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -21,6 +20,7 @@ from ray_jobs.explanations.explain_plan import ExplainPlan, plan_explanations, w
 from ray_jobs.explanations.make import bring_to_rest
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.say import note
 from ray_jobs.terminal.shared_flags import AllowedNets, PublishedDataset, StoreUri, by_default
 from scoring.allowed_nets import allow_nets
 from scoring.analysis import attribution
@@ -149,7 +149,7 @@ def _exactness(penalty: float, plan: ExplainPlan) -> list[Finding]:
 def _on_a_worker(
     engine: Engine, plan: ExplainPlan, flags: RepresentersFlags
 ) -> tuple[Comparison, list[Finding]]:
-    print(f"compare: {flags.tests} test examples", file=sys.stderr, flush=True)
+    note(f"compare: {flags.tests} test examples")
     machine = flags.machine
     where = (machine.train_memory_bytes, machine.scratch_folder)
     return engine.call(_compare, plan, flags.tests, flags.example, *where)

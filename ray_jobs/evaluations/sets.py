@@ -19,6 +19,7 @@ from ray_jobs.evaluations.published import PublishedFlags
 from ray_jobs.explanations.explain_plan import find_run
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import AllowedNets
 from scoring.allowed_nets import allow_nets
 from scoring.analysis import clusters, example_sets
@@ -134,7 +135,7 @@ def _evaluate(
     )
     shown = [(part, "examples") for part in ("all", *classes[:_MOST_SHOWN])]
     evaluation.report(f"sets_{flags.split}", findings, shown)
-    print(
+    say(
         f"Published {len(columns['set'])} rows as version {version} of "
         f"{snapshot.storage.uri}/{table_path('example_sets')}"
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ray_jobs.engine import Engine, engine
 from ray_jobs.evaluations.slice_plan import SlicePlan
 from ray_jobs.evaluations.staged import is_staged, stage
+from ray_jobs.terminal.say import say
 from scoring.errors import IncompleteError
 from scoring.runs.record import Run, finished
 
@@ -35,7 +36,7 @@ def _missing(plan: SlicePlan) -> list[Run]:
     rows = {run.key: len(plan.slices[run.key].ids) for run in missing}
     passes = sum(rows[r.key] * r.spec.recipe.epochs_for(rows[r.key]) for r in missing)
     cost = f": {passes:,} examples forward and backward" if missing else ""
-    print(f"{len(plan.runs)} nets, {len(missing)} to train{cost}", flush=True)
+    say(f"{len(plan.runs)} nets, {len(missing)} to train{cost}", flush=True)
     return missing
 
 

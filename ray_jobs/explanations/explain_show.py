@@ -10,6 +10,7 @@ import pyarrow as pa
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_page import contents, explanation_page
 from ray_jobs.explanations.explain_plan import ExplainPlan
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.tables import as_text, write_whole
 from scoring.data.texts import TextShape
 from scoring.tables import sql
@@ -46,19 +47,19 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
         f"Shares add up to its outputs within {model.residual_test:.1g}; its outputs correlate "
         f"with its targets by {model.pearson_test:.4f}."
     )
-    print(subtitle)
+    say(subtitle)
     if plan.question.ids:
         ids = ", ".join(map(str, plan.question.ids))
         points = sql.run(plan.storage, _POINTS.format(ids=ids, **columns), views)
-        print(as_text(_with_texts(plan, points)), end="")
+        say(as_text(_with_texts(plan, points)), end="")
         page = explanation_page(plan, points.to_pylist(), subtitle, flags.smooth)
         write_whole(Path(flags.page), page.encode(), "--page")
-        print(f"Drawn in {flags.page}")
+        say(f"Drawn in {flags.page}")
         return
     (count,) = sql.run(plan.storage, _COUNT, views)["examples"].to_pylist()
     common = sql.run(plan.storage, _COMMON.format(n=_COMMONEST, **columns), views)
-    print(f"{count:,} examples explained. Training examples most often among the strongest points:")
-    print(as_text(common), end="")
+    say(f"{count:,} examples explained. Training examples most often among the strongest points:")
+    say(as_text(common), end="")
 
 
 def _with_texts(plan: ExplainPlan, points: pa.Table) -> pa.Table:

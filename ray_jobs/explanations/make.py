@@ -7,6 +7,7 @@ from ray_jobs.explanations.explain_plan import ExplainPlan
 from ray_jobs.explanations.explain_shards import ExplainJob, explain_shards
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.night_flags import MachineFlags
+from ray_jobs.terminal.say import say
 from scoring.errors import IncompleteError
 from scoring.runs.record import finished
 from scoring.store.layout import table_path
@@ -29,7 +30,7 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
         whole = plan.question.takes_all
         version = publish_explanations(storage, plan.dataset, plan.split, run, staged, whole=whole)
         lease.end("published")
-    print(f"Published as version {version} of {storage.uri}/{table_path('representers')}")
+    say(f"Published as version {version} of {storage.uri}/{table_path('representers')}")
     return staged
 
 
@@ -59,7 +60,7 @@ def _make(plan: ExplainPlan, machine: MachineFlags) -> list[str]:
     )
     shards = [shard.content for shard in plan.explained.shards]
     if finished(plan.storage, [plan.run.key]) and not job.missing(shards):
-        print("Nothing to compute: everything is in the store.", flush=True)
+        say("Nothing to compute: everything is in the store.", flush=True)
     else:
         with engine(machine, plan.dataset) as cluster:
             bring_to_rest(cluster, plan)

@@ -5,10 +5,8 @@ then refuses to go on if another job is at work. Every other job first writes it
 then waits until no vacuum is at work. So whichever comes second sees the first.
 """
 
-import logging
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +23,9 @@ from ray_jobs.jobs.job_record import (
     new_job_id,
 )
 from ray_jobs.jobs.progress import Stage, observing
+from ray_jobs.terminal.say import note
 from scoring.errors import PartlyPublished, ProtoscoreError
+from scoring.logs import logger
 from scoring.store.layout import job_path
 from scoring.store.mark import ensure_marked
 from scoring.store.records import write_record
@@ -33,7 +33,7 @@ from scoring.store.storage import Storage
 
 RENEW_S = 20.0
 _POLL_S = 1.0
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class Lease:
@@ -92,7 +92,7 @@ class Lease:
         self.waited = any(job.seen_at >= self._record.started_at for job in vacuums)
         now = datetime.now(UTC)
         if any(job.is_alive(now) for job in vacuums):
-            print("waiting for a vacuum of this store to end", file=sys.stderr, flush=True)
+            note("waiting for a vacuum of this store to end")
             self.waited = True
         while any(job.job == VACUUM for job in live_jobs(self._storage)):
             time.sleep(_POLL_S)

@@ -13,6 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ray_jobs.terminal.say import note
+from scoring.logs import fit
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -61,7 +64,7 @@ class Progress:
             self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, leave=True)
         else:
             units = plural(self._total, self._unit)
-            print(f"{self._name}: {self._total} {units}", file=sys.stderr, flush=True)
+            note(f"{self._name}: {self._total} {units}")
         self._notify()
         return self
 
@@ -89,18 +92,16 @@ class Progress:
 
     def note(self, line: str) -> None:
         """Print a line without breaking the bar."""
-        tqdm.write(f"{self._name}: {line}", file=sys.stderr)
+        tqdm.write(fit(f"{self._name}: {line}"), file=sys.stderr)
 
     def _print(self) -> None:
         self._printed_at, self._printed_done = time.monotonic(), self._done
         stage = self._measure()
         eta = "?" if stage.eta_s is None else clock(stage.eta_s)
-        print(
+        note(
             f"{stage.name}: {stage.done}/{stage.total} {plural(stage.total, stage.unit)}, "
             f"{stage.done / max(stage.seconds, 1e-9):.2f}/s, "
-            f"elapsed {clock(stage.seconds)}, ETA {eta}",
-            file=sys.stderr,
-            flush=True,
+            f"elapsed {clock(stage.seconds)}, ETA {eta}"
         )
 
     def _notify(self) -> None:

@@ -6,8 +6,8 @@ last one failed. `ray job submit` would turn every exit code into 0 or 1.
 """
 
 import asyncio
+import re
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +16,9 @@ from typing import Any
 
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from ray_jobs.terminal.say import note, say
 from scoring.errors import IncompleteError, UserError
+from scoring.secrets import holds_secrets
 from scoring.store.keys import digest
 
 _STARTING_S = 60.0  # a head node that has just started needs some seconds before it can run jobs
@@ -44,9 +46,14 @@ def submit(
         The job's exit code; 0 without waiting.
 
     Raises:
-        UserError: there is no such job server, or no valid token.
+        UserError: there is no such job server, or no valid token, or the command holds credentials,
+            which the cluster would keep in its logs.
         IncompleteError: the job could not be started, or was stopped.
     """
+    if secrets := [argument for argument in command if holds_secrets(argument)]:
+        raise UserError(
+            f"submit: expected credentials in the cluster's environment, got some in {secrets[0]!r}"
+        )
     client = _connect(address)
     job_id = _submit(client, command, working_dir, again=again)
     if not wait:
@@ -54,19 +61,24 @@ def submit(
     try:
         return _follow(client, job_id)
     except KeyboardInterrupt:
-        print(
+        note(
             f"{job_id} goes on without you; the same command follows it again, and "
-            f"`ray job stop {job_id}` ends it",
-            file=sys.stderr,
+            f"`ray job stop {job_id}` ends it"
         )
         raise
 
 
 def submission_prefix(command: Sequence[str], today: str) -> str:
-    """Return the submission's id without its attempt."""
+    """Return the submission's id without its attempt.
+
+    Raises:
+        UserError: --date is not a date. Ray names files by the id.
+    """
     dates = [b for a, b in pairwise(command) if a == "--date"]
     dates += [arg.removeprefix("--date=") for arg in command if arg.startswith("--date=")]
     date = dates[-1] if dates and dates[-1] != "auto" else today
+    if not re.fullmatch(r"[\w-]+", date):
+        raise UserError(f"--date: expected auto or YYYY-MM-DD, got {date!r}")
     return f"{command[0]}-{digest(list(command))[:12]}-{date}"
 
 
@@ -99,11 +111,11 @@ def _submit(
         running = not last.status.is_terminal()
         if running or (last.status is JobStatus.SUCCEEDED and not again):
             state = "runs already" if running else "has succeeded; --again makes a new attempt"
-            print(f"{last.submission_id} {state}", flush=True)
+            say(f"{last.submission_id} {state}", flush=True)
             return str(last.submission_id)
     job_id = f"{prefix}-{max(attempts, default=0) + 1}"
     _start(client, job_id, command, working_dir)
-    print(f"submitted {job_id}", flush=True)
+    say(f"submitted {job_id}", flush=True)
     return job_id
 
 
@@ -155,6 +167,6 @@ def _follow(client: JobSubmissionClient, job_id: str) -> int:
 async def _show_log(client: JobSubmissionClient, job_id: str) -> None:
     try:
         async for lines in client.tail_job_logs(job_id):
-            print(lines, end="", flush=True)
+            say(lines, end="", flush=True)
     except RuntimeError as error:  # the connection broke; the job goes on
-        print(f"the log of {job_id} broke off: {error}", file=sys.stderr)
+        note(f"the log of {job_id} broke off: {error}")

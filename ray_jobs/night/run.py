@@ -1,7 +1,6 @@
 """A night: ingest, plan, train what is missing, score what is missing, publish once."""
 
 import math
-import sys
 import time
 
 from ray_jobs.engine import Engine, engine
@@ -17,6 +16,7 @@ from ray_jobs.night.request import Request
 from ray_jobs.night.situation import Situation, assess
 from ray_jobs.night.summary import Summary, write_summary
 from ray_jobs.terminal.night_flags import NightFlags
+from ray_jobs.terminal.say import note, say
 from scoring.data.versions import load_version
 from scoring.errors import IncompleteError, PartlyPublished
 from scoring.runs.imports import store_weights
@@ -53,7 +53,7 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
     night = Night.begin(command, request.flags.night_date())
     with write_summary(request.flags.summary, night) as summary:
         situation, plan = assess_and_plan(request)
-        print(describe.forecast_table(forecast(situation, plan)), flush=True)
+        say(describe.forecast_table(forecast(situation, plan)), flush=True)
         lease = writing_job(
             request.storage,
             "rescore",
@@ -67,7 +67,7 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
                 situation, plan = assess_and_plan(request)
             if plan and plan.nothing_to_do:
                 record_nights(request.storage, request.publish_as)
-                print(describe.nothing_to_do(plan), flush=True)
+                say(describe.nothing_to_do(plan), flush=True)
                 job.end("nothing to do")
                 return None
             with engine(request.flags.machine, request.publish_as) as cluster:
@@ -82,7 +82,7 @@ def _take_out_damaged(storage: Storage) -> bool:
     """Take damaged data files out of the tables; return whether there were any."""
     found = False
     for _, line in take_out_damaged(storage, TABLE_NAMES, _CHECK_BYTES):
-        print(line, file=sys.stderr, flush=True)
+        note(line)
         found = True
     return found
 
@@ -96,7 +96,7 @@ def _publish(planned: Plan, made: Plan, reason: str, night: Night, summary: Summ
     outcome = publish_night(planned, made, night)
     summary.published(made, outcome)
     if published := describe.outcome(made, outcome):
-        print(published, flush=True)
+        say(published, flush=True)
     if reason:
         raise PartlyPublished(describe.left_out(planned, made, reason))
 
@@ -142,7 +142,7 @@ def train(engine: Engine, plan: Plan, until: float) -> tuple[Run, ...]:
         return ()
     storage = plan.request.storage
     for line in describe.notes(plan):
-        print(line, file=sys.stderr, flush=True)
+        note(line)
     store_weights(storage, plan.models.chosen.imported)
     versions = {
         split: load_version(storage, plan.request.source.name, split, version)

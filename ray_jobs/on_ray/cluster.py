@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import ray
 from ray.data import DataContext
 from ray.job_config import JobConfig
 
+from ray_jobs.terminal.say import note
 from scoring import allowed_nets
 
 _TOKEN = secrets.token_hex(32)
@@ -44,7 +44,7 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
     if address:
         ray.init(address=address, runtime_env={"env_vars": _for_workers()}, **options)
         if not total("CPU"):
-            print("waiting for nodes: the cluster has no CPU yet", file=sys.stderr, flush=True)
+            note("waiting for nodes: the cluster has no CPU yet")
     else:
         with _own_token():
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)

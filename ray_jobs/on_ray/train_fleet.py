@@ -4,7 +4,6 @@ Tune only schedules. Each run writes its own artefact, so a job that was killed 
 what is missing. Trials reuse actors, which saves each of them seconds of start-up.
 """
 
-import logging
 import math
 import tempfile
 import time
@@ -26,12 +25,13 @@ from scoring.data.slice import Slice
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion
 from scoring.errors import Outage, OutOfTime, ProtoscoreError
+from scoring.logs import fit, logger
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
 from scoring.store.keys import Split
 from scoring.store.storage import Storage
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 _RETRIES = 2
 
 # Tune would pass these to its actors in a runtime environment, which Ray writes to its logs. Nodes
@@ -161,7 +161,7 @@ class FleetTrainable(tune.Trainable):
                 hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
                 _log.exception("run failed: %s", run.spec.label)
-                self._failed.append(f"{run.spec.label}: {error}")
+                self._failed.append(fit(f"{run.spec.label}: {error}"))
         done = not self._left or time.time() >= self._job.until
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))

@@ -3,7 +3,6 @@
 Runs see the same arrays either way, so this never changes their weights.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,11 +12,12 @@ from ray.exceptions import RayError
 from scoring.data.mapped_set import map_training_set
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion, load_training_set
+from scoring.logs import logger
 from scoring.store.keys import Split
 from scoring.store.scratch import Scratch
 from scoring.store.storage import Storage
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
@@ -11,7 +12,9 @@ from typing import TypeVar
 
 import tyro
 
+from ray_jobs.terminal.say import complain, note, say_crash
 from scoring.errors import ProtoscoreError, UserError
+from scoring.secrets import without_secrets
 
 Main = Callable[[Sequence[str] | None], int]
 Flags = TypeVar("Flags")
@@ -36,6 +39,16 @@ def default_store() -> str:
     return os.environ.get("PROTOSCORE_STORE") or "./store"
 
 
+def command_line(command: str, args: Sequence[str]) -> str:
+    """Return a command as jobs, nights and findings record it: what was typed, less credentials.
+
+    Args:
+        command: its name, such as "rescore".
+        args: its arguments.
+    """
+    return shlex.join(["protoscore", command, *map(without_secrets, args)])
+
+
 def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
     """Run a command; turn each error raised on purpose into one line and an exit code.
 
@@ -47,15 +60,18 @@ def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
         code = main(argv)
         sys.stdout.flush()
     except ProtoscoreError as error:
-        print(f"protoscore: error: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
     except BrokenPipeError:
         # The reader, such as `head`, has stopped; keep Python from flushing the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("protoscore: interrupted", file=sys.stderr)
+        note("protoscore: interrupted")
         return 130
+    except Exception:
+        sys.excepthook = say_crash
+        raise
     return code
 
 

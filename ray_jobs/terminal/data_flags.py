@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from ray_jobs.terminal.given_names import check_length, check_name, refuse_secrets
 from ray_jobs.terminal.shared_flags import by_default
 from scoring.data.altered import Corrupted, Relabelled
 from scoring.data.image_folder import ImageFolderSource
-from scoring.data.images import parse_size
+from scoring.data.images import MAX_PIXELS, MOST_PIXELS, parse_size
 from scoring.data.named import LOADERS, NamedSource
 from scoring.data.only_classes import OnlyClasses
 from scoring.data.parquet_source import ParquetSource
@@ -32,7 +33,7 @@ class DataFlags:
     test: Annotated[str, by_default("")] = ""
     """parquet: test split, in the same forms."""
     image_column: str = "image"
-    """parquet: encoded images, in any format that Pillow reads."""
+    """parquet: images in PNG, JPEG, JPEG 2000, WebP, GIF, BMP, TIFF, PPM or AVIF."""
     text_column: Annotated[str, by_default("none")] = ""
     """parquet: texts in UTF-8, instead of images."""
     text_tokens: int = 256
@@ -49,6 +50,8 @@ class DataFlags:
     auto: expect images of one size."""
     channels: Literal["auto", "1", "3"] = "auto"
     """1: grey. 3: colour. auto: as in the first images."""
+    max_pixels: int = MAX_PIXELS
+    """An image with more pixels counts as undecodable, so that no file can fill the memory."""
     limit_train: Annotated[int | None, by_default("all")] = None
     """Use only the first N rows of the training source."""
     limit_test: Annotated[int | None, by_default("all")] = None
@@ -90,20 +93,29 @@ class DataFlags:
             ("--image-column", self.image_column != DataFlags.image_column),
             ("--image-size", self.image_size != DataFlags.image_size),
             ("--channels", self.channels != DataFlags.channels),
+            ("--max-pixels", self.max_pixels != DataFlags.max_pixels),
             ("--corrupted-copies", self.corrupted_copies),
         ):
             if self.text_column and given:
                 raise UserError(f"{flag}: expected images, got --text-column {self.text_column}")
+        if not 0 < self.max_pixels <= MOST_PIXELS:
+            raise UserError(
+                f"--max-pixels: expected a number from 1 to {MOST_PIXELS}, got {self.max_pixels}"
+            )
         if self.relabel and self.corrupted_copies:
             raise UserError("--relabel: expected no --corrupted-copies, got both")
         if self.image_size != "auto":
             parse_size(self.image_size)
         if len(set(self.class_names)) < len(self.class_names):
             raise UserError("--class-names: expected every name once, got one twice")
-        if self.name and not re.fullmatch(r"\w[\w .-]*", self.name):
-            raise UserError(
-                f"--name: expected letters, digits and any of ' ._-', got {self.name!r}"
-            )
+        if self.name:
+            check_name("--name", self.name)
+        for flag, uri in (
+            ("--data-root", self.data_root),
+            ("--train", self.train),
+            ("--test", self.test),
+        ):
+            refuse_secrets(flag, uri)
 
     def limit(self, split: Split) -> int | None:
         """Return the limit of a split, as given."""
@@ -120,6 +132,7 @@ class DataFlags:
             UserError: an unknown dataset, a missing flag, or a flag that the dataset does not take.
         """
         opened = self._altered(self._open())
+        check_length("--name", opened.name)
         for datasets, names in _ONLY_WITH.items():
             given = [name for name in names if getattr(self, name) != getattr(DataFlags, name)]
             if given and self.dataset not in datasets:
@@ -161,6 +174,7 @@ def _parquet(flags: DataFlags) -> Source:
         image_size=flags.image_size,
         channels=flags.channels,
         shard_rows=flags.shard_rows,
+        max_pixels=flags.max_pixels,
     )
 
 
@@ -173,6 +187,7 @@ def _image_folder(flags: DataFlags) -> Source:
         image_size=flags.image_size,
         channels=flags.channels,
         shard_rows=flags.shard_rows,
+        max_pixels=flags.max_pixels,
     )
 
 
@@ -203,7 +218,7 @@ _ONLY_WITH = {
         "id_column",
         "class_names",
     ),
-    ("image_folder", "parquet"): ("image_size", "channels"),
+    ("image_folder", "parquet"): ("image_size", "channels", "max_pixels"),
 }
 """Flags that only some datasets take."""
 

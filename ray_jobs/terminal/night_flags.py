@@ -14,6 +14,7 @@ import tyro
 
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
+from ray_jobs.terminal.given_names import check_name, refuse_secrets
 from ray_jobs.terminal.shared_flags import AllowedNets, StoreUri, by_default
 from scoring.errors import UserError
 from scoring.registry import metrics
@@ -78,6 +79,7 @@ class FleetFlags:
         if not 0 < self.representer_lambda < math.inf:
             got = self.representer_lambda
             raise UserError(f"--representer-lambda: expected a number above 0, got {got}")
+        refuse_secrets("--import-runs", self.import_runs)
         self.retrain_from()
 
     def retrain_from(self) -> float:
@@ -230,7 +232,7 @@ def parse(
         kind: `NightFlags`, or a subclass with more flags.
 
     Raises:
-        UserError: an unknown flag, or a value that does not fit.
+        UserError: an unknown flag, or a value that does not fit, such as a name with a slash.
     """
     flat: Any = tyro.conf.OmitArgPrefixes
     configs = [
@@ -244,4 +246,6 @@ def parse(
     night = ("night", flat[kind], field(default_factory=kind))  # the help says "night options"
     command_line = make_dataclass("CommandLine", [night, *configs], frozen=True, kw_only=True)
     parsed: Any = parse_flags(command_line, argv, prog, description)
+    if parsed.night.publish_as:
+        check_name("--as", parsed.night.publish_as)
     return parsed.night, {name: getattr(parsed, name) for name in metrics()}

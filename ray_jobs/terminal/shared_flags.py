@@ -43,6 +43,14 @@ At = Annotated[
     tyro.conf.arg(help="Scores as of a version, a date or a UTC time such as 2026-03-31T06:00."),
 ]
 
+RawCsv = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="CSV: write text as it is. Otherwise an apostrophe stands before text that begins "
+        "with = + - @, a tab or the end of a line, so that no spreadsheet runs it."
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableFlags:
@@ -53,11 +61,13 @@ class TableFlags:
     """How to write the table."""
     output: Annotated[str, by_default("standard output")] = ""
     """File to write to."""
+    raw_csv: RawCsv = False
 
     def show(self, table: pa.Table) -> None:
         """Write a table as the flags say.
 
         Raises:
-            UserError: Parquet without a file, or a file that cannot be written.
+            UserError: Parquet without a file, --raw-csv without CSV, or a file that cannot be
+                written.
         """
-        show(table, self.format, self.output)
+        show(table, self.format, self.output, raw_csv=self.raw_csv)

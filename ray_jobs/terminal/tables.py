@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import re
 import shutil
 import sys
 from decimal import Decimal
@@ -17,38 +16,46 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import tabulate
 
+from ray_jobs.terminal.say import note
 from scoring.errors import UserError
+from scoring.formulas import without_formulas
+from scoring.printable import printable, printable_lines
 from scoring.store.whole_files import written_whole
 
 Format = Literal["table", "csv", "json", "parquet"]
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _SHOWN_ROWS = 200
-# Control characters, line ends and marks that reverse the direction of text.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 tabulate.MIN_PADDING = 0  # else columns are two wider than their names
 _aligned = partial(tabulate.tabulate, disable_numparse=True, preserve_whitespace=True)
 
 
-def show(table: pa.Table, style: Format | None, output: str) -> None:
+def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = False) -> None:
     """Write a table to a file or standard output.
 
     Args:
         table: the rows to write.
         style: None: by the suffix of `output`, else aligned text.
         output: a local file; "" is standard output.
+        raw_csv: in CSV, write text that looks like a formula as it is.
 
     Raises:
-        UserError: Parquet without a file, or a file that cannot be written.
+        UserError: Parquet without a file, `raw_csv` without CSV, or a file that cannot be written.
     """
     if style is None:
         style = _BY_SUFFIX.get(Path(output).suffix, "table")
+    if raw_csv and style != "csv":
+        raise UserError(f"--raw-csv: expected it with --format csv, got {style}")
     if style == "parquet" and not output:
         raise UserError("--format parquet: expected --output FILE, got none")
+    if style == "csv":
+        table = _without_lists(table)
+        table = table if raw_csv else without_formulas(table)
     data = _encode(table, style, width=None if output else _terminal_width())
     if not output:
-        sys.stdout.write(data.decode())
+        text = data.decode()
+        sys.stdout.write(printable_lines(text) if sys.stdout.isatty() else text)
         return
     try:
         Path(output).write_bytes(data)
@@ -56,7 +63,7 @@ def show(table: pa.Table, style: Format | None, output: str) -> None:
         raise UserError(
             f"--output: expected a file that can be written, got {output!r} ({error.strerror})"
         ) from error
-    print(f"{len(table)} rows to {output}", file=sys.stderr)
+    note(f"{len(table)} rows to {output}")
 
 
 def write_whole(path: Path, data: bytes, flag: str) -> None:
@@ -72,7 +79,7 @@ def write_whole(path: Path, data: bytes, flag: str) -> None:
 def as_text(table: pa.Table, width: int | None = None) -> str:
     """Return a table in aligned columns, or row by row if it is wider than `width` characters."""
     shown = _times_as_text(table.slice(0, _SHOWN_ROWS), "s")
-    names = [_printable(name) for name in shown.column_names]
+    names = [printable(name) for name in shown.column_names]
     rows = list(zip(*(map(_cell, column.to_pylist()) for column in shown.columns), strict=True))
     numeric = [any(is_kind(field.type) for is_kind in _NUMBERS) for field in shown.schema]
     align = ["right" if number else "left" for number in numeric]
@@ -93,12 +100,7 @@ def _cell(value: object) -> str:
         return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
     if isinstance(value, list):
         return " ".join(map(_cell, value))
-    return _printable(str(value))
-
-
-def _printable(text: str) -> str:
-    """Escape what could move a terminal's cursor or break a line."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return printable(str(value))
 
 
 def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
@@ -111,7 +113,7 @@ def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
         return f"[{lines}]\n".encode()
     sink = io.BytesIO()
     if style == "csv":
-        pacsv.write_csv(_without_lists(table), sink)
+        pacsv.write_csv(table, sink)
     else:
         pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()

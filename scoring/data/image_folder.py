@@ -4,16 +4,17 @@ Each class folder counts as one source file in the sense of `scoring.data.source
 in one class leaves the pieces of the other classes unchanged.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from PIL import Image
 
 from scoring.data.files import SourceFile, fingerprint, is_local
-from scoring.data.images import probe
+from scoring.data.images import MAX_PIXELS, probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
-from scoring.store.keys import Split, digest
+from scoring.store.keys import Split, added, digest
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import filesystem
 
@@ -30,6 +31,8 @@ class ImageFolderSource:
     image_size: str = "auto"
     channels: str = "auto"
     shard_rows: int = 2000
+    max_pixels: int = added(MAX_PIXELS)
+    """An image with more is undecodable."""
 
     @property
     def local(self) -> bool:
@@ -66,7 +69,12 @@ class ImageFolderSource:
         per_class = max(1, _PROBED // max(1, len(by_class)))
         first = [file.path for files in by_class.values() for file in files[:per_class]][:_PROBED]
         try:
-            shape = probe(self._contents(first), size=self.image_size, channels=self.channels)
+            shape = probe(
+                self._contents(first),
+                size=self.image_size,
+                channels=self.channels,
+                max_pixels=self.max_pixels,
+            )
         except BadData as error:
             raise BadData(f"--data-root {self.data_root}: {error}") from error
         return Layout(classes=tuple(by_class), shape=shape)
@@ -113,6 +121,7 @@ class ImageFolderSource:
             raise BadData(
                 f"--data-root: cannot list {self.data_root!r} ({type(error).__name__})"
             ) from error
+        _check_text(folders)
         return sorted(folder for folder in folders if not _name(folder).startswith("."))
 
     def _files(self, split: Split) -> dict[str, list[SourceFile]]:
@@ -135,6 +144,15 @@ def _name(folder: str) -> str:
     return folder.rpartition("/")[2]
 
 
+def _check_text(paths: Iterable[str]) -> None:
+    """Refuse names that are no UTF-8: no table could hold them."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise BadData(f"--data-root: expected names in UTF-8, got {path!r}") from None
+
+
 def _list_images(root: str, folder: str) -> list[SourceFile]:
     """List the images below a class folder, sorted by name; skip hidden files."""
     fs, _ = filesystem(root)
@@ -143,6 +161,7 @@ def _list_images(root: str, folder: str) -> list[SourceFile]:
         found = fs.find(folder, detail=True)
     except Exception as error:
         raise BadData(f"--data-root: cannot list {folder!r} ({type(error).__name__})") from error
+    _check_text(found)
     files = []
     for path, info in found.items():
         name = path.removeprefix(f"{folder}/")

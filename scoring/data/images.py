@@ -1,10 +1,16 @@
-"""Decode image files to uint8 arrays of one shape, with Pillow."""
+"""Decode image files to uint8 arrays of one shape, with Pillow.
+
+A file is somebody's, and may be made to do harm. So it is opened only if it has one of `FORMATS`,
+none of which runs another program; it is decoded only if it has few enough pixels; and what a PNG
+may hold besides, its text, is bounded by Pillow to 1 MiB a chunk and 64 MiB in all.
+"""
 
 import io
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -12,8 +18,16 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from scoring.errors import BadData
+from scoring.store.keys import added
 
 Pixels = npt.NDArray[np.uint8]
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats that are read. EPS is none of them: it starts Ghostscript."""
+MAX_PIXELS = 89_478_485
+"""Pixels of an image, unless --max-pixels says otherwise: Pillow warns of larger ones."""
+MOST_PIXELS = 2 * MAX_PIXELS
+"""Pillow never opens larger images."""
 _GREY = {"1", "L", "LA", "I", "F"}
 
 
@@ -34,6 +48,8 @@ class ImageShape:
     """Resize the short side and crop the centre, instead of refusing other sizes."""
     to_grey: bool = False
     """Convert colour to grey, instead of refusing it in a grey dataset."""
+    max_pixels: int = added(MAX_PIXELS)
+    """An image with more is undecodable."""
 
     @property
     def dims(self) -> tuple[int, int, int]:
@@ -66,7 +82,7 @@ def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
         WrongShape: the image is readable but has another size, has colour in a grey dataset, or
             holds numbers whose range is unknown.
     """
-    image = _open(data)
+    image = _open(data, shape.max_pixels)
     if image is None:
         return None
     if shape.channels == 1 and not shape.to_grey and not _is_grey(image.mode):
@@ -76,7 +92,7 @@ def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
         )
     try:
         with _quiet():
-            image = _eight_bit(image).convert("L" if shape.channels == 1 else "RGB")
+            image = _converted(_eight_bit(image), "L" if shape.channels == 1 else "RGB")
     except ValueError:  # a colour space that Pillow can read but not convert
         return None
     if shape.resize:
@@ -89,18 +105,22 @@ def decode(data: bytes | None, shape: ImageShape) -> Pixels | None:
     return np.asarray(image, dtype=np.uint8).reshape(shape.dims)
 
 
-def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageShape:
+def probe(
+    images: Iterable[bytes | None], *, size: str, channels: str, max_pixels: int = MAX_PIXELS
+) -> ImageShape:
     """Find the shape of a dataset from its first images.
 
     Args:
         images: encoded images; unreadable ones are skipped.
         size: `HxW` to resize to, or `auto` for the size of the first image.
         channels: `1`, `3`, or `auto` for 3 if any of `images` has colour, else 1.
+        max_pixels: larger images count as unreadable.
 
     Raises:
         BadData: none of the images decodes.
     """
-    opened = (image for image in map(_open, images) if image is not None)
+    loaded = map(partial(_open, max_pixels=max_pixels), images)
+    opened = (image for image in loaded if image is not None)
     seen = [(image.mode, image.height, image.width) for image in opened]
     if not seen:
         raise BadData("expected images that Pillow can read, got none among the first rows")
@@ -112,6 +132,7 @@ def probe(images: Iterable[bytes | None], *, size: str, channels: str) -> ImageS
         channels=depth if channels == "auto" else int(channels),
         resize=size != "auto",
         to_grey=channels == "1",
+        max_pixels=max_pixels,
     )
 
 
@@ -125,7 +146,7 @@ def as_png(image: Pixels) -> bytes:
 def file_suffix(data: bytes) -> str:
     """Return the suffix that suits an image file, such as ".jpeg"; "" if Pillow cannot tell."""
     try:
-        with _quiet(), Image.open(io.BytesIO(data)) as image:  # reads only the header
+        with _quiet(), open_image(data) as image:
             return f".{image.format.lower()}" if image.format else ""
     except Exception:  # Pillow raises all kinds of errors on broken files
         return ""
@@ -157,13 +178,25 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
-def _open(data: bytes | None) -> Image.Image | None:
-    """Load an image, or return None if Pillow cannot read it."""
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image file of one of `FORMATS`. Pillow raises all kinds of errors."""
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image, without a copy if it has the mode."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _open(data: bytes | None, max_pixels: int) -> Image.Image | None:
+    """Load an image, or return None if Pillow cannot read it or it has too many pixels."""
     if not data:
         return None
     try:
         with _quiet():
-            image: Image.Image = Image.open(io.BytesIO(data))
+            image = open_image(data)
+            if image.width * image.height > max_pixels:
+                return None
             image.load()
     except MemoryError:
         raise

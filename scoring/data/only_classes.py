@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import numpy as np
 
@@ -10,8 +11,17 @@ from scoring.data.altered import AlteredSource, as_labels, cached_layout
 from scoring.data.shards import class_indices
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import UnknownName
-from scoring.store.keys import Split
+from scoring.printable import printable
+from scoring.store.keys import Split, digest
 from scoring.store.parallel import in_parallel
+
+LONGEST_NAME = 200
+"""Most bytes of a dataset's name in a table's path, where a folder's name may have 255."""
+
+
+def quoted_length(name: str) -> int:
+    """Return how many bytes a dataset's name takes in a table's path."""
+    return len(quote(name, safe=""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +39,12 @@ class OnlyClasses(AlteredSource):
 
     @property
     def name(self) -> str:
-        """Original name and the classes kept."""
-        return "-".join([self.source.name, *(c.replace("/", " ") for c in self.classes)])
+        """Original name and the classes kept; a hash of the classes if that is too long."""
+        classes = [printable(c.replace("/", " ")) for c in self.classes]
+        name = "-".join([self.source.name, *classes])
+        if quoted_length(name) <= LONGEST_NAME:
+            return name
+        return f"{self.source.name}-{digest(self.classes)[:12]}"
 
     def pieces(self, split: Split) -> list[Piece]:
         """Return what remains of each original piece, skipping empty ones; reads all labels."""

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from scoring.data.files import SourceFile, is_local, list_files, locate
-from scoring.data.images import probe
+from scoring.data.images import MAX_PIXELS, probe
 from scoring.data.parquet_rows import distinct, footer, head, reader
 from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.data.texts import TextShape
 from scoring.errors import BadData
-from scoring.store.keys import Split
+from scoring.store.keys import Split, added
 from scoring.store.parallel import in_parallel
 
 _PROBED = 100  # images that the shape is taken from
@@ -40,6 +40,8 @@ class ParquetSource:
     image_size: str = "auto"
     channels: str = "auto"
     shard_rows: int = 2000
+    max_pixels: int = added(MAX_PIXELS)
+    """An image with more is undecodable."""
 
     @property
     def local(self) -> bool:
@@ -79,7 +81,12 @@ class ParquetSource:
         if self.text_column:
             return TextShape(tokens=self.text_tokens)
         try:
-            return probe(self._first_images(files), size=self.image_size, channels=self.channels)
+            return probe(
+                self._first_images(files),
+                size=self.image_size,
+                channels=self.channels,
+                max_pixels=self.max_pixels,
+            )
         except BadData as error:
             raise BadData(f"--image-column {self.image_column}: {error}") from error
 

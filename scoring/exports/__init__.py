@@ -1,7 +1,7 @@
 """Published scores and their examples, in the formats of other tools."""
 
 from scoring.exports.cleanlab import FOUND_LABELS_BEST, label_issues
-from scoring.exports.csv import CSV
+from scoring.exports.csv import CSV, RAW_CSV
 from scoring.exports.fiftyone import FIFTYONE
 from scoring.exports.format import Format
 from scoring.exports.huggingface import HUGGINGFACE
@@ -14,6 +14,7 @@ __all__ = [
     "FOUND_LABELS_BEST",
     "HUGGINGFACE",
     "PARQUET",
+    "RAW_CSV",
     "Format",
     "Selection",
     "label_issues",

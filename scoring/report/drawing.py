@@ -2,12 +2,15 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from scoring.printable import printable
 
 P = ParamSpec("P")
 
@@ -23,9 +26,18 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "protoscore",  # a fixed salt makes element ids reproducible
     "text.color": INK,
+    "text.parse_math": False,  # a class may be called $$, which is no formula
     "xtick.color": INK,
     "ytick.color": INK,
 }
+_LONGEST = 40  # characters of a name
+
+
+def as_label(name: str) -> str:
+    """Return a name of the user's as a figure shows it: printable, and cut if it is long."""
+    text = printable(name)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return f" {text}" if text.startswith("_") else text  # a legend would leave _name out
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
@@ -37,9 +49,10 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, str]:
     @wraps(draw)
     def draw_svg(*args: P.args, **kwargs: P.kwargs) -> str:
         buffer = io.StringIO()
-        with mpl.rc_context():
+        with mpl.rc_context(), warnings.catch_warnings():
             mpl.rcdefaults()  # a matplotlibrc in the current folder changes nothing
             mpl.rcParams.update(_STYLE)
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's has it
             figure = draw(*args, **kwargs)
             metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
             figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)

@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.statistics import TENTHS
 from scoring.report import scatters, together
-from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, styled
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
 from scoring.report.plain_figures import plain
 from scoring.tables.findings import Finding
 
@@ -89,7 +90,7 @@ def debugging(findings: Sequence[Finding]) -> Figure:
         for order in sorted(orders, key=lambda order: order in best or order in _COMPARED):
             values = [100 * shares[measure, order, part] for part in parts]
             named = order in best or order in _COMPARED
-            style = {"label": order} if named else {"color": SOFT, "linewidth": 0.7}
+            style = {"label": as_label(order)} if named else {"color": SOFT, "linewidth": 0.7}
             axes.plot([_percent(part) for part in parts], values, **style)
         axes.set_title(title)
         axes.set_xlabel("% of training examples inspected")
@@ -112,6 +113,9 @@ def representers(findings: Sequence[Finding]) -> Figure:
         penalties = sorted(penalty for part, penalty in correlation if part == split)
         values = [1 - correlation[split, penalty] for penalty in penalties]
         axes.loglog(penalties, values, "o-", color=colour, label=split, markersize=4)
+    for axis in (axes.xaxis, axes.yaxis):  # by default, powers are written as formulas
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("penalty lambda")
     axes.set_ylabel("1 - Pearson's correlation")
     axes.legend(frameon=False)
@@ -153,7 +157,7 @@ def _rows(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
     """Make axes with a row of `height` inches for each name, the first name at the bottom."""
     figure = Figure(figsize=(7.5, height * len(names) + 0.7), layout="constrained")
     axes = figure.subplots()
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), map(as_label, names))
     axes.set_ylim(-0.7, len(names) - 0.3)
     return figure, axes
 

@@ -16,6 +16,7 @@ from scoring.report.facts import Report
 from scoring.report.folder import GENERATOR
 from scoring.report.matrices import matrices
 from scoring.report.templates import templates
+from scoring.secrets import without_secrets
 
 PAGES = {
     "index": "Overview",
@@ -39,6 +40,7 @@ def render(report: Report) -> dict[str, str]:
         "breakable": _breakable,
         "correlation": _correlation,
         "extent": _extent,
+        "without_secrets": without_secrets,
         "words": lambda name: name.replace("_", " "),
     }
     shared = {

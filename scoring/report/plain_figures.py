@@ -6,12 +6,13 @@ is a row with a dot per part and a bar at the value over all parts.
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoring.report.drawing import OUTLYING, PROTOTYPICAL, SOFT, styled
+from scoring.report.drawing import OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
 from scoring.tables.findings import Finding
 
 _MOST_PANELS = 6
@@ -41,7 +42,7 @@ def _draw(panels: Mapping[str, Sequence[Finding]]) -> Figure:
     figure = Figure(figsize=(4.6 * across, (0.22 * rows + 0.9) * down), layout="constrained")
     grid = list(figure.subplots(down, across, squeeze=False).flat)
     for measure, axes in zip(panels, grid, strict=False):
-        axes.set_title(measure.replace("_", " "))
+        axes.set_title(as_label(measure.replace("_", " ")))
         if curves[measure]:
             _draw_curves(axes, curves[measure])
         else:
@@ -70,13 +71,13 @@ def _draw_curves(axes: Axes, curves: Mapping[str, Mapping[float, float]]) -> Non
     order = sorted(last, key=lambda subject: -last[subject])
     half = _MOST_NAMED // 2
     named = order if len(order) <= _MOST_NAMED else order[:half] + order[-half:]
+    drawn = {}
     for subject in sorted(curves, key=lambda subject: subject in named):
-        style = {"label": subject} if subject in named else {"color": SOFT, "linewidth": 0.7}
+        style: dict[str, Any] = {} if subject in named else {"color": SOFT, "linewidth": 0.7}
         parts = sorted(curves[subject])
-        axes.plot(parts, [curves[subject][part] for part in parts], marker=".", **style)
-    handles, labels = axes.get_legend_handles_labels()
-    by_name = dict(zip(labels, handles, strict=True))
-    axes.legend([by_name[n] for n in named], named, frameon=False, fontsize=7)
+        values = [curves[subject][part] for part in parts]
+        (drawn[subject],) = axes.plot(parts, values, marker=".", **style)
+    axes.legend([drawn[n] for n in named], [*map(as_label, named)], frameon=False, fontsize=7)
 
 
 def _rows_of(findings: Sequence[Finding]) -> int:
@@ -98,5 +99,5 @@ def _draw_points(axes: Axes, findings: Sequence[Finding]) -> None:
         each = [value for part, value in by_subject[subject].items() if part not in _ALL]
         axes.plot(each, [row] * len(each), ".", color=PROTOTYPICAL, alpha=0.55)
         axes.plot(means[subject], row, "|", color=OUTLYING, markersize=11, markeredgewidth=2.5)
-    axes.set_yticks(range(len(order)), order)
+    axes.set_yticks(range(len(order)), map(as_label, order))
     axes.set_ylim(-0.7, len(order) - 0.3)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoring.arrays import Floats, Strings
-from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, styled
+from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, as_label, styled
 from scoring.tables.findings import Finding
 
 _GREY = "#8b8d96"  # readable on light and on dark pages
@@ -36,10 +36,10 @@ def example(findings: Sequence[Finding]) -> Figure:
     label, predicted, points = test["label"], test["predicted"], _points(findings, "train ")
     groups = [
         ("other classes", _GREY, ~np.isin(points.part, [label.part, predicted.part])),
-        (f"predicted: {predicted.part}", PROTOTYPICAL, points.part == predicted.part),
+        (as_label(f"predicted: {predicted.part}"), PROTOTYPICAL, points.part == predicted.part),
     ]
     if label.part != predicted.part:
-        groups.insert(1, (f"label: {label.part}", OUTLYING, points.part == label.part))
+        groups.insert(1, (as_label(f"label: {label.part}"), OUTLYING, points.part == label.part))
     figure = Figure(figsize=(9, 3.6), layout="constrained", dpi=_DPI)
     panels = {"influence": "influence on the loss", "representer": "representer value"}
     for axes, (measure, name) in zip(figure.subplots(1, 2), panels.items(), strict=True):
@@ -49,11 +49,9 @@ def example(findings: Sequence[Finding]) -> Figure:
             _cloud(axes, x, y, colour, group)
         axes.set_xlabel("Euclidean distance of features")
         axes.set_ylabel(name)
-    legend = axes.legend(
+    axes.legend(
         frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), reverse=True, markerscale=2
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # class names may contain $
     number = label.subject.removeprefix("test ")
     figure.suptitle(
         f"Test example {number}; {len(points.part):,} of {label.rows:,} training examples",

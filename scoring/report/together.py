@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from scoring.analysis.statistics import TENTHS
 from scoring.arrays import Floats
-from scoring.report.drawing import OUTLYING, PROTOTYPICAL, styled
+from scoring.report.drawing import OUTLYING, PROTOTYPICAL, as_label, styled
 from scoring.store.keys import SPLITS
 from scoring.tables.findings import Finding
 
@@ -81,7 +81,7 @@ def classes(findings: Sequence[Finding]) -> Figure:
         axes.set_visible(False)
     figure.legend(
         [Patch(color=shade) for shade in shades],
-        [share.removeprefix(prefix) for share in shares],
+        [as_label(share.removeprefix(prefix)) for share in shares],
         frameon=False,
         loc="outside lower center",
         ncols=5,
@@ -106,7 +106,7 @@ def sets(findings: Sequence[Finding]) -> Figure:
         colours = [OUTLYING if part == "all" else PROTOTYPICAL for part in parts]
         axes.barh(range(len(parts)), shares, color=colours)
         axes.set_title(name.replace("_", " "))
-        axes.set_yticks(range(len(parts)), parts)
+        axes.set_yticks(range(len(parts)), map(as_label, parts))
         axes.invert_yaxis()
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
     return figure

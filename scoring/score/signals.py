@@ -5,7 +5,6 @@ cache with a byte budget, and all batches have one size (the last one is padded)
 gives the same bits whoever scores it.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from scoring.arrays import Ints
 from scoring.data.shards import Shard
 from scoring.errors import Damaged
 from scoring.inputs import as_input
+from scoring.logs import logger
 from scoring.nets import Fitted
 from scoring.runs.record import RunRecord, load_model, load_record
 from scoring.staged.scores import read_logits, write_logits
@@ -26,7 +26,7 @@ from scoring.store.layout import logits_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,17 +3,32 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 
+_UNKEYED = "unkeyed"
+
+
+def added(default: Any) -> Any:  # noqa: ANN401 - as `dataclasses.field`
+    """Return a field that a spec, shape or source was given later: its default is not written.
+
+    So whatever leaves it at its default keeps the key that it had before the field existed.
+    """
+    return field(default=default, metadata={_UNKEYED: default})
+
 
 def jsonable(value: Any) -> Any:  # noqa: ANN401 - any spec or record
     """Turn dataclasses, tuples and mappings into values that `json` can write."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
+        kept = {f.name: (getattr(value, f.name), f.metadata) for f in fields(value)}
+        return {
+            name: jsonable(v)
+            for name, (v, metadata) in kept.items()
+            if _UNKEYED not in metadata or v != metadata[_UNKEYED]
+        }
     if isinstance(value, Mapping):
         return {str(k): jsonable(v) for k, v in value.items()}
     if isinstance(value, tuple | list):

@@ -5,13 +5,13 @@ version stays readable.
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
 
 from scoring.errors import BadStore, Damaged
+from scoring.logs import logger
 from scoring.store.keys import jsonable
 from scoring.store.layout import copy_path
 from scoring.store.parallel import in_parallel
@@ -20,7 +20,7 @@ from scoring.store.storage import Storage
 
 Record = TypeVar("Record")
 _converter = Converter()
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value

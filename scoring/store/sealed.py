@@ -7,12 +7,12 @@ bit that has flipped, a file that was cut off, and a file in the place of anothe
 """
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from scoring.errors import Damaged
+from scoring.logs import logger
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
@@ -25,7 +25,7 @@ BLANK = MARK + "0" * DIGITS
 _HEAD = 8  # bytes at the start of a safetensors file that hold the length of its header
 _TAIL = 8  # bytes at the end of a Parquet file: the length of its footer, and PAR1
 _PIECE = 8 << 20
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def write_sealed(storage: Storage, path: str, data: bytes) -> None:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from scoring.errors import BadStore
+from scoring.secrets import holds_secrets
 from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 
@@ -35,9 +36,8 @@ def filesystem(uri: str) -> tuple[Any, str]:
         BadStore: the scheme is unknown, its driver refuses the URI, or the URI holds credentials.
     """
     uri = uri.removeprefix("file://")
-    scheme, _, rest = uri.partition("://")
-    if "@" in rest.partition("/")[0]:
-        raise BadStore(f"expected credentials in the environment, got some in a {scheme}:// URI")
+    if holds_secrets(uri):
+        raise BadStore(f"expected credentials in the environment, got some in {uri!r}")
     if "://" not in uri:
         return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
     try:

@@ -1,7 +1,13 @@
 """Keys name artefacts for good: a store of an earlier protoscore goes on where it stood."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from scoring.data.image_folder import ImageFolderSource
+from scoring.data.images import ImageShape
+from scoring.data.parquet_source import ParquetSource
 from scoring.data.shards import ShardRecord
 from scoring.registry import metrics
 from scoring.representers.question import Question
@@ -9,7 +15,8 @@ from scoring.run_spec import NetSpec, Recipe
 from scoring.runs.fleet import PRESETS, Hardware, build_fleet
 from scoring.runs.record import identify
 from scoring.score.assignments import Assignment, RunRef, score_key
-from scoring.store.keys import digest
+from scoring.store.keys import digest, jsonable
+from scoring.store.records import from_json
 
 FLEET = build_fleet(
     PRESETS["demo"],
@@ -81,3 +88,27 @@ def test_scores_of_a_shard_keep_their_key(name):
 
 def test_explanations_of_a_shard_keep_their_key():
     assert digest([Question(outputs="predicted", k=10)]) == "eb66c12ba40bbfd6001cfbcc5cdd9569"
+
+
+GREY = ImageShape(height=8, width=8, channels=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        (GREY, "80d64718cfdf0e0a6b0af432803aa21a"),
+        (ParquetSource(name="n", train="a", test="b"), "c870e18960cc7cb8e57b678811d50f5b"),
+        (ImageFolderSource(name="n", data_root="r"), "d549bc29396e2ef96091c1a54cf45f9e"),
+    ],
+    ids=["shape", "parquet", "image_folder"],
+)
+def test_pieces_and_shards_keep_their_keys(value, key):
+    """A receipt's key holds the source and the shape, a shard's and a version's the shape."""
+    assert digest(value) == key
+    assert digest(replace(value, max_pixels=1000)) != key
+
+
+def test_a_shape_is_read_back_with_its_bound():
+    for shape in (GREY, replace(GREY, max_pixels=1000)):
+        assert from_json(json.dumps(jsonable(shape)).encode(), ImageShape, "") == shape
+    assert "max_pixels" not in jsonable(GREY)

@@ -106,6 +106,19 @@ FLAGS = {
         "--scratch or $PROTOSCORE_SCRATCH: expected a folder that can be written, got '/no/such'",
     ),
     "name": ("--name ../mine", "--name: expected letters, digits and any of ' ._-', got '../m"),
+    "as": ("--as ../mine", "--as: expected letters, digits and any of ' ._-', got '../mine'"),
+    "as, absolute": ("--as /tmp/x", "--as: expected letters, digits and any of ' ._-', got '/tmp/"),
+    "as, too long": (f"--as {'x' * 201}", "--as: expected a name of at most 200 bytes, got 201"),
+    "name, too long": (
+        f"--name {'犬' * 30}",
+        "--name: expected a name of at most 200 bytes, got 27",
+    ),
+    "no pixels": ("--max-pixels 0", "--max-pixels: expected a number from 1 to 178956970, got 0"),
+    "pixels": ("--max-pixels 1000000000", "--max-pixels: expected a number from 1 to 178956970, g"),
+    "pixels of digits": (
+        "--max-pixels 1000",
+        "--max-pixels: expected with --dataset image_folder or parquet, got --dataset digits",
+    ),
     "choice": ("--ensemble nosuch", "--ensemble: expected one of seeds, subsets, got 'nosuch'"),
     "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
     "share": ("--models retrain-if-changed=2", "--models: expected reuse, retrain or retrain-if"),
@@ -250,6 +263,21 @@ DATA = {
 def test_data(refused: Refused, files: Files, name: str) -> None:
     flags, message = (text.format(**files) for text in DATA[name])
     assert refused(*flags.split()).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "\u202eab", "a\0b", "", " ", ".", "a/b"])
+def test_names_of_what_is_published(refused: Refused, name: str) -> None:
+    for flag in ("--as", "--name"):
+        if name:
+            expected = f"{flag}: expected letters, digits and any of ' ._-', got {name!r}"
+            assert refused(flag, name) == expected
+    assert "expected letters" in refused("--as", name or "/", job="plan")
+
+
+def test_arguments_that_are_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rescore", "--name", "a\udcff"]) == 2
+    said = capsys.readouterr().err
+    assert said == "protoscore: error: expected arguments in UTF-8, got 'rescore --name a\\udcff'\n"
 
 
 def test_an_unknown_job(capsys: pytest.CaptureFixture[str]) -> None:

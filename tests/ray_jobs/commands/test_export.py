@@ -163,6 +163,7 @@ def test_an_old_export_is_replaced_only_by_a_whole_one(store, tmp_path, capsys, 
         (["--output", "no/x.csv"], "--output: expected a path in a folder that exists, got 'no/x."),
         (["--threshold", "0.1"], "--threshold: expected it with --to cleanlab, got csv"),
         (["--label-quality", "agr"], "--label-quality: expected it with --to cleanlab, got csv"),
+        (["--to", "parquet", "--raw-csv"], "--raw-csv: expected it with --to csv, got parquet"),
         (["--to", "cleanlab", "--threshold", "5"], "--threshold: expected a share in [0, 1], got"),
         (["--to", "cleanlab", "--metrics", "agr"], "--metrics: expected --label-quality"),
         (["--to", "cleanlab", "--label-quality", "x"], "--label-quality: expected one of adv_l2"),
@@ -172,6 +173,19 @@ def test_bad_flags_are_one_line(store, tmp_path, capsys, flags, message):
     flags = flags if "--to" in flags else ["--to", "csv", *flags]
     assert refused(capsys, *flags).startswith(message)
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_names_that_look_like_formulas(store, tmp_path):
+    names = [f"=HYPERLINK({i})" for i in range(20)]
+    examples = {**EXAMPLES, "test": replace(EXAMPLES["test"], names=names)}
+    publish(store, "formulas", examples=examples)
+    for flags, prefix in (([], "'"), (["--raw-csv"], "")):
+        output = f"{prefix}.csv"
+        assert run("--to", "csv", "--dataset", "formulas", "--output", output, *flags) == 0
+        table = pacsv.read_csv(tmp_path / output)
+        assert table["name"].to_pylist()[30:] == [f"{prefix}{name}" for name in names]
+        agr = table["agr_value"].to_pylist()[30:]
+        assert agr == EXAMPLES["test"].values["agr"].tolist()
 
 
 def test_a_full_disk_is_one_line(store, tmp_path, monkeypatch, capsys):

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
+from ray_jobs.jobs.progress import Progress
 from ray_jobs.terminal.console import default_store, parse_flags, run_job
+from ray_jobs.terminal.say import note, say
 from ray_jobs.terminal.shared_flags import TableFlags, by_default
 from scoring.errors import IncompleteError, UserError
 
@@ -107,3 +109,25 @@ def test_the_store_comes_from_the_environment(monkeypatch):
     assert default_store() == "./store"
     monkeypatch.setenv("PROTOSCORE_STORE", "s3://bucket/store")
     assert default_store() == "s3://bucket/store"
+
+
+def test_an_error_is_one_printable_line(capsys):
+    def main(argv):
+        raise UserError("--label: expected one of a\nb, \x1b[31mred, got '\u202ex'")
+
+    assert run_job(main, []) == 2
+    said = r"protoscore: error: --label: expected one of a\nb, \x1b[31mred, got '\u202ex'"
+    assert capsys.readouterr() == ("", f"{said}\n")
+
+
+def test_what_is_said_keeps_its_lines_and_nothing_else_that_moves_a_cursor(capsys):
+    say("Plan for a\x1b[2J\n  train\tb", end="")
+    note("\x9b31m\rdone")
+    assert capsys.readouterr() == ("Plan for a\\x1b[2J\n  train\\tb", "\\x9b31m\\rdone\n")
+
+
+def test_progress_notes_are_printable(capsys):
+    with Progress("train", 1, "run") as progress:
+        progress.note("run failed: \x1b[31m, no answer from s3://KEY:SECRET@bucket")
+    said = capsys.readouterr().err
+    assert r"train: run failed: \x1b[31m, no answer from s3://***@bucket" in said

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hostile import NAMES, unprintable
 
 from ray_jobs.terminal.tables import as_text, show
 from scoring.errors import UserError
@@ -128,3 +129,42 @@ def test_parquet_needs_a_file():
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(UserError, match=r"--output: expected a file .* got .*/no/rows.csv"):
         show(TABLE, "csv", str(tmp_path / "no" / "rows.csv"))
+
+
+FORMULAS = pa.table(
+    {"=name": ["=1+1", "-1", "a"], "value": [-0.5, -1.0, 2.0], "list": [["@a"]] * 3}
+)
+
+
+def test_csv_runs_no_formula_in_a_spreadsheet(capsys, tmp_path):
+    show(FORMULAS, "csv", "")
+    assert capsys.readouterr().out == (
+        '"\'=name","value","list"\n"\'=1+1",-0.5,"\'@a"\n"-1",-1,"\'@a"\n"a",2,"\'@a"\n'
+    )
+    show(FORMULAS, None, str(tmp_path / "a.csv"))
+    assert "'=1+1" in (tmp_path / "a.csv").read_text()
+    show(FORMULAS, "csv", "", raw_csv=True)
+    assert capsys.readouterr().out.startswith('"=name","value","list"\n"=1+1",-0.5,"@a"\n')
+    show(FORMULAS, "json", "")
+    assert json.loads(capsys.readouterr().out)[0] == {
+        "=name": "=1+1",
+        "value": -0.5,
+        "list": ["@a"],
+    }
+
+
+def test_raw_csv_is_about_csv():
+    with pytest.raises(UserError, match="--raw-csv: expected it with --format csv, got table"):
+        show(FORMULAS, None, "", raw_csv=True)
+
+
+@pytest.mark.parametrize("style", ["csv", "json", "table"])
+def test_a_terminal_gets_no_control_characters_in_any_format(capsys, monkeypatch, style):
+    table = pa.table({"name": list(NAMES)})
+    show(table, style, "")
+    piped = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show(table, style, "")
+    shown = capsys.readouterr().out
+    assert not unprintable(shown)
+    assert bool(unprintable(piped)) == (style != "table")  # a program gets the names as they are

@@ -201,3 +201,15 @@ def test_images_reach_the_training_set(root, storage):
     data = load_training_set(storage, version)
     assert data.inputs.shape == (14, 8, 8, 1)
     assert np.bincount(data.labels).tolist() == [3, 5, 6]
+
+
+@pytest.mark.parametrize("name", [b"cl\xff\xfe/a.png", b"ant/\xff.png"])
+def test_names_in_another_encoding_are_refused(tmp_path, name):
+    root = write_folder(tmp_path, "train", {"ant": 1})
+    path = os.path.join(os.fsencode(root), b"train", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(encode(pixels(0)))
+    source = ImageFolderSource(name="x", data_root=root)
+    with pytest.raises(BadData, match=r"--data-root: expected names in UTF-8, got '.*\\udcff"):
+        source.pieces("train")

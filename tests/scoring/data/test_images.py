@@ -1,6 +1,11 @@
 import contextlib
+import struct
+import subprocess
+import sys
 import warnings
 import weakref
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,8 +176,8 @@ def test_probe_holds_one_decoded_image_at_a_time(monkeypatch):
     opened, most = [], 0
     original_open = Image.open
 
-    def remember(file):
-        image = original_open(file)
+    def remember(file, **options):
+        image = original_open(file, **options)
         opened.append(weakref.ref(image))
         return image
 
@@ -212,3 +217,73 @@ def test_the_suffix_follows_the_content():
         assert file_suffix(encode(pixels(3), kind)) == f".{kind}"
     assert file_suffix(encode(pixels(3), "jpeg")[:-20]) == ".jpeg"  # cut short
     assert file_suffix(b"no image") == file_suffix(b"") == ""
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def black_png(side):
+    """Encode a black colour image of side x side, without ever holding it."""
+    packer, row = zlib.compressobj(), bytes(1 + 3 * side)
+    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    size = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return WHOLE[:8] + chunk(b"IHDR", size) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_an_image_of_too_many_pixels_is_undecodable_and_costs_no_memory():
+    """170 million pixels in half a megabyte: Pillow alone would decode it to half a gigabyte."""
+    code = (
+        "import resource, sys; from scoring.data.images import ImageShape, decode, probe; "
+        "shape = ImageShape(height=8, width=8, channels=3, resize=True); "
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "assert decode(sys.stdin.buffer.read(), shape) is None; "
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, input=black_png(13_000), capture_output=True, check=True)
+    assert int(done.stdout) < 50  # MB
+
+
+def test_the_bound_is_that_of_the_shape():
+    data = encode(pixels(9, 10, 10))
+    for most, readable in ((100, True), (99, False)):
+        shape = ImageShape(height=8, width=8, channels=1, resize=True, max_pixels=most)
+        assert (decode(data, shape) is not None) == readable
+    small = encode(pixels(9, 4, 4))
+    assert probe([data, small], size="auto", channels="auto", max_pixels=99).dims == (4, 4, 1)
+    with pytest.raises(BadData, match="expected images that Pillow can read"):
+        probe([data], size="auto", channels="auto", max_pixels=99)
+
+
+@pytest.mark.parametrize("kind", ["eps", "pcx", "sgi", "tga", "ico", "dds"])
+def test_other_formats_are_not_opened(kind, monkeypatch):
+    """An EPS file is a program: Pillow would start Ghostscript to run it."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: pytest.fail("looked for gs"))
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("ran a program"))
+    data = encode(pixels(1, 16, 16, 3), kind)
+    assert decode(data, ImageShape(height=16, width=16, channels=3)) is None
+    assert file_suffix(data) == ""
+
+
+@pytest.mark.parametrize("kind", ["avif", "jpeg2000", "mpo"])
+def test_formats_with_loss_are_opened(kind):
+    image = Image.fromarray(np.full((8, 8, 3), 200, dtype=np.uint8))
+    more = {"save_all": True, "append_images": [image]} if kind == "mpo" else {}
+    assert decode(encode(image, kind, **more), COLOUR).mean() == pytest.approx(200, abs=5)
+
+
+def test_text_in_a_png_is_bounded():
+    """A gigabyte of text in a megabyte: the image is undecodable, and the memory stays free."""
+    packer = zlib.compressobj()
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1 << 10)) + packer.flush()
+    bomb = WHOLE[:33] + chunk(b"zTXt", b"Comment\0\0" + packed) + WHOLE[33:]
+    assert decode(bomb, GREY) is None
+    little = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a word"))
+    assert decode(WHOLE[:33] + little + WHOLE[33:], GREY) is not None
+
+
+def test_images_are_opened_in_one_place():
+    root = Path(__file__).parents[3]
+    sources = [path for room in ("scoring", "ray_jobs") for path in (root / room).rglob("*.py")]
+    assert [p.name for p in sources if "Image.open(" in p.read_text()] == ["images.py"]

@@ -7,6 +7,7 @@ from ingest_here import ingest, missing, parquet, survey_splits
 from scoring.data.images import ImageShape
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import read_shard
+from scoring.data.versions import load_version
 from scoring.errors import BadData
 from scoring.store.storage import Storage, filesystem
 
@@ -337,3 +338,20 @@ def test_real_images_of_many_sizes_need_image_size(storage, data_root):
     version = ingest(source, storage, 100, 10)["train"]
     assert (version.shape.dims, len(version.classes)) == ((32, 32, 3), 1000)
     assert images(storage, version).std() > 40  # pictures, not blanks
+
+
+def test_an_image_with_too_many_pixels_costs_its_own_row(storage, make, small_test):
+    files = [*grey_pngs(3), encode(pixels(3, 40, 40))]
+    train = make("train.parquet", files, [0, 1, 0, 1])
+    versions = {
+        most: ingest(
+            parquet(train, small_test, image_size="8", max_pixels=most), storage, max_corrupt=0.5
+        )["train"]
+        for most in (1600, 1599)
+    }
+    assert [version.undecodable for version in versions.values()] == [0, 1]
+    assert versions[1600].version != versions[1599].version  # other rows have scores
+    for version in versions.values():
+        loaded = load_version(storage, "mine", "train", version.version)
+        (shard,) = (read_shard(storage, "mine", r, loaded.shape) for r in loaded.shards)
+        assert int((~shard.decodable).sum()) == version.undecodable

@@ -1,8 +1,11 @@
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from hostile import NAMES, unprintable
 
 from scoring.report import figures
 from scoring.report.plain_figures import plain
@@ -86,3 +89,62 @@ def test_each_measure_has_a_panel():
 
 def test_no_findings_make_no_figure():
     assert plain([]) == ""
+
+
+HOSTILE = {
+    "classes_train": [
+        finding(part=str(tenth), measure=f"share of {name}", value=0.5)
+        for tenth in range(1, 11)
+        for name in NAMES
+    ],
+    "sets_train": [finding("core", name, "examples", 3.0) for name in NAMES],
+    "memorisation": [finding(name, part) for name in NAMES for part in ("before", "after")],
+    "ood": [finding(name, part) for name in NAMES for part in ("fog", "mean")],
+    "debugging": [
+        finding(name, part, measure)
+        for name in NAMES
+        for part in ("0 %", "30 %")
+        for measure in ("flips_found", "test_accuracy")
+    ],
+    "correlations_train": [
+        finding("$$ x $a$", part, measure)
+        for part, measure in (
+            ("", "pearson"),
+            ("", "spearman"),
+            ("lowest 5 %", "jaccard_distance"),
+            ("highest 5 %", "jaccard_distance"),
+        )
+    ],
+    "representers": FINDINGS["representers"],
+    "my rows": [finding(name, name, name) for name in NAMES],
+    "my curves": [finding(name, part) for name in NAMES for part in ("1", "2", "3")],
+    "representers_example": [
+        finding("test 1", "$$", "label"),
+        finding("test 1", "$a_$", "predicted"),
+        *(
+            finding(f"train {i}", name, measure)
+            for i, name in enumerate(("$$", "$a_$", *NAMES))
+            for measure in ("distance", "influence", "representer")
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.filterwarnings("error")
+def test_no_name_is_a_formula_or_breaks_a_figure(name):
+    figure = figures.draw_evaluation(name, HOSTILE[name])
+    assert figure.startswith("<svg")
+    assert "mathdefault" not in figure
+    assert not unprintable(figure)
+    assert "<b>" not in figure
+    assert "x" * 100 not in figure
+    ElementTree.fromstring(figure.replace("xlink:", ""))  # whole, whatever the names hold
+
+
+def test_figures_are_drawn_in_one_place():
+    """There the style says that text is no formula."""
+    root = Path(figures.__file__).parents[2]
+    sources = [path for room in ("scoring", "ray_jobs") for path in (root / room).rglob("*.py")]
+    saving = [p.name for p in sources if re.search(r"savefig|pyplot", p.read_text())]
+    assert saving == ["drawing.py"]
