@@ -25,7 +25,7 @@ _TAIL = 64 << 10  # bytes to read from the end of a file; few footers are longer
 class CheckedFile(io.RawIOBase):
     """A Parquet file of a store, opened to be read in any order.
 
-    Threads may share `read_range` if they may share the file that is underneath.
+    Threads may share `read_range` if they may share the file that it is made from.
 
     Raises:
         Damaged: the footer, or later a column chunk that is read, is not what was written.
@@ -35,7 +35,7 @@ class CheckedFile(io.RawIOBase):
         self._storage, self._path, self._file = storage, path, file
         self._at = 0
         start, footer = read_footer(file)
-        self._size = start + len(footer)
+        self.size = start + len(footer)
         self._footer = start, footer
         self.metadata: pq.FileMetaData | None = None
         """Of the checked footer; None for a file without seals."""
@@ -51,17 +51,29 @@ class CheckedFile(io.RawIOBase):
         self.metadata = pq.read_metadata(pa.BufferReader(footer))
         self._ranges = list(chunk_ranges(self.metadata))
 
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self._size
-
     def read(self, size: int | None = -1) -> bytes:
         """Read from the position on."""
-        wanted = self._size - self._at if size is None or size < 0 else size
-        data = self.read_range(self._at, min(self._size, self._at + wanted))
+        wanted = self.size - self._at if size is None or size < 0 else size
+        data = self.read_range(self._at, min(self.size, self._at + wanted))
         self._at += len(data)
         return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position, and return it."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._at
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
 
     def read_range(self, start: int, stop: int) -> bytes:
         """Read a range, after checking all chunks that it touches."""
@@ -81,23 +93,6 @@ class CheckedFile(io.RawIOBase):
             if _hash(data[a - begin : b - begin]) != self._hashes[chunk * _HASH :][:_HASH]:
                 raise damaged(self._storage, self._path)
         return data[start - begin : stop - begin]
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position, and return it."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
 
 
 def read_footer(file: IO[bytes]) -> tuple[int, bytes]:

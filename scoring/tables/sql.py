@@ -76,7 +76,7 @@ def run(
                 _check_reading(connection, query)
             answer = connection.sql(query)
             rows = None if answer is None else answer.to_arrow_table()
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeError) as error:
             raise _in_our_words(files.failure or error, views) from error
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
