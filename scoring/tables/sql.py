@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
-from scoring.errors import BadStore, Outage, ProtoscoreError, UserError
+from scoring.errors import BadStore, Damaged, Outage, ProtoscoreError, UserError
 from scoring.store.storage import Storage, filesystem
 from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
 
@@ -77,7 +77,7 @@ def run(
             answer = connection.sql(query)
             rows = None if answer is None else answer.to_arrow_table()
         except (duckdb.Error, UnicodeError) as error:
-            raise _in_our_words(files.failure or error, views) from error
+            raise _in_our_words(error, files, views) from error
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
     return rows.rename_columns(_distinct(rows.column_names))
@@ -101,18 +101,31 @@ def _kind(statement: duckdb.Statement) -> duckdb.StatementType:
         return duckdb.StatementType.INVALID
 
 
-def _in_our_words(error: BaseException, views: Mapping[str, object]) -> BaseException:
+def _in_our_words(
+    error: duckdb.Error | UnicodeError, files: DataFiles, views: Mapping[str, object]
+) -> BaseException:
     """Turn what stopped a query into an error of one line."""
+    if files.failure:
+        return _unreadable(files.failure)
     got = _one_line(error)
     if isinstance(error, duckdb.InterruptException):
         return KeyboardInterrupt()
-    if isinstance(error, FileNotFoundError | PermissionError | duckdb.IOException):
+    if isinstance(error, duckdb.IOException):
         return BadStore(f"expected files that can be read, got {got}")
     if isinstance(error, duckdb.OutOfMemoryException):
         return Outage(f"query: expected a query that fits into memory, got {got}")
-    if isinstance(error, duckdb.Error):
-        hint = "; --unsafe allows more than the tables" if re.search(_REFUSED, str(error)) else ""
-        return UserError(f"query: expected SQL over {', '.join(views)}, got {got}{hint}")
+    # Files without hashes: Parquet's reader raises these; what a query does wrong has other ones.
+    if type(error) in (duckdb.Error, UnicodeDecodeError) or (
+        isinstance(error, duckdb.InvalidInputException) and f"{PROTOCOL}://" in got
+    ):
+        return Damaged(f"--store: expected {files.names()} as written, got {got}")
+    hint = "; --unsafe allows more than the tables" if re.search(_REFUSED, got) else ""
+    return UserError(f"query: expected SQL over {', '.join(views)}, got {got}{hint}")
+
+
+def _unreadable(error: BaseException) -> BaseException:
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return BadStore(f"expected files that can be read, got {_one_line(error)}")
     if isinstance(error, ProtoscoreError) or not isinstance(error, Exception):
         return error
     # Only its kind: drivers quote requests and signatures.
