@@ -21,11 +21,14 @@ class QueryFlags:
     query: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SQL")]
     """For example: "select metric, avg(value) from scores group by metric"."""
     at: At = None
+    unsafe: bool = False
+    """Let the query do all that DuckDB can: read and write your files, install extensions. Without
+    it, a query can read the tables, and nothing else."""
     table: tyro.conf.OmitArgPrefixes[TableFlags] = field(default_factory=TableFlags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer one query."""
     flags = parse_flags(QueryFlags, argv, "protoscore query")
-    flags.table.show(Store(flags.table.store).sql(flags.query, at=flags.at))
+    flags.table.show(Store(flags.table.store).sql(flags.query, at=flags.at, unsafe=flags.unsafe))
     return 0

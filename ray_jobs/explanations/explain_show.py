@@ -38,8 +38,7 @@ _SHOWN_CHARACTERS = 100
 
 def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
     """Print the points of the examples of --ids and draw them; without ids, print a summary."""
-    uris = [f"{plan.storage.uri}/{path}" for path in staged]
-    views = {"points": lambda: sql.files_sql(uris, REPRESENTERS)}
+    views = {"points": lambda: sql.files_sql(staged, REPRESENTERS)}
     columns = _class_columns(plan)
     model = plan.model_row()
     subtitle = (

@@ -25,6 +25,8 @@ _TAIL = 64 << 10  # bytes to read from the end of a file; few footers are longer
 class CheckedFile(io.RawIOBase):
     """A Parquet file of a store, opened to be read in any order.
 
+    Threads may share `read_range` if they may share the file that it is made from.
+
     Raises:
         Damaged: the footer, or later a column chunk that is read, is not what was written.
     """
@@ -33,7 +35,7 @@ class CheckedFile(io.RawIOBase):
         self._storage, self._path, self._file = storage, path, file
         self._at = 0
         start, footer = read_footer(file)
-        self._size = start + len(footer)
+        self.size = start + len(footer)
         self._footer = start, footer
         self.metadata: pq.FileMetaData | None = None
         """Of the checked footer; None for a file without seals."""
@@ -51,14 +53,14 @@ class CheckedFile(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         """Read from the position on."""
-        wanted = self._size - self._at if size is None or size < 0 else size
-        data = self._range(self._at, min(self._size, self._at + wanted))
+        wanted = self.size - self._at if size is None or size < 0 else size
+        data = self.read_range(self._at, min(self.size, self._at + wanted))
         self._at += len(data)
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position, and return it."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
         return self._at
 
     def tell(self) -> int:
@@ -73,7 +75,7 @@ class CheckedFile(io.RawIOBase):
         """Return True."""
         return True
 
-    def _range(self, start: int, stop: int) -> bytes:
+    def read_range(self, start: int, stop: int) -> bytes:
         """Read a range, after checking all chunks that it touches."""
         at, footer = self._footer
         if start >= at:

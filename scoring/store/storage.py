@@ -161,6 +161,14 @@ class Storage:
         """Return a file's bytes; `FileNotFoundError` if there is none."""
         return bytes(self._fs.cat_file(self._full(path)))
 
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop`; fewer if the file ends before."""
+        return bytes(self._fs.cat_file(self._full(path), start=start, end=stop))
+
+    def size(self, path: str) -> int:
+        """Return how many bytes a file has; `FileNotFoundError` if there is none."""
+        return int(self._fs.size(self._full(path)))
+
     def read_all(self, paths: Iterable[str]) -> list[bytes]:
         """Read several files in parallel, in the order given."""
         return list(in_parallel(self.read, paths))

@@ -6,9 +6,10 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from scoring.errors import BadStore, UserError
+from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import files, open_table, table_uri
+from scoring.tables.delta import files, open_table
 from scoring.tables.log_check import COMMITTED_MS
 from scoring.tables.schemas import NIGHTS
 
@@ -72,7 +73,7 @@ def log_sql(storage: Storage, name: str, schema: pa.Schema) -> str:
     """Return SQL that reads `nights` or `runs`."""
     table = open_table(storage, name)
     paths = [] if table is None else [file["path"] for file in files(table)]
-    return sql.files_sql([f"{table_uri(storage, name)}/{path}" for path in paths], schema)
+    return sql.files_sql([table_path(name, path) for path in paths], schema)
 
 
 def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> int:

@@ -1,6 +1,7 @@
 """SQL over data files: DuckDB reads them in place, and only the columns and rows it needs.
 
-Files are opened by `scoring.store`, also on S3, so no DuckDB extension is needed.
+A query is a sandbox: it reads our views, and neither reads nor writes anything else. DuckDB has no
+access to files but through `DataFiles`, which is ours, and its settings are locked.
 """
 
 import re
@@ -9,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
-from scoring.errors import BadStore, UserError
+from scoring.errors import BadStore, Damaged, Outage, ProtoscoreError, UserError
 from scoring.store.storage import Storage, filesystem
+from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
 
 _TYPES = {
     pa.string(): "varchar",
@@ -24,7 +26,24 @@ _TYPES = {
 }
 
 
-def run(storage: Storage, query: str, views: Mapping[str, Callable[[], str]]) -> pa.Table:
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)  # MULTI: pivot
+_SANDBOX = f"""
+    set autoload_known_extensions = false;
+    set autoinstall_known_extensions = false;
+    set allow_persistent_secrets = false;
+    set temp_directory = '';
+    set allowed_directories = ['{PROTOCOL}://'];
+    set enable_external_access = false;
+    set lock_configuration = true;
+"""
+_REFUSED = (
+    r"^Permission Error|configuration has been locked|Table with name \S*[/.]\S* does not exist"
+)
+
+
+def run(
+    storage: Storage, query: str, views: Mapping[str, Callable[[], str]], *, unsafe: bool = False
+) -> pa.Table:
     """Answer a query.
 
     Args:
@@ -32,53 +51,105 @@ def run(storage: Storage, query: str, views: Mapping[str, Callable[[], str]]) ->
         query: DuckDB SQL; if there are several statements, the last one answers.
         views: name to a function that returns the view's SQL, called only if the query mentions the
             name; a view may use those before it.
+        unsafe: allow every statement, and whatever files this process may read or write.
 
     Raises:
-        UserError: DuckDB rejects the query, or it is no statement that returns rows.
+        UserError: DuckDB rejects the query, the sandbox refuses it, or it returns no rows.
         BadStore: a file cannot be read.
+        Damaged: a file is not what was written.
+        Outage: the query needs more memory than there is.
     """
+    files = DataFiles(storage)
     with duckdb.connect() as connection:
         # Only our views: otherwise DuckDB would also find Python variables by name.
         connection.execute("set python_enable_replacements = false; set TimeZone = 'UTC'")
-        if "://" in storage.uri:
+        connection.register_filesystem(files)
+        if not unsafe:
+            connection.execute(_SANDBOX)
+        elif "://" in storage.uri:
             connection.register_filesystem(filesystem(storage.uri)[0])
         try:
             for name, definition in views.items():
                 if re.search(rf"\b{name}\b", query, re.IGNORECASE):
                     connection.execute(f"create view {name} as {definition()}")
+            if not unsafe:
+                _check_reading(connection, query)
             answer = connection.sql(query)
             rows = None if answer is None else answer.to_arrow_table()
-        except (duckdb.IOException, OSError) as error:
-            raise BadStore(f"expected files that can be read, got {_one_line(error)}") from error
-        except duckdb.Error as error:
-            raise UserError(
-                f"query: expected SQL over {', '.join(views)}, got {_one_line(error)}"
-            ) from error
+        except (duckdb.Error, UnicodeError) as error:
+            raise _in_our_words(error, files, views) from error
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
     return rows.rename_columns(_distinct(rows.column_names))
 
 
-def files_sql(uris: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()) -> str:
+def _check_reading(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Refuse statements that do more than read."""
+    for statement in connection.extract_statements(query):
+        if _kind(statement) not in _READING:
+            got = " ".join(statement.query.split())
+            raise UserError(
+                f"query: expected statements that only read (select, from, with, pivot), got "
+                f"{got!r}; --unsafe allows it"
+            )
+
+
+def _kind(statement: duckdb.Statement) -> duckdb.StatementType:
+    try:
+        return statement.type
+    except ValueError:  # a kind that DuckDB's own Python does not know
+        return duckdb.StatementType.INVALID
+
+
+def _in_our_words(
+    error: duckdb.Error | UnicodeError, files: DataFiles, views: Mapping[str, object]
+) -> BaseException:
+    """Turn what stopped a query into an error of one line."""
+    if files.failure:
+        return _unreadable(files.failure)
+    got = _one_line(error)
+    if isinstance(error, duckdb.InterruptException):
+        return KeyboardInterrupt()
+    if isinstance(error, duckdb.IOException):
+        return BadStore(f"expected files that can be read, got {got}")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return Outage(f"query: expected a query that fits into memory, got {got}")
+    # Files without hashes: Parquet's reader raises these; what a query does wrong has other ones.
+    if type(error) in (duckdb.Error, UnicodeDecodeError) or (
+        isinstance(error, duckdb.InvalidInputException) and f"{PROTOCOL}://" in got
+    ):
+        return Damaged(f"--store: expected {files.names()} as written, got {got}")
+    hint = "; --unsafe allows more than the tables" if re.search(_REFUSED, got) else ""
+    return UserError(f"query: expected SQL over {', '.join(views)}, got {got}{hint}")
+
+
+def _unreadable(error: BaseException) -> BaseException:
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return BadStore(f"expected files that can be read, got {_one_line(error)}")
+    if isinstance(error, ProtoscoreError) or not isinstance(error, Exception):
+        return error
+    # Only its kind: drivers quote requests and signatures.
+    return Outage(f"--store: expected a store that can be read, got {type(error).__name__}")
+
+
+def files_sql(
+    paths: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()
+) -> str:
     """Return the SQL that reads data files.
 
     Args:
-        uris: the files; may be empty.
+        paths: the files in the store; may be none.
         schema: the columns, in order.
         partition_columns: those of them that are in the path as `column=value`; they come first.
     """
-    if not uris:
+    if not paths:
         nulls = ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
         return f"select {nulls} where false"
-    # Match at the end of the path: the store itself may be below a folder like split=test.
-    folders = "".join(f"/{column}=([^/]*)" for column in partition_columns)
-    columns = [
-        f"url_decode(regexp_extract(filename, '{folders}/[^/]*$', {group})) as {column}"
-        for group, column in enumerate(partition_columns, start=1)
-    ]
-    columns += [name for name in schema.names if name not in partition_columns]
-    files = ", ".join(map(quoted, uris))
-    return f"select {', '.join(columns)} from read_parquet([{files}], hive_partitioning = false)"
+    files = ", ".join(quoted(data_uri(path)) for path in paths)
+    hive = "true, hive_types_autocast = false" if partition_columns else "false"
+    return (
+        f"select {', '.join(schema.names)} from read_parquet([{files}], hive_partitioning = {hive})"
+    )
 
 
 def quoted(text: str) -> str:
@@ -92,7 +163,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return [f"{name}_{n}" if n else name for name, n in zip(names, before, strict=True)]
 
 
-def _one_line(error: Exception) -> str:
-    """Drop the excerpt of the query and the guesses among DuckDB's own tables."""
-    message = re.split(r"\nLINE |\nDid you mean", str(error))[0]
+def _one_line(error: BaseException) -> str:
+    """Drop the excerpt of the query, the guesses among DuckDB's own tables, and stack traces."""
+    message = re.split(r"\nLINE |\nDid you mean|\nStack Trace", str(error))[0]
     return " ".join(message.split())

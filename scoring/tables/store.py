@@ -76,18 +76,25 @@ class Store:
         views = {"scores": lambda: scores_sql(self._storage, table, given)}
         return sql.run(self._storage, f"select {names} from scores {where}", views)
 
-    def sql(self, query: str, at: At = None) -> pa.Table:
+    def sql(self, query: str, at: At = None, *, unsafe: bool = False) -> pa.Table:
         """Answer a DuckDB query in which each table is a view of its name.
 
-        `at` does not apply to `evaluations`, `example_sets`, `representers` and
-        `representer_models`, which are always as they are now.
+        The query is a sandbox: it can read these tables, and neither read nor write anything else.
+
+        Args:
+            query: DuckDB SQL; if there are several statements, the last one answers.
+            at: does not apply to `evaluations`, `example_sets`, `representers` and
+                `representer_models`, which are always as they are now.
+            unsafe: allow every statement, and whatever files this process may read or write.
 
         Raises:
-            UserError: DuckDB's message in one line.
+            UserError: DuckDB's message in one line, or a statement that the sandbox refuses.
+            Damaged: a file that the query reads is not what was written.
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
-        return sql.run(self._storage, query, views(self._storage, table, version))
+        known = views(self._storage, table, version)
+        return sql.run(self._storage, query, known, unsafe=unsafe)
 
     def outliers(
         self,

@@ -5,9 +5,10 @@ from functools import partial
 
 from deltalake import DeltaTable
 
+from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import files, table_uri
+from scoring.tables.delta import files
 from scoring.tables.history import log_sql
 from scoring.tables.schemas import NIGHTS, PARTITION_COLUMNS, RUNS, SCORES_TABLE
 from scoring.tables.whole_partitions import WHOLE_TABLES, table_sql
@@ -40,12 +41,12 @@ def scores_sql(storage: Storage, table: DeltaTable, only: Mapping[str, str] | No
         only: partition column to the value that partitions must have; None: all partitions.
     """
     wanted = {f"partition.{column}": value for column, value in (only or {}).items()}
-    uris = [
-        f"{table_uri(storage, 'scores')}/{file['path']}"
+    paths = [
+        table_path("scores", file["path"])
         for file in files(table)
         if wanted.items() <= file.items()
     ]
-    return sql.files_sql(uris, SCORES_TABLE, PARTITION_COLUMNS)
+    return sql.files_sql(paths, SCORES_TABLE, PARTITION_COLUMNS)
 
 
 def nights_sql(storage: Storage, version: int | None = None) -> str:

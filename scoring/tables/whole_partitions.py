@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables.delta import (
     Change,
@@ -16,7 +17,6 @@ from scoring.tables.delta import (
     files,
     open_table,
     removal,
-    table_uri,
     write_file,
 )
 from scoring.tables.schemas import (
@@ -104,8 +104,8 @@ def table_sql(
     """Return SQL over a table as it is now, or over some of its partitions."""
     current = open_table(storage, table.name)
     found = _partition_files(current, partition or {}) if current else []
-    uris = [f"{table_uri(storage, table.name)}/{f['path']}" for f in found]
-    return files_sql(uris, table.schema, table.partition_columns)
+    paths = [table_path(table.name, f["path"]) for f in found]
+    return files_sql(paths, table.schema, table.partition_columns)
 
 
 def _partition_files(table: DeltaTable, partition: Mapping[str, str]) -> list[dict[str, str]]:

@@ -1,0 +1,135 @@
+"""The data files of a store as a filesystem that DuckDB reads: checked, and nothing else."""
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from fsspec.spec import AbstractFileSystem
+
+from scoring.errors import UserError
+from scoring.store import layout
+from scoring.store.checked_file import CheckedFile
+from scoring.store.storage import Storage
+
+PROTOCOL = "store"
+_FOLDERS = (layout.TABLES, layout.EXPLANATIONS)
+_NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # when data files change, as a time to be cached by
+
+
+def data_uri(path: str) -> str:
+    """Return the URI by which DuckDB knows a data file of the store."""
+    return f"{PROTOCOL}://{path}"
+
+
+class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no types
+    """The Parquet files of published tables and staged explanations, to be read only.
+
+    DuckDB words errors of Python anew, with a traceback in the text; `failure` keeps the first.
+    """
+
+    protocol = PROTOCOL
+    cachable = False
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self.failure: BaseException | None = None
+        self._storage = storage
+        self._files: dict[str, CheckedFile] = {}
+
+    def names(self) -> str:
+        """Name the files that were opened."""
+        return ", ".join(sorted(self._files))
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        """Describe a file."""
+        with self.keeping_failures():
+            return {"name": path, "size": self._file(path).size, "type": "file"}
+
+    def modified(self, path: str) -> datetime:
+        """Return the same for every file: data files are never rewritten."""
+        return _NEVER
+
+    def glob(self, path: str, **_: object) -> list[str]:
+        """Return the path: there are no patterns here."""
+        return [path]
+
+    @contextmanager
+    def keeping_failures(self) -> Iterator[None]:
+        """Keep the first error of a block."""
+        try:
+            yield
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_Handle":
+        with self.keeping_failures():
+            if mode != "rb":
+                raise UserError(f"query: expected to read {path}, got mode {mode!r}")
+            return _Handle(self, self._file(path))
+
+    def _file(self, path: str) -> CheckedFile:
+        path = str(self._strip_protocol(path))
+        folder, *parts = path.split("/")
+        if folder not in _FOLDERS or ".." in parts or not path.endswith(".parquet"):
+            known = " or ".join(_FOLDERS)
+            raise UserError(f"query: expected a Parquet file below {known}, got {path!r}")
+        if path not in self._files:
+            below = _SharedFile(self._storage, path)
+            self._files[path] = CheckedFile(self._storage, path, below)
+        return self._files[path]
+
+
+class _Place(threading.local):
+    """Where a thread is in a file."""
+
+    at = 0
+
+
+class _SharedFile:
+    """A file of the store in which each thread has its own place."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        self._storage, self._path = storage, path
+        self._size = storage.size(path)
+        self._place = _Place()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place.at = offset + (self._size if whence == io.SEEK_END else 0)
+        return self._place.at
+
+    def read(self, size: int | None = None) -> bytes:
+        start = self._place.at
+        stop = self._size if size is None else min(self._size, start + size)
+        return self._storage.read_range(self._path, start, stop)
+
+
+class _Handle:
+    """An open file. DuckDB's threads share it, and seek before they read: each has its place."""
+
+    closed = False
+
+    def __init__(self, files: DataFiles, file: CheckedFile) -> None:
+        self._files, self._file = files, file
+        self._place = _Place()
+
+    def seek(self, offset: int) -> None:
+        """Move to a byte, counted from the start."""
+        self._place.at = offset
+
+    def tell(self) -> int:
+        """Return where the next read begins."""
+        return self._place.at
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; fewer at the end of the file."""
+        start = self._place.at
+        with self._files.keeping_failures():
+            data = self._file.read_range(start, min(self._file.size, start + size))
+        self._place.at += len(data)
+        return data
+
+    def close(self) -> None:
+        """Do nothing: a read opens what it needs."""
