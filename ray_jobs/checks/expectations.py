@@ -169,7 +169,8 @@ def _shards(facts: Facts, expected: Expectations) -> Iterator[Verdict]:
             yield _verdict("shard_drift", False, wanted, f"{_told(failing[0])}{more}")
         else:
             highest = max(facts.shards, key=lambda s: s.drift.lift)
-            yield _verdict("shard_drift", True, wanted, f"no more than {_told(highest)}")
+            got = f"none that differ by more than chance, the highest {_told(highest)}"
+            yield _verdict("shard_drift", True, wanted, got)
 
 
 def _told(judged: JudgedShard) -> str:
