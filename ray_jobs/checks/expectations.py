@@ -117,36 +117,41 @@ def _published(facts: Facts, limit: float) -> Iterator[Verdict]:
 def _rows(facts: Facts, limit: float) -> Iterator[Verdict]:
     if limit < math.inf:
         wanted = f"at most {limit:g} rows of a split gone"
-        if facts.first:
+        if facts.changes is None:
             yield _skipped("rows_gone", wanted)
         else:
-            got = ", ".join(f"{n:,} of {split}" for split, n in facts.gone.items())
-            worst = max(facts.gone.values(), default=0)
-            yield _verdict("rows_gone", worst <= limit, wanted, got or "none")
+            gone = facts.changes.gone
+            got = ", ".join(f"{count:,} of {split}" for split, count in gone.items())
+            yield _verdict("rows_gone", max(gone.values()) <= limit, wanted, got)
 
 
 def _accuracy(facts: Facts, limit: float) -> Iterator[Verdict]:
     if limit < math.inf:
         wanted = f"test accuracy to fall by at most {limit:g}"
-        common = [name for name in facts.accuracy if name in facts.accuracy_before]
-        if not common:
-            missing = "no earlier night" if facts.first else "no test accuracy to compare"
-            yield _skipped("test_accuracy", wanted, missing)
-        else:
-            pairs = {name: (facts.accuracy_before[name], facts.accuracy[name]) for name in common}
-            got = ", ".join(f"{a:.4f} to {b:.4f} ({name})" for name, (a, b) in pairs.items())
-            worst = max(before - now for before, now in pairs.values())
-            yield _verdict("test_accuracy", worst <= limit + _ROUNDING, wanted, got)
+        if facts.changes is None:
+            yield _skipped("test_accuracy", wanted)
+            return
+        before = facts.changes.accuracy_before
+        pairs = {
+            name: (before[name], now) for name, now in facts.accuracy.items() if name in before
+        }
+        if not pairs:
+            yield _skipped("test_accuracy", wanted, "no labelled test examples in both nights")
+            return
+        got = ", ".join(f"{old:.4f} to {now:.4f} ({name})" for name, (old, now) in pairs.items())
+        fall = max(old - now for old, now in pairs.values())
+        yield _verdict("test_accuracy", fall <= limit + _ROUNDING, wanted, got)
 
 
 def _new_lowest(facts: Facts, limit: float) -> Iterator[Verdict]:
     if limit < math.inf:
         wanted = f"at most {limit:g} rows newly in the lowest hundredth of a metric"
-        if not facts.newly_lowest:
+        counts = facts.changes.newly_lowest if facts.changes else {}
+        if not counts:
             yield _skipped("new_lowest", wanted)
         else:
-            (split, metric), worst = max(facts.newly_lowest.items(), key=lambda item: item[1])
-            over = sum(n > limit for n in facts.newly_lowest.values())
+            (split, metric), worst = max(counts.items(), key=lambda item: item[1])
+            over = sum(count > limit for count in counts.values())
             got = f"{worst:,} of {metric} in {split}" + _more(over - 1, "ranking")
             yield _verdict("new_lowest", worst <= limit, wanted, got)
 
@@ -160,17 +165,21 @@ def _shards(facts: Facts, expected: Expectations) -> Iterator[Verdict]:
         limits.append(f"a mean class percentile within {shift:g} of 50")
     if limits:
         wanted = f"new shards with {' and '.join(limits)}"
-        failing = drifted(facts.shards, expected)
-        if facts.first or not facts.shards:
-            missing = "no earlier night" if facts.first else "no new shard that can be compared"
-            yield _skipped("shard_drift", wanted, missing)
-        elif failing:
-            more = _more(len({s.shard.content for s in failing}) - 1, "shard")
-            yield _verdict("shard_drift", False, wanted, f"{_told(failing[0])}{more}")
-        else:
-            highest = max(facts.shards, key=lambda s: s.drift.lift)
-            got = f"none that differ by more than chance, the highest {_told(highest)}"
-            yield _verdict("shard_drift", True, wanted, got)
+        yield _shard_drift(facts, expected, wanted)
+
+
+def _shard_drift(facts: Facts, expected: Expectations, wanted: str) -> Verdict:
+    if facts.changes is None:
+        return _skipped("shard_drift", wanted)
+    judged = facts.changes.shards
+    if not judged:
+        return _skipped("shard_drift", wanted, "no new shard that can be compared")
+    if failing := drifted(judged, expected):
+        more = _more(len({shard.shard.content for shard in failing}) - 1, "shard")
+        return _verdict("shard_drift", False, wanted, f"{_told(failing[0])}{more}")
+    highest = max(judged, key=lambda shard: shard.drift.lift)
+    got = f"none that differ by more than chance, the highest {_told(highest)}"
+    return _verdict("shard_drift", True, wanted, got)
 
 
 def _told(judged: JudgedShard) -> str:

@@ -17,33 +17,40 @@ from scoring.errors import UnknownName
 from scoring.store.keys import Split
 
 Partition = tuple[Split, str]
+"""Split and metric."""
 PREDICTED, BASE = "predicted", "base"
 """Accuracy on the test split of the published predictions, and of the base run by its record."""
-_MANY = 1_000_000
+_LAST_NIGHTS = 100  # more than ever overlap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """How the newest night differs from the one before."""
+
+    gone: Mapping[Split, int]
+    """Examples of a split that some metric no longer has."""
+    newly_lowest: Mapping[Partition, int]
+    """Examples in the lowest hundredth of a ranking that were not in it before."""
+    accuracy_before: Mapping[str, float]
+    shards: Sequence[JudgedShard]
+    """New and changed shards, each as every metric sees it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a dataset's newest night published, and how that differs from the night before."""
+    """What a dataset's newest night published."""
 
     dataset: str
     now: datetime
     last_success: datetime
     """When a night last published, or found that there is nothing to do."""
     night_seconds: float
-    """How long the newest night took."""
-    first: bool
-    """Whether there is no night before, so that nothing can be compared."""
+    """How long the newest night took; NaN if it is not recorded."""
     rows: Mapping[Split, int]
-    gone: Mapping[Split, int]
-    """Published examples that are no longer published."""
-    newly_lowest: Mapping[Partition, int]
-    """By split and metric: examples in the lowest hundredth that were not in it before."""
     accuracy: Mapping[str, float]
-    """In [0, 1]; empty without labelled test examples."""
-    accuracy_before: Mapping[str, float]
-    shards: Sequence[JudgedShard]
-    """New and changed shards, each as every metric sees it."""
+    """In [0, 1], by `PREDICTED` and `BASE`; empty without labelled test examples."""
+    changes: Changes | None
+    """None: there is no night before."""
 
     @property
     def age_hours(self) -> float:
@@ -64,30 +71,21 @@ def gather(uri: str, dataset: str | None, metrics: Sequence[str]) -> Facts:
         BadStore: nothing is published, or the store cannot be read.
     """
     after = take_snapshot(uri, dataset)
-    counted = _counted(after, metrics)
-    nights = after.nights(last=_MANY)
+    known = {metric for _, metric in after.manifests}
+    for metric in metrics:
+        if metric not in known:
+            raise UnknownName("--metrics", metric, known)
+    nights = after.nights(last=_LAST_NIGHTS)
     before = _night_before(after, nights)
     return Facts(
         dataset=after.dataset,
         now=datetime.now(UTC),
         last_success=_last_success(after, nights),
-        night_seconds=nights[0]["seconds"] if nights else float("nan"),
-        first=before is None,
+        night_seconds=nights[0]["seconds"] if nights else math.nan,
         rows={split: after.current(split).rows for split in after.splits},
-        gone=_gone(before, after) if before else {},
-        newly_lowest=_newly_lowest(before, after, counted) if before else {},
         accuracy=_accuracy(after),
-        accuracy_before=_accuracy(before) if before else {},
-        shards=_judged(before, after, counted) if before else [],
+        changes=_changes(before, after, set(metrics) or known) if before else None,
     )
-
-
-def _counted(snapshot: Snapshot, metrics: Sequence[str]) -> list[Partition]:
-    known = {metric for _, metric in snapshot.manifests}
-    for metric in metrics:
-        if metric not in known:
-            raise UnknownName("--metrics", metric, known)
-    return sorted(p for p in snapshot.manifests if not metrics or p[1] in metrics)
 
 
 def _night_before(snapshot: Snapshot, nights: Sequence[Row]) -> Snapshot | None:
@@ -101,8 +99,7 @@ def _night_before(snapshot: Snapshot, nights: Sequence[Row]) -> Snapshot | None:
 
 
 def _last_success(snapshot: Snapshot, nights: Sequence[Row]) -> datetime:
-    """Return when scores were last published, or last found to be up to date."""
-    published = [n["finished_at"] for n in nights]
+    published = [night["finished_at"] for night in nights]
     up_to_date = [
         datetime.fromisoformat(job.seen_at)
         for job in load_jobs(snapshot.storage)
@@ -112,35 +109,11 @@ def _last_success(snapshot: Snapshot, nights: Sequence[Row]) -> datetime:
     return last
 
 
-def _gone(before: Snapshot, after: Snapshot) -> dict[Split, int]:
-    """Count the examples of each split that some metric no longer has."""
-    lost: dict[Split, int] = {}
-    for split, metric in before.manifests:
-        if (split, metric) not in after.manifests:
-            ids = before.scores(split, metric).ids
-        elif before.manifests[split, metric].key != after.manifests[split, metric].key:
-            ids = gone(before.scores(split, metric), after.scores(split, metric))
-        else:
-            continue
-        lost[split] = max(lost.get(split, 0), len(ids))
-    return {split: lost.get(split, 0) for split in before.splits}
-
-
-def _newly_lowest(
-    before: Snapshot, after: Snapshot, counted: Sequence[Partition]
-) -> dict[Partition, int]:
-    return {
-        p: len(newly_lowest(before.scores(*p), after.scores(*p)))
-        for p in counted
-        if p in before.manifests
-    }
-
-
 def _accuracy(snapshot: Snapshot) -> dict[str, float]:
     of_test = [m for (split, _), m in snapshot.manifests.items() if split == "test"]
-    newest = max(of_test, key=lambda manifest: manifest.planned, default=None)
-    if newest is None:
+    if not of_test:
         return {}
+    newest = max(of_test, key=lambda manifest: manifest.planned)
     found = {PREDICTED: accuracy(snapshot.scores("test", newest.partition.metric))}
     for run in snapshot.runs():
         if run["run_key"] == newest.base and run["test_accuracy"] is not None:
@@ -148,5 +121,21 @@ def _accuracy(snapshot: Snapshot) -> dict[str, float]:
     return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
-def _judged(before: Snapshot, after: Snapshot, counted: Sequence[Partition]) -> list[JudgedShard]:
-    return [judged for p in counted for judged in judge_new_shards(before, after, *p)]
+def _changes(before: Snapshot, after: Snapshot, metrics: set[str]) -> Changes:
+    lost: dict[Split, int] = dict.fromkeys(before.splits, 0)
+    lowest: dict[Partition, int] = {}
+    shards: list[JudgedShard] = []
+    trained = {run["run_key"]: run["split"] for run in after.runs()}
+    for partition in sorted(before.manifests.keys() & after.manifests.keys()):
+        split, metric = partition
+        counts = metric in metrics
+        if counts:
+            lowest[partition] = 0
+        if before.manifests[partition].key == after.manifests[partition].key:
+            continue
+        old, new = before.scores(split, metric), after.scores(split, metric)
+        lost[split] = max(lost[split], len(gone(old, new)))
+        if counts:
+            lowest[partition] = len(newly_lowest(old, new))
+            shards += judge_new_shards(before, after, split, metric, trained)
+    return Changes(gone=lost, newly_lowest=lowest, accuracy_before=_accuracy(before), shards=shards)

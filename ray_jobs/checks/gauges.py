@@ -5,8 +5,8 @@ node_exporter's textfile collector, or pushed to a Pushgateway. (Ray's own endpo
 the work while it goes on: `ray_protoscore_*`.)
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, push_to_gateway
 
@@ -18,51 +18,25 @@ _JOB = "protoscore"
 _TIMEOUT_S = 30.0
 
 
+@dataclass(frozen=True)
+class _Series:
+    name: str
+    about: str
+    values: Mapping[tuple[str, ...], float]
+    """Labels to value."""
+    labels: tuple[str, ...] = ()
+
+
 def registry(
     facts: Facts, expected: Expectations, verdicts: Sequence[Verdict]
 ) -> CollectorRegistry:
     """Return the gauges, each with the label `dataset`."""
     found = CollectorRegistry()
-
-    def gauge(name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(f"protoscore_{name}", about, ["dataset", *labels], registry=found)
-
-    def put(gauge: Gauge, value: float, *labels: str) -> None:
-        if not math.isnan(value):
+    for series in (*_of_the_night(facts), *_of_changes(facts, expected), _of_verdicts(verdicts)):
+        names = ["dataset", *series.labels]
+        gauge = Gauge(f"protoscore_{series.name}", series.about, names, registry=found)
+        for labels, value in series.values.items():
             gauge.labels(facts.dataset, *labels).set(value)
-
-    put(
-        gauge(
-            "last_success_timestamp_seconds",
-            "When a night last published, or found nothing to do",
-        ),
-        facts.last_success.timestamp(),
-    )
-    put(gauge("check_timestamp_seconds", "When these were measured"), facts.now.timestamp())
-    put(gauge("night_seconds", "How long the newest night took"), facts.night_seconds)
-    rows = gauge("rows", "Published examples", "split")
-    gone = gauge("rows_gone", "Examples no longer published since the night before", "split")
-    for split, count in facts.rows.items():
-        put(rows, count, split)
-        put(gone, facts.gone.get(split, 0), split)
-    lowest = gauge(
-        "new_lowest",
-        "Examples newly in the lowest hundredth since the night before",
-        "split",
-        "metric",
-    )
-    for (split, metric), count in facts.newly_lowest.items():
-        put(lowest, count, split, metric)
-    accuracy = gauge(
-        "test_accuracy", "Accuracy of the published predictions, or of the base run", "model"
-    )
-    for model, share in facts.accuracy.items():
-        put(accuracy, share, model)
-    shards = {judged.shard.content for judged in drifted(facts.shards, expected)}
-    put(gauge("drifted_shards", "New shards whose scores have drifted"), len(shards))
-    failed = gauge("expectation_failed", "1 if the expectation failed, else 0", "expectation")
-    for verdict in verdicts:
-        put(failed, float(verdict.verdict == "failed"), verdict.expectation)
     return found
 
 
@@ -89,3 +63,57 @@ def push(found: CollectorRegistry, gateway: str, dataset: str) -> None:
             f"--pushgateway: expected a Pushgateway at {gateway}, got {type(error).__name__}: "
             f"{error}"
         ) from error
+
+
+def _of_the_night(facts: Facts) -> list[_Series]:
+    success, checked = facts.last_success.timestamp(), facts.now.timestamp()
+    return [
+        _Series(
+            "last_success_timestamp_seconds",
+            "When a night last published, or found nothing to do",
+            {(): success},
+        ),
+        _Series("check_timestamp_seconds", "When the night was last checked", {(): checked}),
+        _Series("night_seconds", "How long the newest night took", {(): facts.night_seconds}),
+        _Series("rows", "Published examples", _labelled(facts.rows.items()), ("split",)),
+        _Series(
+            "test_accuracy",
+            "Accuracy of the published predictions, or of the base run",
+            _labelled(facts.accuracy.items()),
+            ("model",),
+        ),
+    ]
+
+
+def _of_changes(facts: Facts, expected: Expectations) -> list[_Series]:
+    changes = facts.changes
+    if changes is None:
+        return []
+    drifted_shards = {judged.shard.content for judged in drifted(changes.shards, expected)}
+    return [
+        _Series(
+            "rows_gone",
+            "Examples no longer published since the night before",
+            _labelled(changes.gone.items()),
+            ("split",),
+        ),
+        _Series(
+            "new_lowest",
+            "Examples newly in the lowest hundredth since the night before",
+            {(split, metric): n for (split, metric), n in changes.newly_lowest.items()},
+            ("split", "metric"),
+        ),
+        _Series(
+            "drifted_shards", "New shards whose scores have drifted", {(): len(drifted_shards)}
+        ),
+    ]
+
+
+def _of_verdicts(verdicts: Sequence[Verdict]) -> _Series:
+    failed = {verdict.expectation: float(verdict.verdict == "failed") for verdict in verdicts}
+    about = "1 if the expectation failed, else 0"
+    return _Series("expectation_failed", about, _labelled(failed.items()), ("expectation",))
+
+
+def _labelled(values: Iterable[tuple[str, float]]) -> dict[tuple[str, ...], float]:
+    return {(name,): value for name, value in values}

@@ -7,7 +7,7 @@ stands in, if the same runs scored it and none was trained on it. Other new shar
 compared with, for all could be wrong together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,7 +19,6 @@ from scoring.arrays import Bools, Ints
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.store.keys import SPLITS, Split
-from scoring.tables.manifest import Manifest
 
 FEWEST_OTHERS = 200
 """With fewer rows to compare with, the other split stands in."""
@@ -48,9 +47,17 @@ def changed_shards(before: DatasetVersion, after: DatasetVersion) -> list[ShardR
 
 
 def judge_new_shards(
-    before: Snapshot, after: Snapshot, split: Split, metric: str
+    before: Snapshot, after: Snapshot, split: Split, metric: str, trained: Mapping[str, str]
 ) -> list[JudgedShard]:
-    """Judge the shards that are new in a partition; those without fair company are left out."""
+    """Judge the shards that are new in a partition; those without fair company are left out.
+
+    Args:
+        before: the scores as an earlier night left them.
+        after: the scores as they are.
+        split: the partition's split.
+        metric: the partition's metric.
+        trained: key of each run to the split that it was trained on.
+    """
     old, new = before.manifests.get((split, metric)), after.manifests[split, metric]
     if old is None or old.dataset_version == new.dataset_version:
         return []
@@ -59,14 +66,14 @@ def judge_new_shards(
     )
     if not shards:
         return []
-    rows = _Rows.read(after, split, metric)
+    rows = _Rows.read(after, split, metric, trained)
     old_rows = ~within(rows.ids, shards)
     found = []
     for shard, seen in product(shards, (False, True)):
         mine = within(rows.ids, [shard]) & (rows.seen == seen)
         others = rows.where(old_rows & (rows.seen == seen))
         if not seen and len(others.key) < max(FEWEST_OTHERS, int(mine.sum())):
-            others = _together(others, _unseen_of_the_other_split(after, split, metric))
+            others = _together(others, _unseen_elsewhere(after, split, metric, trained))
         if judged := drift(rows.where(mine), others):
             found.append(JudgedShard(split=split, metric=metric, shard=shard, drift=judged))
     return found
@@ -94,11 +101,14 @@ class _Rows:
     ranked: Ranked
 
     @classmethod
-    def read(cls, snapshot: Snapshot, split: Split, metric: str) -> "_Rows":
+    def read(
+        cls, snapshot: Snapshot, split: Split, metric: str, trained: Mapping[str, str]
+    ) -> "_Rows":
         scores = snapshot.scores(split, metric)
         manifest = snapshot.manifests[split, metric]
         seen = np.zeros(len(scores.ids), dtype=np.bool_)
-        if split in _trained_splits(snapshot, manifest) and split in manifest.trained_on:
+        splits = {trained.get(run) for run in manifest.runs}
+        if split in splits and split in manifest.trained_on:
             seen = within(
                 scores.ids, snapshot.find_version(split, manifest.trained_on[split]).shards
             )
@@ -109,17 +119,14 @@ class _Rows:
         return Ranked(label=self.ranked.label[rows], key=self.ranked.key[rows])
 
 
-def _trained_splits(snapshot: Snapshot, manifest: Manifest) -> set[str]:
-    """Return the splits that the runs behind a partition were trained on."""
-    return {run["split"] for run in snapshot.runs() if run["run_key"] in manifest.runs}
-
-
-def _unseen_of_the_other_split(snapshot: Snapshot, split: Split, metric: str) -> Ranked:
+def _unseen_elsewhere(
+    snapshot: Snapshot, split: Split, metric: str, trained: Mapping[str, str]
+) -> Ranked:
     """Return the rows that the same runs have scored on the other split, unseen; or none."""
     (other,) = (s for s in SPLITS if s != split)
     manifest = snapshot.manifests.get((other, metric))
     if manifest and set(manifest.runs) == set(snapshot.manifests[split, metric].runs):
-        rows = _Rows.read(snapshot, other, metric)
+        rows = _Rows.read(snapshot, other, metric, trained)
         return rows.where(~rows.seen)
     return Ranked(label=np.empty(0, dtype=np.int64), key=np.empty(0))
 

@@ -12,7 +12,7 @@ from kustomize import render
 from manifests import CLUSTER, KUBERAY, ROOT, nodes
 
 from ray_jobs.checks.expectations import Expectations, judge
-from ray_jobs.checks.facts import Facts
+from ray_jobs.checks.facts import Changes, Facts
 from ray_jobs.checks.gauges import registry
 
 SCHEMA = yaml.safe_load((Path(__file__).parent / "monitoring_schema.yaml").read_text())
@@ -24,13 +24,14 @@ FACTS = Facts(
     now=datetime.now(UTC),
     last_success=datetime.now(UTC),
     night_seconds=1.0,
-    first=False,
     rows={"train": 1},
-    gone={"train": 0},
-    newly_lowest={("train", "conf"): 0},
     accuracy={"base": 1.0},
-    accuracy_before={"base": 1.0},
-    shards=[],
+    changes=Changes(
+        gone={"train": 0},
+        newly_lowest={("train", "conf"): 0},
+        accuracy_before={"base": 1.0},
+        shards=[],
+    ),
 )
 
 

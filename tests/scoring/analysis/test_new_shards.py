@@ -14,6 +14,7 @@ from scoring.data.versions import DatasetVersion
 from scoring.tables.manifest import Manifest, Partition
 
 METRIC = METRICS[0].name
+RUNS = ("run1", "run2")
 
 
 def shard(content: str, first_id: int, rows: int) -> ShardRecord:
@@ -34,8 +35,8 @@ TEST = version("test", shard("test", 5000, 500))
 class FakeSnapshot:
     """Enough of a snapshot: values by split, versions, and the splits that runs trained on."""
 
-    def __init__(self, train: DatasetVersion, values: dict, trained=("train",), runs=("r",)):
-        self.values, self.trained = values, trained
+    def __init__(self, train: DatasetVersion, values: dict):
+        self.values = values
         self.versions = {("train", train.version): train, ("test", TEST.version): TEST}
         self.versions["train", "t0"] = version("train", OLD)
         self.versions["test", "t1"] = TEST
@@ -44,16 +45,13 @@ class FakeSnapshot:
             (data.split, METRIC): Manifest(
                 partition=Partition("mine", data.split, METRIC), key="k", night_id="n",
                 planned_at="2026-01-01T00:00:00+00:00", settings={}, dataset_version=data.version,
-                trained_on={"train": "t0", "test": "t1"}, runs=runs, rows=data.rows,
+                trained_on={"train": "t0", "test": "t1"}, runs=RUNS, rows=data.rows,
             )
             for data in (train, TEST)
         }  # fmt: skip
 
     def find_version(self, split: str, name: str) -> DatasetVersion:
         return self.versions[split, name]
-
-    def runs(self) -> list[dict]:
-        return [{"run_key": "r", "split": split} for split in self.trained]
 
     def scores(self, split: str, metric: str) -> Scores:
         data = self.versions[split, self.manifests[split, metric].dataset_version]
@@ -80,10 +78,11 @@ def values(**means: float) -> dict[str, np.ndarray]:
     return {name: random.normal(means[name], 1, n) for name, n in rows.items()}
 
 
-def judged(before: tuple, after: tuple, values: dict, **kwargs) -> list:
-    old = FakeSnapshot(version("train", *before), values, **kwargs)
-    new = FakeSnapshot(version("train", *after), values, **kwargs)
-    return judge_new_shards(old, new, "train", METRIC)
+def judged(before: tuple, after: tuple, values: dict, trained: tuple = ("train",)) -> list:
+    """Judge the training split, scored by runs that were trained on these splits."""
+    old = FakeSnapshot(version("train", *before), values)
+    new = FakeSnapshot(version("train", *after), values)
+    return judge_new_shards(old, new, "train", METRIC, dict(zip(RUNS, trained, strict=False)))
 
 
 def test_unseen_rows_are_compared_with_unseen_rows_of_the_split():
