@@ -15,7 +15,7 @@ from ray_jobs.cli import main
 from ray_jobs.jobs.job_record import JobRecord
 from scoring.errors import Outage
 from scoring.store.layout import job_path
-from scoring.store.records import to_json
+from scoring.store.records import write_record
 from scoring.store.storage import Storage
 
 TRAIN, TEST = examples(600, 1), examples(300, 2)
@@ -87,11 +87,11 @@ def test_a_night_that_is_late_fails_until_one_finds_nothing_to_do(storage, check
         job_id="j", job="rescore", dataset="other", command="", host="", pid=1, started_at=now,
         seen_at=now, state="nothing to do",
     )  # fmt: skip
-    storage.write(job_path("j"), to_json(job))
+    write_record(storage, job_path("j"), job)
     assert check()[0] == 1
-    storage.write(job_path("k"), to_json(replace(job, dataset="mine", state="failed")))
+    write_record(storage, job_path("k"), replace(job, dataset="mine", state="failed"))
     assert check()[0] == 1
-    storage.write(job_path("l"), to_json(replace(job, dataset="mine")))
+    write_record(storage, job_path("l"), replace(job, dataset="mine"))
     assert check()[0] == 0
 
 
