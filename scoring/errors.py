@@ -13,6 +13,8 @@
     ├── TrainingDiverged         the loss of a run is no longer a number
     └── OutOfTime                the job's time is over; everything made so far is kept
 
+Exit code 1 is no error's: `protoscore check` ends with it when an expectation of the night failed.
+
 Every message is one line that says "expected X, got Y" and names the flag, file or column.
 """
 

@@ -74,12 +74,18 @@ def shapes(rows: int, classes: int, *, side: int = 8, channels: int = 1, seed: i
 
 
 def write_dataset(
-    storage: Storage, name: str, examples: Mapping[str, Examples], classes: Sequence[str]
+    storage: Storage,
+    name: str,
+    examples: Mapping[str, Examples],
+    classes: Sequence[str],
+    first_test_id: int | None = None,
 ) -> dict[str, DatasetVersion]:
     """Ingest both splits in shards of 25 rows, with train ids from 0 and test ids after them."""
     layout = Layout(classes=tuple(classes), shape=_shape(examples["train"]))
     versions, first = {}, 0
     for split in SPLITS:
+        if split == "test" and first_test_id is not None:
+            first = first_test_id
         split_examples = examples[split]
         records = []
         for piece in cut(f"{split}.bin", len(split_examples.images), 25, "unchanged"):

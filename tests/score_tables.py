@@ -25,7 +25,14 @@ VERSION = "v1"
 Part = tuple[Manifest, list[pa.RecordBatch]]
 
 
-def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
+def rows_of(
+    n: int,
+    *,
+    seed: int = 0,
+    night_id: str = "night-1",
+    direction: str = "high",
+    ends: dict | None = None,
+) -> pa.Table:
     """N ranked rows; the last has no label, the one before it no value."""
     random = np.random.default_rng(seed)
     ids = random.permutation(10 * n)[:n]
@@ -43,7 +50,9 @@ def rows_of(n: int, *, seed: int = 0, night_id: str = "night-1") -> pa.Table:
         value=value,
         spread=None,
         status=status,
-        ranks=rank(value=value, label=label, status=status, example_id=ids, direction="high"),
+        ranks=rank(
+            value=value, label=label, status=status, example_id=ids, direction=direction, ends=ends
+        ),
         scored_at=pa.array([datetime(2026, 3, 1, tzinfo=UTC)] * n, pa.timestamp("us", "UTC")),
         dataset_version=VERSION,
         score_key=pa.array([night_id] * n, pa.string()),

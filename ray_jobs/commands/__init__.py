@@ -9,6 +9,7 @@ COMMANDS = {
     "outliers": "show the least prototypical examples",
     "prototypes": "show the most prototypical examples",
     "explain": "find the training examples that explain a prediction",
+    "check": "hold the newest night against expectations, for a scheduler",
     "diff": "compare two nights",
     "history": "list the nights of a store",
     "status": "list live and recent jobs with their progress",

@@ -48,6 +48,15 @@ class Snapshot:
         newest = max(manifests, key=lambda manifest: manifest.planned)
         return self.data[split, newest.dataset_version]
 
+    def find_version(self, split: Split, name: str) -> DatasetVersion:
+        """Return a dataset version by its name; it is read if no partition names it.
+
+        Raises:
+            BadStore: it is not in the store.
+        """
+        known = self.data.get((split, name))
+        return known or _find_version(self.storage, self.dataset, split, name)
+
     def scores(self, split: Split, metric: str) -> Scores:
         """Read one partition."""
         return read_scores(Store(self.storage.uri), self.dataset, split, metric, self.version)

@@ -21,11 +21,14 @@ def render(folder: Path) -> list[Object]:
         path = folder / resource
         found += render(path) if path.is_dir() else list(yaml.safe_load_all(path.read_text()))
     for patch in about.get("patches", ()):
-        for item in _of_kind(found, patch["target"]["kind"]):
+        for item in _of_kind(found, patch["target"]["kind"], patch["target"].get("name", ".*")):
             for step in yaml.safe_load((folder / patch["path"]).read_text()):
-                assert step["op"] == "add"
+                assert step["op"] in ("add", "replace")
                 keys = step["path"].removeprefix("/").split("/")
-                _put(item, [key.replace("~1", "/") for key in keys], step["value"])
+                keys = [key.replace("~1", "/") for key in keys]
+                if step["op"] == "replace":
+                    _get(item, keys)  # it must be there
+                _put(item, keys, step["value"])
     for item in found:
         if "namespace" in about:
             item["metadata"]["namespace"] = about["namespace"]
@@ -41,9 +44,13 @@ def render(folder: Path) -> list[Object]:
     return [item for item in found if _LOCAL not in item["metadata"].get("annotations", ())]
 
 
-def _of_kind(found: list[Object], pattern: str) -> list[Object]:
-    matching = [item for item in found if re.fullmatch(pattern, item["kind"])]
-    assert matching, f"nothing is a {pattern}"
+def _of_kind(found: list[Object], pattern: str, name: str = ".*") -> list[Object]:
+    matching = [
+        item
+        for item in found
+        if re.fullmatch(pattern, item["kind"]) and re.fullmatch(name, item["metadata"]["name"])
+    ]
+    assert matching, f"nothing is a {pattern} named {name}"
     return matching
 
 
@@ -66,8 +73,9 @@ def _put(tree: Any, keys: list[str], value: Any) -> None:
 
 def _retag(tree: Any, image: dict[str, str]) -> None:
     if isinstance(tree, dict):
-        if str(tree.get("image")).split(":")[0] == image["name"]:
-            tree["image"] = f"{image.get('newName', image['name'])}:{image['newTag']}"
+        name, _, tag = str(tree.get("image")).partition(":")
+        if name == image["name"]:
+            tree["image"] = f"{image.get('newName', name)}:{image.get('newTag', tag)}"
         tree = [*tree.values()]
     if isinstance(tree, list):
         for child in tree:

@@ -12,8 +12,8 @@ from kustomize import render
 ROOT = Path(__file__).parent.parent.parent
 CLUSTER = ROOT / "cluster"
 KUBERAY = CLUSTER / "kuberay"
-APPLIED = ("overlays/cpu", "overlays/gpu", "rescore-now", "raycronjob")
-"""The folders that the README gives to `kubectl`."""
+APPLIED = ("overlays/cpu", "overlays/gpu", "rescore-now", "raycronjob", "overlay", "overlay-now")
+"""The folders with a cluster that the README gives to `kubectl`, itself or as a copy."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RAY = re.search(r"ray\[[\w,]+\]==([\d.]+)", " ".join(PROJECT["dependencies"]))[1]

@@ -8,7 +8,9 @@ import pytest
 from manifests import COMPOSE, TEXTS, containers, nodes, objects
 
 from ray_jobs.commands import COMMANDS
+from ray_jobs.commands.check import CheckFlags
 from ray_jobs.terminal import night_flags
+from ray_jobs.terminal.console import parse_flags
 
 SUBMIT_FLAGS = {"--address": 1, "--working-dir": 1, "--no-wait": 0}
 """Of `protoscore submit`, with the number of words that follow."""
@@ -25,6 +27,8 @@ def in_manifests() -> Iterator[tuple[str, list[str]]]:
     yield "compose", COMPOSE["services"]["rescore"]["command"]
     unit = TEXTS["cluster/systemd/protoscore-rescore.service"].replace("\\\n", " ")
     yield "systemd", shlex.split(re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1])
+    drop_in = TEXTS["cluster/systemd/command.conf.example"].replace("\\\n", " ")
+    yield "systemd drop-in", shlex.split(re.search(r"^ExecStart=(.+)", drop_in, re.MULTILINE)[1])
 
 
 def in_readme() -> Iterator[tuple[str, list[str]]]:
@@ -59,10 +63,12 @@ def test_a_command_line_parses_with_our_own_cli(where, words):
         night.data.source()
         assert night.store.startswith("s3://")
         assert "--date=auto" in rest
+    if job == "check":
+        parse_flags(CheckFlags, rest, "protoscore check").expect.check()
 
 
 def test_there_is_one_command_line_for_every_place():
-    assert len([*in_manifests()]) == 6
+    assert len([*in_manifests()]) == 10
     jobs = [job_of(words)[0] for _, words in in_readme()]
     assert jobs.count("rescore") == 2
     assert {"outliers", "query", "report"} <= {*jobs}

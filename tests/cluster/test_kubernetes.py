@@ -6,7 +6,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from manifests import APPLIED, KUBERAY, containers, nodes, objects, pod_templates
+from manifests import APPLIED, IMAGE_TAG, KUBERAY, containers, nodes, objects, pod_templates
 
 RAY_SCHEMA = yaml.safe_load((Path(__file__).parent / "ray_schema.yaml").read_text())
 KUBERNETES = "1.30"  # the oldest that we mean to run on
@@ -15,6 +15,8 @@ KINDS = {
     "overlays/gpu": {"RayCluster", "CronJob"},
     "rescore-now": {"RayJob"},
     "raycronjob": {"RayCronJob"},
+    "overlay": {"RayCluster", "CronJob"},
+    "overlay-now": {"RayJob"},
 }
 
 
@@ -48,6 +50,24 @@ def test_an_object_fits_its_schema(name, item):
 def test_a_pod_template_fits_its_schema(name, template):
     pod = {"apiVersion": "v1", "kind": "PodTemplate", "template": template}
     kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+def test_a_copied_template_has_the_same_night_and_the_registrys_image():
+    def of(folder: str) -> dict[str, dict]:
+        items = [item for name, item in objects() if name.startswith(f"{folder}:")]
+        return {item["metadata"]["name"]: item for item in items}
+
+    for template, original, name in (
+        ("overlay", "overlays/cpu", "protoscore-nightly"),
+        ("overlay-now", "rescore-now", "protoscore-now"),
+    ):
+        mine, theirs = of(template), of(original)
+        assert mine.keys() - theirs.keys() <= {"protoscore-check"}
+        assert {n["image"] for n in nodes([*mine.values()]) if "image" in n} == {
+            f"REGISTRY/protoscore:{IMAGE_TAG}"
+        }
+        unnamed = yaml.safe_dump(mine[name]).replace("REGISTRY/", "")
+        assert yaml.safe_load(unnamed) == theirs[name]
 
 
 @pytest.mark.parametrize("typo", ["runAsNonroot", "containerz"])

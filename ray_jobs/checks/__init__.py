@@ -1,0 +1,1 @@
+"""What is expected of a night, and whether it holds: facts, verdicts, gauges."""
