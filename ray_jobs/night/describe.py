@@ -11,8 +11,6 @@ from scoring.runs.record import Run
 from scoring.store.keys import SPLITS, Split
 from scoring.tables.publish import Outcome
 
-OUT_OF_TIME = "--max-hours: time ran out"
-
 
 def forecast_table(forecast: Forecast) -> str:
     """Lay out a forecast: what there is to do, and what it will cost."""
@@ -97,11 +95,11 @@ def try_next(plan: Plan) -> str:
     )
 
 
-def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
-    """Say why runs are missing after training."""
-    if out_of_time:
+def missing_runs(plan: Plan, missing: Sequence[Run], over: str) -> str:
+    """Say why runs are missing after training: the cap that is reached, or "" if they failed."""
+    if over:
         trained = len(plan.runs) - len(missing)
-        return f"{OUT_OF_TIME} with {trained} of {len(plan.runs)} runs trained"
+        return f"{over} with {trained} of {len(plan.runs)} runs trained"
     names = "; ".join(run.spec.label for run in missing)
     expected = _counted(len(plan.runs), "run")
     return f"expected {expected}, {len(missing)} failed after retries ({names})"

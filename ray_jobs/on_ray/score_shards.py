@@ -1,12 +1,12 @@
 """Scoring by Ray Data: each actor stages the results that it makes."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ray_jobs.on_ray.counters import ScoringCounters
 from ray_jobs.on_ray.map_shards import PoolOptions, map_shards
+from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.shards import Shard, ShardRecord
 from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
@@ -17,7 +17,7 @@ def score_shards(
     work: Sequence[ShardTasks],
     options: SignalOptions,
     pool: PoolOptions,
-    until: float = math.inf,
+    is_over: IsOver = never,
 ) -> None:
     """Stage the results of all tasks, or of as many as time allows.
 
@@ -26,12 +26,12 @@ def score_shards(
         work: the shards, and the tasks that each still lacks.
         options: memory and device of an actor.
         pool: resources of the pool.
-        until: time (seconds since the epoch) after which no shard is begun.
+        is_over: whether no shard is to be begun any more.
 
     Raises:
         IncompleteError: some shards could not be done. What is staged stays.
     """
-    map_shards("score", job.data, work, partial(_Score, job, options), pool, until)
+    map_shards("score", job.data, work, partial(_Score, job, options), pool, is_over)
 
 
 class _Score:

@@ -100,12 +100,12 @@ def test_nets_with_batch_norm_are_noted_where_they_train_privately(ingested):
 def test_runs_that_failed_are_named(ingested):
     plan = plan_of(ingested, "--metrics", "msp", "agr")
     failed = plan.models.runs(Signal.ENSEMBLE, "train")[:2]
-    said = describe.missing_runs(plan, failed, out_of_time=False)
+    said = describe.missing_runs(plan, failed, "")
     assert said == (
         "expected 7 runs, 2 failed after retries (plain train small_cnn x1 seed=1000; "
         "plain train small_cnn x0.5 seed=1001)"
     )
-    late = describe.missing_runs(plan, failed, out_of_time=True)
+    late = describe.missing_runs(plan, failed, "--max-hours: time ran out")
     assert late == "--max-hours: time ran out with 5 of 7 runs trained"
 
 
