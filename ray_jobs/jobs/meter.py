@@ -21,6 +21,15 @@ class Used:
     usd: float | None
     """Their price; None if no price is known."""
 
+    def since(self, before: "Used") -> "Used":
+        """Return what has been used since an earlier moment."""
+        return Used(
+            hours=self.hours - before.hours,
+            cpu_hours=self.cpu_hours - before.cpu_hours,
+            gpu_hours=self.gpu_hours - before.gpu_hours,
+            usd=None if self.usd is None else self.usd - (before.usd or 0.0),
+        )
+
 
 class Meter:
     """Adds up the CPUs and GPUs that a cluster has while a job is on it.

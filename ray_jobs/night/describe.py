@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ray_jobs.night.estimate import Estimate
 from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
+from ray_jobs.terminal.cap_flags import CapFlags
 from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
@@ -38,6 +40,29 @@ def forecast_table(forecast: Forecast) -> str:
     if situation.left_out:
         names = ", ".join(situation.left_out)
         lines.append(f"  left out {names}: not applicable to {layout.shape.plural} or to this net")
+    return "\n".join(lines)
+
+
+def time_lines(estimate: Estimate, caps: CapFlags) -> str:
+    """Say how long a night will take, on what basis, and what that costs; "" if it has no work."""
+    if not estimate.seconds:
+        return ""
+    known = ", ".join(
+        f"{stage} {'unknown' if seconds is None else _duration(seconds)}"
+        for stage, seconds in estimate.seconds.items()
+    )
+    basis = f", as {estimate.basis} went" if estimate.basis else ""
+    hours = estimate.hours
+    if hours is None:
+        known = f"{known} on {estimate.shape}{basis}" if basis else "unknown: no earlier night"
+        return f"  time     {known}; protoscore plan --trial measures it"
+    lines = [f"  time     about {_duration(3600 * hours)} on {estimate.shape} ({known}){basis}"]
+    gpu_hours, cpu_hours = hours * estimate.shape.gpus, hours * estimate.shape.cpus
+    costs = [f"{gpu_hours:.2g} GPU-hours"] if gpu_hours else []
+    if (usd := caps.usd(gpu_hours, cpu_hours)) is not None:
+        costs.append(f"{usd:.2f} USD")
+    if costs:
+        lines.append(f"  cost     about {', '.join(costs)}")
     return "\n".join(lines)
 
 
@@ -166,6 +191,13 @@ def _memory(forecast: Forecast) -> str:
 
 def _counted(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'s' * (count != 1)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 99.5 else f"{minutes / 60:.1f} h"
 
 
 def _bytes(count: float) -> str:

@@ -6,9 +6,11 @@ from ray_jobs.engine import Engine, engine
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.meter import Meter
 from ray_jobs.night import describe
+from ray_jobs.night.account import accounting
 from ray_jobs.night.bring_in import bring_in
+from ray_jobs.night.estimate import Rates, earlier_rates, estimate
 from ray_jobs.night.fallback import only_staged, without_runs
-from ray_jobs.night.forecast import forecast
+from ray_jobs.night.forecast import Forecast, forecast
 from ray_jobs.night.night_record import Night, record_nights
 from ray_jobs.night.plan import Plan, plan_night
 from ray_jobs.night.publish_night import publish_night
@@ -45,7 +47,7 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
     night = Night.begin(command, request.flags.night_date())
     with write_summary(request.flags.summary, night) as summary:
         situation, plan = assess_and_plan(request)
-        print(describe.forecast_table(forecast(situation, plan)), flush=True)
+        print(look_ahead(forecast(situation, plan)), flush=True)
         lease = writing_job(
             request.storage,
             "rescore",
@@ -62,10 +64,11 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
                 print(describe.nothing_to_do(plan), flush=True)
                 job.end("nothing to do")
                 return None
-            with engine(request.flags.machine, request.publish_as, meter) as cluster:
-                planned = ingest_and_plan(cluster, situation, plan)
-                made, reason = _make(cluster, planned)
-            _publish(planned, made, reason, night, summary)
+            with accounting(job, situation, night, summary, meter):
+                with engine(request.flags.machine, request.publish_as, meter) as cluster:
+                    planned = ingest_and_plan(cluster, situation, plan)
+                    made, reason = _make(cluster, planned)
+                _publish(planned, made, reason, night, summary)
             job.end("published")
     return made
 
@@ -91,6 +94,19 @@ def _publish(planned: Plan, made: Plan, reason: str, night: Night, summary: Summ
         print(published, flush=True)
     if reason:
         raise PartlyPublished(describe.left_out(planned, made, reason))
+
+
+def look_ahead(ahead: Forecast, rates: Rates | None = None) -> str:
+    """Say what a night will do, and how long that takes.
+
+    Args:
+        ahead: what the night will do.
+        rates: how fast work goes; None: as fast as on earlier nights.
+    """
+    shape, earlier = earlier_rates(ahead)
+    time_it_takes = estimate(ahead, shape, rates or earlier)
+    lines = describe.time_lines(time_it_takes, ahead.situation.request.flags.caps)
+    return "\n".join(filter(None, [describe.forecast_table(ahead), lines]))
 
 
 def assess_and_plan(request: Request) -> tuple[Situation, Plan | None]:

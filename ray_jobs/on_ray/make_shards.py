@@ -1,11 +1,13 @@
 """Ray Data turns pieces of a source into shards of the store."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
+from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.ingest import PlannedShard, ingest_piece
@@ -26,14 +28,20 @@ class _Ingest:
 
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
         planned = row["item"]
-        receipt: dict[str, Any] = {"receipt": planned.receipt, "record": None, "refused": ""}
+        receipt: dict[str, Any] = {
+            "receipt": planned.receipt,
+            "record": None,
+            "refused": "",
+            "seconds": 0.0,
+        }
+        began = time.perf_counter()
         if self.is_over():
             return receipt
         try:
             record = ingest_piece(self.source, self.storage, self.layout, planned)
         except UserError as error:  # raised here, Ray would wrap it beyond recognition
             return {**receipt, "refused": str(error)}
-        return {**receipt, "record": record}
+        return {**receipt, "record": record, "seconds": time.perf_counter() - began}
 
 
 def make_shards(
@@ -54,8 +62,9 @@ def make_shards(
             if row["refused"]:
                 raise BadData(row["refused"])
             if row["record"]:
-                made[row["receipt"]] = row["record"]
-                progress.advance()
+                made[row["receipt"]] = record = row["record"]
+                pace = Pace(kind="ingest", amount=record.rows, seconds=row["seconds"])
+                progress.advance(1, pace)
     return made
 
 

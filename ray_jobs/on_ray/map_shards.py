@@ -5,6 +5,7 @@ block from disk to actor. Actors write their results themselves; only receipts c
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
+from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.decode import TASK, decode
@@ -50,8 +52,9 @@ class ShardTask(Protocol):
         """The shard."""
 
 
-OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], None]
-"""Called with a shard's record, its rows, and its task as decoded JSON."""
+OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], float]
+"""Called with a shard's record, its rows, and its task as decoded JSON; returns how much work that
+was, as a `Pace` counts it."""
 
 
 def map_shards(
@@ -81,7 +84,8 @@ def map_shards(
     with Progress(stage, len(work), "shard") as progress:
         for receipt in _receipts(data, work, begin, pool, is_over).iter_rows():
             done.add(receipt["content"])
-            progress.advance(int(receipt["done"]))
+            pace = Pace(kind=stage, amount=receipt["amount"], seconds=receipt["seconds"])
+            progress.advance(int(receipt["done"]), pace)
     if lost := {item.record.content for item in work} - done:
         raise IncompleteError(f"{stage}: expected {len(work)} shards, got {len(work) - len(lost)}")
 
@@ -153,11 +157,23 @@ class _Actor:
         task = json.loads(batch.pop(TASK)[0])
         record = ShardRecord(**task["record"])
         if self._is_over():
-            return {"content": [record.content], "done": [False]}
+            return _receipt(record, done=False)
         shard = Shard(**batch)
         if len(shard.ids) != record.rows:
             raise RuntimeError(
                 f"expected a whole shard of {record.rows} rows, got {len(shard.ids)}"
             )
-        self._on_shard(record, shard, task)
-        return {"content": [record.content], "done": [True]}
+        began = time.perf_counter()
+        amount = self._on_shard(record, shard, task)
+        return _receipt(record, done=True, amount=amount, seconds=time.perf_counter() - began)
+
+
+def _receipt(
+    record: ShardRecord, *, done: bool, amount: float = 0.0, seconds: float = 0.0
+) -> dict[str, list[Any]]:
+    return {
+        "content": [record.content],
+        "done": [done],
+        "amount": [amount],
+        "seconds": [seconds],
+    }

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ray_jobs.jobs.pace import weigh
 from ray_jobs.on_ray.counters import ScoringCounters
 from ray_jobs.on_ray.map_shards import PoolOptions, map_shards
 from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.shards import Shard, ShardRecord
+from scoring.score.assignments import passes
 from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
 
@@ -41,5 +43,7 @@ class _Score:
         self._scorer = ShardScorer(job, options)
         self._counters = ScoringCounters(job.data.dataset)
 
-    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> None:
-        self._counters.scored(*self._scorer(record, shard, task))
+    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> float:
+        rows, done = self._scorer(record, shard, task)
+        self._counters.scored(rows, done)
+        return rows * weigh(passes(done))

@@ -64,5 +64,6 @@ class _Extract:
     def __init__(self, storage: Storage, run: str, layer: str, options: SignalOptions) -> None:
         self._extractor = Extractor(storage, run, layer, options)
 
-    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> None:
+    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> float:
         self._extractor.stage(record, shard)
+        return record.rows

@@ -6,6 +6,7 @@ what is missing. Trials reuse actors, which saves each of them seconds of start-
 
 import logging
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from ray.tune import Callback
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
+from ray_jobs.jobs.pace import Pace, training_pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
@@ -147,10 +149,11 @@ class FleetTrainable(tune.Trainable):
         """
         trained, self._already = self._already, 0
         hopeless = outage = ""
+        pace: Pace | None = None
         if self._left and not self._job.is_over():
             run = self._left.pop(0)
             try:
-                self._train(run)
+                pace = self._train(run)
                 trained += 1
             except OutOfTime:
                 pass  # its last checkpoint is kept
@@ -164,16 +167,24 @@ class FleetTrainable(tune.Trainable):
         done = not self._left or self._job.is_over()
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": trained, "hopeless": hopeless, "outage": outage, "done": done}
+        return {
+            "trained": trained,
+            "pace": pace,
+            "hopeless": hopeless,
+            "outage": outage,
+            "done": done,
+        }
 
-    def _train(self, run: Run) -> None:
+    def _train(self, run: Run) -> Pace:
         job = self._job
         self._sets = self._sets or job.data.sets()
         versions, sets = {**job.versions}, {**self._sets}
+        began = time.perf_counter()
         if run.key in job.slices:
             split, part = run.spec.split, job.slices[run.key]
             versions[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
-        train_run(job.storage, run, versions, sets, is_over=job.is_over)
+        record = train_run(job.storage, run, versions, sets, is_over=job.is_over)
+        return training_pace(record, time.perf_counter() - began)
 
     def cleanup(self) -> None:
         """Let go of the data, so that scratch space is free once no trial of the node needs it."""
@@ -207,7 +218,7 @@ class _Report(Callback):
         **info: object,
     ) -> None:
         """Count what the trial has just trained, or say what failed."""
-        self._progress.advance(int(result.get("trained", 0)))
+        self._progress.advance(int(result.get("trained", 0)), result.get("pace"))
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
         self.outage = self.outage or str(result.get("outage", ""))

@@ -4,6 +4,7 @@ Whole nights take seconds on it. `tests/ray_jobs/on_ray` shows that Ray gives th
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import torch
 
 from ray_jobs.cli import main
 from ray_jobs.jobs.meter import Meter
+from ray_jobs.jobs.pace import Pace, training_pace, weigh
 from ray_jobs.jobs.progress import Progress
 from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
@@ -30,6 +32,7 @@ from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
+from scoring.score.assignments import passes
 from scoring.score.extract import Extractor
 from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
@@ -107,8 +110,12 @@ class InProcessEngine:
         with Progress("ingest", len(missing), "shard") as progress:
             for piece in missing:
                 if not self.over():
-                    made[piece.receipt] = ingest_piece(source, storage, layout, piece)
-                    progress.advance()
+                    began = time.perf_counter()
+                    record = ingest_piece(source, storage, layout, piece)
+                    made[piece.receipt] = record
+                    seconds = time.perf_counter() - began
+                    pace = Pace(kind="ingest", amount=record.rows, seconds=seconds)
+                    progress.advance(1, pace)
         return made
 
     def train(
@@ -128,9 +135,10 @@ class InProcessEngine:
                 if slices and run.key in slices:
                     split, part = run.spec.split, slices[run.key]
                     keys[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
+                began = time.perf_counter()
                 try:
-                    train_run(storage, run, keys, sets, is_over=lambda: bool(self.over()))
-                    progress.advance()
+                    made = train_run(storage, run, keys, sets, is_over=lambda: bool(self.over()))
+                    progress.advance(1, training_pace(made, time.perf_counter() - began))
                 except ProtoscoreError as error:
                     progress.note(f"run failed: {run.spec.label}: {error}")
         return _unfinished(storage, missing)
@@ -163,7 +171,11 @@ class InProcessEngine:
                 s: gather_rows(storage, run.parent, layer, v, memory, self.machine.scratch_folder)
                 for s, v in versions.items()
             }
-            make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads=1)
+            keys = {s: v.version for s, v in versions.items()}
+            with Progress("solve", 1, "layer") as progress:
+                began = time.perf_counter()
+                made = make_run(storage, run, keys, rows, threads=1)
+                progress.advance(1, training_pace(made, time.perf_counter() - began))
         return _unfinished(storage, missing)
 
     def score(
@@ -182,8 +194,11 @@ class InProcessEngine:
             for item in work if not self.over() else ():
                 data = job.data
                 shard = read_shard(data.storage, data.dataset, item.record, data.shape)
-                scorer(item.record, shard, jsonable(item))
-                progress.advance()
+                began = time.perf_counter()
+                rows, done = scorer(item.record, shard, jsonable(item))
+                seconds = time.perf_counter() - began
+                amount = rows * weigh(passes(done))
+                progress.advance(1, Pace(kind="score", amount=amount, seconds=seconds))
 
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, np.ndarray], settings: MapSettings

@@ -80,7 +80,7 @@ def test_a_night_that_ends_while_features_are_staged_ends_in_one_line(
 ) -> None:
     train = RayEngine.train
 
-    def train_until_the_cap(self: RayEngine, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def train_until_the_cap(self: RayEngine, *args: Any, **kwargs: Any) -> Any:
         missing = train(self, *args, **kwargs)
         self.meter.count(1e12, 0.0)
         while not self.is_over():
