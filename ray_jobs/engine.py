@@ -6,10 +6,11 @@ planning, publishing and describing need no Ray. `ray_jobs.on_ray` implements it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ray_jobs.jobs.meter import Meter
 
 if TYPE_CHECKING:  # only types: the implementation imports what it needs
     from ray_jobs.terminal.night_flags import MachineFlags
@@ -37,9 +38,12 @@ Work = Callable[[Item], object]
 class Engine(Protocol):
     """A cluster at work for one job.
 
-    `until` is a time in seconds since the epoch after which no shard and no epoch is begun.
-    Everything made by then stays in the store, and the same call continues from there.
+    Once a cap of the job is reached, no shard and no epoch is begun. Everything made by then stays
+    in the store, and the same call continues from there.
     """
+
+    def over(self) -> str:
+        """Return which cap of the job is reached, for a message; "" while none is."""
 
     def device(self, preferred: str) -> str:
         """Return the device to run nets on: the preferred one if the cluster has it, else "cpu"."""
@@ -50,7 +54,6 @@ class Engine(Protocol):
         storage: Storage,
         layout: Layout,
         missing: Sequence[PlannedShard],
-        until: float = math.inf,
     ) -> dict[str, ShardRecord]:
         """Turn pieces of a source into shards; return the record of each by its receipt.
 
@@ -64,7 +67,6 @@ class Engine(Protocol):
         missing: Sequence[Run],
         versions: Versions,
         *,
-        until: float = math.inf,
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
         """Train runs, parents before children; return those that are still missing.
@@ -73,7 +75,6 @@ class Engine(Protocol):
             storage: the store to write runs to.
             missing: the runs to train.
             versions: the dataset versions to train on.
-            until: when to stop.
             slices: by run key, the slice of its split to train on; other runs train on all of it.
         """
 
@@ -84,7 +85,6 @@ class Engine(Protocol):
         layer: str,
         versions: Sequence[DatasetVersion],
         device: str,
-        until: float = math.inf,
     ) -> None:
         """Stage the features that a layer of a finished run sees, shard by shard.
 
@@ -98,7 +98,6 @@ class Engine(Protocol):
         missing: Sequence[Run],
         versions: Versions,
         device: str,
-        until: float = math.inf,
     ) -> tuple[Run, ...]:
         """Make representer runs whose parents are finished; return those that are still missing.
 
@@ -114,7 +113,6 @@ class Engine(Protocol):
         *,
         keep_logits: bool,
         most_rows: int | None = None,
-        until: float = math.inf,
     ) -> None:
         """Stage the scores of every task.
 
@@ -124,7 +122,6 @@ class Engine(Protocol):
             device: the device to run nets on.
             keep_logits: read logits from the store, and add those it lacks.
             most_rows: the most rows that are scored of a shard, if not all: no batch is larger.
-            until: when to stop.
 
         Raises:
             IncompleteError: some shards could not be done.
@@ -154,7 +151,9 @@ class Engine(Protocol):
         """Call a function on a worker, since the driver may be a small head node."""
 
 
-def engine(machine: MachineFlags, dataset: str = "") -> AbstractContextManager[Engine]:
+def engine(
+    machine: MachineFlags, dataset: str = "", meter: Meter | None = None
+) -> AbstractContextManager[Engine]:
     """Join a cluster, or start Ray on this machine for the duration of the block.
 
     Ray takes seconds to import, so jobs call this only once they know that there is work.
@@ -162,7 +161,8 @@ def engine(machine: MachineFlags, dataset: str = "") -> AbstractContextManager[E
     Args:
         machine: which cluster, and how much of it to use.
         dataset: the label of its counters.
+        meter: counts what the job uses, and knows its caps; None: there are none.
     """
     from ray_jobs.on_ray.ray_engine import ray_engine
 
-    return ray_engine(machine, dataset)
+    return ray_engine(machine, dataset, meter or Meter())

@@ -11,9 +11,10 @@ Exit codes: 0 published, or nothing to do; 2 bad input; 3 partly published, and 
 import sys
 from collections.abc import Sequence
 
+from ray_jobs.jobs.meter import Meter
 from ray_jobs.night import describe
 from ray_jobs.night.request import check
-from ray_jobs.night.run import deadline, run_night
+from ray_jobs.night.run import run_night
 from ray_jobs.terminal.console import command_line
 from ray_jobs.terminal.night_flags import NightFlags, parse
 from ray_jobs.terminal.say import say
@@ -24,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     flags, configs = parse(args, "protoscore rescore", __doc__ or "", NightFlags)
     command = command_line("rescore", args)
-    until = deadline(flags)
+    meter = Meter(flags.caps)
     request = check(flags, configs, writable=True)
-    if published := run_night(request, command, until):
+    if published := run_night(request, command, meter):
         say(describe.try_next(published), flush=True)
     return 0

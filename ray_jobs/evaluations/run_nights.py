@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from ray_jobs.engine import Engine, engine
+from ray_jobs.jobs.meter import Meter
 from ray_jobs.night.plan import Plan
 from ray_jobs.night.request import Request, check
-from ray_jobs.night.run import assess_and_plan, deadline, ingest_and_plan, run_night, train
+from ray_jobs.night.run import assess_and_plan, ingest_and_plan, run_night, train
 from ray_jobs.terminal.night_flags import NightFlags
 
 
@@ -39,31 +40,31 @@ def run_nights(requests: Sequence[Request], command: str) -> list[Plan]:
     """Train the runs of several nights together, then run the nights one after the other.
 
     Args:
-        requests: the nights' requests, all for one store and one cluster.
+        requests: the nights' requests, all for one store, one cluster and the same caps.
         command: what the user typed.
 
     Returns:
         The plan of each night, now published.
 
     Raises:
-        PartlyPublished: runs failed or time ran out; the same command continues.
+        PartlyPublished: runs failed or a cap was reached; the same command continues.
         ProtoscoreError: a night published nothing.
     """
-    until = min(deadline(request.flags) for request in requests)
+    meter = Meter(requests[0].flags.caps)
     plans = [assess_and_plan(request)[1] for request in requests]
     if not all(plan and plan.nothing_to_do for plan in plans):
-        with engine(requests[0].flags.machine, requests[0].publish_as) as cluster:
-            _train_together(cluster, requests, until)
+        with engine(requests[0].flags.machine, requests[0].publish_as, meter) as cluster:
+            _train_together(cluster, requests)
             for request in requests:
-                run_night(request, command, until)
+                run_night(request, command, meter)
         plans = [assess_and_plan(request)[1] for request in requests]
     return [plan for plan in plans if plan]
 
 
-def _train_together(engine: Engine, requests: Sequence[Request], until: float) -> None:
+def _train_together(engine: Engine, requests: Sequence[Request]) -> None:
     """Train what the nights lack. A run that fails here fails in its own night, which names it."""
-    plans = [ingest_and_plan(engine, *assess_and_plan(request), until) for request in requests]
+    plans = [ingest_and_plan(engine, *assess_and_plan(request)) for request in requests]
     data = plans[0].models.trained_on
     alike = [plan for plan in plans if plan.models.trained_on == data]
     missing = dict.fromkeys(run for plan in alike for run in plan.missing_runs)
-    train(engine, replace(plans[0], missing_runs=tuple(missing)), until)
+    train(engine, replace(plans[0], missing_runs=tuple(missing)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from ray_jobs.jobs.account import Account
 from scoring.store.layout import JOBS, job_path, stem
 from scoring.store.records import from_json
 from scoring.store.storage import Storage
@@ -45,6 +46,8 @@ class JobRecord:
     """Seconds until the stage ends; None while unknown."""
     said: str = ""
     """One line: why the job failed, or what it left out."""
+    account: Account | None = None
+    """What it used and how fast it went; None while it lives, and for jobs that are no nights."""
 
     def is_alive(self, now: datetime) -> bool:
         """Whether the job may still be at work."""

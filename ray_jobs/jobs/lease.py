@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from ray_jobs.jobs.account import Account
 from ray_jobs.jobs.job_record import (
     VACUUM,
     JobRecord,
@@ -50,6 +51,10 @@ class Lease:
     def end(self, state: JobState, said: str = "") -> None:
         """Set the outcome to be recorded when the lease ends; `said` is one line about it."""
         self._outcome = state, said
+
+    def account(self, account: Account) -> None:
+        """Record what the job used and how fast it went."""
+        self._record = replace(self._record, account=account)
 
     def _observe(self, stage: Stage) -> None:
         self._record = replace(

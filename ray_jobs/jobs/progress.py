@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ray_jobs.jobs.pace import Pace, added_up
 from ray_jobs.terminal.say import note
 from scoring.logs import fit
 
@@ -32,6 +33,8 @@ class Stage:
     """Since the stage began."""
     eta_s: float | None
     """Seconds until it ends, at the rate so far; None while nothing is done."""
+    paces: tuple[Pace, ...] = ()
+    """How fast workers did what is done, a pace for each kind of work."""
 
 
 _observers: list[Callable[[Stage], None]] = []
@@ -57,6 +60,7 @@ class Progress:
         self._done = self._printed_done = 0
         self._started = self._printed_at = time.monotonic()
         self._bar: tqdm[Any] | None = None
+        self._paces: dict[str, Pace] = {}
 
     def __enter__(self) -> "Progress":
         """Show that the stage has started."""
@@ -81,9 +85,11 @@ class Progress:
         elif self._done > self._printed_done:
             self._print()
 
-    def advance(self, units: int = 1) -> None:
-        """Count `units` as done."""
+    def advance(self, units: int = 1, pace: Pace | None = None) -> None:
+        """Count `units` as done, at a pace if their worker measured it."""
         self._done += units
+        if pace:
+            self._paces = added_up([*self._paces.values(), pace])
         self._notify()
         if self._bar is not None:
             self._bar.update(units)
@@ -117,6 +123,7 @@ class Progress:
             total=self._total,
             seconds=seconds,
             eta_s=seconds / self._done * (self._total - self._done) if self._done else None,
+            paces=tuple(self._paces.values()),
         )
 
 

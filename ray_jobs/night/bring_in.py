@@ -1,6 +1,5 @@
 """Ingest: new pieces of the source become shards, then dataset versions."""
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -38,7 +37,7 @@ def ingest(
 
 
 def bring_in(
-    engine: Engine, request: Request, surveys: Mapping[Split, Survey], until: float = math.inf
+    engine: Engine, request: Request, surveys: Mapping[Split, Survey]
 ) -> dict[Split, DatasetVersion]:
     """Make the missing shards, then write the version of each split.
 
@@ -46,20 +45,20 @@ def bring_in(
         engine: makes the shards.
         request: the source and the store.
         surveys: both splits, compared with the store.
-        until: time (seconds since the epoch) after which no shard is begun.
 
     Raises:
         UserError: the data cannot be used. Shards already made stay for the next try.
-        IncompleteError: the night ran out of time. Here too, finished shards stay.
+        IncompleteError: a cap of the job is reached. Here too, finished shards stay.
     """
     missing = [shard for survey in surveys.values() for shard in survey.missing]
     layout = surveys["train"].layout
     made: Mapping[str, ShardRecord] = {}
     if missing:
-        made = engine.make_shards(request.source, request.storage, layout, missing, until)
+        made = engine.make_shards(request.source, request.storage, layout, missing)
     if len(made) < len(missing):
+        reason = engine.over() or "ingest ended early"
         raise IncompleteError(
-            f"--max-hours: time ran out with {len(made)} of {len(missing)} shards ingested; "
+            f"{reason} with {len(made)} of {len(missing)} shards ingested; "
             "run the same command again to go on"
         )
     return write_versions(request, surveys, made)

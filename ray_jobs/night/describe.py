@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ray_jobs.night.estimate import Estimate
 from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
+from ray_jobs.terminal.cap_flags import CapFlags
 from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
 from scoring.store.keys import SPLITS, Split
 from scoring.tables.publish import Outcome
-
-OUT_OF_TIME = "--max-hours: time ran out"
 
 
 def forecast_table(forecast: Forecast) -> str:
@@ -40,6 +40,29 @@ def forecast_table(forecast: Forecast) -> str:
     if situation.left_out:
         names = ", ".join(situation.left_out)
         lines.append(f"  left out {names}: not applicable to {layout.shape.plural} or to this net")
+    return "\n".join(lines)
+
+
+def time_lines(estimate: Estimate, caps: CapFlags) -> str:
+    """Say how long a night will take, on what basis, and what that costs; "" if it has no work."""
+    if not estimate.seconds:
+        return ""
+    known = ", ".join(
+        f"{stage} {'unknown' if seconds is None else _duration(seconds)}"
+        for stage, seconds in estimate.seconds.items()
+    )
+    basis = f", as {estimate.basis} went" if estimate.basis else ""
+    hours = estimate.hours
+    if hours is None:
+        known = f"{known} on {estimate.shape}{basis}" if basis else "unknown: no earlier night"
+        return f"  time     {known}; protoscore plan --trial measures it"
+    lines = [f"  time     about {_duration(3600 * hours)} on {estimate.shape} ({known}){basis}"]
+    gpu_hours, cpu_hours = hours * estimate.shape.gpus, hours * estimate.shape.cpus
+    costs = [f"{gpu_hours:.2g} GPU-hours"] if gpu_hours else []
+    if (usd := caps.usd(gpu_hours, cpu_hours)) is not None:
+        costs.append(f"{usd:.2f} USD")
+    if costs:
+        lines.append(f"  cost     about {', '.join(costs)}")
     return "\n".join(lines)
 
 
@@ -97,11 +120,11 @@ def try_next(plan: Plan) -> str:
     )
 
 
-def missing_runs(plan: Plan, missing: Sequence[Run], *, out_of_time: bool) -> str:
-    """Say why runs are missing after training."""
-    if out_of_time:
+def missing_runs(plan: Plan, missing: Sequence[Run], over: str) -> str:
+    """Say why runs are missing after training: the cap that is reached, or "" if they failed."""
+    if over:
         trained = len(plan.runs) - len(missing)
-        return f"{OUT_OF_TIME} with {trained} of {len(plan.runs)} runs trained"
+        return f"{over} with {trained} of {len(plan.runs)} runs trained"
     names = "; ".join(run.spec.label for run in missing)
     expected = _counted(len(plan.runs), "run")
     return f"expected {expected}, {len(missing)} failed after retries ({names})"
@@ -168,6 +191,13 @@ def _memory(forecast: Forecast) -> str:
 
 def _counted(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'s' * (count != 1)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 99.5 else f"{minutes / 60:.1f} h"
 
 
 def _bytes(count: float) -> str:

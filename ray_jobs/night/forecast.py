@@ -31,6 +31,8 @@ class Forecast:
     results: int
     """Results to have in the end: the scores of one metric on one shard each."""
     missing_results: int
+    shards_to_score: int
+    """Shards that lack a result."""
     passes: Passes
     """Forward and backward passes that scoring will take, over all examples."""
     partitions: int
@@ -71,12 +73,14 @@ def _before_ingest(situation: Situation) -> Forecast:
     specs = situation.fleet.needed(situation.signals(), request.splits)
     costs, results, changed = [_cost(work)], 0, 0
     missing_results = sum(len(item.missing) for item in work)
+    to_score = sum(bool(item.missing) for item in work)
     for split in request.splits:
         survey, assignments = situation.surveys[split], provisional_assignments(situation, split)
         new = survey.missing if models else survey.shards
         costs.append(_times(sum(shard.piece.rows for shard in new), passes(assignments)))
         results += len(survey.shards) * len(assignments)
         missing_results += len(new) * len(assignments)
+        to_score += len(new)
         changed += _changed_partitions(situation, models, survey, work)
     return Forecast(
         situation=situation,
@@ -84,6 +88,7 @@ def _before_ingest(situation: Situation) -> Forecast:
         missing_runs=_missing_runs(request.storage, specs, trained_on or {}),
         results=results,
         missing_results=missing_results,
+        shards_to_score=to_score,
         passes=_total(costs),
         partitions=len(request.splits) * len(request.metrics),
         changed_partitions=changed,
@@ -118,6 +123,7 @@ def _from_plan(plan: Plan) -> Forecast:
         missing_runs=tuple(run.spec for run in plan.missing_runs),
         results=sum(len(item.tasks) for item in plan.work),
         missing_results=sum(len(item.missing) for item in plan.work),
+        shards_to_score=len(plan.to_score),
         passes=_cost(plan.work),
         partitions=len(plan.partitions),
         changed_partitions=len(plan.to_publish),

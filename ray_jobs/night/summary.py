@@ -21,16 +21,17 @@ class Summary:
     """A summary, filled in as the night proceeds."""
 
     content: dict[str, Any] = field(default_factory=dict)
-    _stages: dict[str, Stage] = field(default_factory=dict)
+    seen: dict[str, Stage] = field(default_factory=dict)
+    """Each stage that had work, as it was last seen."""
 
     def observe(self, stage: Stage) -> None:
         """Note the progress of a stage."""
-        self._stages[stage.name] = stage
+        self.seen[stage.name] = stage
 
     def stages(self) -> list[dict[str, Any]]:
         """Return name, unit, done, total and seconds of each stage that had work."""
         kept = ("name", "unit", "done", "total", "seconds")
-        return [{name: getattr(stage, name) for name in kept} for stage in self._stages.values()]
+        return [{name: getattr(stage, name) for name in kept} for stage in self.seen.values()]
 
     def published(self, made: Plan, outcome: Outcome) -> None:
         """Note the night's row of `nights` and the fate of each partition."""

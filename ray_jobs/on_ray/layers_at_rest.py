@@ -1,11 +1,13 @@
 """Layers at rest: each is solved for in one task, on one node, from staged features."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import ray
 import torch
 from ray.exceptions import RayTaskError
 
+from ray_jobs.jobs.pace import Pace, training_pace
 from ray_jobs.jobs.progress import Progress
 from scoring.data.versions import DatasetVersion
 from scoring.errors import Outage, ProtoscoreError
@@ -48,8 +50,8 @@ def bring_to_rest(
     with Progress("solve", len(missing), "layer") as progress:
         for run in missing:
             try:
-                ray.get(solve.remote(storage, run, versions, memory, scratch, int(cpus)))
-                progress.advance()
+                pace = ray.get(solve.remote(storage, run, versions, memory, scratch, int(cpus)))
+                progress.advance(1, pace)
             except RayTaskError as error:
                 if isinstance(error.cause, Outage):
                     raise error.cause from None
@@ -67,14 +69,16 @@ def _solve(
     memory: int,
     scratch: str,
     threads: int,
-) -> None:
+) -> Pace:
+    began = time.perf_counter()
     torch.set_num_threads(1)  # the solver has threads of its own
     layer = run.spec.layer_at_rest.layer
     rows = {
         split: gather_rows(storage, run.parent, layer, version, memory, scratch)
         for split, version in versions.items()
     }
-    make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads)
+    record = make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads)
+    return training_pace(record, time.perf_counter() - began)
 
 
 def _largest_node() -> float:

@@ -1,6 +1,5 @@
 """Ray Data turns pieces of a source into shards of the store."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,9 @@ from typing import Any
 
 import ray
 
+from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
@@ -23,18 +24,24 @@ class _Ingest:
     source: Source
     storage: Storage
     layout: Layout
-    until: float
+    is_over: IsOver
 
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
         planned = row["item"]
-        receipt: dict[str, Any] = {"receipt": planned.receipt, "record": None, "refused": ""}
-        if time.time() >= self.until:
+        receipt: dict[str, Any] = {
+            "receipt": planned.receipt,
+            "record": None,
+            "refused": "",
+            "seconds": 0.0,
+        }
+        began = time.perf_counter()
+        if self.is_over():
             return receipt
         try:
             record = ingest_piece(self.source, self.storage, self.layout, planned)
         except UserError as error:  # raised here, Ray would wrap it beyond recognition
             return {**receipt, "refused": str(error)}
-        return {**receipt, "record": record}
+        return {**receipt, "record": record, "seconds": time.perf_counter() - began}
 
 
 def make_shards(
@@ -42,10 +49,10 @@ def make_shards(
     storage: Storage,
     layout: Layout,
     missing: Sequence[PlannedShard],
-    until: float = math.inf,
+    is_over: IsOver = never,
 ) -> dict[str, ShardRecord]:
     """Make shards, a task for each; for arguments see `ray_jobs.engine.Engine.make_shards`."""
-    task = _Ingest(source=source, storage=storage, layout=layout, until=until)
+    task = _Ingest(source=source, storage=storage, layout=layout, is_over=is_over)
     rows = ray.data.from_items(list(missing), override_num_blocks=len(missing)).map(
         task, **(_on_the_drivers_node() if source.local else {})
     )
@@ -55,8 +62,9 @@ def make_shards(
             if row["refused"]:
                 raise BadData(row["refused"])
             if row["record"]:
-                made[row["receipt"]] = row["record"]
-                progress.advance()
+                made[row["receipt"]] = record = row["record"]
+                pace = Pace(kind="ingest", amount=record.rows, seconds=row["seconds"])
+                progress.advance(1, pace)
     return made
 
 

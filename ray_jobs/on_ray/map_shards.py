@@ -5,7 +5,6 @@ block from disk to actor. Actors write their results themselves; only receipts c
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
+from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.decode import TASK, decode
+from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.shards import Shard, ShardRecord
 from scoring.errors import IncompleteError
 from scoring.score.shard_job import ShardData
@@ -51,8 +52,9 @@ class ShardTask(Protocol):
         """The shard."""
 
 
-OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], None]
-"""Called with a shard's record, its rows, and its task as decoded JSON."""
+OnShard = Callable[[ShardRecord, Shard, Mapping[str, Any]], float]
+"""Called with a shard's record, its rows, and its task as decoded JSON; returns how much work that
+was, as a `Pace` counts it."""
 
 
 def map_shards(
@@ -61,7 +63,7 @@ def map_shards(
     work: Sequence[ShardTask],
     begin: Callable[[], OnShard],
     pool: PoolOptions,
-    until: float = math.inf,
+    is_over: IsOver = never,
 ) -> None:
     """Do all of `work`, or as much of it as time allows.
 
@@ -71,7 +73,7 @@ def map_shards(
         work: the shards, and what to do with each.
         begin: called once in each actor; returns the function to call with each shard.
         pool: resources of the pool.
-        until: time (seconds since the epoch) after which no shard is begun.
+        is_over: whether no shard is to be begun any more.
 
     Raises:
         IncompleteError: some shards could not be done. What was written stays.
@@ -80,9 +82,10 @@ def map_shards(
         return
     done = set()
     with Progress(stage, len(work), "shard") as progress:
-        for receipt in _receipts(data, work, begin, pool, until).iter_rows():
+        for receipt in _receipts(data, work, begin, pool, is_over).iter_rows():
             done.add(receipt["content"])
-            progress.advance(int(receipt["done"]))
+            pace = Pace(kind=stage, amount=receipt["amount"], seconds=receipt["seconds"])
+            progress.advance(int(receipt["done"]), pace)
     if lost := {item.record.content for item in work} - done:
         raise IncompleteError(f"{stage}: expected {len(work)} shards, got {len(work) - len(lost)}")
 
@@ -92,7 +95,7 @@ def _receipts(
     work: Sequence[ShardTask],
     begin: Callable[[], OnShard],
     pool: PoolOptions,
-    until: float,
+    is_over: IsOver,
 ) -> ray.data.Dataset:
     """Build the pipeline, which runs while its rows, one receipt per shard, are consumed."""
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
@@ -109,7 +112,7 @@ def _receipts(
         )
         .map_batches(
             _Actor,
-            fn_constructor_args=(begin, until),
+            fn_constructor_args=(begin, is_over),
             batch_size=None,
             num_cpus=_ACTOR_CPUS,
             num_gpus=pool.gpus_per_actor,
@@ -145,20 +148,32 @@ def _fitting(pool: PoolOptions, memory: int) -> int:
 class _Actor:
     """Handles one shard per call."""
 
-    def __init__(self, begin: Callable[[], OnShard], until: float) -> None:
+    def __init__(self, begin: Callable[[], OnShard], is_over: IsOver) -> None:
         torch.set_num_threads(1)  # so that sums do not depend on the machine
-        self._until = until
+        self._is_over = is_over
         self._on_shard = begin()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         task = json.loads(batch.pop(TASK)[0])
         record = ShardRecord(**task["record"])
-        if time.time() >= self._until:
-            return {"content": [record.content], "done": [False]}
+        if self._is_over():
+            return _receipt(record, done=False)
         shard = Shard(**batch)
         if len(shard.ids) != record.rows:
             raise RuntimeError(
                 f"expected a whole shard of {record.rows} rows, got {len(shard.ids)}"
             )
-        self._on_shard(record, shard, task)
-        return {"content": [record.content], "done": [True]}
+        began = time.perf_counter()
+        amount = self._on_shard(record, shard, task)
+        return _receipt(record, done=True, amount=amount, seconds=time.perf_counter() - began)
+
+
+def _receipt(
+    record: ShardRecord, *, done: bool, amount: float = 0.0, seconds: float = 0.0
+) -> dict[str, list[Any]]:
+    return {
+        "content": [record.content],
+        "done": [done],
+        "amount": [amount],
+        "seconds": [seconds],
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import ray
 from ray.exceptions import RayTaskError
 
+from ray_jobs.jobs.meter import Meter
 from ray_jobs.on_ray.cluster import cluster, total
 from ray_jobs.on_ray.counters import counting_stages
 from ray_jobs.on_ray.for_each import Work, for_each
 from ray_jobs.on_ray.layers_at_rest import bring_to_rest
 from ray_jobs.on_ray.make_shards import make_shards
 from ray_jobs.on_ray.map_shards import PoolOptions
+from ray_jobs.on_ray.metering import IsOver, metering
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.stage_features import stage_features
 from ray_jobs.terminal.night_flags import MachineFlags
@@ -46,7 +47,7 @@ Versions = Mapping["Split", "DatasetVersion"]
 
 
 @contextmanager
-def ray_engine(machine: MachineFlags, dataset: str) -> Iterator[RayEngine]:
+def ray_engine(machine: MachineFlags, dataset: str, meter: Meter) -> Iterator[RayEngine]:
     """Join a cluster, or start one on this machine and stop it at the end.
 
     Before and after, what no process uses is removed from this machine's scratch space: earlier
@@ -54,8 +55,12 @@ def ray_engine(machine: MachineFlags, dataset: str) -> Iterator[RayEngine]:
     """
     remove_unused(machine.scratch_here)
     try:
-        with cluster(machine.address, machine.cpus), counting_stages(dataset):
-            yield RayEngine(machine=machine)
+        with (
+            cluster(machine.address, machine.cpus),
+            counting_stages(dataset),
+            metering(meter) as is_over,
+        ):
+            yield RayEngine(machine=machine, meter=meter, is_over=is_over)
     finally:
         remove_unused(machine.scratch_here)
 
@@ -65,6 +70,12 @@ class RayEngine:
     """Implements `ray_jobs.engine.Engine` on the Ray that this process has joined."""
 
     machine: MachineFlags
+    meter: Meter
+    is_over: IsOver
+
+    def over(self) -> str:
+        """Return which cap of the job is reached, for a message; "" while none is."""
+        return self.meter.over()
 
     def device(self, preferred: str) -> str:
         """Return the preferred device if the cluster has it, else "cpu"."""
@@ -76,10 +87,9 @@ class RayEngine:
         storage: Storage,
         layout: Layout,
         missing: Sequence[PlannedShard],
-        until: float = math.inf,
     ) -> dict[str, ShardRecord]:
         """Run a task for each piece."""
-        return make_shards(source, storage, layout, missing, until)
+        return make_shards(source, storage, layout, missing, self.is_over)
 
     def train(
         self,
@@ -87,7 +97,6 @@ class RayEngine:
         missing: Sequence[Run],
         versions: Versions,
         *,
-        until: float = math.inf,
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
         """Run Tune trials, with several short runs in each."""
@@ -100,7 +109,7 @@ class RayEngine:
             train_memory=self.machine.train_memory_bytes,
             scratch=self.machine.scratch_folder,
             gpus_per_run=self.machine.gpus_per_run,
-            until=until,
+            is_over=self.is_over,
             slices=slices,
         )
 
@@ -111,11 +120,10 @@ class RayEngine:
         layer: str,
         versions: Sequence[DatasetVersion],
         device: str,
-        until: float = math.inf,
     ) -> None:
         """Map shards through a pool of actors that hold the net."""
         options = self._options(device, keep_logits=False)
-        stage_features(storage, run, layer, versions, options, self._pool(device), until)
+        stage_features(storage, run, layer, versions, options, self._pool(device), self.is_over)
 
     def bring_to_rest(
         self,
@@ -123,12 +131,13 @@ class RayEngine:
         missing: Sequence[Run],
         versions: Versions,
         device: str,
-        until: float = math.inf,
     ) -> tuple[Run, ...]:
         """Stage features shard by shard, then run a task on one node for each layer."""
         for run in missing:
             layer = run.spec.layer_at_rest.layer
-            self.stage_features(storage, run.parent, layer, list(versions.values()), device, until)
+            self.stage_features(storage, run.parent, layer, list(versions.values()), device)
+        if self.is_over():  # maybe before all features were staged
+            return tuple(missing)
         return bring_to_rest(
             storage,
             missing,
@@ -145,11 +154,10 @@ class RayEngine:
         *,
         keep_logits: bool,
         most_rows: int | None = None,
-        until: float = math.inf,
     ) -> None:
         """Map shards through a pool of actors that hold weights."""
         options = self._options(device, keep_logits=keep_logits, most_rows=most_rows)
-        score_shards(job, work, options, self._pool(device), until)
+        score_shards(job, work, options, self._pool(device), self.is_over)
 
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings

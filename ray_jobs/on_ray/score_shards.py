@@ -1,13 +1,15 @@
 """Scoring by Ray Data: each actor stages the results that it makes."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ray_jobs.jobs.pace import weigh
 from ray_jobs.on_ray.counters import ScoringCounters
 from ray_jobs.on_ray.map_shards import PoolOptions, map_shards
+from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.shards import Shard, ShardRecord
+from scoring.score.assignments import passes
 from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
 
@@ -17,7 +19,7 @@ def score_shards(
     work: Sequence[ShardTasks],
     options: SignalOptions,
     pool: PoolOptions,
-    until: float = math.inf,
+    is_over: IsOver = never,
 ) -> None:
     """Stage the results of all tasks, or of as many as time allows.
 
@@ -26,12 +28,12 @@ def score_shards(
         work: the shards, and the tasks that each still lacks.
         options: memory and device of an actor.
         pool: resources of the pool.
-        until: time (seconds since the epoch) after which no shard is begun.
+        is_over: whether no shard is to be begun any more.
 
     Raises:
         IncompleteError: some shards could not be done. What is staged stays.
     """
-    map_shards("score", job.data, work, partial(_Score, job, options), pool, until)
+    map_shards("score", job.data, work, partial(_Score, job, options), pool, is_over)
 
 
 class _Score:
@@ -41,5 +43,7 @@ class _Score:
         self._scorer = ShardScorer(job, options)
         self._counters = ScoringCounters(job.data.dataset)
 
-    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> None:
-        self._counters.scored(*self._scorer(record, shard, task))
+    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> float:
+        rows, done = self._scorer(record, shard, task)
+        self._counters.scored(rows, done)
+        return rows * weigh(passes(done))

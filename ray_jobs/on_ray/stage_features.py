@@ -1,12 +1,12 @@
 """Features by Ray Data: the inputs of a layer of a run's net, for every shard."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ray_jobs.on_ray.map_shards import PoolOptions, map_shards
+from ray_jobs.on_ray.metering import IsOver, never
 from scoring.data.shards import Shard, ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.score.extract import Extractor
@@ -30,7 +30,7 @@ def stage_features(
     versions: Sequence[DatasetVersion],
     options: SignalOptions,
     pool: PoolOptions,
-    until: float = math.inf,
+    is_over: IsOver = never,
 ) -> None:
     """Stage the features of every shard of some splits of a dataset.
 
@@ -41,7 +41,7 @@ def stage_features(
         versions: the splits.
         options: memory and device of an actor.
         pool: resources of the pool.
-        until: time (seconds since the epoch) after which no shard is begun.
+        is_over: whether no shard is to be begun any more.
 
     Raises:
         IncompleteError: some shards could not be done. What is staged stays.
@@ -55,7 +55,7 @@ def stage_features(
     ]
     data = ShardData(storage=storage, dataset=versions[0].name, shape=versions[0].shape)
     begin = partial(_Extract, storage, run, layer, options)
-    map_shards("features", data, work, begin, pool, until)
+    map_shards("features", data, work, begin, pool, is_over)
 
 
 class _Extract:
@@ -64,5 +64,6 @@ class _Extract:
     def __init__(self, storage: Storage, run: str, layer: str, options: SignalOptions) -> None:
         self._extractor = Extractor(storage, run, layer, options)
 
-    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> None:
+    def __call__(self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]) -> float:
         self._extractor.stage(record, shard)
+        return record.rows

@@ -4,7 +4,6 @@ Tune only schedules. Each run writes its own artefact, so a job that was killed 
 what is missing. Trials reuse actors, which saves each of them seconds of start-up.
 """
 
-import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,11 @@ from ray.tune import Callback
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 
+from ray_jobs.jobs.pace import Pace, training_pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
+from ray_jobs.on_ray.metering import IsOver, never
 from ray_jobs.on_ray.packs import pack, rows_to_train_on
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
 from scoring.data.slice import Slice
@@ -47,7 +48,7 @@ def train_fleet(
     train_memory: int,
     scratch: str = "",
     gpus_per_run: float,
-    until: float = math.inf,
+    is_over: IsOver = never,
     slices: Mapping[str, Slice] | None = None,
 ) -> tuple[Run, ...]:
     """Train `missing`, parents before children; return the runs that are still missing.
@@ -59,7 +60,7 @@ def train_fleet(
         train_memory: most bytes of decoded data to hold in memory; more go to scratch space.
         scratch: the folder that --scratch names.
         gpus_per_run: share of a GPU that a run on cuda takes.
-        until: time (seconds since the epoch) after which no epoch is begun.
+        is_over: whether no epoch is to be begun any more.
         slices: by run key, the slice of its split to train on; other runs train on all of it.
 
     Returns:
@@ -79,7 +80,7 @@ def train_fleet(
         versions={split: version.version for split, version in versions.items()},
         packs=pack(missing, rows_to_train_on(missing, versions, slices), _slots(resources)),
         slices=slices,
-        until=until,
+        is_over=is_over,
     )
     with Progress("train", len(missing), "run") as progress:
         report = _Report(progress)
@@ -117,7 +118,7 @@ class FleetJob:
     versions: Mapping[Split, str]
     packs: Sequence[Sequence[Run]]
     slices: Mapping[str, Slice]
-    until: float
+    is_over: IsOver
 
 
 class FleetTrainable(tune.Trainable):
@@ -148,10 +149,11 @@ class FleetTrainable(tune.Trainable):
         """
         trained, self._already = self._already, 0
         hopeless = outage = ""
-        if self._left and time.time() < self._job.until:
+        pace: Pace | None = None
+        if self._left and not self._job.is_over():
             run = self._left.pop(0)
             try:
-                self._train(run)
+                pace = self._train(run)
                 trained += 1
             except OutOfTime:
                 pass  # its last checkpoint is kept
@@ -162,19 +164,27 @@ class FleetTrainable(tune.Trainable):
             except Exception as error:
                 _log.exception("run failed: %s", run.spec.label)
                 self._failed.append(fit(f"{run.spec.label}: {error}"))
-        done = not self._left or time.time() >= self._job.until
+        done = not self._left or self._job.is_over()
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": trained, "hopeless": hopeless, "outage": outage, "done": done}
+        return {
+            "trained": trained,
+            "pace": pace,
+            "hopeless": hopeless,
+            "outage": outage,
+            "done": done,
+        }
 
-    def _train(self, run: Run) -> None:
+    def _train(self, run: Run) -> Pace:
         job = self._job
         self._sets = self._sets or job.data.sets()
         versions, sets = {**job.versions}, {**self._sets}
+        began = time.perf_counter()
         if run.key in job.slices:
             split, part = run.spec.split, job.slices[run.key]
             versions[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
-        train_run(job.storage, run, versions, sets, until=job.until)
+        record = train_run(job.storage, run, versions, sets, is_over=job.is_over)
+        return training_pace(record, time.perf_counter() - began)
 
     def cleanup(self) -> None:
         """Let go of the data, so that scratch space is free once no trial of the node needs it."""
@@ -208,7 +218,7 @@ class _Report(Callback):
         **info: object,
     ) -> None:
         """Count what the trial has just trained, or say what failed."""
-        self._progress.advance(int(result.get("trained", 0)))
+        self._progress.advance(int(result.get("trained", 0)), result.get("pace"))
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
         self.outage = self.outage or str(result.get("outage", ""))

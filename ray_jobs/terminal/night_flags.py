@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from ray_jobs.terminal.cap_flags import CapFlags
 from ray_jobs.terminal.console import default_store, parse_flags
 from ray_jobs.terminal.data_flags import DataFlags
 from ray_jobs.terminal.given_names import check_name, refuse_secrets
@@ -176,11 +177,9 @@ class NightFlags:
     """Replace published scores that were made with other settings."""
     date: str = "auto"
     """Day that the night counts for, YYYY-MM-DD. auto: today, in UTC."""
-    max_hours: Annotated[float | None, by_default("no limit")] = None
-    """Stop after this many hours, at the end of an epoch or shard, and publish what is complete.
-    Run the same command again to go on."""
     summary: Annotated[str, by_default("none")] = ""
     """File for a summary of the night, as JSON."""
+    caps: tyro.conf.OmitArgPrefixes[CapFlags] = field(default_factory=CapFlags)
     data: tyro.conf.OmitArgPrefixes[DataFlags] = field(default_factory=DataFlags)
     fleet: tyro.conf.OmitArgPrefixes[FleetFlags] = field(default_factory=FleetFlags)
     machine: tyro.conf.OmitArgPrefixes[MachineFlags] = field(default_factory=MachineFlags)
@@ -211,8 +210,7 @@ class NightFlags:
         self.night_date()
         if not self.splits:
             raise UserError("--splits: expected train, test or both, got none")
-        if self.max_hours is not None and not 0 < self.max_hours < math.inf:
-            raise UserError(f"--max-hours: expected a number > 0, got {self.max_hours}")
+        self.caps.check()
         self.data.check()
         self.fleet.check()
         self.machine.check()

@@ -1,9 +1,8 @@
 """Train a run from its spec and write it, resuming where an earlier process stopped."""
 
-import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import torch
@@ -30,7 +29,7 @@ def train_run(
     versions: Mapping[Split, str],
     data: Mapping[Split, TrainingSet],
     *,
-    until: float = math.inf,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> RunRecord:
     """Train one run from its spec and write it, resuming where an earlier process stopped.
 
@@ -39,17 +38,17 @@ def train_run(
         run: the run to train.
         versions: dataset version of each split, the same as were given to `identify`.
         data: both splits, decoded; the one it does not train on only measures its accuracy.
-        until: time (seconds since the Unix epoch) after which no training epoch starts.
+        is_over: whether no epoch is to be begun any more; asked after each.
 
     Raises:
-        OutOfTime: that time has passed; the unfinished training is kept.
+        OutOfTime: it is over; the unfinished training is kept.
     """
     spec = run.spec
     if spec.kind == "imported":
         weights = from_bytes(read_sealed(storage, import_path(spec.weights)))
         trained = None
     else:
-        trained = _train(storage, run, data[spec.split], until)
+        trained = _train(storage, run, data[spec.split], is_over)
         weights = trained.weights
     record = _record(run, versions, data, weights, trained)
     write_run(storage, record, weights)
@@ -57,7 +56,7 @@ def train_run(
     return record
 
 
-def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Trained:
+def _train(storage: Storage, run: Run, data: TrainingSet, is_over: Callable[[], bool]) -> Trained:
     """Train, saving the unfinished training once a minute, all that a lost machine costs."""
     unfinished = training_path(run.key)
     saved_at = time.monotonic()
@@ -67,7 +66,7 @@ def _train(storage: Storage, run: Run, data: TrainingSet, until: float) -> Train
         if run.spec.keep_epochs:
             path = epoch_path(run.key, len(training.losses))
             write_sealed(storage, path, to_bytes(training.weights))
-        out_of_time = time.time() >= until
+        out_of_time = is_over()
         if out_of_time or time.monotonic() - saved_at > _SAVE_S:
             write_sealed(storage, unfinished, exact_bytes(training.save()))
             saved_at = time.monotonic()

@@ -3,20 +3,21 @@
 Whole nights take seconds on it. `tests/ray_jobs/on_ray` shows that Ray gives the same results.
 """
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from ray_jobs.cli import main
+from ray_jobs.jobs.meter import Meter
+from ray_jobs.jobs.pace import Pace, training_pace, weigh
 from ray_jobs.jobs.progress import Progress
 from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
@@ -31,6 +32,7 @@ from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
+from scoring.score.assignments import passes
 from scoring.score.extract import Extractor
 from scoring.score.shard_job import ScoringJob, ShardScorer, ShardTasks
 from scoring.score.signals import SignalOptions
@@ -73,8 +75,13 @@ def rescoring(fresh: Path) -> Rescore:
 
 
 @contextmanager
-def _in_process(machine: Any, dataset: str) -> Iterator["InProcessEngine"]:
-    yield InProcessEngine(machine=machine)
+def _in_process(machine: Any, dataset: str, meter: Meter) -> Iterator["InProcessEngine"]:
+    engine = InProcessEngine(machine=machine, meter=meter)
+    within_another = meter.counts
+    meter.count(1.0, engine.gpus)
+    yield engine
+    if not within_another:
+        meter.stop()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,12 @@ class InProcessEngine:
     """Implements `ray_jobs.engine.Engine` by plain loops."""
 
     machine: Any
+    meter: Meter = field(default_factory=Meter)
+    gpus: ClassVar[float] = 0.0
+    """GPUs that the meter is told of; nothing runs on them."""
+
+    def over(self) -> str:
+        return self.meter.over()
 
     def device(self, preferred: str) -> str:
         return "cpu"
@@ -92,14 +105,17 @@ class InProcessEngine:
         storage: Storage,
         layout: Layout,
         missing: Sequence[PlannedShard],
-        until: float = math.inf,
     ) -> dict[str, ShardRecord]:
         made = {}
         with Progress("ingest", len(missing), "shard") as progress:
             for piece in missing:
-                if time.time() < until:
-                    made[piece.receipt] = ingest_piece(source, storage, layout, piece)
-                    progress.advance()
+                if not self.over():
+                    began = time.perf_counter()
+                    record = ingest_piece(source, storage, layout, piece)
+                    made[piece.receipt] = record
+                    seconds = time.perf_counter() - began
+                    pace = Pace(kind="ingest", amount=record.rows, seconds=seconds)
+                    progress.advance(1, pace)
         return made
 
     def train(
@@ -108,7 +124,6 @@ class InProcessEngine:
         missing: Sequence[Run],
         versions: Versions,
         *,
-        until: float = math.inf,
         slices: Mapping[str, Slice] | None = None,
     ) -> tuple[Run, ...]:
         if not missing:
@@ -120,9 +135,10 @@ class InProcessEngine:
                 if slices and run.key in slices:
                     split, part = run.spec.split, slices[run.key]
                     keys[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
+                began = time.perf_counter()
                 try:
-                    train_run(storage, run, keys, sets, until=until)
-                    progress.advance()
+                    made = train_run(storage, run, keys, sets, is_over=lambda: bool(self.over()))
+                    progress.advance(1, training_pace(made, time.perf_counter() - began))
                 except ProtoscoreError as error:
                     progress.note(f"run failed: {run.spec.label}: {error}")
         return _unfinished(storage, missing)
@@ -134,7 +150,6 @@ class InProcessEngine:
         layer: str,
         versions: Sequence[DatasetVersion],
         device: str,
-        until: float = math.inf,
     ) -> None:
         extractor = Extractor(storage, run, layer, self._options(keep_logits=False))
         for version in versions:
@@ -148,7 +163,6 @@ class InProcessEngine:
         missing: Sequence[Run],
         versions: Versions,
         device: str,
-        until: float = math.inf,
     ) -> tuple[Run, ...]:
         for run in missing:
             layer, memory = run.spec.layer_at_rest.layer, self.machine.train_memory_bytes
@@ -157,7 +171,11 @@ class InProcessEngine:
                 s: gather_rows(storage, run.parent, layer, v, memory, self.machine.scratch_folder)
                 for s, v in versions.items()
             }
-            make_run(storage, run, {s: v.version for s, v in versions.items()}, rows, threads=1)
+            keys = {s: v.version for s, v in versions.items()}
+            with Progress("solve", 1, "layer") as progress:
+                began = time.perf_counter()
+                made = make_run(storage, run, keys, rows, threads=1)
+                progress.advance(1, training_pace(made, time.perf_counter() - began))
         return _unfinished(storage, missing)
 
     def score(
@@ -168,17 +186,19 @@ class InProcessEngine:
         *,
         keep_logits: bool,
         most_rows: int | None = None,
-        until: float = math.inf,
     ) -> None:
         if not work:
             return
         scorer = ShardScorer(job, self._options(keep_logits=keep_logits, most_rows=most_rows))
         with Progress("score", len(work), "shard") as progress:
-            for item in work if time.time() < until else ():
+            for item in work if not self.over() else ():
                 data = job.data
                 shard = read_shard(data.storage, data.dataset, item.record, data.shape)
-                scorer(item.record, shard, jsonable(item))
-                progress.advance()
+                began = time.perf_counter()
+                rows, done = scorer(item.record, shard, jsonable(item))
+                seconds = time.perf_counter() - began
+                amount = rows * weigh(passes(done))
+                progress.advance(1, Pace(kind="score", amount=amount, seconds=seconds))
 
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, np.ndarray], settings: MapSettings

@@ -125,6 +125,24 @@ FLAGS = {
     "splits": ("--splits", "--splits: expected train, test or both, got none"),
     "date": ("--date yesterday", "--date: expected auto or YYYY-MM-DD, got 'yesterday'"),
     "hours": ("--max-hours 0", "--max-hours: expected a number > 0, got 0.0"),
+    "GPU-hours": ("--max-gpu-hours -1", "--max-gpu-hours: expected a number > 0, got -1.0"),
+    "no number of GPU-hours": (
+        "--max-gpu-hours nan",
+        "--max-gpu-hours: expected a number > 0, got nan",
+    ),
+    "dollars": (
+        "--max-usd nan --usd-per-gpu-hour 1",
+        "--max-usd: expected a number > 0, got nan",
+    ),
+    "dollars without a price": (
+        "--max-usd 5",
+        "--max-usd: expected a price too, --usd-per-gpu-hour or --usd-per-cpu-hour, got none",
+    ),
+    "price": ("--usd-per-gpu-hour -2", "--usd-per-gpu-hour: expected a number > 0, got -2.0"),
+    "price of CPUs": (
+        "--usd-per-cpu-hour inf",
+        "--usd-per-cpu-hour: expected a number > 0, got inf",
+    ),
     "attack": (
         "--adv-l2.attack nosuch",
         "--adv-l2.attack: expected one of carlini_wagner, ddn, deepfool, race, got 'nosuch'",

@@ -1,6 +1,5 @@
 """Ingest: shards, then versions, as a job of its own or at the start of a night."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,8 +9,10 @@ from small_plans import SMALL, request_of
 
 from ray_jobs.cli import main
 from ray_jobs.jobs.job_record import load_jobs
+from ray_jobs.jobs.meter import Meter
 from ray_jobs.night.bring_in import bring_in, ingest
 from ray_jobs.night.request import survey_splits
+from ray_jobs.terminal.cap_flags import CapFlags
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.data.versions import all_versions, load_version
 from scoring.errors import BadData, IncompleteError
@@ -42,12 +43,12 @@ def test_missing_pieces_become_shards_and_shards_versions(request_):
 def test_an_ingest_out_of_time_keeps_its_shards_and_the_next_goes_on(request_, monkeypatch):
     whole = InProcessEngine.make_shards
 
-    def one_of_them(self, source, storage, layout, missing, until=math.inf):
-        return whole(self, source, storage, layout, missing[:1], until)
+    def one_of_them(self, source, storage, layout, missing):
+        return whole(self, source, storage, layout, missing[:1])
 
     with monkeypatch.context() as patch:
         patch.setattr(InProcessEngine, "make_shards", one_of_them)
-        with pytest.raises(IncompleteError, match="time ran out with 1 of 3 shards ingested"):
+        with pytest.raises(IncompleteError, match="ingest ended early with 1 of 3 shards ingested"):
             bring_in(ENGINE, request_, survey_splits(request_))
     assert all_versions(request_.storage, "digits", "train") == []
     surveys = survey_splits(request_)
@@ -56,8 +57,9 @@ def test_an_ingest_out_of_time_keeps_its_shards_and_the_next_goes_on(request_, m
 
 
 def test_no_shard_is_begun_once_time_is_over(request_):
+    late = replace(ENGINE, meter=Meter(CapFlags(max_hours=1e-9)))
     with pytest.raises(IncompleteError, match="--max-hours: time ran out with 0 of 3 shards"):
-        bring_in(ENGINE, request_, survey_splits(request_), until=0.0)
+        bring_in(late, request_, survey_splits(request_))
 
 
 def test_too_many_rows_that_cannot_be_decoded_make_no_version(tmp_path):

@@ -9,6 +9,9 @@ from in_process import rescoring
 from small_plans import SMALL, forecast_of, plan_of
 
 from ray_jobs.night import describe
+from ray_jobs.night.cluster_shape import ClusterShape
+from ray_jobs.night.estimate import Estimate
+from ray_jobs.terminal.cap_flags import CapFlags
 from scoring.spec import Signal
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import Outcome
@@ -88,6 +91,41 @@ def test_numbers_have_three_digits_and_a_unit(number, count, size):
     assert describe._bytes(number) == size
 
 
+def taking(seconds, cpus=2.0, gpus=0.0, basis="3 earlier nights on 2 CPUs"):
+    return Estimate(shape=ClusterShape(cpus=cpus, gpus=gpus), seconds=seconds, basis=basis)
+
+
+def test_the_time_of_a_night_is_said_with_its_basis():
+    known = {"ingest": 12.4, "train": 2 * 3600.0, "score": 840.0, "other": 99.0}
+    assert describe.time_lines(taking(known), CapFlags()) == (
+        "  time     about 2.3 h on 2 CPUs (ingest 12 s, train 2.0 h, score 14 min, other 99 s), "
+        "as 3 earlier nights on 2 CPUs went"
+    )
+    assert describe.time_lines(taking({}), CapFlags()) == ""
+
+
+def test_what_a_night_costs_is_said_where_it_is_known():
+    hour = {"train": 3600.0}
+    gpus = taking(hour, cpus=16.0, gpus=4.0)
+    caps = CapFlags(usd_per_gpu_hour=2.5, usd_per_cpu_hour=0.01)
+    (_, cost) = describe.time_lines(gpus, caps).splitlines()
+    assert cost == "  cost     about 4 GPU-hours, 10.16 USD"
+    assert describe.time_lines(gpus, CapFlags()).endswith("  cost     about 4 GPU-hours")
+    assert describe.time_lines(taking(hour), caps).endswith("  cost     about 0.02 USD")
+    assert "cost" not in describe.time_lines(taking(hour), CapFlags())
+
+
+def test_what_nobody_knows_is_said_to_be_unknown():
+    some = {"ingest": 12.0, "train": None}
+    assert describe.time_lines(taking(some), CapFlags()) == (
+        "  time     ingest 12 s, train unknown on 2 CPUs, as 3 earlier nights on 2 CPUs went; "
+        "protoscore plan --trial measures it"
+    )
+    assert describe.time_lines(taking({"train": None}, basis=""), CapFlags()) == (
+        "  time     unknown: no earlier night; protoscore plan --trial measures it"
+    )
+
+
 def test_nets_with_batch_norm_are_noted_where_they_train_privately(ingested):
     net = ("--net", "own_nets:with_batch_norm")
     (note,) = describe.notes(plan_of(ingested, *net, "--metrics", "priv"))
@@ -100,12 +138,12 @@ def test_nets_with_batch_norm_are_noted_where_they_train_privately(ingested):
 def test_runs_that_failed_are_named(ingested):
     plan = plan_of(ingested, "--metrics", "msp", "agr")
     failed = plan.models.runs(Signal.ENSEMBLE, "train")[:2]
-    said = describe.missing_runs(plan, failed, out_of_time=False)
+    said = describe.missing_runs(plan, failed, "")
     assert said == (
         "expected 7 runs, 2 failed after retries (plain train small_cnn x1 seed=1000; "
         "plain train small_cnn x0.5 seed=1001)"
     )
-    late = describe.missing_runs(plan, failed, out_of_time=True)
+    late = describe.missing_runs(plan, failed, "--max-hours: time ran out")
     assert late == "--max-hours: time ran out with 5 of 7 runs trained"
 
 

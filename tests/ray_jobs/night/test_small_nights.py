@@ -1,6 +1,5 @@
 """Whole nights, small enough to take seconds."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def test_shards_that_are_all_there_still_become_a_version(
     situation, plan = assess_and_plan(request)
     assert not situation.to_ingest
     with engine(request.flags.machine) as cluster:
-        assert ingest_and_plan(cluster, situation, plan, math.inf) == plan
+        assert ingest_and_plan(cluster, situation, plan) == plan
     for split, version in plan.versions.items():
         assert load_version(Storage(store), "digits", split, version.version) == version
     assert plan.versions["train"].rows == rows

@@ -81,7 +81,7 @@ def test_a_run_out_of_time_is_kept_and_resumed(tmp_path):
     data, versions = {"train": DATA, "test": DATA}, {"train": "v1", "test": "v2"}
     for epoch in (1, 2):  # time is up after every epoch, so each attempt does one
         with pytest.raises(OutOfTime, match=f"stopped after epoch {epoch}"):
-            train_run(storage, run, versions, data, until=0.0)
+            train_run(storage, run, versions, data, is_over=lambda: True)
         assert not finished(storage, ["r"])
     record = train_run(storage, run, versions, data)
     assert record.epochs == 4
