@@ -167,7 +167,9 @@ def _leave_half_trained(store: Path) -> None:
 def ensemble(store: Path) -> list[str]:
     """Keys of the runs of the ensemble, sorted."""
     records = sorted((store / "runs").glob("*/run.json"))
-    return [path.parent.name for path in records if json.loads(path.read_text())["spec"]["subset"] < 1]
+    return [
+        path.parent.name for path in records if json.loads(path.read_text())["spec"]["subset"] < 1
+    ]
 
 
 def find(store: Path, kind: str) -> Path | None:
