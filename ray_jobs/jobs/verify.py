@@ -1,11 +1,10 @@
 """Checks every file of a store against the hash that it carries."""
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
-from scoring.errors import Damaged
+from scoring.errors import BadStore, Damaged
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
@@ -21,9 +20,9 @@ from scoring.store.parallel import in_parallel
 from scoring.store.records import read_json, write_record
 from scoring.store.sealed import check_seal
 from scoring.store.storage import Storage
+from scoring.tables.delta import open_table
 from scoring.tables.heal import damaged_files, take_out
 from scoring.tables.leftovers import TABLE_NAMES
-from scoring.tables.log_check import check_entries
 
 _CHECKED = [folder for folder in TOP_FOLDERS if folder not in (DAMAGED, JOBS)]
 
@@ -48,8 +47,10 @@ def mend(storage: Storage, command: str) -> list[str]:
     Returns:
         A line for each damaged file.
     """
+    lines = _damaged_logs(storage)
     with writing_job(storage, "verify", command=command):
-        lines = [*_damaged_logs(storage), *_damaged_files(storage)]
+        _damaged_logs(storage)  # now copies take the place of what is damaged
+        lines += _damaged_files(storage)
         lost = damaged_files(storage, TABLE_NAMES, budget=0)
         for file, _ in lost:
             take_out(storage, file)
@@ -61,28 +62,33 @@ def mend(storage: Storage, command: str) -> list[str]:
     return [*lines, *(line for _, line in lost), *gone]
 
 
-def mend_logs(storage: Storage, command: str) -> None:
-    """Restore damaged entries of the tables' logs, which a night must read before it plans.
+def mend_log(storage: Storage, name: str, command: str) -> None:
+    """Restore damaged entries of a table's log, which a night must read before it plans.
 
     Args:
         storage: the store.
+        name: the table.
         command: what the user typed.
 
     Raises:
-        Damaged: a damaged entry of `scores` has no copy.
+        Damaged: an entry and its copy are damaged.
     """
-    if list(_damaged_logs(storage)):
+    try:
+        open_table(storage, name)
+    except (Damaged, BadStore):
         with writing_job(storage, "verify", command=command):
-            for line in _damaged_logs(storage):
-                print(line, file=sys.stderr, flush=True)
+            open_table(storage, name)
 
 
-def _damaged_logs(storage: Storage) -> Iterator[str]:
+def _damaged_logs(storage: Storage) -> list[str]:
+    """Return a line for each table whose log is damaged; a job that may write restores it first."""
+    lines = []
     for name in TABLE_NAMES:
         try:
-            check_entries(storage, name)
-        except Damaged as error:
-            yield str(error)
+            open_table(storage, name)
+        except (Damaged, BadStore) as error:
+            lines.append(str(error))
+    return lines
 
 
 def _without_twin(storage: Storage) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ray_jobs.engine import Engine, engine
 from ray_jobs.jobs.lease import writing_job
-from ray_jobs.jobs.verify import mend_logs
+from ray_jobs.jobs.verify import mend_log
 from ray_jobs.night import describe
 from ray_jobs.night.bring_in import bring_in
 from ray_jobs.night.fallback import only_staged, without_runs
@@ -54,7 +54,7 @@ def run_night(request: Request, command: str, until: float) -> Plan | None:
     """
     night = Night.begin(command, request.flags.night_date())
     with write_summary(request.flags.summary, night) as summary:
-        mend_logs(request.storage, command)
+        mend_log(request.storage, "scores", command)
         situation, plan = assess_and_plan(request)
         print(describe.forecast_table(forecast(situation, plan)), flush=True)
         lease = writing_job(

@@ -53,16 +53,19 @@ def hashed(
         for action in actions
     ]
     found += [["txn", name, version] for name, version in transactions.items()]
-    dated = {**metadata, COMMITTED_MS: str(time.time_ns() // 1_000_000)}
-    return {**dated, _HASH: _hash(found, dated)}
+    return _dated_and_hashed(found, metadata)
 
 
 def hashed_creation(
     schema: Schema, partition_by: Sequence[str], configuration: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the metadata of the commit that creates a table, with the hash of what it holds."""
-    found = _table(schema.to_json(), partition_by, configuration)
-    return {_HASH: _hash([found], {})}
+    return _dated_and_hashed([_table(schema.to_json(), partition_by, configuration)], {})
+
+
+def _dated_and_hashed(found: list[list[object]], metadata: Mapping[str, str]) -> dict[str, str]:
+    dated = {**metadata, COMMITTED_MS: str(time.time_ns() // 1_000_000)}
+    return {**dated, _HASH: _hash(found, dated)}
 
 
 def check_entries(storage: Storage, name: str) -> None:
@@ -136,7 +139,6 @@ def _restore(storage: Storage, name: str, bad: Sequence[str]) -> None:
                 + ("rescore or verify --mend restores it" if path in copies else "")
                 + ("" if path in copies else "restore it from a backup")
             )
-        storage.set_aside(path)
         storage.write(path, copies[path])
         _log.warning("%s was missing or damaged; it is restored from its copy", path)
 

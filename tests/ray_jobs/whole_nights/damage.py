@@ -4,17 +4,13 @@ import io
 import json
 import os
 import random
-import re
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.dataset as ds
 import pytest
 import torch
 from safetensors.torch import save_file
