@@ -11,7 +11,7 @@ from typing import Literal
 
 from ray_jobs.jobs.account import Account
 from scoring.store.layout import JOBS, job_path, stem
-from scoring.store.records import from_json
+from scoring.store.records import read_sound_records
 from scoring.store.storage import Storage
 
 LEASE = timedelta(minutes=10)  # a job that has not renewed its lease for this long is dead
@@ -60,10 +60,10 @@ def new_job_id(now: datetime) -> str:
 
 
 def load_jobs(storage: Storage) -> list[JobRecord]:
-    """Read the records of all jobs, oldest first."""
+    """Read the records of all jobs, oldest first; those that cannot be read are passed over."""
     names = sorted(name for name in storage.names(JOBS) if name.endswith(".json"))
-    found = storage.read_existing(job_path(stem(name)) for name in names)
-    return [from_json(data, JobRecord, path) for path, data in found.items()]
+    paths = [job_path(stem(name)) for name in names]
+    return list(read_sound_records(storage, paths, JobRecord).values())
 
 
 def live_jobs(storage: Storage) -> list[JobRecord]:

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 from ray_jobs.engine import Engine, engine
 from ray_jobs.jobs.lease import writing_job
-from ray_jobs.night.request import Request, survey_splits
+from ray_jobs.night.request import Request, check_versions, survey_splits
 from scoring.data.ingest import Survey, assemble, remember_layout
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.errors import IncompleteError
 from scoring.store.keys import Split
+from scoring.tables.publish import published
 
 
 def ingest(
@@ -24,7 +25,9 @@ def ingest(
     Raises:
         UserError: the data cannot be used.
     """
-    started, surveys = datetime.now(UTC), survey_splits(request)
+    started, current = datetime.now(UTC), published(request.storage, dataset=request.publish_as)
+    check_versions(request, current.values())
+    surveys = survey_splits(request)
     name = request.source.name
     job = writing_job(request.storage, "ingest", command=command, dataset=name, started=started)
     with job as lease:

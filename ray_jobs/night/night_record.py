@@ -17,10 +17,9 @@ from scoring.runs.record import RunRecord, load_records
 from scoring.store.keys import jsonable
 from scoring.store.layout import night_path
 from scoring.store.records import read_json, write_record
+from scoring.store.sealed import read_sound
 from scoring.store.storage import Storage
-from scoring.tables.nights import append_night
-from scoring.tables.publish import published
-from scoring.tables.store import Store
+from scoring.tables.nights import append_night, committed_nights, recorded_nights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +62,13 @@ def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
 
 
 def record_nights(storage: Storage, dataset: str) -> None:
-    """Add every published night of a dataset that `nights` and `runs` lack."""
-    recorded = {row["night_id"] for row in Store(storage.uri).nights().to_pylist()}
-    current = published(storage).items()
-    nights = {m.night_id for partition, m in current if partition.dataset == dataset}
-    for night_id in sorted(nights - recorded):
-        record = read_json(storage, night_path(night_id))
-        runs = [_parse_times(row) for row in record["runs"]]
-        append_night(storage, _parse_times(record["night"]), runs)
+    """Add every published night of a dataset that `nights` or `runs` lack and that has a record."""
+    missing = committed_nights(storage) - recorded_nights(storage)
+    for data in read_sound(storage, map(night_path, sorted(missing))).values():
+        record = json.loads(data)
+        if record["night"]["dataset"] == dataset:
+            runs = [_parse_times(row) for row in record["runs"]]
+            append_night(storage, _parse_times(record["night"]), runs)
 
 
 def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:

@@ -38,7 +38,7 @@ class PartitionPlan:
     """Settings that must not change silently, by the flag that sets them."""
     runs: tuple[Run, ...]
     changed: bool
-    """Whether it differs from what is published."""
+    """Whether it differs from what is published, or what is published is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +118,7 @@ def plan_partitions(
         keys = [(item.key(metric.name), item.key(PREDICTED.name)) for item in shards]
         key = digest([*partition, version.version, keys, settings, RANKING_VERSION])
         before = situation.published.get(partition)
+        lost = partition in situation.request.lost.values()
         plans.append(
             PartitionPlan(
                 partition=partition,
@@ -126,7 +127,7 @@ def plan_partitions(
                 key=key,
                 settings=settings,
                 runs=models.runs(metric.signal, split),
-                changed=before is None or before.key != key,
+                changed=before is None or before.key != key or lost,
             )
         )
     return plans

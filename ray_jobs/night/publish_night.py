@@ -28,7 +28,8 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
     storage = plan.request.storage
     write_night(planned, plan, night)
     with Progress("publish", len(plan.to_publish), "partition") as progress:
-        outcome = publish(storage, _parts(plan, storage, night, progress))
+        parts = _parts(plan, storage, night, progress)
+        outcome = publish(storage, parts, lost=plan.request.lost)
     if outcome.committed:
         record_nights(storage, plan.request.publish_as)
     return outcome

@@ -1,8 +1,11 @@
 """A night: ingest, plan, train what is missing, score what is missing, publish once."""
 
+from dataclasses import replace
+
 from ray_jobs.engine import Engine, engine
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.meter import Meter
+from ray_jobs.jobs.verify import mend_log
 from ray_jobs.night import describe
 from ray_jobs.night.account import accounting
 from ray_jobs.night.bring_in import bring_in
@@ -21,9 +24,9 @@ from scoring.errors import IncompleteError, PartlyPublished
 from scoring.runs.imports import store_weights
 from scoring.runs.record import Run, finished
 from scoring.score.shard_job import ScoringJob, ShardData, ShardTasks
-from scoring.store.storage import Storage
-from scoring.tables.heal import take_out_damaged
+from scoring.tables.heal import damaged_files, take_out
 from scoring.tables.leftovers import TABLE_NAMES
+from scoring.tables.manifest import Partition
 
 _CHECK_BYTES = 1 << 30  # of published data files that a night reads to check; a second at most
 
@@ -45,6 +48,7 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
     """
     night = Night.begin(command, request.flags.night_date())
     with write_summary(request.flags.summary, night) as summary:
+        mend_log(request.storage, "scores", command)
         situation, plan = assess_and_plan(request)
         say(look_ahead(forecast(situation, plan)), flush=True)
         lease = writing_job(
@@ -56,7 +60,8 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
             started=night.started,
         )
         with lease as job:
-            if job.waited or _take_out_damaged(request.storage):
+            request = _find_lost(request)
+            if job.waited or request.lost:
                 situation, plan = assess_and_plan(request)
             if plan and plan.nothing_to_do:
                 record_nights(request.storage, request.publish_as)
@@ -72,13 +77,16 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
     return made
 
 
-def _take_out_damaged(storage: Storage) -> bool:
-    """Take damaged data files out of the tables; return whether there were any."""
-    found = False
-    for _, line in take_out_damaged(storage, TABLE_NAMES, _CHECK_BYTES):
+def _find_lost(request: Request) -> Request:
+    """Find damaged data files: those of `scores` are published anew, others leave their tables."""
+    lost = {}
+    for file, line in damaged_files(request.storage, TABLE_NAMES, _CHECK_BYTES):
         note(line)
-        found = True
-    return found
+        if file.table == "scores":
+            lost[file.path] = Partition(**file.partition)
+        else:
+            take_out(request.storage, file)
+    return replace(request, lost=lost)
 
 
 def _publish(planned: Plan, made: Plan, reason: str, night: Night, summary: Summary) -> None:

@@ -7,7 +7,7 @@ from itertools import product
 from ray_jobs.night.applicable import applicable
 from ray_jobs.night.choose_fleet import choose_fleet
 from ray_jobs.night.models import ChosenFleet
-from ray_jobs.night.request import Request, survey_splits
+from ray_jobs.night.request import Request, check_versions, survey_splits
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.sources import Layout
 from scoring.errors import PublishedDiffers
@@ -32,6 +32,7 @@ class Situation:
     """Names of the other metrics, none of which the user named."""
     surveys: Mapping[Split, Survey]
     published: Mapping[Partition, Manifest]
+    """The published partitions of the dataset, lost ones included."""
     fleet: ChosenFleet
 
     @property
@@ -87,18 +88,15 @@ def assess(request: Request) -> Situation:
         UserError: the source cannot be used; an unknown fleet, net or recipe; a published fleet
             that was trained on other classes or shapes; a metric that does not apply.
     """
+    current = published(request.storage, dataset=request.publish_as)
+    ours = [m for m in current.values() if m.settings.get("dataset") == request.source.name]
+    check_versions(request, ours)
     surveys = survey_splits(request)
-    current = published(request.storage)
     fleet = choose_fleet(
         request.flags.fleet,
         surveys=surveys,
         storage=request.storage,
-        published=[
-            manifest
-            for partition, manifest in current.items()
-            if partition.dataset == request.publish_as
-            and manifest.settings.get("dataset") == request.source.name
-        ],
+        published=ours,
     )
     metrics = applicable(request, surveys["train"].layout, fleet)
     situation = Situation(

@@ -1,6 +1,7 @@
 """Published scores pinned to one version of the tables, so that all parts of a page agree."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,13 @@ from scoring.analysis.score_table import Row, Scores, read_scores
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
-from scoring.store.layout import DATASETS, evidence_path, version_path
+from scoring.store.layout import DATASETS, evidence_path
 from scoring.store.records import read_json
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.findings import PLANE, Finding, finding_of
 from scoring.tables.history import At, open_scores
+from scoring.tables.lookup import partitions
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
 from scoring.tables.sql import quoted
@@ -132,12 +134,12 @@ def take_snapshot(uri: str, dataset: str | None = None, at: At = None) -> Snapsh
         BadStore: nothing is published, or the store cannot be read.
     """
     storage = Storage(uri)
-    version = open_scores(storage, at).version()
-    partitions = published(storage, version)
-    name = _choose_dataset(dataset, sorted({p.dataset for p in partitions}), at)
+    table = open_scores(storage, at)
+    version = table.version()
+    name = _choose_dataset(dataset, sorted({p.dataset for p in partitions(table)}), at)
     manifests = {
         (split, partition.metric): manifest
-        for partition, manifest in partitions.items()
+        for partition, manifest in published(storage, version, name).items()
         for split in SPLITS
         if (partition.dataset, partition.split) == (name, split)
     }
@@ -165,7 +167,7 @@ def _find_version(storage: Storage, name: str, split: Split, version: str) -> Da
     """Find a dataset version; scores published under another name keep the folder of their data."""
     folders = [name, *sorted(storage.names(DATASETS) - {name})]
     for folder in folders:
-        if storage.exists(version_path(folder, split, version)):
+        with suppress(FileNotFoundError):
             return load_version(storage, folder, split, version)
     raise BadStore(
         f"--store: expected the data of {name}, got no datasets/*/{split}/{version}.json in "

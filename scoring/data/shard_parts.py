@@ -1,24 +1,32 @@
 """Read parts of a shard: some columns, some rows, or all rows a few at a time."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from scoring.arrays import Ints
 from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
-from scoring.data.shards import ShardRecord, decode_rows, holds_pixels
+from scoring.data.shards import ShardRecord, decode_rows, expected, holds_pixels
 from scoring.data.texts import TextShape, plain_text
 from scoring.store.parquet import opened_parquet
 from scoring.store.storage import Storage
+
+
+@contextmanager
+def _opened(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
+    with expected(path), opened_parquet(storage, path) as file:
+        yield file
 
 
 def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
     """Read some of the columns `example_id`, `label` and `name`, but not the examples."""
-    with opened_parquet(storage, record.path(dataset)) as file:
+    with _opened(storage, record.path(dataset)) as file:
         return file.read(list(columns))
 
 
@@ -72,7 +80,7 @@ def _read_rows(
     ids: Ints,
 ) -> pa.Table:
     """Read `example_id` and the example of some rows, touching only the row groups they are in."""
-    with opened_parquet(storage, record.path(dataset)) as parquet:
+    with _opened(storage, record.path(dataset)) as parquet:
         sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         group_of_id = np.searchsorted(np.cumsum(sizes), ids - record.first_id, side="right")
         wanted = sorted({int(group) for group in group_of_id if group < len(sizes)})
@@ -101,6 +109,6 @@ def _row_groups(
     storage: Storage, dataset: str, record: ShardRecord, columns: list[str] | None = None
 ) -> Iterator[pa.Table]:
     """Yield some or all columns of a shard, one row group in memory at a time."""
-    with opened_parquet(storage, record.path(dataset)) as parquet:
+    with _opened(storage, record.path(dataset)) as parquet:
         for group in range(parquet.num_row_groups):
             yield parquet.read_row_group(group, columns=columns)

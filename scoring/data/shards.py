@@ -13,7 +13,7 @@ from scoring.arrays import Bools, Ints
 from scoring.data.images import WrongShape
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
-from scoring.errors import BadData, BadStore
+from scoring.errors import BadData, BadStore, Damaged
 from scoring.store.keys import digest
 from scoring.store.layout import shard_path
 from scoring.store.parquet import read_parquet, write_parquet
@@ -142,8 +142,13 @@ def _examples(rows: Rows, shape: InputShape, piece: Piece) -> tuple[list[bytes |
 
 
 def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> Shard:
-    """Read and decode a shard; undecodable examples become zeros."""
-    table = read_parquet(storage, record.path(dataset))
+    """Read and decode a shard; undecodable examples become zeros.
+
+    Raises:
+        Damaged: it is missing, or not what was written.
+    """
+    with expected(record.path(dataset)):
+        table = read_parquet(storage, record.path(dataset))
     inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
     for i, example in enumerate(decode_rows(table, shape)):
@@ -192,6 +197,21 @@ def _content_hash(
         examples.update(len(data or b"").to_bytes(8, "little"))
         examples.update(data or b"")
     return digest([first_id, labels.tolist(), names, encoding, shape, examples.hexdigest()])
+
+
+@contextmanager
+def expected(path: str) -> Iterator[None]:
+    """Name a shard that is missing; the next ingest makes it again.
+
+    Raises:
+        Damaged: there is no such file.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Damaged(
+            f"--store: expected {path}, got no such file; rescore makes it again"
+        ) from error
 
 
 @contextmanager

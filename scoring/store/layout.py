@@ -20,6 +20,7 @@
     explanations/<run>/<key>.parquet           explanations of a shard, to be published
     tables/<table>/                            a Delta table
     tables/manifests/<data file>.json          what a data file of `scores` was made of
+    tables/log_copies/<table>/<entry>.json     a copy of an entry of a table's log
     nights/<night>.json                        a night's rows of `nights` and `runs`
     jobs/<job>.json                            a job: its lease, then how it ended
     damaged/                                   files that were not what had been written
@@ -62,6 +63,7 @@ _SHARDS = "shards"
 _RECEIPTS = "receipts"
 _LAYOUTS = "layouts"
 MANIFESTS = "manifests"
+LOG_COPIES = "log_copies"
 _TRAINING = "training.safetensors"
 _DELTA_LOG = "_delta_log"
 _COPY = ".copy.json"
@@ -79,7 +81,7 @@ _SHAPES = {
     FEATURES: rf"{_HASH}/[^/]+/{_HASH}\.parquet",
     STAGING: rf"[a-z0-9_]+/{_HASH}\.parquet",
     EXPLANATIONS: rf"{_HASH}/{_HASH}\.parquet",
-    TABLES: rf"manifests/{_HASH}-[0-9a-f]{{8}}(\.copy)?\.json"
+    TABLES: rf"manifests/{_HASH}-[0-9a-f]{{8}}(\.copy)?\.json|log_copies/[a-z_]+/\d{{20}}\.json"
     rf"|[a-z_]+/(\w+=[^/]*/)*({_HASH}(-[0-9a-f]{{8}})?|{_JOB}-[0-9a-f]{{8}})\.parquet",
     NIGHTS: rf"{_JOB}\.json",
     JOBS: rf"{_JOB}\.json",
@@ -98,9 +100,14 @@ def version_path(dataset: str, split: str, version: str) -> str:
     return f"{versions_folder(dataset, split)}/{version}.json"
 
 
+def shards_folder(dataset: str) -> str:
+    """Return the folder of a dataset's shards."""
+    return f"{DATASETS}/{dataset}/{_SHARDS}"
+
+
 def shard_path(dataset: str, content: str) -> str:
     """Return the path of a shard."""
-    return f"{DATASETS}/{dataset}/{_SHARDS}/{content}.parquet"
+    return f"{shards_folder(dataset)}/{content}.parquet"
 
 
 def receipts_folder(dataset: str) -> str:
@@ -193,6 +200,11 @@ def log_folder(table: str) -> str:
     return table_path(table, _DELTA_LOG)
 
 
+def log_copies_folder(table: str) -> str:
+    """Return the folder of the copies of a Delta table's log."""
+    return f"{TABLES}/{LOG_COPIES}/{table}"
+
+
 def manifest_path(data_path: str) -> str:
     """Return the path of the manifest of a data file of `scores`."""
     return f"{TABLES}/{MANIFESTS}/{stem(data_path)}.json"
@@ -216,6 +228,13 @@ def copy_path(path: str) -> str:
 def original_path(path: str) -> str:
     """Return the path of the record that a path is, or is the copy of."""
     return f"{path.removesuffix(_COPY)}.json" if path.endswith(_COPY) else path
+
+
+def is_twice(path: str) -> bool:
+    """Return whether a path of `datasets` or `tables` is that of a record written twice."""
+    if path.startswith(f"{DATASETS}/"):
+        return is_ours(path) and is_version(path)
+    return is_ours(path) and table_of(path) == MANIFESTS
 
 
 def is_ours(path: str) -> bool:

@@ -114,12 +114,13 @@ def read_either(storage: Storage, path: str, kind: type[Record]) -> Record:
         return from_json(read_sealed(storage, path), kind, path)
     except (FileNotFoundError, Damaged) as error:
         try:
-            record = from_json(read_sealed(storage, copy_path(path)), kind, path)
+            copy = read_sealed(storage, copy_path(path))
         except FileNotFoundError:
             raise error from None
+        record = from_json(copy, kind, path)
         _log.warning("%s is missing or damaged, but its copy is not", path)
         if storage.mends:
-            write_record(storage, path, record)
+            write_record(storage, path, json.loads(copy))
         return record
 
 

@@ -65,8 +65,7 @@ def read_part(storage: Storage, path: str, record: str) -> bytes:
         return read_sealed(storage, path)
     except FileNotFoundError:
         error = Damaged(
-            f"--store: expected {path}, which {record} tells of, got none; "
-            "the next job that needs it makes it again"
+            f"--store: expected {path}, which {record} tells of, got none; run rescore again"
         )
     except Damaged as found:
         error = found
@@ -129,8 +128,7 @@ def damaged(storage: Storage, path: str) -> Damaged:
     set_aside = storage.set_aside(path)
     return Damaged(
         f"--store: expected {path} as it was written, got a damaged file; "
-        + (f"it is now {set_aside}, " if set_aside else "")
-        + "and the next job that needs it makes it again"
+        + (f"it is now {set_aside}; run again" if set_aside else "run verify --mend")
     )
 
 

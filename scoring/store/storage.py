@@ -19,7 +19,7 @@ import fsspec
 
 from scoring.errors import BadStore
 from scoring.secrets import holds_secrets
-from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path
+from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path, is_ours
 from scoring.store.parallel import do_in_parallel, in_parallel
 
 _UNFINISHED = ".partial"
@@ -239,8 +239,8 @@ class Storage:
             raise
 
     def set_aside(self, path: str) -> str:
-        """Move a damaged file out of the way, if this job may; return its new path, or ""."""
-        if not self.mends:
+        """Move a damaged file of ours out of the way, if this job may; return its path, or ""."""
+        if not (self.mends and is_ours(path)):
             return ""
         aside = damaged_path(path, uuid.uuid4().hex[:8])
         with suppress(FileNotFoundError):  # another worker was first

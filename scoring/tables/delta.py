@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -24,7 +24,13 @@ from scoring.errors import BadStore, IncompleteError
 from scoring.store.layout import is_ours, log_folder, table_path
 from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage, delta_options
-from scoring.tables.log_check import check_entries, hashed, hashed_creation
+from scoring.tables.log_check import (
+    check_entries,
+    copy_entry,
+    hashed,
+    hashed_creation,
+    restore_changed,
+)
 
 TRIES = 30
 RETENTION = {
@@ -33,6 +39,8 @@ RETENTION = {
 }
 """Keeps "what did we say in March" answerable, even after a vacuum."""
 _LONGEST_PAUSE_S = 2.0
+_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Nothing checks a checkpoint of delta-rs, so every entry is read instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +68,18 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
     """
     check_entries(storage, name)
     try:
-        options = delta_options(storage.uri)
-        return DeltaTable(table_uri(storage, name), version=version, storage_options=options)
+        return _open(storage, name, version)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
+        if restore_changed(storage, name):
+            return _open(storage, name, version)
         raise unreadable(storage, error) from error
+
+
+def _open(storage: Storage, name: str, version: int | None) -> DeltaTable:
+    options = delta_options(storage.uri)
+    return DeltaTable(table_uri(storage, name), version=version, storage_options=options)
 
 
 def unreadable(storage: Storage, error: Exception) -> BadStore:
@@ -101,7 +115,9 @@ def ensure_table(
                     custom_metadata=hashed_creation(columns, partition_by, RETENTION),
                     max_commit_retries=0,
                 ),
+                post_commithook_properties=_HOOKS,
             )
+            copy_entry(storage, name, 0)
         except DeltaError as error:
             if open_table(storage, name) is None:
                 raise unreadable(storage, error) from error
@@ -225,6 +241,7 @@ def commit(
             pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
             time.sleep(random.uniform(0, pause_s))
         else:
+            copy_entry(storage, name, version)
             return version
     raise IncompleteError(
         f"{table_path(name)}: expected to commit within {tries} tries, "
@@ -244,6 +261,7 @@ def _commit_once(table: DeltaTable, change: Change) -> None:
             max_commit_retries=0,
             app_transactions=[Transaction(name, v) for name, v in change.transactions.items()],
         ),
+        post_commithook_properties=_HOOKS,
     )
 
 

@@ -1,20 +1,24 @@
-"""Takes damaged data files out of the tables, so that the rest can be read and a night mends them.
+"""Finds damaged data files of the tables, and takes them out.
 
-A partition of `scores` whose file is gone is not published, so the next night publishes it again.
-What a lost file of another table held is lost, and named.
+A night publishes anew what a lost file of `scores` held. What a file of another table held is lost,
+unless a night's record still has it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
 
 from scoring.errors import Damaged
+from scoring.logs import logger
 from scoring.store.layout import table_path
 from scoring.store.parallel import in_parallel
 from scoring.store.sealed import check_seal
 from scoring.store.storage import Storage
 from scoring.tables.delta import Change, commit, files, open_table, removal
+
+_COLUMN = "partition."
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class DataFile:
     table: str
     path: str
     """In the table."""
+    partition: Mapping[str, str]
+    """Partition column to value."""
     size: int
     """Bytes."""
 
@@ -33,39 +39,43 @@ class DataFile:
         return table_path(self.table, self.path)
 
 
-def data_files(storage: Storage, tables: Iterable[str]) -> list[DataFile]:
-    """List the data files of the newest versions of tables."""
-    return [
-        DataFile(table=name, path=file["path"], size=int(file["size_bytes"]))
-        for name in tables
-        if (table := open_table(storage, name)) is not None
-        for file in files(table)
-    ]
-
-
-def take_out_damaged(
+def damaged_files(
     storage: Storage, tables: Iterable[str], budget: float
-) -> Iterator[tuple[DataFile, str]]:
-    """Check data files, smallest first, and take those that fail out of their tables.
+) -> list[tuple[DataFile, str]]:
+    """Check the data files of the newest versions of tables, smallest first.
+
+    A table whose log is damaged is passed over with a warning.
 
     Args:
-        storage: the store; the job holds a lease.
+        storage: the store. If the job may write, damaged files are set aside.
         tables: names of the tables.
         budget: most bytes to read. Of files beyond it, only the existence is checked.
 
-    Yields:
-        Each file taken out, and what is wrong with it in one line.
+    Returns:
+        Each damaged or missing file, and what is wrong with it in one line.
     """
-    ordered = sorted(data_files(storage, tables), key=lambda file: file.size)
+    found = [file for name in tables for file in _data_files(storage, name)]
+    ordered = sorted(found, key=lambda file: file.size)
     whole = []
     for file in ordered:
         budget -= file.size
         whole.append(budget >= 0)
     faults = in_parallel(lambda pair: _fault(storage, *pair), zip(ordered, whole, strict=True))
-    damaged = [(file, fault) for file, fault in zip(ordered, faults, strict=True) if fault]
-    for file, fault in damaged:
-        _take_out(storage, file)
-        yield file, fault
+    return [(file, fault) for file, fault in zip(ordered, faults, strict=True) if fault]
+
+
+def _data_files(storage: Storage, name: str) -> list[DataFile]:
+    try:
+        table = open_table(storage, name)
+    except Damaged as error:
+        _log.warning("%s", error)
+        return []
+    return [_data_file(name, file) for file in files(table)] if table else []
+
+
+def _data_file(table: str, file: Mapping[str, str]) -> DataFile:
+    folders = {n.removeprefix(_COLUMN): v for n, v in file.items() if n.startswith(_COLUMN)}
+    return DataFile(table=table, path=file["path"], size=int(file["size_bytes"]), partition=folders)
 
 
 def _fault(storage: Storage, file: DataFile, whole: bool) -> str:
@@ -81,7 +91,9 @@ def _fault(storage: Storage, file: DataFile, whole: bool) -> str:
     return ""
 
 
-def _take_out(storage: Storage, file: DataFile) -> None:
+def take_out(storage: Storage, file: DataFile) -> None:
+    """Take a damaged file out of its table, so that the rest of the table can be read."""
+
     def prepare(table: DeltaTable) -> Change | None:
         old = [found for found in files(table) if found["path"] == file.path]
         return Change(adds=[], removes=[removal(found) for found in old]) if old else None

@@ -128,4 +128,5 @@ def _parse(at: str, newest: int) -> int | datetime:
 
 
 def _committed_at(commit: dict[str, int]) -> datetime:
-    return datetime.fromtimestamp(int(commit.get(COMMITTED_MS, commit["timestamp"])) / 1000, UTC)
+    at = commit[COMMITTED_MS] if COMMITTED_MS in commit else commit["timestamp"]
+    return datetime.fromtimestamp(int(at) / 1000, UTC)

@@ -25,14 +25,13 @@ from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
 from scoring.store import layout
 from scoring.store.parallel import in_parallel
-from scoring.store.records import read_either, read_record
+from scoring.store.records import read_either, read_sound_records
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables import sql
 from scoring.tables.delta import check_log, kept_files
-from scoring.tables.history import log_sql
 from scoring.tables.manifest import Manifest
-from scoring.tables.publish import published
-from scoring.tables.schemas import NIGHTS
+from scoring.tables.nights import committed_nights, recorded_nights
+from scoring.tables.publish import published, read_manifest
 from scoring.tables.whole_partitions import (
     REPRESENTER_MODELS_TABLE,
     WHOLE_TABLES,
@@ -95,7 +94,7 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
     data = {
         layout.table_path(name, path) for name in TABLE_NAMES for path in kept_files(storage, name)
     }
-    unrecorded = {manifest.night_id for manifest in now} - _recorded_nights(storage)
+    unrecorded = committed_nights(storage) - recorded_nights(storage)
     return {
         layout.STAGING: lambda path: path in staged,
         layout.OUTPUTS: lambda path: layout.run_of(path) in current_runs,
@@ -117,25 +116,26 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
 
 def _kept_manifests(storage: Storage) -> dict[str, Manifest]:
     """Read the manifests of all data files of kept versions, by path."""
-    paths = [layout.manifest_path(path) for path in kept_files(storage, "scores")]
-    read = in_parallel(partial(read_either, storage, kind=Manifest), paths)
-    return dict(zip(paths, read, strict=True))
+    paths = sorted(kept_files(storage, "scores"))
+    read = in_parallel(partial(read_manifest, storage), paths)
+    return dict(zip(map(layout.manifest_path, paths), read, strict=True))
 
 
 def _known_shards(storage: Storage) -> set[str]:
-    """Return the paths of the shards that a dataset version or a receipt names."""
-    found = set()
-    for file in storage.walk(layout.DATASETS):
-        if not layout.is_ours(file.path) or file.is_unfinished:
-            continue
-        if layout.is_receipt(file.path):
-            shards: tuple[ShardRecord, ...] = (read_record(storage, file.path, ShardRecord),)
-        elif layout.is_version(file.path) and layout.original_path(file.path) == file.path:
-            shards = read_either(storage, file.path, DatasetVersion).shards
-        else:
-            continue
-        dataset = layout.dataset_of(file.path)
-        found |= {layout.shard_path(dataset, shard.content) for shard in shards}
+    """Return the paths of the shards that a dataset version or a receipt names.
+
+    A damaged receipt is passed over: its piece is ingested again, whatever becomes of the shard.
+    """
+    files = [file for file in storage.walk(layout.DATASETS) if not file.is_unfinished]
+    paths = [file.path for file in files if layout.is_ours(file.path)]
+    receipts = [path for path in paths if layout.is_receipt(path)]
+    versions = {layout.original_path(path) for path in paths if layout.is_version(path)}
+    found = {
+        record.path(layout.dataset_of(path))
+        for path, record in read_sound_records(storage, receipts, ShardRecord).items()
+    }
+    for version in in_parallel(partial(read_either, storage, kind=DatasetVersion), versions):
+        found |= {shard.path(version.name) for shard in version.shards}
     return found
 
 
@@ -145,8 +145,3 @@ def _explaining_runs(storage: Storage) -> set[str]:
     views = {table.name: lambda: table_sql(storage, table)}
     found = sql.run(storage, f"select run, base_run from {table.name}", views)
     return {run for column in found.columns for run in column.to_pylist()}
-
-
-def _recorded_nights(storage: Storage) -> set[str]:
-    views = {"nights": lambda: log_sql(storage, "nights", NIGHTS)}
-    return set(sql.run(storage, "select night_id from nights", views)["night_id"].to_pylist())

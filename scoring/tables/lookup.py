@@ -1,16 +1,24 @@
 """Look up names given by a user among what is published."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from deltalake import DeltaTable
 
 from scoring.errors import UnknownName, UserError
 from scoring.store.layout import version_path
-from scoring.store.records import read_json
+from scoring.store.records import read_either
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Partition
-from scoring.tables.publish import published
+from scoring.tables.publish import manifest_of
 from scoring.tables.schemas import PARTITION_COLUMNS
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Classes:
+    """What is read of a dataset version."""
+
+    classes: tuple[str, ...]
 
 
 def partitions(table: DeltaTable) -> list[Partition]:
@@ -49,12 +57,12 @@ def only_dataset(known: Sequence[Partition], metric: str) -> str:
 
 def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> list[str]:
     """Return the class names in the order of labels; empty if the dataset has none."""
-    manifest = published(storage, table.version())[partition]
+    manifest = manifest_of(storage, table, partition)
     # Scores published under another name still belong to the dataset they were made from.
     dataset = manifest.settings.get("dataset", partition.dataset)
     path = version_path(dataset, partition.split, manifest.dataset_version)
     try:
-        return list(read_json(storage, path)["classes"])
+        return list(read_either(storage, path, _Classes).classes)
     except FileNotFoundError:
         return []
 

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from scoring.store.storage import Storage
-from scoring.tables.delta import Change, commit, ensure_table, open_table, write_file
+from scoring.tables.delta import Change, commit, ensure_table, files, open_table, write_file
 from scoring.tables.history import history
 from scoring.tables.schemas import NIGHTS, RUNS
 
@@ -33,6 +34,25 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
         _append_once(storage, name, _to_table(name, schema, rows), night_id)
 
 
+def committed_nights(storage: Storage) -> set[str]:
+    """Return the nights that have published scores."""
+    scores = open_table(storage, "scores")
+    commits = history(scores).to_pylist() if scores else []
+    return {commit["night_id"] for commit in commits if commit["night_id"]}
+
+
+def recorded_nights(storage: Storage) -> set[str]:
+    """Return the nights that have rows in both tables."""
+    tables = [open_table(storage, name) for name in ("nights", "runs")]
+    nights, with_runs = (_nights_of(table) if table else set() for table in tables)
+    return nights & with_runs
+
+
+def _nights_of(table: DeltaTable) -> set[str]:
+    """Return the nights with rows in a table; each has a file, named after it."""
+    return {unquote(file["path"].rpartition("-")[0]) for file in files(table)}
+
+
 def _commit_version(storage: Storage, night_id: str) -> int | None:
     scores = open_table(storage, "scores")
     commits = history(scores).to_pylist() if scores else []
@@ -47,14 +67,11 @@ def _to_table(name: str, schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
 
 
 def _append_once(storage: Storage, name: str, rows: pa.Table, night_id: str) -> None:
-    transaction = f"night:{night_id}"
-    table = ensure_table(storage, name, rows.schema)
-    if not len(rows) or table.transaction_version(transaction) is not None:
+    if not len(rows) or night_id in _nights_of(ensure_table(storage, name, rows.schema)):
         return
     path = f"{quote(night_id, safe='')}-{uuid.uuid4().hex[:8]}.parquet"
     change = Change(
         adds=[write_file(storage, name, path, rows.to_batches(), rows.schema, {})],
-        transactions={transaction: 1},
         metadata={"night_id": night_id},
     )
-    commit(storage, name, lambda now: None if now.transaction_version(transaction) else change)
+    commit(storage, name, lambda now: None if night_id in _nights_of(now) else change)

@@ -5,8 +5,9 @@ before it leaves the table as it was. Two rules settle a race between jobs: a jo
 key published is done, and a job that finds a later plan published yields.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from deltalake import DeltaTable
@@ -54,22 +55,59 @@ class _Staged:
     file: AddAction
 
 
-def published(storage: Storage, version: int | None = None) -> dict[Partition, Manifest]:
+def published(
+    storage: Storage,
+    version: int | None = None,
+    dataset: str | None = None,
+    lost: Collection[str] = (),
+) -> dict[Partition, Manifest]:
     """Read the manifest of each published partition; empty if nothing is published.
 
     Args:
         storage: the store.
         version: a version of `scores`; None: the newest.
+        dataset: only partitions of this dataset.
+        lost: data files that do not count as published.
 
     Raises:
-        BadStore: the store cannot be read.
+        BadStore: the store cannot be read, or a manifest and its copy are missing.
+        Damaged: a manifest and its copy are damaged.
     """
     table = open_table(storage, "scores", version)
-    return {} if table is None else _manifests(storage, _current(table))
+    current = {} if table is None else _intact(_current(table), lost)
+    return _manifests(
+        storage, {p: old for p, old in current.items() if dataset in (None, p.dataset)}
+    )
+
+
+def read_manifest(storage: Storage, data_path: str) -> Manifest:
+    """Read the manifest of a data file of `scores`.
+
+    Raises:
+        BadStore: it and its copy are missing.
+        Damaged: it and its copy are damaged.
+    """
+    path = manifest_path(data_path)
+    try:
+        return read_either(storage, path, Manifest)
+    except FileNotFoundError as error:
+        raise BadStore(
+            f"--store: expected all of tables/manifests, got neither {path} nor its copy; "
+            "restore one from a backup"
+        ) from error
+
+
+def manifest_of(storage: Storage, table: DeltaTable, partition: Partition) -> Manifest:
+    """Read the manifest of a partition in an open version of `scores`; see `published`."""
+    return _manifests(storage, {partition: _current(table)[partition]})[partition]
 
 
 def publish(
-    storage: Storage, parts: Iterable[tuple[Manifest, Rows]], *, tries: int = TRIES
+    storage: Storage,
+    parts: Iterable[tuple[Manifest, Rows]],
+    *,
+    lost: Collection[str] = (),
+    tries: int = TRIES,
 ) -> Outcome:
     """Replace partitions of `scores`, all in one commit.
 
@@ -78,13 +116,14 @@ def publish(
         parts: manifest and rows of each partition, all of one night. Partitions and their batches
             are consumed one at a time, so generators need to hold only one in memory. The rows of a
             partition that need not be published are not consumed.
+        lost: damaged data files, whose partitions are published anew.
         tries: commits to attempt while other jobs commit first.
 
     Raises:
         IncompleteError: rows are missing, repeated or out of order, or other jobs always committed
             first; the table is unchanged.
     """
-    before = published(storage)
+    before: dict[str, dict[Partition, Manifest]] = {}
     manifests: list[Manifest] = []
     staged: list[_Staged] = []
     fates: dict[Partition, Fate] = {}
@@ -92,11 +131,14 @@ def publish(
         if manifest.partition in fates:
             raise ValueError(f"{manifest.partition}: expected each partition once, got it twice")
         manifests.append(manifest)
-        fates[manifest.partition] = fate(manifest, before.get(manifest.partition))
+        dataset = manifest.partition.dataset
+        if dataset not in before:
+            before[dataset] = published(storage, dataset=dataset, lost=lost)
+        fates[manifest.partition] = fate(manifest, before[dataset].get(manifest.partition))
         if fates[manifest.partition] == "committed":
             staged.append(_stage(storage, manifest, rows))
         del rows  # free them before the next partition is made
-    version = _commit(storage, staged, fates, tries) if staged else None
+    version = _commit(storage, staged, fates, lost, tries) if staged else None
 
     def with_fate(wanted: Fate) -> tuple[Manifest, ...]:
         return tuple(m for m in manifests if fates[m.partition] == wanted)
@@ -127,14 +169,18 @@ def _stage(storage: Storage, manifest: Manifest, rows: Rows) -> _Staged:
 
 
 def _commit(
-    storage: Storage, staged: Sequence[_Staged], fates: dict[Partition, Fate], tries: int
+    storage: Storage,
+    staged: Sequence[_Staged],
+    fates: dict[Partition, Fate],
+    lost: Collection[str],
+    tries: int,
 ) -> int | None:
     """Commit what is staged; update `fates` from the newest version."""
 
     def prepare(table: DeltaTable) -> Change | None:
         ours = {part.manifest.partition: part for part in staged}
         current = {p: old for p, old in _current(table).items() if p in ours}
-        theirs = _manifests(storage, current)
+        theirs = _manifests(storage, _intact(current, lost))
         fates.update({p: fate(part.manifest, theirs.get(p)) for p, part in ours.items()})
         winning = [part for p, part in ours.items() if fates[p] == "committed"]
         return _change(table, winning, current) if winning else None
@@ -165,14 +211,15 @@ def _current(table: DeltaTable) -> dict[Partition, list[_File]]:
     return found
 
 
+def _intact(
+    current: Mapping[Partition, list[_File]], lost: Collection[str]
+) -> dict[Partition, list[_File]]:
+    """Return the partitions none of whose data files are lost."""
+    return {p: old for p, old in current.items() if all(f["path"] not in lost for f in old)}
+
+
 def _manifests(
     storage: Storage, current: Mapping[Partition, list[_File]]
 ) -> dict[Partition, Manifest]:
-    def read(old: list[_File]) -> Manifest:
-        path = manifest_path(old[0]["path"])
-        try:
-            return read_either(storage, path, Manifest)
-        except FileNotFoundError as error:
-            raise BadStore(f"--store: expected all of tables/manifests, got no {path}") from error
-
-    return dict(zip(current, in_parallel(read, current.values()), strict=True))
+    paths = [old[0]["path"] for old in current.values()]
+    return dict(zip(current, in_parallel(partial(read_manifest, storage), paths), strict=True))
