@@ -15,6 +15,7 @@ from small_plans import SMALL
 from ray_jobs.cli import main
 from ray_jobs.terminal.console import command_line
 from scoring.logs import logger
+from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -138,6 +139,7 @@ def test_commands_of_an_earlier_protoscore_are_shown_without_them(
 
 def publish_shapes(uri: str) -> None:
     storage, examples = Storage(uri), {"train": shapes(30, 2), "test": shapes(20, 2)}
+    ensure_marked(storage)
     versions = write_dataset(storage, "shapes", examples, ["round", "square"])
     publish_scores(storage, "shapes", versions, examples, METRICS)
 
