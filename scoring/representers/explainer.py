@@ -65,7 +65,7 @@ class Explainer:
         """
         parts = [
             self._of_output(features, np.flatnonzero((outputs == c).any(axis=1)), int(c), k, sign)
-            for c in np.unique(outputs)
+            for c in np.unique(outputs).tolist() or [0]  # without rows: empty columns
             for sign in SIGNS
         ]
         every = {

@@ -107,6 +107,16 @@ def test_explanations_with_alpha_on_disk_are_those_in_memory(
     assert left(tmp_path) == ["made-by-protoscore"]
 
 
+def test_a_shard_without_such_examples_has_no_explanations(
+    storage: Storage, version: DatasetVersion
+) -> None:
+    rows = gather_rows(storage, RUN, LAYER, version, memory=1000)
+    rest = LayerAtRest(weights=torch.ones(2, 5).double(), loss=SOFTMAX, penalty=0.01, rows=5)
+    explainer = Explainer(rows, rest, Activated(rows.outputs, SOFTMAX))
+    points = explainer.points(rows.features[:0], np.empty((0, 1), np.int64), 3)
+    assert {len(column) for column in vars(points).values()} == {0}
+
+
 def test_a_disk_without_room_is_one_line(
     storage: Storage, version: DatasetVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
