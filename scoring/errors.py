@@ -12,7 +12,10 @@
     │   └── Damaged              a file of the store is not what was written
     ├── TrainingDiverged         the loss of a run is no longer a number
     └── OutOfTime                the job's time is over; everything made so far is kept
+    KeyboardInterrupt            exit code 130: Ctrl-C
+    └── Terminated               exit code 143: SIGTERM
 
+Any other exception is a mistake of ours: exit code 1, and its full text goes to a file.
 Every message is one line that says "expected X, got Y" and names the flag, file or column.
 """
 
@@ -78,3 +81,7 @@ class TrainingDiverged(ProtoscoreError):
 
 class OutOfTime(ProtoscoreError):
     """The job's time is over; the next job continues from what was made."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is open is closed as for Ctrl-C."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ray_jobs.jobs.stalls import Watch
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -54,6 +56,7 @@ class Progress:
         self._done = self._printed_done = 0
         self._started = self._printed_at = time.monotonic()
         self._bar: tqdm[Any] | None = None
+        self._watch = Watch(stage, self._left)
 
     def __enter__(self) -> "Progress":
         """Show that the stage has started."""
@@ -63,6 +66,7 @@ class Progress:
             units = plural(self._total, self._unit)
             print(f"{self._name}: {self._total} {units}", file=sys.stderr, flush=True)
         self._notify()
+        self._watch.start()
         return self
 
     def __exit__(
@@ -72,6 +76,7 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         """Close the bar, or print the last line."""
+        self._watch.end()
         self._notify()
         if self._bar is not None:
             self._bar.close()
@@ -81,6 +86,8 @@ class Progress:
     def advance(self, units: int = 1) -> None:
         """Count `units` as done."""
         self._done += units
+        if units:
+            self._watch.moved()
         self._notify()
         if self._bar is not None:
             self._bar.update(units)
@@ -90,6 +97,10 @@ class Progress:
     def note(self, line: str) -> None:
         """Print a line without breaking the bar."""
         tqdm.write(f"{self._name}: {line}", file=sys.stderr)
+
+    def _left(self) -> str:
+        left = self._total - self._done
+        return f"{left} of {self._total} {plural(self._total, self._unit)}"
 
     def _print(self) -> None:
         self._printed_at, self._printed_done = time.monotonic(), self._done

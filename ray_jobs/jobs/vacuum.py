@@ -6,8 +6,8 @@ All of them can be made again or were never finished: a vacuum costs time, never
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ray_jobs.jobs.job_record import VACUUM, live_jobs
-from ray_jobs.jobs.lease import writing_job
+from ray_jobs.jobs.job_record import VACUUM
+from ray_jobs.jobs.lease import Lease, writing_job
 from scoring.errors import UserError
 from scoring.store.storage import Storage, StoredFile
 from scoring.tables.delta import expire
@@ -34,22 +34,27 @@ def vacuum(storage: Storage, age: timedelta, command: str, *, dry_run: bool) -> 
         return _summary(
             "Would remove", leftovers(storage, started - age), _expire(storage, dry_run=True)
         )
-    with writing_job(storage, VACUUM, command=command, started=started):
-        _check_alone(storage)
+    with writing_job(storage, VACUUM, command=command, started=started) as lease:
+        _check_alone(storage, lease)
         found = leftovers(storage, started - age)
         storage.remove(file.path for files in found.values() for file in files)
         expired = _expire(storage, dry_run=False)
     return _summary("Removed", found, expired)
 
 
-def _check_alone(storage: Storage) -> None:
+def _check_alone(storage: Storage, lease: Lease) -> None:
     """Refuse to go on next to a live job: files that it has just made would look like leftovers."""
-    others = [job for job in live_jobs(storage) if job.job != VACUUM]
+    jobs, now = lease.look_around()
+    others = [
+        f"{job.job} {job.job_id} on {job.host}" for job in jobs.alive(now) if job.job != VACUUM
+    ]
+    others += [
+        f"{file.path}, which cannot be read" for file in jobs.unreadable if file.is_young(now)
+    ]
     if others:
-        names = ", ".join(f"{job.job} {job.job_id} on {job.host}" for job in others)
         raise UserError(
-            f"--store: expected no job at work on {storage.uri}, got {names}; try again when it "
-            "has ended (protoscore status)"
+            f"--store: expected no job at work on {storage.uri}, got {', '.join(others)}; try "
+            "again when it has ended (protoscore status)"
         )
 
 

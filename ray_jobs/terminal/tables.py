@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import tabulate
 
 from scoring.errors import UserError
-from scoring.store.whole_files import written_whole
+from scoring.store.whole_files import refused, written_whole
 
 Format = Literal["table", "csv", "json", "parquet"]
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
@@ -41,6 +41,7 @@ def show(table: pa.Table, style: Format | None, output: str) -> None:
 
     Raises:
         UserError: Parquet without a file, or a file that cannot be written.
+        Outage: the disk is full or fails.
     """
     if style is None:
         style = _BY_SUFFIX.get(Path(output).suffix, "table")
@@ -53,9 +54,7 @@ def show(table: pa.Table, style: Format | None, output: str) -> None:
     try:
         Path(output).write_bytes(data)
     except OSError as error:
-        raise UserError(
-            f"--output: expected a file that can be written, got {output!r} ({error.strerror})"
-        ) from error
+        raise refused(error, "--output", "file", output) from error
     print(f"{len(table)} rows to {output}", file=sys.stderr)
 
 

@@ -1,8 +1,8 @@
 """Ingest: from a source to dataset versions. Survey the pieces, allot ids, write new shards.
 
 Every ingested piece leaves a receipt that holds the record of its shard and is named by what was
-read under which ids. A piece with a receipt is not read again. A limit takes the first rows and
-changes no id.
+read under which ids. A piece with a receipt is not read again, unless its shard is gone. A limit
+takes the first rows and changes no id.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
 from scoring.store.keys import SPLITS, Split, digest
-from scoring.store.layout import layout_path, receipt_path, receipts_folder
+from scoring.store.layout import layout_path, receipt_path, receipts_folder, shards_folder, stem
 from scoring.store.records import read_record, read_records, to_json
 from scoring.store.storage import Storage
 
@@ -68,6 +68,7 @@ def survey(
     pieces = {split: source.pieces(split) for split in SPLITS}
     layout = _layout(source, storage, pieces["train"])
     receipts = storage.names(receipts_folder(source.name))
+    kept = {stem(name) for name in storage.names(shards_folder(source.name))}
 
     def compare(split: Split) -> Survey:
         earlier = [version.ranges for version in all_versions(storage, source.name, split)]
@@ -78,7 +79,8 @@ def survey(
             for piece in first_rows(pieces[split], limit(split))
         ]
         ingested = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
-        records = dict(zip(ingested, read_records(storage, ingested, ShardRecord), strict=True))
+        found = zip(ingested, read_records(storage, ingested, ShardRecord), strict=True)
+        records = {path: record for path, record in found if record.content in kept}
         shards = tuple(
             PlannedShard(
                 split=split,

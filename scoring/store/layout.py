@@ -52,9 +52,14 @@ def version_path(dataset: str, split: str, version: str) -> str:
     return f"{versions_folder(dataset, split)}/{version}.json"
 
 
+def shards_folder(dataset: str) -> str:
+    """Return the folder of a dataset's shards."""
+    return f"{DATASETS}/{dataset}/{_SHARDS}"
+
+
 def shard_path(dataset: str, content: str) -> str:
     """Return the path of a shard."""
-    return f"{DATASETS}/{dataset}/{_SHARDS}/{content}.parquet"
+    return f"{shards_folder(dataset)}/{content}.parquet"
 
 
 def receipts_folder(dataset: str) -> str:

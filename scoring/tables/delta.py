@@ -8,7 +8,6 @@ conflict comes back here, and `commit` prepares its change again.
 
 import json
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +20,9 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from scoring.errors import BadStore, IncompleteError
+from scoring.errors import BadStore, IncompleteError, Outage, ProtoscoreError
 from scoring.store.layout import log_folder, table_path
+from scoring.store.outages import http_status, known
 from scoring.store.storage import Storage, delta_options
 
 TRIES = 30
@@ -55,6 +55,7 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
 
     Raises:
         BadStore: the store cannot be read.
+        Outage: it does not answer.
     """
     try:
         options = delta_options(storage.uri)
@@ -62,16 +63,17 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise unreadable(storage, error) from error
+        raise unusable(storage, error) from error
 
 
-def unreadable(storage: Storage, error: Exception) -> BadStore:
+def unusable(storage: Storage, error: Exception) -> ProtoscoreError:
     """Turn a driver's error into one line.
 
     Drivers quote requests and signatures, so only the HTTP status is repeated.
     """
-    status = re.search(r"\b[45]\d\d( [A-Z][a-z]+)+", str(error))
-    reason = status.group() if status else type(error).__name__
+    if outage := known(error):
+        return Outage(f"--store {storage.uri}: {outage}")
+    reason = http_status(error)
     return BadStore(f"--store: expected a readable store, got {storage.uri!r} ({reason})")
 
 
@@ -96,9 +98,9 @@ def ensure_table(
                 # With retries, the second job would commit its creation on top of the first.
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             if open_table(storage, name) is None:
-                raise unreadable(storage, error) from error
+                raise unusable(storage, error) from error
         table = open_table(storage, name)
     assert table is not None
     return table
@@ -182,6 +184,7 @@ def commit(
 
     Raises:
         IncompleteError: other jobs committed first every time.
+        Outage: the store did not answer.
     """
     change: Change | None = None
     version = 0
@@ -199,6 +202,8 @@ def commit(
         except CommitFailedError:
             pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
             time.sleep(random.uniform(0, pause_s))
+        except (DeltaError, OSError) as error:  # delta-rs has tried for as long as it may
+            raise unusable(storage, error) from error
         else:
             return version
     raise IncompleteError(
