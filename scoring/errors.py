@@ -83,5 +83,9 @@ class OutOfTime(ProtoscoreError):
     """The job's time is over; the next job continues from what was made."""
 
 
+class InternalError(Exception):
+    """A mistake of ours on a worker; the full text is in its notes."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: what is open is closed as for Ctrl-C."""

@@ -28,7 +28,7 @@ from scoring.store.storage import Storage
 RENEW_S = 20.0
 _POLL_S = 1.0
 _LAST_WORD_S = 10.0  # how long a job that has ended tries to say so
-_COARSE = timedelta(seconds=2)  # object storage rounds times to seconds
+_COARSE = timedelta(seconds=1)  # object storage rounds times to seconds
 
 
 class Lease:
@@ -108,7 +108,7 @@ class Lease:
         if self._record.job == VACUUM:
             return
         jobs, now = self.look_around()
-        began = now - planned_for - _COARSE
+        began = now - planned_for - (timedelta() if now.microsecond else _COARSE)
         vacuums = [job for job in jobs.jobs if job.record.job == VACUUM]
         self.waited = any(job.written >= began for job in vacuums)
         if any(job.is_alive(now) for job in vacuums):
@@ -142,8 +142,7 @@ def writing_job(
         started: when the job began to plan, from when on `Lease.waited` counts vacuums; default:
             now.
     """
-    now = datetime.now(UTC)
-    started = started or now
+    started = started or datetime.now(UTC)
     process = this_process()
     record = JobRecord(
         job_id=job_id or new_job_id(started),
@@ -159,9 +158,10 @@ def writing_job(
     )
     lease = Lease(storage, record)
     lease._write()
+    planned_for = datetime.now(UTC) - started
     try:
         with observing(lease._observe), lease._renewing():
-            lease._wait_for_vacuum(planned_for=now - started)
+            lease._wait_for_vacuum(planned_for)
             yield lease
     except PartlyPublished as error:
         lease.end("partly published", str(error))

@@ -130,7 +130,7 @@ class Progress:
         )
 
 
-def plural(count: int, unit: str) -> str:
+def plural(count: float, unit: str) -> str:
     """Return the name of a unit as it reads after a count."""
     return unit if count == 1 else f"{unit}s"
 

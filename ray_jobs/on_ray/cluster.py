@@ -13,11 +13,16 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # it would turn Ctrl-C into failed runs
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
 
 import ray
 from ray.data import DataContext
+
+from ray_jobs.jobs.stalls import watching
+from ray_jobs.terminal.signals import kept_handlers
+from scoring.errors import Outage, Terminated
 
 
 @contextmanager
@@ -38,16 +43,38 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS", "")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
-        ray.init(address=address, **options)
+        with _starting(f"--address {address}: expected a Ray cluster"):
+            ray.init(address=address, **options)
         if not total("CPU"):
             print("waiting for nodes: the cluster has no CPU yet", file=sys.stderr, flush=True)
     else:
         os.environ["PYTHONPATH"] = _import_path()
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
+        with _starting("expected Ray to start on this machine"):
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _starting(expected: str) -> Iterator[None]:
+    """Start or join Ray, which takes the handlers of signals for itself.
+
+    Raises:
+        Outage: it does not work, and why.
+    """
+    try:
+        with kept_handlers(), watching("start", "Ray"):
+            yield
+    except SystemExit:  # what Ray's handler makes of SIGTERM
+        raise Terminated from None
+    except Exception as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise Outage(
+            f"{expected}, got {type(error).__name__}: {why}; look at memory, disk and the logs in "
+            "Ray's session folder (/tmp/ray/session_latest/logs), then run the same command again"
+        ) from error
 
 
 def _import_path() -> str:
@@ -61,8 +88,9 @@ def _quiet() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True  # which `errors` can read
     for name in ("ray.data", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are said by us, in one line
 
 
 def total(resource: str) -> float:

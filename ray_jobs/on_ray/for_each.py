@@ -9,6 +9,8 @@ from ray.data import ActorPoolStrategy
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
+from ray_jobs.on_ray.errors import telling
+from ray_jobs.on_ray.waiting import asking
 from scoring.errors import IncompleteError
 
 Item = TypeVar("Item")
@@ -27,7 +29,7 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
         compute=ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
     )
     done = 0
-    with Progress(stage, len(items), unit) as progress:
+    with asking(stage, "a worker", {"CPU": 1}), Progress(stage, len(items), unit) as progress:
         for receipt in receipts.iter_rows():
             done += receipt["done"]
             progress.advance(receipt["done"])
@@ -38,8 +40,11 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
 class _Worker:
     def __init__(self, begin: Callable[[], Work[Any]]) -> None:
         torch.set_num_threads(1)
-        self._work = begin()
+        self._begin = begin
+        self._work: Work[Any] | None = None
 
+    @telling
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        self._work = self._work or self._begin()  # Ray would try a constructor again for ever
         self._work(row["item"])
         return {"done": 1}

@@ -7,8 +7,10 @@ import torch
 from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.errors import telling, told
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.versions import DatasetVersion
-from scoring.errors import ProtoscoreError
+from scoring.errors import Outage, ProtoscoreError
 from scoring.representers.layer_rows import gather_rows
 from scoring.runs.at_rest import make_run
 from scoring.runs.record import Run, finished
@@ -35,20 +37,27 @@ def bring_to_rest(
 
     Returns:
         The runs that are still missing.
+
+    Raises:
+        Outage: a node or the store failed.
     """
     if not missing:
         return ()
     cpus = min(_MOST_CPUS, _largest_node())
-    solve = ray.remote(num_cpus=cpus)(_solve)
-    with Progress("solve", len(missing), "layer") as progress:
+    solve = ray.remote(num_cpus=cpus)(telling(_solve))
+    with (
+        asking("solve", "a solver", {"CPU": cpus}),
+        Progress("solve", len(missing), "layer") as progress,
+    ):
         for run in missing:
             try:
                 ray.get(solve.remote(storage, run, versions, memory, int(cpus)))
                 progress.advance()
             except RayTaskError as error:
-                if not isinstance(error.cause, ProtoscoreError):
-                    raise
-                progress.note(f"run failed: {run.spec.label}: {error.cause}")
+                failure = told(error)
+                if isinstance(failure, Outage) or not isinstance(failure, ProtoscoreError):
+                    raise failure from None
+                progress.note(f"run failed: {run.spec.label}: {failure}")
     done = finished(storage, [run.key for run in missing])
     return tuple(run for run in missing if run.key not in done)
 

@@ -9,10 +9,11 @@ from typing import Any
 import ray
 
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.errors import telling
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
-from scoring.errors import BadData, UserError
 from scoring.store.storage import Storage
 
 
@@ -25,16 +26,12 @@ class _Ingest:
     layout: Layout
     until: float
 
+    @telling
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
-        planned = row["item"]
-        receipt: dict[str, Any] = {"receipt": planned.receipt, "record": None, "refused": ""}
-        if time.time() >= self.until:
-            return receipt
-        try:
+        planned, record = row["item"], None
+        if time.time() < self.until:
             record = ingest_piece(self.source, self.storage, self.layout, planned)
-        except UserError as error:  # raised here, Ray would wrap it beyond recognition
-            return {**receipt, "refused": str(error)}
-        return {**receipt, "record": record}
+        return {"receipt": planned.receipt, "record": record}
 
 
 def make_shards(
@@ -50,10 +47,11 @@ def make_shards(
         task, **(_on_the_drivers_node() if source.local else {})
     )
     made: dict[str, ShardRecord] = {}
-    with Progress("ingest", len(missing), "shard") as progress:
+    with (
+        asking("ingest", "a reader", {"CPU": 1}),
+        Progress("ingest", len(missing), "shard") as progress,
+    ):
         for row in rows.iter_rows():
-            if row["refused"]:
-                raise BadData(row["refused"])
             if row["record"]:
                 made[row["receipt"]] = row["record"]
                 progress.advance()

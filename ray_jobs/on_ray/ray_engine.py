@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import ray
 
+from ray_jobs.jobs.stalls import watching
 from ray_jobs.on_ray.cluster import cluster, total
 from ray_jobs.on_ray.counters import counting_stages
+from ray_jobs.on_ray.errors import telling, unwrapped
 from ray_jobs.on_ray.for_each import Work, for_each
 from ray_jobs.on_ray.layers_at_rest import bring_to_rest
 from ray_jobs.on_ray.make_shards import make_shards
 from ray_jobs.on_ray.map_shards import PoolOptions
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.stage_features import stage_features
+from ray_jobs.on_ray.waiting import asking
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.score.signals import SignalOptions
 
@@ -55,10 +58,12 @@ class RayEngine:
 
     machine: MachineFlags
 
+    @unwrapped()
     def device(self, preferred: str) -> str:
         """Return the preferred device if the cluster has it, else "cpu"."""
         return preferred if total("GPU") else "cpu"
 
+    @unwrapped()
     def make_shards(
         self,
         source: Source,
@@ -70,6 +75,7 @@ class RayEngine:
         """Run a task for each piece."""
         return make_shards(source, storage, layout, missing, until)
 
+    @unwrapped()
     def train(
         self,
         storage: Storage,
@@ -92,6 +98,7 @@ class RayEngine:
             slices=slices,
         )
 
+    @unwrapped()
     def stage_features(
         self,
         storage: Storage,
@@ -105,6 +112,7 @@ class RayEngine:
         options = self._options(device, keep_logits=False)
         stage_features(storage, run, layer, versions, options, self._pool(device), until)
 
+    @unwrapped()
     def bring_to_rest(
         self,
         storage: Storage,
@@ -120,6 +128,7 @@ class RayEngine:
         memory = self.machine.train_memory_bytes
         return bring_to_rest(storage, missing, versions, memory=memory)
 
+    @unwrapped()
     def score(
         self,
         job: ScoringJob,
@@ -134,6 +143,7 @@ class RayEngine:
         options = self._options(device, keep_logits=keep_logits, most_rows=most_rows)
         score_shards(job, work, options, self._pool(device), until)
 
+    @unwrapped()
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
     ) -> dict[Group, Map]:
@@ -142,15 +152,19 @@ class RayEngine:
 
         return draw_maps(vectors, wanted, settings)
 
+    @unwrapped()
     def for_each(
         self, stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]
     ) -> None:
         """Map items through a pool of actors."""
         for_each(stage, unit, begin, items)
 
+    @unwrapped()
     def call(self, function: Callable[..., Made], *arguments: object) -> Made:
         """Run one task."""
-        made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
+        task = ray.remote(num_cpus=1)(telling(function))
+        with asking("task", "it", {"CPU": 1}), watching("task", "it to end"):
+            made: Made = ray.get(task.remote(*arguments))
         return made
 
     def _options(

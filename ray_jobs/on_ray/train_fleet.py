@@ -20,14 +20,17 @@ from ray.tune.experiment import Trial
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
+from ray_jobs.on_ray.errors import is_death, told
 from ray_jobs.on_ray.packs import pack, rows_to_train_on
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.slice import Slice
 from scoring.data.versions import DatasetVersion
-from scoring.errors import OutOfTime, ProtoscoreError
+from scoring.errors import Outage, OutOfTime
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
 from scoring.store.keys import Split
+from scoring.store.outages import known
 from scoring.store.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -61,6 +64,9 @@ def train_fleet(
 
     Returns:
         Runs that failed after retries or that time did not suffice for.
+
+    Raises:
+        Outage: a node or the store failed, and runs are missing.
     """
     if not missing:
         return ()
@@ -75,13 +81,19 @@ def train_fleet(
         slices=slices,
         until=until,
     )
-    with Progress("train", len(missing), "run") as progress:
-        _run_trials(job, resources, _Report(progress))
+    with (
+        asking("train", "a trial", {"CPU": resources["cpu"], "GPU": resources["gpu"]}),
+        Progress("train", len(missing), "run") as progress,
+    ):
+        report = _Report(progress)
+        _run_trials(job, resources, report)
     done = finished(storage, [run.key for run in missing])
+    if report.outage and len(done) < len(missing):
+        raise Outage(report.outage)
     return tuple(run for run in missing if run.key not in done)
 
 
-def _run_trials(job: "FleetJob", resources: dict[str, float], report: Callback) -> None:
+def _run_trials(job: "FleetJob", resources: dict[str, float], report: "_Report") -> None:
     """Run a trial for each pack."""
     trainable = tune.with_parameters(FleetTrainable, job=job)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +108,8 @@ def _run_trials(job: "FleetJob", resources: dict[str, float], report: Callback) 
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
             ),
         )
-        tuner.fit()
+        for error in tuner.fit().errors:
+            report.failed(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +147,10 @@ class FleetTrainable(tune.Trainable):
 
         Failures that may be due to chance are raised at the end, so that Tune tries the pack
         again. A net that cannot be trained this way or a loss that diverges would only fail again,
-        so it is just reported.
+        so it is just reported. An outage ends the pack.
         """
         trained, self._already = self._already, 0
-        hopeless = ""
+        hopeless = outage = ""
         if self._left and time.time() < self._job.until:
             run = self._left.pop(0)
             try:
@@ -145,15 +158,22 @@ class FleetTrainable(tune.Trainable):
                 trained += 1
             except OutOfTime:
                 pass  # its last checkpoint is kept
-            except ProtoscoreError as error:
-                hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
-                _log.exception("run failed: %s", run.spec.label)
-                self._failed.append(f"{run.spec.label}: {error}")
+                ours = known(error)
+                if isinstance(ours, Outage):
+                    outage, self._left = str(ours), []
+                elif ours:
+                    hopeless = f"{run.spec.label}: {ours}"
+                else:
+                    self._fail(run, error)
         done = not self._left or time.time() >= self._job.until
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
-        return {"trained": trained, "hopeless": hopeless, "done": done}
+        return {"trained": trained, "hopeless": hopeless, "outage": outage, "done": done}
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        _log.exception("run failed: %s", run.spec.label)
+        self._failed.append(f"{run.spec.label}: {error}")
 
     def _train(self, run: Run) -> None:
         job = self._job
@@ -174,6 +194,7 @@ class _Report(Callback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._retried = retry_counter()
+        self.outage = ""
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
@@ -193,6 +214,15 @@ class _Report(Callback):
         self._progress.advance(int(result.get("trained", 0)))
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
+        self.outage = self.outage or str(result.get("outage", ""))
+
+    def failed(self, error: Exception) -> None:
+        """Say why a trial failed for good."""
+        failure = told(error)
+        if isinstance(failure, Outage) and not is_death(error):
+            self.outage = self.outage or str(failure)
+        elif is_death(error):
+            self._progress.note(f"trial failed: {failure}")
 
 
 def _slots(resources: Mapping[str, float]) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import tyro
 
 from ray_jobs.terminal.signals import ending_cleanly
-from scoring.errors import Terminated, UserError
+from scoring.errors import InternalError, Terminated, UserError
 from scoring.store.outages import known
 
 _DEBUG = "PROTOSCORE_DEBUG"  # environment variable: let errors through, with their tracebacks
@@ -82,8 +82,8 @@ def _stopped_by(error: KeyboardInterrupt) -> str:
 def _said(error: Exception) -> str:
     if ours := known(error):
         return f"error: {ours}"
-    kind = type(error).__name__
-    return f"internal error: {kind}; please report it with {_written_down(error)}"
+    what = str(error) if isinstance(error, InternalError) else type(error).__name__
+    return f"internal error: {what}; please report it with {_written_down(error)}"
 
 
 def _written_down(error: Exception) -> str:

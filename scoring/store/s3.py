@@ -43,9 +43,7 @@ class PatientS3(S3FileSystem):  # type: ignore[misc] # it ships no types
                     ) from error
                 if waited > _SAID_AFTER_S and not said:
                     said = True
-                    line = (
-                        f"waiting for the object storage ({reason(error)}), {seconds:g} s"
-                    )
+                    line = f"waiting for the object storage ({reason(error)}), {seconds:g} s"
                     print(line, file=sys.stderr, flush=True)
             waited += pause
             await asyncio.sleep(pause)
