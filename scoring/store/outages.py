@@ -74,8 +74,9 @@ def _outage(error: BaseException) -> str:
         return said
     away = isinstance(error, ConnectionError | TimeoutError)
     if _OF_A_DELTA_STORE.search(str(error)):
-        if found := _OS_ERROR.search(str(error)):
-            return _of_a_file(OSError(int(found[1]), ""))
+        found = _OS_ERROR.search(str(error))
+        if found and (said := _of_a_file(OSError(int(found[1]), ""))):
+            return said
         away = not http_status(error).startswith("4")
     if away or type(error).__module__.startswith(_DRIVERS):
         return f"the store did not answer ({http_status(error)}); {AGAIN} when it does"

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 
 from scoring.errors import Outage
@@ -47,6 +48,8 @@ class PatientS3(S3FileSystem):  # type: ignore[misc] # it ships no types
                     print(line, file=sys.stderr, flush=True)
             waited += pause
             await asyncio.sleep(pause)
+
+    call_s3 = sync_wrapper(_call_s3)
 
 
 def may_pass(error: BaseException) -> bool:
