@@ -196,6 +196,10 @@ class _Report(Callback):
         self._retried = retry_counter()
         self.outage = ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out everything: Tune saves callbacks to resume from, which we never do."""
+        return {}
+
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scoring.errors import BadData, ProtoscoreError
+from scoring.errors import BadData, Outage, ProtoscoreError
 from scoring.store.outages import is_refusal, known
 from scoring.store.storage import filesystem
 
@@ -49,7 +49,9 @@ def fingerprint(info: Mapping[str, Any]) -> str:
 
 def unread(error: Exception, said: str) -> ProtoscoreError:
     """Return what to raise if a source cannot be read: the outage, or else `said` as bad data."""
-    if (ours := known(error)) and not (isinstance(error, OSError) and is_refusal(error)):
+    ours = known(error)
+    refusal = isinstance(error, OSError) and is_refusal(error)
+    if isinstance(ours, Outage | BadData) and not refusal:
         return ours
     return BadData(f"{said} ({type(error).__name__})")
 
