@@ -12,8 +12,11 @@
     │   └── Damaged              a file of the store is not what was written
     ├── TrainingDiverged         the loss of a run is no longer a number
     └── OutOfTime                the job's time is over; everything made so far is kept
+    KeyboardInterrupt            exit code 130: Ctrl-C
+    └── Terminated               exit code 143: SIGTERM
 
-Exit code 1 is no error's: `protoscore check` ends with it when an expectation of the night failed.
+`protoscore check` ends with exit code 1 when an expectation of the night failed. Any other
+exception is a mistake of ours: exit code 1 too, and its full text goes to a file.
 
 Every message is one line that says "expected X, got Y" and names the flag, file or column.
 """
@@ -85,3 +88,11 @@ class TrainingDiverged(ProtoscoreError):
 
 class OutOfTime(ProtoscoreError):
     """The job's time is over; the next job continues from what was made."""
+
+
+class InternalError(Exception):
+    """A mistake of ours on a worker; the full text is in its notes."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is open is closed as for Ctrl-C."""

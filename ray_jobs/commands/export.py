@@ -1,11 +1,13 @@
 """`protoscore export`: published scores and their examples, for other tools."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from ray_jobs.jobs.lease import writing_into
 from ray_jobs.jobs.progress import Progress
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.destinations import free_path, write_record
 from ray_jobs.terminal.say import note, say
 from ray_jobs.terminal.shared_flags import At, PublishedDataset, RawCsv, StoreUri, by_default
@@ -76,7 +78,8 @@ class ExportFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the export; return the exit code."""
-    flags = parse_flags(ExportFlags, argv, "protoscore export")
+    args = list(sys.argv[1:] if argv is None else argv)
+    flags = parse_flags(ExportFlags, args, "protoscore export")
     flags.check()
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
     splits = _splits(snapshot, flags.split)
@@ -89,7 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if selection.left_out:
         left_out = ", ".join(selection.left_out)
         note(f"Left out, scored on an older dataset version: {left_out}")
-    with written_whole(path, "--output", folder=style.folder) as unfinished:
+    command = command_line("export", args)
+    job = writing_into(
+        snapshot.storage, str(path), "export", command=command, dataset=snapshot.dataset
+    )
+    with job, written_whole(path, "--output", folder=style.folder) as unfinished:
         with Progress("export", selection.rows, "example") as progress:
             rows = style.write(selection, unfinished, progress.advance)
         if style.folder:

@@ -1,10 +1,12 @@
 """`protoscore report`: a folder of pages to browse and share."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.jobs.lease import writing_into
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri
 from scoring.report import (
@@ -33,11 +35,16 @@ class ReportFlags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the folder; return the exit code."""
-    flags = parse_flags(ReportFlags, argv, "protoscore report")
+    args = list(sys.argv[1:] if argv is None else argv)
+    flags = parse_flags(ReportFlags, args, "protoscore report")
     output = flags.output.rstrip("/") or "/"
     check_output(output)
     snapshot = take_snapshot(flags.store, flags.dataset, flags.at)
-    size = write_report(gather(snapshot, _metric_infos(), datetime.now(UTC)), output)
+    command = command_line("report", args)
+    with writing_into(
+        snapshot.storage, output, "report", command=command, dataset=snapshot.dataset
+    ):
+        size = write_report(gather(snapshot, _metric_infos(), datetime.now(UTC)), output)
     where = output if "://" in output else local_path(output)
     say(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB: open {where}/index.html")
     return 0

@@ -5,7 +5,8 @@
 Whatever ends a night early, the same command continues it.
 
 Exit codes: 0 published, or nothing to do; 2 bad input; 3 partly published, and the rest is named;
-4 nothing published.
+4 nothing published; 5 the machine or the store failed: run the same command again; 130 and 143
+stopped by Ctrl-C and SIGTERM.
 """
 
 import sys

@@ -5,36 +5,32 @@ then refuses to go on if another job is at work. Every other job first writes it
 then waits until no vacuum is at work. So whichever comes second sees the first.
 """
 
-import os
 import platform
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ray_jobs.jobs.account import Account
-from ray_jobs.jobs.job_record import (
-    VACUUM,
-    JobRecord,
-    JobState,
-    live_jobs,
-    load_jobs,
-    new_job_id,
-)
+from ray_jobs.jobs.job_record import VACUUM, JobRecord, Jobs, JobState, new_job_id, read_jobs
+from ray_jobs.jobs.process_identity import this_process
 from ray_jobs.jobs.progress import Stage, observing
 from ray_jobs.terminal.say import note
-from scoring.errors import PartlyPublished, ProtoscoreError
-from scoring.logs import logger
+from scoring.errors import PartlyPublished, Terminated
 from scoring.store.layout import job_path
 from scoring.store.mark import ensure_marked
+from scoring.store.outages import known
 from scoring.store.records import write_record
+from scoring.store.retries import patience
 from scoring.store.storage import Storage
 
 RENEW_S = 20.0
 _POLL_S = 1.0
-_log = logger(__name__)
+_LAST_WORD_S = 10.0  # how long a job that has ended tries to say so
+_COARSE = timedelta(seconds=1)  # object storage rounds times to seconds
 
 
 class Lease:
@@ -47,6 +43,7 @@ class Lease:
         self._storage = storage
         self._record = record
         self._outcome: tuple[JobState, str] = ("done", "")
+        self._named: set[str] = set()
 
     def end(self, state: JobState, said: str = "") -> None:
         """Set the outcome to be recorded when the lease ends; `said` is one line about it."""
@@ -55,6 +52,18 @@ class Lease:
     def account(self, account: Account) -> None:
         """Record what the job used and how fast it went."""
         self._record = replace(self._record, account=account)
+
+    def look_around(self) -> tuple[Jobs, datetime]:
+        """Read all jobs, and the time by the store's clock: that of this job's own record.
+
+        Files that cannot be read are named on stderr, each once.
+        """
+        jobs = read_jobs(self._storage)
+        for file in jobs.unreadable:
+            if file.path not in self._named:
+                self._named.add(file.path)
+                note(str(file))
+        return jobs, jobs.written(self._record.job_id) or datetime.now(UTC)
 
     def _observe(self, stage: Stage) -> None:
         self._record = replace(
@@ -71,16 +80,22 @@ class Lease:
         record = replace(self._record, seen_at=now, state=state, said=said)
         write_record(self._storage, job_path(record.job_id), record)
 
+    def _try_to_write(self, state: JobState = "running", said: str = "") -> None:
+        """Write the record if the store is there: its absence must neither end nor mask a job."""
+        try:
+            self._write(state, said)
+        except Exception as error:
+            why = known(error) or type(error).__name__
+            note(f"the job's record could not be written: {why}")
+
     @contextmanager
     def _renewing(self) -> Iterator[None]:
         ended = threading.Event()
 
         def renew() -> None:
             while not ended.wait(RENEW_S):
-                try:
-                    self._write()
-                except Exception:  # a store that is away for a while must not end the job
-                    _log.warning("the job's record could not be renewed", exc_info=True)
+                with patience(0):  # it is written again soon, and must not be after the end
+                    self._try_to_write()
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()
@@ -90,17 +105,24 @@ class Lease:
             ended.set()
             thread.join()
 
-    def _wait_for_vacuum(self) -> None:
+    def _wait_for_vacuum(self, planned_for: timedelta) -> None:
+        """Wait until no vacuum is at work.
+
+        Args:
+            planned_for: how long before this lease the job began to plan.
+        """
         if self._record.job == VACUUM:
             return
-        vacuums = [job for job in load_jobs(self._storage) if job.job == VACUUM]
-        self.waited = any(job.seen_at >= self._record.started_at for job in vacuums)
-        now = datetime.now(UTC)
+        jobs, now = self.look_around()
+        began = now - planned_for - (timedelta() if now.microsecond else _COARSE)
+        vacuums = [job for job in jobs.jobs if job.record.job == VACUUM]
+        self.waited = any(job.written >= began for job in vacuums)
         if any(job.is_alive(now) for job in vacuums):
             note("waiting for a vacuum of this store to end")
             self.waited = True
-        while any(job.job == VACUUM for job in live_jobs(self._storage)):
-            time.sleep(_POLL_S)
+            while any(job.job == VACUUM for job in jobs.alive(now)):
+                time.sleep(_POLL_S)
+                jobs, now = self.look_around()
 
 
 @contextmanager
@@ -128,36 +150,68 @@ def writing_job(
     """
     ensure_marked(storage)
     started = started or datetime.now(UTC)
+    process = this_process()
     record = JobRecord(
         job_id=job_id or new_job_id(started),
         job=kind,
         dataset=dataset,
         command=command,
         host=platform.node(),
-        pid=os.getpid(),
+        pid=process.pid,
+        pid_space=process.space,
+        pid_started=process.started,
         started_at=_to_text(started),
         seen_at=_to_text(started),
     )
     lease = Lease(storage, record)
     lease._write()
     storage.mends = True
+    planned_for = datetime.now(UTC) - started
     try:
         with observing(lease._observe), lease._renewing():
-            lease._wait_for_vacuum()
+            lease._wait_for_vacuum(planned_for)
             yield lease
     except PartlyPublished as error:
         lease.end("partly published", str(error))
+        raise
+    except KeyboardInterrupt as error:
+        lease.end("stopped", "SIGTERM" if isinstance(error, Terminated) else "Ctrl-C")
         raise
     except BaseException as error:
         lease.end("failed", _reason(error))
         raise
     finally:
-        lease._write(*lease._outcome)
+        with patience(_LAST_WORD_S):
+            lease._try_to_write(*lease._outcome)
+
+
+@contextmanager
+def writing_into(
+    storage: Storage, target: str, kind: str, *, command: str, dataset: str
+) -> Iterator[None]:
+    """Hold a lease if a file or folder lies in a store; other places need none.
+
+    Args:
+        storage: the store.
+        target: the file or folder, a path or a URI.
+        kind: of job, such as "report".
+        command: what the user typed.
+        dataset: name of the dataset the job works on.
+    """
+    inside = f"{_place(target)}/".startswith(f"{_place(storage.uri)}/")
+    with writing_job(storage, kind, command=command, dataset=dataset) if inside else nullcontext():
+        yield
+
+
+def _place(uri: str) -> str:
+    """Return a path without links, or a URI, so that one can be found within another."""
+    return uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().resolve())
 
 
 def _reason(error: BaseException) -> str:
     """Return what may be written down: our own errors hold no secrets, others might."""
-    return str(error) if isinstance(error, ProtoscoreError) else type(error).__name__
+    ours = known(error)
+    return str(ours) if ours else type(error).__name__
 
 
 def _to_text(moment: datetime) -> str:

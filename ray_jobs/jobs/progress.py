@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ray_jobs.jobs.pace import Pace, added_up
+from ray_jobs.jobs.stalls import Watch
 from ray_jobs.terminal.say import note
 from scoring.logs import fit
 
@@ -61,6 +62,7 @@ class Progress:
         self._started = self._printed_at = time.monotonic()
         self._bar: tqdm[Any] | None = None
         self._paces: dict[str, Pace] = {}
+        self._watch = Watch(stage, self._left)
 
     def __enter__(self) -> "Progress":
         """Show that the stage has started."""
@@ -70,6 +72,7 @@ class Progress:
             units = plural(self._total, self._unit)
             note(f"{self._name}: {self._total} {units}")
         self._notify()
+        self._watch.start()
         return self
 
     def __exit__(
@@ -79,6 +82,7 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         """Close the bar, or print the last line."""
+        self._watch.end()
         self._notify()
         if self._bar is not None:
             self._bar.close()
@@ -90,6 +94,8 @@ class Progress:
         self._done += units
         if pace:
             self._paces = added_up([*self._paces.values(), pace])
+        if units:
+            self._watch.moved()
         self._notify()
         if self._bar is not None:
             self._bar.update(units)
@@ -99,6 +105,10 @@ class Progress:
     def note(self, line: str) -> None:
         """Print a line without breaking the bar."""
         tqdm.write(fit(f"{self._name}: {line}"), file=sys.stderr)
+
+    def _left(self) -> str:
+        left = self._total - self._done
+        return f"{left} of {self._total} {plural(self._total, self._unit)}"
 
     def _print(self) -> None:
         self._printed_at, self._printed_done = time.monotonic(), self._done
@@ -127,7 +137,7 @@ class Progress:
         )
 
 
-def plural(count: int, unit: str) -> str:
+def plural(count: float, unit: str) -> str:
     """Return the name of a unit as it reads after a count."""
     return unit if count == 1 else f"{unit}s"
 

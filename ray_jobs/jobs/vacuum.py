@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from ray_jobs.jobs.job_record import VACUUM, live_jobs
-from ray_jobs.jobs.lease import writing_job
+from ray_jobs.jobs.job_record import VACUUM
+from ray_jobs.jobs.lease import Lease, writing_job
 from scoring.errors import UserError
 from scoring.store.layout import RESERVE
 from scoring.store.mark import write_reserve
@@ -38,8 +38,8 @@ def vacuum(storage: Storage, age: timedelta, command: str, *, dry_run: bool) -> 
         expired = _expire(storage, dry_run=True)
         names = [file.path for files in found.values() for file in files]
         return "\n".join([*sorted([*names, *expired]), _summary("Would remove", found, expired)])
-    with _room(storage), writing_job(storage, VACUUM, command=command, started=started):
-        _check_alone(storage)
+    with _room(storage), writing_job(storage, VACUUM, command=command, started=started) as lease:
+        _check_alone(storage, lease)
         found = leftovers(storage, started - age)
         storage.remove(file.path for files in found.values() for file in files)
         expired = _expire(storage, dry_run=False)
@@ -57,14 +57,19 @@ def _room(storage: Storage) -> Iterator[None]:
             write_reserve(storage)
 
 
-def _check_alone(storage: Storage) -> None:
+def _check_alone(storage: Storage, lease: Lease) -> None:
     """Refuse to go on next to a live job: files that it has just made would look like leftovers."""
-    others = [job for job in live_jobs(storage) if job.job != VACUUM]
+    jobs, now = lease.look_around()
+    others = [
+        f"{job.job} {job.job_id} on {job.host}" for job in jobs.alive(now) if job.job != VACUUM
+    ]
+    others += [
+        f"{file.path}, which cannot be read" for file in jobs.unreadable if file.is_young(now)
+    ]
     if others:
-        names = ", ".join(f"{job.job} {job.job_id} on {job.host}" for job in others)
         raise UserError(
-            f"--store: expected no job at work on {storage.uri}, got {names}; try again when it "
-            "has ended (protoscore status)"
+            f"--store: expected no job at work on {storage.uri}, got {', '.join(others)}; try "
+            "again when it has ended (protoscore status)"
         )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 from ray_jobs.jobs.progress import Stage, observing
 from ray_jobs.night.night_record import Night, load_night
 from ray_jobs.night.plan import Plan
+from ray_jobs.terminal.console import exit_code
+from ray_jobs.terminal.say import note
 from scoring.errors import ProtoscoreError, UserError
+from scoring.store.outages import known
+from scoring.store.whole_files import check_writable, refused
 from scoring.tables.publish import Outcome
-
-_INTERRUPTED = 130  # what the process then exits with
 
 
 @dataclass
@@ -41,6 +43,21 @@ class Summary:
             names = [str(manifest.partition) for manifest in getattr(outcome, fate)]
             self.content[fate] = sorted(names)
 
+    def write(self, target: str, code: int, said: str) -> None:
+        """Write the file, if there is to be one.
+
+        Raises:
+            UserError: it cannot be written.
+            Outage: the disk is full or fails.
+        """
+        if not target:
+            return
+        ended = {"stages": self.stages(), "exit_code": code, "said": said}
+        try:
+            Path(target).write_text(json.dumps({**self.content, **ended}, indent=1) + "\n")
+        except OSError as error:
+            raise refused(error, "--summary", "file", target) from error
+
 
 @contextmanager
 def write_summary(target: str, night: Night) -> Iterator[Summary]:
@@ -51,28 +68,21 @@ def write_summary(target: str, night: Night) -> Iterator[Summary]:
         night: the night.
 
     Raises:
-        UserError: the file's folder does not exist.
+        UserError: the file's folder does not exist, or is read-only.
     """
     if target and not Path(target).absolute().parent.is_dir():
         raise UserError(f"--summary: expected a file in a folder that exists, got {target!r}")
+    if target:
+        check_writable(Path(target).absolute().parent, "--summary", target)
     summary = Summary({"night_id": night.night_id, "date": night.date.isoformat()})
-    code, said = 0, ""
     try:
         with observing(summary.observe):
             yield summary
-    except ProtoscoreError as error:
-        code, said = error.exit_code, str(error)
-        raise
     except BaseException as error:
-        code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-        said = type(error).__name__
+        said = str(known(error) or type(error).__name__)
+        try:
+            summary.write(target, exit_code(error), said)
+        except ProtoscoreError as second:  # it must not mask the first
+            note(str(second))
         raise
-    finally:
-        if target:
-            content = {
-                **summary.content,
-                "stages": summary.stages(),
-                "exit_code": code,
-                "said": said,
-            }
-            Path(target).write_text(json.dumps(content, indent=1) + "\n")
+    summary.write(target, 0, "")

@@ -9,6 +9,7 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would turn Ctrl-C into failed runs
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # A Ray that is started here serves this machine alone, so its address is 127.0.0.1 and it

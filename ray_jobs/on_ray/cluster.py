@@ -11,8 +11,11 @@ import ray
 from ray.data import DataContext
 from ray.job_config import JobConfig
 
+from ray_jobs.jobs.stalls import watching
 from ray_jobs.terminal.say import note
+from ray_jobs.terminal.signals import kept_handlers
 from scoring import allowed_nets
+from scoring.errors import Outage, Terminated
 
 _TOKEN = secrets.token_hex(32)
 """For a Ray that is started here. A process keeps the first token that it used."""
@@ -42,11 +45,12 @@ def cluster(address: str, cpus: int | None) -> Iterator[None]:
         "job_config": JobConfig(_client_job=True),
     }
     if address:
-        ray.init(address=address, runtime_env={"env_vars": _for_workers()}, **options)
+        with _starting(f"--address {address}: expected a Ray cluster"):
+            ray.init(address=address, runtime_env={"env_vars": _for_workers()}, **options)
         if not total("CPU"):
             note("waiting for nodes: the cluster has no CPU yet")
     else:
-        with _own_token():
+        with _own_token(), _starting("expected Ray to start on this machine"):
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
     try:
         yield
@@ -76,13 +80,34 @@ def _own_token() -> Iterator[None]:
             os.environ["RAY_AUTH_TOKEN"] = before
 
 
+@contextmanager
+def _starting(expected: str) -> Iterator[None]:
+    """Start or join Ray, which takes the handlers of signals for itself.
+
+    Raises:
+        Outage: it does not work, and why.
+    """
+    try:
+        with kept_handlers(), watching("start", "Ray"):
+            yield
+    except SystemExit:  # what Ray's handler makes of SIGTERM
+        raise Terminated from None
+    except Exception as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise Outage(
+            f"{expected}, got {type(error).__name__}: {why}; look at memory, disk and the logs in "
+            "Ray's session folder (/tmp/ray/session_latest/logs), then run the same command again"
+        ) from error
+
+
 def _quiet() -> None:
     """Keep Ray from printing progress, which we print ourselves."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.raise_original_map_exception = True  # which `errors` can read
     for name in ("ray.data", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are said by us, in one line
 
 
 def total(resource: str) -> float:

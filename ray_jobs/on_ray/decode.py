@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ray_jobs.on_ray.errors import telling
 from scoring.data.shapes import InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.store.storage import Storage
@@ -17,6 +18,7 @@ TASK = "task"
 """Column whose first row holds, as JSON, the shard's record and what to do with the shard."""
 
 
+@telling
 def decode(
     batch: dict[str, Any], storage: Storage, dataset: str, shape: InputShape
 ) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from ray.data import ActorPoolStrategy
 
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
-from scoring.errors import IncompleteError, Outage
+from ray_jobs.on_ray.errors import telling
+from ray_jobs.on_ray.waiting import asking
+from scoring.errors import IncompleteError
 
 Item = TypeVar("Item")
 Work = Callable[[Item], object]
@@ -27,10 +29,8 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
         compute=ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
     )
     done = 0
-    with Progress(stage, len(items), unit) as progress:
+    with asking(stage, "a worker", {"CPU": 1}), Progress(stage, len(items), unit) as progress:
         for receipt in receipts.iter_rows():
-            if receipt["outage"]:
-                raise Outage(receipt["outage"])
             done += receipt["done"]
             progress.advance(receipt["done"])
     if done < len(items):
@@ -43,10 +43,8 @@ class _Worker:
         self._begin = begin
         self._work: Work[Any] | None = None
 
+    @telling
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        try:
-            self._work = self._work or self._begin()
-            self._work(row["item"])
-        except Outage as error:  # raised here, Ray would wrap it beyond recognition
-            return {"done": 0, "outage": str(error)}
-        return {"done": 1, "outage": ""}
+        self._work = self._work or self._begin()  # Ray would try a constructor again for ever
+        self._work(row["item"])
+        return {"done": 1}

@@ -9,6 +9,8 @@ from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.pace import Pace, training_pace
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.errors import telling, told
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.versions import DatasetVersion
 from scoring.errors import Outage, ProtoscoreError
 from scoring.representers.layer_rows import gather_rows
@@ -46,18 +48,20 @@ def bring_to_rest(
     if not missing:
         return ()
     cpus = min(_MOST_CPUS, _largest_node())
-    solve = ray.remote(num_cpus=cpus)(_solve)
-    with Progress("solve", len(missing), "layer") as progress:
+    solve = ray.remote(num_cpus=cpus)(telling(_solve))
+    with (
+        asking("solve", "a solver", {"CPU": cpus}),
+        Progress("solve", len(missing), "layer") as progress,
+    ):
         for run in missing:
             try:
                 pace = ray.get(solve.remote(storage, run, versions, memory, scratch, int(cpus)))
                 progress.advance(1, pace)
             except RayTaskError as error:
-                if isinstance(error.cause, Outage):
-                    raise error.cause from None
-                if not isinstance(error.cause, ProtoscoreError):
-                    raise
-                progress.note(f"run failed: {run.spec.label}: {error.cause}")
+                failure = told(error)
+                if isinstance(failure, Outage) or not isinstance(failure, ProtoscoreError):
+                    raise failure from None
+                progress.note(f"run failed: {run.spec.label}: {failure}")
     done = finished(storage, [run.key for run in missing])
     return tuple(run for run in missing if run.key not in done)
 

@@ -9,11 +9,12 @@ import ray
 
 from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.metering import IsOver, never
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.ingest import PlannedShard, ingest_piece
 from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Source
-from scoring.errors import BadData, UserError
 from scoring.store.storage import Storage
 
 
@@ -26,22 +27,14 @@ class _Ingest:
     layout: Layout
     is_over: IsOver
 
+    @telling
     def __call__(self, row: dict[str, PlannedShard]) -> dict[str, Any]:
-        planned = row["item"]
-        receipt: dict[str, Any] = {
-            "receipt": planned.receipt,
-            "record": None,
-            "refused": "",
-            "seconds": 0.0,
-        }
+        planned, record = row["item"], None
         began = time.perf_counter()
-        if self.is_over():
-            return receipt
-        try:
+        if not self.is_over():
             record = ingest_piece(self.source, self.storage, self.layout, planned)
-        except UserError as error:  # raised here, Ray would wrap it beyond recognition
-            return {**receipt, "refused": str(error)}
-        return {**receipt, "record": record, "seconds": time.perf_counter() - began}
+        seconds = time.perf_counter() - began
+        return {"receipt": planned.receipt, "record": record, "seconds": seconds}
 
 
 def make_shards(
@@ -57,10 +50,11 @@ def make_shards(
         task, **(_on_the_drivers_node() if source.local else {})
     )
     made: dict[str, ShardRecord] = {}
-    with Progress("ingest", len(missing), "shard") as progress:
+    with (
+        asking("ingest", "a reader", {"CPU": 1}),
+        Progress("ingest", len(missing), "shard") as progress,
+    ):
         for row in rows.iter_rows():
-            if row["refused"]:
-                raise BadData(row["refused"])
             if row["record"]:
                 made[row["receipt"]] = record = row["record"]
                 pace = Pace(kind="ingest", amount=record.rows, seconds=row["seconds"])

@@ -19,7 +19,9 @@ from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.decode import TASK, decode
+from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.metering import IsOver, never
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.shards import Shard, ShardRecord
 from scoring.errors import IncompleteError
 from scoring.score.shard_job import ShardData
@@ -81,7 +83,15 @@ def map_shards(
     if not work:
         return
     done = set()
-    with Progress(stage, len(work), "shard") as progress:
+    needs = {
+        "CPU": _ACTOR_CPUS,
+        "GPU": pool.gpus_per_actor,
+        "memory": _decoder_bytes(data, work) + pool.weights_bytes,
+    }
+    with (
+        asking(stage, "a worker", needs),
+        Progress(stage, len(work), "shard") as progress,
+    ):
         for receipt in _receipts(data, work, begin, pool, is_over).iter_rows():
             done.add(receipt["content"])
             pace = Pace(kind=stage, amount=receipt["amount"], seconds=receipt["seconds"])
@@ -99,8 +109,7 @@ def _receipts(
 ) -> ray.data.Dataset:
     """Build the pipeline, which runs while its rows, one receipt per shard, are consumed."""
     DataContext.get_current().target_max_block_size = None  # a shard is one block, however large
-    largest = max(item.record.rows for item in work) * data.shape.nbytes
-    memory = _PROCESS_BYTES + 3 * largest
+    memory = _decoder_bytes(data, work)
     rows = [{TASK: json.dumps(jsonable(item))} for item in work]
     return (
         ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -120,6 +129,12 @@ def _receipts(
             compute=_strategy(pool, memory + pool.weights_bytes, len(work)),
         )
     )
+
+
+def _decoder_bytes(data: ShardData, work: Sequence[ShardTask]) -> int:
+    """Return the memory that a process needs to hold the largest shard."""
+    largest = max(item.record.rows for item in work) * data.shape.nbytes
+    return _PROCESS_BYTES + 3 * largest
 
 
 def _strategy(pool: PoolOptions, memory: int, shards: int) -> ActorPoolStrategy:
@@ -151,8 +166,10 @@ class _Actor:
     def __init__(self, begin: Callable[[], OnShard], is_over: IsOver) -> None:
         torch.set_num_threads(1)  # so that sums do not depend on the machine
         self._is_over = is_over
-        self._on_shard = begin()
+        self._begin = begin
+        self._on_shard: OnShard | None = None
 
+    @telling
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         task = json.loads(batch.pop(TASK)[0])
         record = ShardRecord(**task["record"])
@@ -163,6 +180,8 @@ class _Actor:
             raise RuntimeError(
                 f"expected a whole shard of {record.rows} rows, got {len(shard.ids)}"
             )
+        # Not in the constructor, which Ray would try again for ever.
+        self._on_shard = self._on_shard or self._begin()
         began = time.perf_counter()
         amount = self._on_shard(record, shard, task)
         return _receipt(record, done=True, amount=amount, seconds=time.perf_counter() - began)

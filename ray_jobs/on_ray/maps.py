@@ -14,6 +14,8 @@ import pyarrow as pa
 import ray
 
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.errors import telling
+from ray_jobs.on_ray.waiting import asking
 from scoring.analysis.clusters import Map, MapSettings, draw_map
 from scoring.analysis.example_sets import Group
 from scoring.analysis.map_vectors import Vectors
@@ -47,7 +49,10 @@ def draw_maps(
         partial(_draw, dtype=vectors.dtype, settings=settings), batch_format="numpy"
     )
     found: dict[int, list[dict[str, Any]]] = {}
-    with Progress("map", len(names), "group") as progress:
+    with (
+        asking("map", "a worker", {"CPU": 1}),
+        Progress("map", len(names), "group") as progress,
+    ):
         for row in drawn.iter_rows():
             if row["group"] not in found:
                 progress.advance()
@@ -67,6 +72,7 @@ class _Pick:
         records = self.vectors.version.shards
         return [n for n, record in enumerate(records) if any(map(len, self._here(record)))]
 
+    @telling
     def rows(self, batch: dict[str, Any]) -> pa.Table:
         """Return group, id and vector of every example that a shard holds for a group."""
         record = self.vectors.version.shards[int(batch["shard"][0])]
@@ -86,6 +92,7 @@ class _Pick:
         return [ids[slice(*np.searchsorted(ids, ends))] for ids in self.groups]
 
 
+@telling
 def _draw(
     picked: dict[str, Any], *, dtype: npt.DTypeLike, settings: MapSettings
 ) -> dict[str, npt.NDArray[Any]]:

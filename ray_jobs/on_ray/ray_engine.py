@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import ray
-from ray.exceptions import RayTaskError
 
 from ray_jobs.jobs.meter import Meter
+from ray_jobs.jobs.stalls import watching
 from ray_jobs.on_ray.cluster import cluster, total
 from ray_jobs.on_ray.counters import counting_stages
+from ray_jobs.on_ray.errors import telling, unwrapped
 from ray_jobs.on_ray.for_each import Work, for_each
 from ray_jobs.on_ray.layers_at_rest import bring_to_rest
 from ray_jobs.on_ray.make_shards import make_shards
@@ -20,8 +21,8 @@ from ray_jobs.on_ray.map_shards import PoolOptions
 from ray_jobs.on_ray.metering import IsOver, metering
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.stage_features import stage_features
+from ray_jobs.on_ray.waiting import asking
 from ray_jobs.terminal.night_flags import MachineFlags
-from scoring.errors import ProtoscoreError
 from scoring.score.signals import SignalOptions
 from scoring.store.scratch import remove_unused
 
@@ -77,10 +78,12 @@ class RayEngine:
         """Return which cap of the job is reached, for a message; "" while none is."""
         return self.meter.over()
 
+    @unwrapped()
     def device(self, preferred: str) -> str:
         """Return the preferred device if the cluster has it, else "cpu"."""
         return preferred if total("GPU") else "cpu"
 
+    @unwrapped()
     def make_shards(
         self,
         source: Source,
@@ -91,6 +94,7 @@ class RayEngine:
         """Run a task for each piece."""
         return make_shards(source, storage, layout, missing, self.is_over)
 
+    @unwrapped()
     def train(
         self,
         storage: Storage,
@@ -113,6 +117,7 @@ class RayEngine:
             slices=slices,
         )
 
+    @unwrapped()
     def stage_features(
         self,
         storage: Storage,
@@ -125,6 +130,7 @@ class RayEngine:
         options = self._options(device, keep_logits=False)
         stage_features(storage, run, layer, versions, options, self._pool(device), self.is_over)
 
+    @unwrapped()
     def bring_to_rest(
         self,
         storage: Storage,
@@ -146,6 +152,7 @@ class RayEngine:
             scratch=self.machine.scratch_folder,
         )
 
+    @unwrapped()
     def score(
         self,
         job: ScoringJob,
@@ -159,6 +166,7 @@ class RayEngine:
         options = self._options(device, keep_logits=keep_logits, most_rows=most_rows)
         score_shards(job, work, options, self._pool(device), self.is_over)
 
+    @unwrapped()
     def draw_maps(
         self, vectors: Vectors, wanted: Mapping[Group, Ints], settings: MapSettings
     ) -> dict[Group, Map]:
@@ -167,20 +175,19 @@ class RayEngine:
 
         return draw_maps(vectors, wanted, settings)
 
+    @unwrapped()
     def for_each(
         self, stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequence[Item]
     ) -> None:
         """Map items through a pool of actors."""
         for_each(stage, unit, begin, items)
 
+    @unwrapped()
     def call(self, function: Callable[..., Made], *arguments: object) -> Made:
         """Run one task."""
-        try:
-            made: Made = ray.get(ray.remote(num_cpus=1)(function).remote(*arguments))
-        except RayTaskError as error:
-            if isinstance(error.cause, ProtoscoreError):
-                raise error.cause from None
-            raise
+        task = ray.remote(num_cpus=1)(telling(function))
+        with asking("task", "it", {"CPU": 1}), watching("task", "it to end"):
+            made: Made = ray.get(task.remote(*arguments))
         return made
 
     def _options(

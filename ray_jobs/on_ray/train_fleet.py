@@ -19,17 +19,20 @@ from ray_jobs.jobs.pace import Pace, training_pace
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.on_ray.cluster import total
 from ray_jobs.on_ray.counters import retry_counter
+from ray_jobs.on_ray.errors import is_death, told
 from ray_jobs.on_ray.metering import IsOver, never
 from ray_jobs.on_ray.packs import pack, rows_to_train_on
 from ray_jobs.on_ray.training_data import TrainingData, share_training_data
+from ray_jobs.on_ray.waiting import asking
 from scoring.data.slice import Slice
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion
-from scoring.errors import Outage, OutOfTime, ProtoscoreError
+from scoring.errors import Outage, OutOfTime
 from scoring.logs import fit, logger
 from scoring.runs.record import Run, finished
 from scoring.runs.train_one import train_run
 from scoring.store.keys import Split
+from scoring.store.outages import known
 from scoring.store.storage import Storage
 
 _log = logger(__name__)
@@ -82,7 +85,10 @@ def train_fleet(
         slices=slices,
         is_over=is_over,
     )
-    with Progress("train", len(missing), "run") as progress:
+    with (
+        asking("train", "a trial", {"CPU": resources["cpu"], "GPU": resources["gpu"]}),
+        Progress("train", len(missing), "run") as progress,
+    ):
         report = _Report(progress)
         _run_trials(job, resources, report)
     done = finished(storage, [run.key for run in missing])
@@ -91,7 +97,7 @@ def train_fleet(
     return tuple(run for run in missing if run.key not in done)
 
 
-def _run_trials(job: "FleetJob", resources: dict[str, float], report: Callback) -> None:
+def _run_trials(job: "FleetJob", resources: dict[str, float], report: "_Report") -> None:
     """Run a trial for each pack."""
     trainable = tune.with_parameters(FleetTrainable, job=job)
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +112,8 @@ def _run_trials(job: "FleetJob", resources: dict[str, float], report: Callback) 
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
             ),
         )
-        tuner.fit()
+        for error in tuner.fit().errors:
+            report.failed(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +164,14 @@ class FleetTrainable(tune.Trainable):
                 trained += 1
             except OutOfTime:
                 pass  # its last checkpoint is kept
-            except Outage as error:
-                outage, self._left = str(error), []
-            except ProtoscoreError as error:
-                hopeless = f"{run.spec.label}: {error}"
             except Exception as error:
-                _log.exception("run failed: %s", run.spec.label)
-                self._failed.append(fit(f"{run.spec.label}: {error}"))
+                ours = known(error)
+                if isinstance(ours, Outage):
+                    outage, self._left = str(ours), []
+                elif ours:
+                    hopeless = f"{run.spec.label}: {ours}"
+                else:
+                    self._fail(run, error)
         done = not self._left or self._job.is_over()
         if done and self._failed:
             raise RuntimeError("; ".join(self._failed))
@@ -174,6 +182,10 @@ class FleetTrainable(tune.Trainable):
             "outage": outage,
             "done": done,
         }
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        _log.exception("run failed: %s", run.spec.label)
+        self._failed.append(fit(f"{run.spec.label}: {error}"))
 
     def _train(self, run: Run) -> Pace:
         job = self._job
@@ -203,6 +215,10 @@ class _Report(Callback):
         self._retried = retry_counter()
         self.outage = ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out everything: Tune saves callbacks to resume from, which we never do."""
+        return {}
+
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
@@ -222,6 +238,14 @@ class _Report(Callback):
         if result.get("hopeless"):
             self._progress.note(f"run failed: {result['hopeless']}")
         self.outage = self.outage or str(result.get("outage", ""))
+
+    def failed(self, error: Exception) -> None:
+        """Say why a trial failed for good."""
+        failure = told(error)
+        if isinstance(failure, Outage) and not is_death(error):
+            self.outage = self.outage or str(failure)
+        elif is_death(error):
+            self._progress.note(f"trial failed: {failure}")
 
 
 def _slots(resources: Mapping[str, float]) -> int:

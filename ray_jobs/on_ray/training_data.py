@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import ray
 from ray.exceptions import RayError
 
+from ray_jobs.jobs.stalls import watching
 from scoring.data.mapped_set import map_training_set
 from scoring.data.training_set import TrainingSet
 from scoring.data.versions import DatasetVersion, load_training_set
@@ -66,5 +67,6 @@ def share_training_data(
     # if lost, since runs that hold every CPU would wait for it while it waits for a CPU.
     load = ray.remote(max_retries=0)(load_training_set)
     refs = {split: load.remote(storage, version) for split, version in versions.items()}
-    ray.wait(list(refs.values()), num_returns=len(refs), fetch_local=False)
+    with watching("train", "the training data to be decoded"):
+        ray.wait(list(refs.values()), num_returns=len(refs), fetch_local=False)
     return TrainingData(storage=storage, versions=versions, refs=refs, scratch=scratch)

@@ -5,6 +5,8 @@ import os
 import re
 import shlex
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from itertools import dropwhile, takewhile
@@ -12,10 +14,13 @@ from typing import TypeVar
 
 import tyro
 
-from ray_jobs.terminal.say import complain, note, say_crash
-from scoring.errors import ProtoscoreError, UserError
+from ray_jobs.terminal.say import note, say_crash
+from ray_jobs.terminal.signals import ending_cleanly
+from scoring.errors import InternalError, Terminated, UserError
 from scoring.secrets import without_secrets
+from scoring.store.outages import known
 
+_DEBUG = "PROTOSCORE_DEBUG"  # environment variable: let errors through, with their tracebacks
 Main = Callable[[Sequence[str] | None], int]
 Flags = TypeVar("Flags")
 
@@ -50,29 +55,64 @@ def command_line(command: str, args: Sequence[str]) -> str:
 
 
 def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Run a command; turn each error raised on purpose into one line and an exit code.
+    """Run a command; turn each error into one line and an exit code.
 
     Args:
         main: takes the arguments and returns the exit code.
         argv: None: the process's own arguments.
     """
     try:
-        code = main(argv)
-        sys.stdout.flush()
-    except ProtoscoreError as error:
-        complain(str(error))
-        return error.exit_code
+        with ending_cleanly():
+            code = main(argv)
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader, such as `head`, has stopped; keep Python from flushing the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        note("protoscore: interrupted")
-        return 130
-    except Exception:
-        sys.excepthook = say_crash
-        raise
+    except KeyboardInterrupt as error:
+        note(f"protoscore: {_stopped_by(error)}")
+        return exit_code(error)
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            sys.excepthook = say_crash
+            raise
+        note(f"protoscore: {_said(error)}")
+        return exit_code(error)
     return code
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of a command that ends with an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return 143 if isinstance(error, Terminated) else 130
+    ours = known(error)
+    return ours.exit_code if ours else 1
+
+
+def _stopped_by(error: KeyboardInterrupt) -> str:
+    return "terminated" if isinstance(error, Terminated) else "interrupted"
+
+
+def _said(error: Exception) -> str:
+    if ours := known(error):
+        return f"error: {ours}"
+    what = str(error) if isinstance(error, InternalError) else type(error).__name__
+    return f"internal error: {what}; please report it with {_written_down(error)}"
+
+
+def _written_down(error: Exception) -> str:
+    """Write the full text of an error to a file of its own; return where it is.
+
+    It may hold what is secret, so it goes neither to the log nor where others can read it.
+    """
+    text = "".join(traceback.format_exception(error))
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="protoscore-error-", suffix=".txt")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError as full:
+        return f"what {_DEBUG}=1 makes it print ({full.strerror})"
+    return f"{path} ({_DEBUG}=1 prints it)"
 
 
 def parse_flags(

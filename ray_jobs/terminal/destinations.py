@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scoring.errors import UserError
+from scoring.store.whole_files import check_writable
 
 _RECORD = "protoscore.json"
 
@@ -19,11 +20,13 @@ def free_path(output: str, *, folder: bool, overwrite: bool) -> Path:
         overwrite: whether it may replace an earlier export.
 
     Raises:
-        UserError: the path exists and may not be replaced, or its parent folder does not exist.
+        UserError: the path exists and may not be replaced, or its parent folder does not exist
+            or is read-only.
     """
     path = Path(output).expanduser().resolve()  # replace what a link points to
     if not path.parent.is_dir():
         raise UserError(f"--output: expected a path in a folder that exists, got {output!r}")
+    check_writable(path.parent, "--output", output)
     if path.exists():
         if not overwrite:
             raise UserError(f"--output: expected a new path, or --overwrite, got {output!r}")

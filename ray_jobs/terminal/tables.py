@@ -20,7 +20,7 @@ from ray_jobs.terminal.say import note
 from scoring.errors import UserError
 from scoring.formulas import without_formulas
 from scoring.printable import printable, printable_lines
-from scoring.store.whole_files import written_whole
+from scoring.store.whole_files import refused, written_whole
 
 Format = Literal["table", "csv", "json", "parquet"]
 _BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
@@ -42,6 +42,7 @@ def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = 
 
     Raises:
         UserError: Parquet without a file, `raw_csv` without CSV, or a file that cannot be written.
+        Outage: the disk is full or fails.
     """
     if style is None:
         style = _BY_SUFFIX.get(Path(output).suffix, "table")
@@ -60,9 +61,7 @@ def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = 
     try:
         Path(output).write_bytes(data)
     except OSError as error:
-        raise UserError(
-            f"--output: expected a file that can be written, got {output!r} ({error.strerror})"
-        ) from error
+        raise refused(error, "--output", "file", output) from error
     note(f"{len(table)} rows to {output}")
 
 

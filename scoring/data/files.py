@@ -1,11 +1,13 @@
 """Source files, local or on object storage: list them and notice when they change."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scoring.errors import BadData
+from scoring.errors import BadData, Outage, ProtoscoreError
+from scoring.store.outages import is_refusal, known
 from scoring.store.storage import filesystem
 
 _MAGIC = "*?["
@@ -30,12 +32,28 @@ def is_local(uri: str) -> bool:
 
 
 def fingerprint(info: Mapping[str, Any]) -> str:
-    """Return size and modification time of a local file, size and ETag of an object."""
-    if info.get("islink"):  # the target may change without the link changing
-        target = os.stat(info["name"])
+    """Return size and modification time of a local file, size and ETag of an object.
+
+    Raises:
+        BadData: it is no regular file: a pipe or a device could be read for ever.
+    """
+    if "islink" in info:  # local; the target of a link may change without the link changing
+        name = info["name"]
+        target = _stat(name)
+        if target is None or not stat.S_ISREG(target.st_mode):
+            raise BadData(f"expected a regular file, got a pipe, a device or a dead link: {name!r}")
         info = {"size": target.st_size, "mtime": target.st_mtime}
     revision = info.get("ETag") or info.get("mtime") or info.get("LastModified")
     return f"{info['size']}-{revision}"
+
+
+def unread(error: Exception, said: str) -> ProtoscoreError:
+    """Return what to raise if a source cannot be read: the outage, or else `said` as bad data."""
+    ours = known(error)
+    refusal = isinstance(error, OSError) and is_refusal(error)
+    if isinstance(ours, Outage | BadData) and not refusal:
+        return ours
+    return BadData(f"{said} ({type(error).__name__})")
 
 
 def list_files(uri: str, suffix: str, flag: str) -> list[SourceFile]:
@@ -56,7 +74,7 @@ def list_files(uri: str, suffix: str, flag: str) -> list[SourceFile]:
             for path, info in found.items()
         ]
     except Exception as error:  # every filesystem driver raises its own kinds of errors
-        raise BadData(f"{flag}: cannot list {uri!r} ({type(error).__name__})") from error
+        raise unread(error, f"{flag}: cannot list {uri!r}") from error
     if not files:
         raise BadData(f"{flag}: expected {suffix} files, got none at {uri!r}")
     return sorted(files)
@@ -80,12 +98,30 @@ def locate(uri: str, name: str, flag: str, expected: str) -> str:
         found = path if fs.isfile(path) else f"{root}/{name}"
         now = fingerprint(fs.info(found))
     except Exception as error:
-        raise BadData(f"{flag}: cannot read {name!r} again ({type(error).__name__})") from error
+        raise unread(error, f"{flag}: cannot read {name!r} again") from error
     if now != expected:
         raise BadData(
             f"{flag}: expected {name!r} to stay unchanged, got another version; run again"
         )
     return found
+
+
+def read_file(uri: str) -> bytes:
+    """Read a whole file, local or on object storage.
+
+    Raises:
+        BadData: it is no regular file.
+    """
+    fs, path = filesystem(uri)
+    fingerprint(fs.info(path))
+    return bytes(fs.cat_file(path))
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _find(uri: str, suffix: str) -> tuple[str, dict[str, dict[str, Any]]]:

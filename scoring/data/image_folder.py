@@ -10,7 +10,7 @@ from functools import partial
 
 from PIL import Image
 
-from scoring.data.files import SourceFile, fingerprint, is_local
+from scoring.data.files import SourceFile, fingerprint, is_local, unread
 from scoring.data.images import MAX_PIXELS, probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
@@ -118,9 +118,7 @@ class ImageFolderSource:
         except FileNotFoundError:
             return []
         except Exception as error:  # every filesystem driver raises its own kinds of errors
-            raise BadData(
-                f"--data-root: cannot list {self.data_root!r} ({type(error).__name__})"
-            ) from error
+            raise unread(error, f"--data-root: cannot list {self.data_root!r}") from error
         _check_text(folders)
         return sorted(folder for folder in folders if not _name(folder).startswith("."))
 
@@ -132,7 +130,10 @@ class ImageFolderSource:
 
     def _contents(self, paths: list[str]) -> list[bytes | None]:
         fs, _ = filesystem(self.data_root)
-        return list(in_parallel(fs.cat_file, paths))
+        try:
+            return list(in_parallel(fs.cat_file, paths))
+        except Exception as error:  # gone or changed since they were listed
+            raise unread(error, f"--data-root: cannot read images of {self.data_root!r}") from error
 
     def _fingerprint(self, files: list[SourceFile], piece: Piece) -> str:
         """Fingerprint the whole piece, even if only some of its rows are wanted."""
@@ -160,7 +161,7 @@ def _list_images(root: str, folder: str) -> list[SourceFile]:
     try:
         found = fs.find(folder, detail=True)
     except Exception as error:
-        raise BadData(f"--data-root: cannot list {folder!r} ({type(error).__name__})") from error
+        raise unread(error, f"--data-root: cannot list {folder!r}") from error
     _check_text(found)
     files = []
     for path, info in found.items():

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from scoring.errors import BadStore, UserError
+from scoring.errors import BadStore, Outage, UserError
 from scoring.store.parallel import do_in_parallel
 from scoring.store.scratch import Scratch, check_scratch
 from scoring.store.storage import Storage
-from scoring.store.whole_files import written_whole
+from scoring.store.whole_files import check_writable, refused, written_whole
 
 GENERATOR = "protoscore report"
 """The `generator` that marks the first page of a report."""
@@ -43,10 +43,7 @@ class Folder:
             with path.open("wb") as file:
                 yield file
         except OSError as error:
-            raise UserError(
-                f"{_FLAG}: expected a folder that can be written, got {str(self.path)!r} "
-                f"({error.strerror})"
-            ) from error
+            raise refused(error, _FLAG, "folder", str(self.path)) from error
 
     @property
     def size(self) -> int:
@@ -74,6 +71,7 @@ def check_output(target: str) -> None:
         path = local_path(target)
         if not path.parent.is_dir():
             raise UserError(f"{_FLAG}: expected a folder inside one that exists, got {target!r}")
+        check_writable(path.parent, _FLAG, target)
         replaceable = not path.exists() or (
             path.is_dir()
             and _is_replaceable(
@@ -114,6 +112,8 @@ def _uploaded(target: str) -> Iterator[Path]:
             for batch in (new - pages, pages):
                 do_in_parallel(lambda name: storage.upload(name, folder / name), sorted(batch))
             storage.remove({file.path for file in storage.walk("")} - new)
+        except Outage:
+            raise
         except Exception as error:  # each storage driver raises its own
             raise UserError(
                 f"{_FLAG}: expected a prefix that can be written, got {target!r} "

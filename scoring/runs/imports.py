@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
+from scoring.data.files import read_file, unread
 from scoring.data.sources import Layout
 from scoring.errors import BadData, UserError
 from scoring.nets import build
@@ -25,7 +26,7 @@ from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.fleet import Fleet, at_rest
 from scoring.store.layout import import_path
 from scoring.store.sealed import write_sealed
-from scoring.store.storage import Storage, filesystem
+from scoring.store.storage import Storage
 from scoring.training.checkpoints import content_hash, load_user_weights, to_bytes
 
 _FLAG = "--import-runs"
@@ -145,11 +146,10 @@ def _resolve(manifest: str, file: str) -> str:
 
 
 def _read(file: str) -> bytes:
-    fs, path = filesystem(file)
     try:
-        return bytes(fs.cat_file(path))
+        return read_file(file)
     except Exception as error:  # each filesystem driver has its own errors
-        raise BadData(f"{_FLAG}: cannot read {file!r} ({type(error).__name__})") from error
+        raise unread(error, f"{_FLAG}: cannot read {file!r}") from error
 
 
 def _is_text(value: object) -> bool:

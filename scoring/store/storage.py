@@ -11,16 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import fsspec
 
-from scoring.errors import BadStore
+from scoring.errors import BadStore, Outage
 from scoring.secrets import holds_secrets
 from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path, is_ours
+from scoring.store.outages import naming
 from scoring.store.parallel import do_in_parallel, in_parallel
+from scoring.store.retries import patience_s
 
 _UNFINISHED = ".partial"
 _UPLOAD_BLOCK = 16 << 20  # bytes of an upload held in memory
@@ -42,9 +45,11 @@ def filesystem(uri: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), str(Path(uri).expanduser().absolute())
     try:
         if uri.startswith("s3://"):
+            from scoring.store.s3 import PatientS3  # half a second that local stores need not wait
+
             # A cached listing would hide files that another job has just written.
-            options = {"use_listings_cache": False, "client_kwargs": _s3_client_options()}
-            fs, path = fsspec.core.url_to_fs(uri, **options)
+            fs = PatientS3(use_listings_cache=False, client_kwargs=_s3_client_options())
+            path = str(fs._strip_protocol(uri))
         else:
             fs, path = fsspec.core.url_to_fs(uri)
     except Exception as error:  # some drivers connect right away
@@ -59,6 +64,8 @@ def delta_options(uri: str) -> dict[str, str]:
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     options = {name: os.environ[name] for name in names if name in os.environ}
     options["AWS_REGION"] = _region()
+    # Only the time limits how often it tries again, as with `filesystem`.
+    options |= {"max_retries": "1000", "retry_timeout": f"{max(1, round(patience_s()))}s"}
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         options["AWS_ENDPOINT_URL"] = endpoint
         options["AWS_ALLOW_HTTP"] = str(endpoint.startswith("http://")).lower()
@@ -115,6 +122,7 @@ class Storage:
 
         Raises:
             BadStore: one line that names the flag and holds no credentials.
+            Outage: the store does not answer.
         """
         if not self._local and not self.uri.startswith("s3://"):
             raise BadStore(f"{flag}: expected a local path or s3://bucket/prefix, got {self.uri!r}")
@@ -123,6 +131,8 @@ class Storage:
                 _check_folder(Path(self._root), writable=writable)
             else:
                 self._check_bucket(writable=writable)
+        except Outage as error:
+            raise Outage(f"{flag} {self.uri}: {error}") from error
         except Exception as error:
             want = "writable" if writable else "readable"
             raise BadStore(
@@ -226,7 +236,7 @@ class Storage:
         """Open a large file to write; it appears when the block ends without an error."""
         full = self._full(path)
         if self._local:
-            with _renamed_at_the_end(Path(full)) as file:
+            with naming(Path(full)), _renamed_at_the_end(Path(full)) as file:
                 yield file
             return
         file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
@@ -248,18 +258,32 @@ class Storage:
             self._fs.mv(self._full(path), self._full(aside))
         return aside
 
+    def now(self) -> datetime:
+        """Return the time by the store's clock, which for a folder is taken to be this machine's.
+
+        Where a second counts, compare the times of files.
+        """
+        if self._local:
+            return datetime.now(UTC)
+        headers = self._list_one()["ResponseMetadata"]["HTTPHeaders"]
+        return parsedate_to_datetime(headers["date"])
+
     def delete(self, folder: str) -> None:
         """Remove a folder (or file) with everything in it, if it exists."""
         if self._fs.exists(self._full(folder)):
             self._fs.rm(self._full(folder), recursive=True)
 
     def _check_bucket(self, *, writable: bool) -> None:
-        bucket, _, prefix = self._root.partition("/")
-        self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        self._list_one()
         if writable:
             probe = f"{self._root}/.writable-{uuid.uuid4().hex}"
             self._fs.pipe_file(probe, b"")
             self._fs.rm_file(probe)
+
+    def _list_one(self) -> Any:  # noqa: ANN401 - s3fs ships no types
+        """Ask for one name below the root, the cheapest request that needs the right to read."""
+        bucket, _, prefix = self._root.partition("/")
+        return self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"

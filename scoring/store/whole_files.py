@@ -1,12 +1,14 @@
 """Destinations on this machine: files and folders that appear whole or not at all."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scoring.errors import UserError
+from scoring.errors import Outage, ProtoscoreError, UserError
+from scoring.store.outages import is_refusal, known
 
 
 @contextmanager
@@ -19,8 +21,11 @@ def written_whole(path: Path, flag: str, *, folder: bool = False) -> Iterator[Pa
         folder: yield a new, empty folder; otherwise a path where nothing is yet.
 
     Raises:
-        UserError: the disk refuses; the message names the flag.
+        UserError: `path` cannot be written; the message names the flag.
+        Outage: the disk is full or fails.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{flag}: expected a file or folder to replace, got {str(path)!r}")
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         if folder:
@@ -28,13 +33,40 @@ def written_whole(path: Path, flag: str, *, folder: bool = False) -> Iterator[Pa
         yield unfinished
         _replace(unfinished, path)
     except OSError as error:
-        kind = "folder" if folder else "file"
-        reason = error.strerror or type(error).__name__
-        raise UserError(
-            f"{flag}: expected a {kind} that can be written, got {str(path)!r} ({reason})"
-        ) from error
+        raise refused(error, flag, "folder" if folder else "file", str(path)) from error
     finally:
         _remove(unfinished)
+
+
+def refused(error: OSError, flag: str, kind: str, target: str) -> ProtoscoreError:
+    """Say why a destination was not written.
+
+    Args:
+        error: what the system said.
+        flag: the flag that names the destination.
+        kind: of destination, such as "folder".
+        target: the destination as the user knows it.
+
+    Returns:
+        An `Outage` if the disk is full or fails: the same command may succeed later. Else the
+        destination itself is wrong, a `UserError`.
+    """
+    if (outage := known(error)) and not is_refusal(error):
+        return Outage(f"{flag} {target}: {outage}")
+    reason = error.strerror or type(error).__name__
+    return UserError(f"{flag}: expected a {kind} that can be written, got {target!r} ({reason})")
+
+
+def check_writable(folder: Path, flag: str, target: str) -> None:
+    """Refuse a destination in a folder where nothing can be written, before any work.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{flag}: expected a place that can be written, got {target!r} in a read-only folder"
+        )
 
 
 def _replace(new: Path, path: Path) -> None:
@@ -53,7 +85,9 @@ def _replace(new: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove what is left, if the disk lets us: that must not mask why it is left."""
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

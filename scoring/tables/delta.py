@@ -8,7 +8,6 @@ conflict comes back here, and `commit` prepares its change again.
 
 import json
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from scoring.errors import BadStore, IncompleteError
+from scoring.errors import BadStore, IncompleteError, Outage, ProtoscoreError
 from scoring.store.layout import is_ours, log_folder, table_path
+from scoring.store.outages import http_status, known
 from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage, delta_options
 from scoring.tables.log_check import (
@@ -65,6 +65,7 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
     Raises:
         BadStore: the store cannot be read.
         Damaged: the table's log is not what was committed.
+        Outage: it does not answer.
     """
     check_entries(storage, name)
     try:
@@ -74,7 +75,7 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
     except (DeltaError, OSError) as error:
         if restore_changed(storage, name):
             return _open(storage, name, version)
-        raise unreadable(storage, error) from error
+        raise unusable(storage, error) from error
 
 
 def _open(storage: Storage, name: str, version: int | None) -> DeltaTable:
@@ -82,13 +83,14 @@ def _open(storage: Storage, name: str, version: int | None) -> DeltaTable:
     return DeltaTable(table_uri(storage, name), version=version, storage_options=options)
 
 
-def unreadable(storage: Storage, error: Exception) -> BadStore:
+def unusable(storage: Storage, error: Exception) -> ProtoscoreError:
     """Turn a driver's error into one line.
 
     Drivers quote requests and signatures, so only the HTTP status is repeated.
     """
-    status = re.search(r"\b[45]\d\d( [A-Z][a-z]+)+", str(error))
-    reason = status.group() if status else type(error).__name__
+    if outage := known(error):
+        return Outage(f"--store {storage.uri}: {outage}")
+    reason = http_status(error)
     return BadStore(f"--store: expected a readable store, got {storage.uri!r} ({reason})")
 
 
@@ -118,9 +120,9 @@ def ensure_table(
                 post_commithook_properties=_HOOKS,
             )
             copy_entry(storage, name, 0)
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             if open_table(storage, name) is None:
-                raise unreadable(storage, error) from error
+                raise unusable(storage, error) from error
         table = open_table(storage, name)
     assert table is not None
     return table
@@ -223,6 +225,7 @@ def commit(
 
     Raises:
         IncompleteError: other jobs committed first every time.
+        Outage: the store did not answer.
     """
     change: Change | None = None
     version = 0
@@ -240,6 +243,8 @@ def commit(
         except CommitFailedError:
             pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
             time.sleep(random.uniform(0, pause_s))
+        except (DeltaError, OSError) as error:  # delta-rs has tried for as long as it may
+            raise unusable(storage, error) from error
         else:
             copy_entry(storage, name, version)
             return version

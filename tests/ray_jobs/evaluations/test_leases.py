@@ -2,11 +2,12 @@
 
 import pytest
 from in_process import jobs_in_process, rescoring
+from live import live_jobs
 from small_plans import SMALL
 
 from ray_jobs.cli import main
 from ray_jobs.commands.evaluate import EVALUATIONS
-from ray_jobs.jobs.job_record import live_jobs, load_jobs
+from ray_jobs.jobs.job_record import load_jobs
 from scoring.errors import IncompleteError
 from scoring.store.storage import Storage
 

@@ -1,18 +1,23 @@
+import errno
 import json
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from job_files import put
+from live import live_jobs
 
 from ray_jobs.cli import main
 from ray_jobs.commands import vacuum
 from ray_jobs.jobs import lease as lease_module
-from ray_jobs.jobs.job_record import LEASE, VACUUM, JobRecord, live_jobs, load_jobs
+from ray_jobs.jobs.job_record import LEASE, VACUUM, JobRecord, load_jobs, read_jobs
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
-from scoring.errors import BadData, BadStore, PartlyPublished
+from scoring.errors import BadData, PartlyPublished, Terminated
 from scoring.store.storage import Storage
+
+FULL = "No space left on device; make room, for example by protoscore vacuum, then run the same "
+FULL += "command again"
 
 
 @pytest.fixture
@@ -64,7 +69,9 @@ def test_a_job_shows_its_progress_while_it_works_and_then_how_it_ended(storage):
         (PartlyPublished("priv was left out"), "partly published", "priv was left out"),
         (BadData("--train: expected rows, got none"), "failed", "--train: expected rows, got none"),
         (OSError("secret=hunter2"), "failed", "OSError"),
-        (KeyboardInterrupt(), "failed", "KeyboardInterrupt"),
+        (KeyboardInterrupt(), "stopped", "Ctrl-C"),
+        (Terminated(), "stopped", "SIGTERM"),
+        (OSError(errno.ENOSPC, "No space left on device"), "failed", FULL),
     ],
 )
 def test_a_failed_job_records_its_reason_but_nothing_that_drivers_say(storage, error, state, said):
@@ -75,12 +82,11 @@ def test_a_failed_job_records_its_reason_but_nothing_that_drivers_say(storage, e
 
 
 def test_a_job_that_stops_renewing_counts_as_dead(storage):
-    with lease(storage):
-        alive = the_job(storage)
-    now = datetime.now(UTC)
-    running = replace(alive, state="running")
-    assert running.is_alive(now)
-    assert not running.is_alive(now + LEASE + timedelta(seconds=1))
+    put(storage, host="elsewhere")
+    (job,) = read_jobs(storage).jobs
+    assert job.is_alive(job.written)
+    assert job.is_alive(job.written + LEASE - timedelta(seconds=1))
+    assert not job.is_alive(job.written + LEASE)
 
 
 def test_a_store_that_is_away_for_a_while_does_not_end_the_job(storage, monkeypatch):
@@ -117,6 +123,7 @@ def test_a_job_waits_for_a_vacuum_and_knows_it(storage, capsys):
         assert waited == []
     thread.join(timeout=10)
     assert waited == [True]
+    threading.Event().wait(0.02)  # the disk's clock ticks
     with lease(storage, job_id="j2") as later:
         assert not later.waited
     with lease(storage, job_id="j3", started=begun) as planned_before_it:
@@ -157,9 +164,7 @@ def test_status_tells_live_jobs_from_lost_ones(storage, capsys):
     with lease(storage, job_id="j1") as first:
         first.end("published")
     with lease(storage, job_id="j2"):
-        gone = replace(load_jobs(storage)[0], job_id="j0", state="running")
-        gone = replace(gone, seen_at="2026-01-01T00:00:00.000+00:00")
-        storage.write("jobs/j0.json", json.dumps(vars(gone)).encode())
+        put(storage, job_id="j0", minutes_old=11)
         assert main(["status", "--store", storage.uri, "--format", "json"]) == 0
         states = {row["job_id"]: row["state"] for row in json.loads(capsys.readouterr().out)}
         assert states == {"j2": "running", "j1": "published", "j0": "lost"}
@@ -199,7 +204,29 @@ def test_an_error_overrides_the_outcome_set_before(storage):
     assert the_job(storage).state == "failed"
 
 
-def test_a_garbage_record_is_reported_by_name(storage):
-    storage.write("jobs/j0.json", b'{"job_id": "j0"}')
-    with pytest.raises(BadStore, match=r"expected a JobRecord in jobs/j0.json, got nothing @ \$"):
-        load_jobs(storage)
+def test_a_store_that_is_away_at_the_end_does_not_mask_why_the_job_ended(
+    storage, monkeypatch, capsys
+):
+    monkeypatch.setenv("PROTOSCORE_RETRY_S", "0")
+
+    def away(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def job():
+        with lease(storage):
+            monkeypatch.setattr(Storage, "write", away)
+            raise BadData("--train: expected rows, got none")
+
+    with pytest.raises(BadData, match="expected rows"):
+        job()
+    said = capsys.readouterr().err
+    assert "the job's record could not be written: Input/output error" in said
+    assert "Traceback" not in said
+
+
+def test_a_job_that_has_done_its_work_has_done_it_even_if_it_cannot_say_so(
+    storage, monkeypatch, capsys
+):
+    with lease(storage):
+        monkeypatch.setattr(Storage, "write", lambda *_: 1 / 0)
+    assert capsys.readouterr().err.endswith("could not be written: ZeroDivisionError\n")

@@ -119,6 +119,6 @@ def test_a_dataset_is_surveyed_again_after_waiting_for_a_vacuum(in_process, requ
     assert surveys is surveyed[1]
 
 
-def wait(lease):
+def wait(lease, planned_for):
     """Wait for a vacuum that has just ended."""
     lease.waited = True

@@ -1,5 +1,6 @@
 """The summary that a night leaves for the program that started it, however it ends."""
 
+import errno
 import json
 from datetime import date
 
@@ -11,8 +12,19 @@ from ray_jobs.jobs.progress import Progress
 from ray_jobs.night.night_record import Night
 from ray_jobs.night.summary import write_summary
 from ray_jobs.terminal.console import run_job
-from scoring.errors import IncompleteError, PartlyPublished, PublishedDiffers, UserError
+from scoring.errors import (
+    BadData,
+    Damaged,
+    IncompleteError,
+    Outage,
+    PartlyPublished,
+    PublishedDiffers,
+    Terminated,
+    UserError,
+)
 
+FULL = "No space left on device; make room, for example by protoscore vacuum, then run the same "
+FULL += "command again"
 NIGHT = Night.begin("protoscore rescore", date(2026, 3, 1))
 
 
@@ -23,7 +35,10 @@ NIGHT = Night.begin("protoscore rescore", date(2026, 3, 1))
         (PublishedDiffers("--net: expected mlp, got lstm"), 2, "--net: expected mlp, got lstm"),
         (PartlyPublished("priv was left out"), 3, "priv was left out"),
         (IncompleteError("no run was trained"), 4, "no run was trained"),
+        (Damaged("run.json is cut off"), 5, "run.json is cut off"),
+        (OSError(errno.ENOSPC, "x"), 5, FULL),
         (KeyboardInterrupt(), 130, "KeyboardInterrupt"),
+        (Terminated(), 143, "Terminated"),
     ],
 )
 def test_a_summary_has_the_exit_code_of_the_process(tmp_path, error, code, said):
@@ -131,3 +146,16 @@ def test_a_night_that_is_interrupted_has_a_summary(nights, monkeypatch):
     code, interrupted = nights("--metrics", "msp", "--as", "other", "--seed", "1")
     assert code == interrupted["exit_code"] == 130
     assert "night" not in interrupted
+
+
+def test_a_full_disk_masks_no_error_but_is_one_where_there_is_none(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = str(tmp_path / "summary.json")
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(BadData, match="expected rows"), write_summary(path, NIGHT):
+        raise BadData("expected rows, got none")
+    assert capsys.readouterr().err.startswith(f"--summary {path}: No space left on device")
+    with pytest.raises(Outage, match="--summary"), write_summary(path, NIGHT):
+        pass

@@ -1,4 +1,6 @@
+import errno
 import io
+import tempfile
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -9,7 +11,7 @@ from ray_jobs.jobs.progress import Progress
 from ray_jobs.terminal.console import default_store, parse_flags, run_job
 from ray_jobs.terminal.say import note, say
 from ray_jobs.terminal.shared_flags import TableFlags, by_default
-from scoring.errors import IncompleteError, UserError
+from scoring.errors import Damaged, IncompleteError, Terminated, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,15 @@ def test_help_says_in_words_what_happens_by_default(monkeypatch, capsys):
     [
         (UserError("--n: expected 1, got 2"), 2, "protoscore: error: --n: expected 1, got 2\n"),
         (IncompleteError("3 runs failed"), 4, "protoscore: error: 3 runs failed\n"),
+        (Damaged("run.json is cut off"), 5, "protoscore: error: run.json is cut off\n"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/store/x"),
+            5,
+            "protoscore: error: Read-only file system (/store/x); allow it, then run the same "
+            "command again\n",
+        ),
         (KeyboardInterrupt(), 130, "protoscore: interrupted\n"),
+        (Terminated(), 143, "protoscore: terminated\n"),
     ],
 )
 def test_exit_codes(capsys, error, code, said):
@@ -95,7 +105,32 @@ def test_exit_codes(capsys, error, code, said):
     assert capsys.readouterr() == ("", said)
 
 
-def test_a_mistake_of_ours_keeps_its_traceback():
+def test_a_mistake_of_ours_is_one_line_and_its_traceback_a_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run_job(lambda argv: 1 // 0, []) == 1
+    (file,) = tmp_path.iterdir()
+    assert capsys.readouterr().err == (
+        "protoscore: internal error: ZeroDivisionError; please report it with "
+        f"{file} (PROTOSCORE_DEBUG=1 prints it)\n"
+    )
+    assert "run_job(lambda argv: 1 // 0, [])" in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_mistake_on_a_full_disk_is_one_line_too(capsys, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    assert run_job(lambda argv: 1 // 0, []) == 1
+    assert capsys.readouterr().err == (
+        "protoscore: internal error: ZeroDivisionError; please report it with what "
+        "PROTOSCORE_DEBUG=1 makes it print (No space left on device)\n"
+    )
+
+
+def test_a_developer_gets_the_traceback_itself(monkeypatch):
+    monkeypatch.setenv("PROTOSCORE_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         run_job(lambda argv: 1 // 0, [])
 

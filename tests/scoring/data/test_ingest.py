@@ -297,3 +297,22 @@ def test_assemble_needs_every_piece(storage, source, save):
     save({"a": 9})
     with pytest.raises(KeyError):
         assemble(survey_splits(source, storage)["train"], (), 0.05)
+
+
+def test_a_receipt_without_its_shard_counts_as_missing(storage, source, save):
+    save({"a": 9})
+    before = ingest(source, storage)
+    lost, kept = before["train"].shards[1], before["train"].shards[0]
+    storage.remove([lost.path("mine")])
+    surveys = survey_splits(source, storage)
+    assert missing(surveys) == ["train/a.parquet@4"]
+    assert surveys["train"].shards[0].record == kept
+    assert ingest(source, storage) == before
+    assert storage.exists(lost.path("mine"))
+
+
+def test_shards_are_looked_for_in_one_listing(storage, source, save, monkeypatch):
+    save({"a": 9, "b": 9})
+    ingest(source, storage)
+    monkeypatch.setattr(Storage, "existing", lambda *_: pytest.fail("asked for each"))
+    assert missing(survey_splits(source, storage)) == []

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.errors import UserError
+from scoring.errors import Outage, UserError
 from scoring.report.folder import GENERATOR, appearing, check_output
 
 PAGE = f'<meta name="generator" content="{GENERATOR}">'.encode()
@@ -56,7 +56,7 @@ def test_a_failure_leaves_the_earlier_report_in_place(tmp_path, monkeypatch):
         return rename(path, to)
 
     monkeypatch.setattr(Path, "rename", fails)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(Outage, match="No space left"):
         write_small(target, PAGE + b"new")
     assert (target / "index.html").read_bytes() == PAGE
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
@@ -94,6 +94,6 @@ def test_a_full_disk_is_reported_in_one_line(tmp_path, monkeypatch):
             patch.setattr(Path, "open", full)
             folder.write("index.html", b"")
 
-    with pytest.raises(UserError, match=r"--output: expected a folder that can be written.*space"):
+    with pytest.raises(Outage, match=r"^--output .*: No space left on device; make room"):
         write_on_a_full_disk()
     assert list(tmp_path.iterdir()) == []

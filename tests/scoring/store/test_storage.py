@@ -195,4 +195,6 @@ def test_options_of_delta_come_from_the_environment(monkeypatch):
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_ALLOW_HTTP": "true",
+        "max_retries": "1000",
+        "retry_timeout": "120s",
     }
