@@ -4,6 +4,7 @@ import hashlib
 import io
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import IO, Any
 
 import pyarrow as pa
@@ -80,8 +81,8 @@ class CheckedFile(io.RawIOBase):
         at, footer = self._footer
         if start >= at:
             return footer[start - at : stop - at]
-        first = bisect_right([end for _, end in self._ranges], start)
-        last = bisect_left([begin for begin, _ in self._ranges], stop)
+        first = bisect_right(self._ranges, start, key=itemgetter(1))
+        last = bisect_left(self._ranges, stop, key=itemgetter(0))
         if first >= last:  # the magic at the start, or a file without seals
             self._file.seek(start)
             return bytes(self._file.read(stop - start))
