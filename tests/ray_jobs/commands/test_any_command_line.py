@@ -1,0 +1,153 @@
+"""Whatever stands on a command line, the answer is an exit code and a line, and it comes soon.
+
+Random flags with hostile values, for every command, in an empty folder and on a small store. The
+door to Ray is closed, so nothing is trained.
+"""
+
+import random
+import re
+import signal
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from score_tables import night_row, part, run_row, write_classes
+
+from ray_jobs.cli import main
+from ray_jobs.commands import COMMANDS
+from ray_jobs.commands.evaluate import EVALUATIONS
+from ray_jobs.jobs import submission
+from scoring.errors import IncompleteError
+from scoring.store.mark import ensure_marked
+from scoring.store.storage import Storage
+from scoring.tables.nights import append_night
+from scoring.tables.publish import publish
+
+CASES = 26  # for each command
+SEED = "b"
+LIMIT_S = 30  # for one command line; most take a tenth of a second
+EXIT_CODES = {0, 2, 3, 4, 5}
+LINES = [
+    *(name for name in COMMANDS if name != "evaluate"),
+    *(f"evaluate {name}" for name in EVALUATIONS if name != "toy"),  # trains behind no door
+]
+VALUES = (
+    *("", " ", "-", "--", "-1", "0", "1", "2", "7", "1000000", "9" * 400, "0.5", "-0.5", "1e309"),
+    *("nan", "inf", "-inf", "0x10", "٣", "1_000", "1,2", "True", "None", "null", "{}", "[]", "()"),
+    *("é", "💥", "\udcff", "\u202e", "\x1b[31m", "a\nb", "a\tb", "a b", "x" * 5000, "%s%n", "{0}"),
+    *(
+        "../..",
+        ".",
+        "..",
+        "/dev/null",
+        "/dev/null/x",
+        "/proc/self/x",
+        "~",
+        "no/such/file",
+        "*",
+        "?",
+    ),
+    *("'; drop table scores; --", "$(id)", "`id`", "a=b", "a/b", "a:b", "os:system", "json:loads"),
+    *("s3://", "s3://key:secret@bucket/x", "s3:///x", "file://", "gs://b/x", "://", "x://y"),
+    *("2026-03-31", "2026-13-45", "2026-03-31T06:00", "1970-01-01T00:00+99:99", "0001-01-01", "T"),
+    *("digits", "parquet", "image_folder", "conf", "agr", "vog", "train", "test", "mlp", "smoke"),
+    *("store", "file", "folder", "json", "csv", "parquet", "select 1", "from scores", "deciles"),
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The URI of a small store."""
+    storage = Storage(str(tmp_path_factory.mktemp("built") / "store"))
+    ensure_marked(storage)
+    parts = [part("conf"), part("agr", n=20), part("conf", split="train", n=12)]
+    publish(storage, parts)
+    append_night(storage, night_row("night-1"), [run_row("night-1")])
+    write_classes(storage, parts[0][0])
+    return storage
+
+
+@pytest.fixture
+def here(built, tmp_path, monkeypatch):
+    """A folder of its own to run in, with a copy of the store."""
+    for file in built.walk(""):
+        Storage(str(tmp_path / "store")).write(file.path, built.read(file.path))
+    (tmp_path / "file").write_text("label,image\n1,x\n")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in ("PROTOSCORE_STORE", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(
+        sys.modules, "ray_jobs.on_ray.ray_engine", SimpleNamespace(ray_engine=closed)
+    )
+    monkeypatch.setattr(submission, "submit", closed)
+    return tmp_path
+
+
+def closed(*_args, **_flags):
+    raise IncompleteError("expected to get no further, got to the door")
+
+
+def flags_and_words(line, capsys):
+    """Read the flags of a command from its help, and the words that it offers as values."""
+    with pytest.raises(SystemExit):
+        main([*line.split(), "--help"])
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    flags = set(re.findall(r"(?<![\w-])--?[a-z][\w.-]*", shown)) - {"-h", "--help"}
+    offered = {word for words in re.findall(r"\{([\w,.-]+)\}", shown) for word in words.split(",")}
+    return sorted(flags), (*VALUES, *sorted(offered))
+
+
+def random_line(line, flags, values, noise):
+    """Make up a command line: mostly flags that exist, with values that may or may not suit."""
+    words = line.split()
+    for _ in range(noise.randrange(6)):
+        flag = noise.choice(flags) if flags and noise.random() < 0.9 else noise.choice(values)
+        if flag == "--address":  # a cluster that is not there is waited for
+            continue
+        words.append(flag)
+        words += noise.choices(values, k=noise.choice([0, 1, 1, 1, 1, 2]))
+    if "--store" in flags and noise.random() < 0.7:
+        words += ["--store", noise.choice(["store", "store", "empty"])]
+    return words
+
+
+@contextmanager
+def time_limit(words):
+    def too_long(*_):
+        raise AssertionError(f"{words}: expected an answer within {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def answer(words):
+    """Return the exit code, of whatever kind of exit."""
+    try:
+        return main(words)
+    except SystemExit as stop:  # a flag that prints and exits
+        return stop.code or 0
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_any_command_line_is_answered(line, here, capsys):
+    flags, values = flags_and_words(line, capsys)
+    noise = random.Random(line + SEED)
+    for _ in range(CASES):
+        words = random_line(line, flags, values, noise)
+        with time_limit(words):
+            code = answer(words)
+        said = capsys.readouterr()
+        assert code in EXIT_CODES, (words, code, said.err)
+        assert "Traceback" not in said.err + said.out, words
+        assert code == 0 or said.err.strip(), words
+        if code == 2:
+            assert len(said.err.strip().splitlines()) == 1, (words, said.err)
