@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from scoring.logs import fit
+
 FIRST_S = 300.0
 """Seconds without progress after which a stage speaks; then it waits twice as long each time."""
 
@@ -63,7 +65,7 @@ class Watch:
         reasons = [said for said in map(_ask, list(_reasons)) if said]
         what = "; ".join([self._waiting_for(), *reasons])
         line = f"{self._name}: nothing done for {seconds / 60:.0f} minutes; waiting for {what}"
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(fit(line), file=sys.stderr)
         sys.stderr.flush()
 
 

@@ -17,6 +17,7 @@ import tyro
 from ray_jobs.terminal.say import note, say_crash
 from ray_jobs.terminal.signals import ending_cleanly
 from scoring.errors import InternalError, Terminated, UserError
+from scoring.printable import printable
 from scoring.secrets import without_secrets
 from scoring.store.outages import known
 
@@ -76,7 +77,7 @@ def run_job(main: Main, argv: Sequence[str] | None = None) -> int:
         if os.environ.get(_DEBUG):
             sys.excepthook = say_crash
             raise
-        note(f"protoscore: {_said(error)}")
+        note(printable(f"protoscore: {_said(error)}"))
         return exit_code(error)
     return code
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from job_files import put
 from live import live_jobs
+from score_tables import part
 
 from ray_jobs.cli import main
 from ray_jobs.commands import vacuum
@@ -14,8 +15,11 @@ from ray_jobs.jobs.job_record import LEASE, VACUUM, JobRecord, load_jobs, read_j
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
 from scoring.errors import BadData, PartlyPublished, Terminated
+from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
+from scoring.tables.publish import publish
 
+OLD = "staging/conf/0123456789abcdef0123456789abcdef.parquet"
 FULL = "No space left on device; make room, for example by protoscore vacuum, then run the same "
 FULL += "command again"
 
@@ -131,25 +135,31 @@ def test_a_job_waits_for_a_vacuum_and_knows_it(storage, capsys):
 
 
 def test_a_vacuum_refuses_to_run_next_to_a_live_job(storage, capsys):
-    storage.write("staging/conf/old.parquet", b"x")
+    ensure_marked(storage)
+    publish(storage, [part()])
+    storage.write(OLD, b"x")
     flags = ["vacuum", "--older-than-days", "0", "--store", storage.uri]
     with lease(storage):
         assert main(flags) == 2
         said = capsys.readouterr().err
         assert "expected no job at work" in said
         assert "rescore j1" in said
-        assert storage.exists("staging/conf/old.parquet")
+        assert storage.exists(OLD)
     assert main(flags) == 0
     assert "Removed:\n  staging" in capsys.readouterr().out
-    assert not storage.exists("staging/conf/old.parquet")
+    assert not storage.exists(OLD)
 
 
 def test_a_dry_run_removes_nothing(storage, capsys):
-    storage.write("staging/conf/old.parquet", b"x" * 1000)
+    ensure_marked(storage)
+    publish(storage, [part()])
+    storage.write(OLD, b"x" * 1000)
     flags = ["vacuum", "--older-than-days", "0", "--dry-run", "--store", storage.uri]
     assert main(flags) == 0
-    assert "Would remove:\n  staging         1 files         0.0 MB" in capsys.readouterr().out
-    assert storage.exists("staging/conf/old.parquet")
+    said = capsys.readouterr().out
+    assert said.startswith(f"{OLD}\n")
+    assert "Would remove:\n  staging         1 files         0.0 MB" in said
+    assert storage.exists(OLD)
     assert load_jobs(storage) == []
     assert main([*flags[:1], "--store", storage.uri]) == 0
     assert "Removed nothing" in capsys.readouterr().out
@@ -162,6 +172,7 @@ def test_a_negative_age_is_refused(storage, capsys):
 
 def test_status_tells_live_jobs_from_lost_ones(storage, capsys):
     with lease(storage, job_id="j1") as first:
+        publish(storage, [part()])
         first.end("published")
     with lease(storage, job_id="j2"):
         put(storage, job_id="j0", minutes_old=11)

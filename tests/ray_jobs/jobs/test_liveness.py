@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from job_files import JOB, put, put_file
+from score_tables import part
 
 from ray_jobs.cli import main
 from ray_jobs.jobs import lease as lease_module
@@ -19,6 +20,7 @@ from ray_jobs.jobs.job_record import VACUUM, load_jobs
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.process_identity import Process, this_process
 from scoring.store.storage import Storage
+from scoring.tables.publish import publish
 
 OLD = "staging/conf/0123456789abcdef0123456789abcdef.parquet"
 
@@ -28,6 +30,7 @@ def storage(tmp_path):
     storage = Storage(str(tmp_path / "store"))
     with writing_job(storage, "ingest", command="protoscore ingest"):
         storage.write(OLD, b"x")
+        publish(storage, [part()])
     return storage
 
 
@@ -96,6 +99,7 @@ HOLD = """
 import sys, time
 from ray_jobs.jobs.lease import writing_job
 from scoring.store.storage import Storage
+from scoring.tables.publish import publish
 with writing_job(Storage(sys.argv[1]), "rescore", command="protoscore rescore", job_id="held"):
     print("held", flush=True)
     time.sleep(600)
