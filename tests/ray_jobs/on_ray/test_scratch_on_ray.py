@@ -21,7 +21,7 @@ from scoring.data.versions import DatasetVersion
 from scoring.errors import Outage
 from scoring.runs.at_rest import load_layer
 from scoring.runs.record import load_record
-from scoring.store.layout import model_path
+from scoring.store.layout import MARK, model_path
 from scoring.store.scratch import Scratch
 from scoring.store.storage import Storage
 
@@ -41,7 +41,9 @@ def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ingested(in_memory: Path, tmp_path: Path) -> Path:
     """A store with the same data, and no runs."""
-    shutil.copytree(in_memory / "datasets", tmp_path / "store" / "datasets")
+    for name in ("datasets", MARK):
+        copy = shutil.copytree if (in_memory / name).is_dir() else shutil.copy
+        copy(in_memory / name, tmp_path / "store" / name)
     return tmp_path / "store"
 
 

@@ -49,7 +49,8 @@ def test_images_are_found_whatever_name_the_scores_were_published_under(storage)
 def test_a_store_without_the_images_is_refused(storage):
     versions = publish_as(storage, "shapes")
     version = versions["test"].version
-    Path(storage.uri, f"datasets/shapes/test/{version}.json").unlink()
+    for name in (f"{version}.json", f"{version}.copy.json"):
+        Path(storage.uri, "datasets", "shapes", "test", name).unlink()
     with pytest.raises(BadStore, match=rf"got no datasets/\*/test/{version}.json"):
         take_snapshot(storage.uri)
 

@@ -8,7 +8,7 @@ from awkward import CLASSES
 from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from scoring.analysis.snapshot import take_snapshot
-from scoring.errors import BadStore, UnknownName, UserError
+from scoring.errors import Damaged, UnknownName, UserError
 from scoring.exports import select
 from scoring.store.storage import Storage
 from scoring.tables import Store
@@ -104,5 +104,5 @@ def test_a_missing_shard_is_reported_in_one_line(storage):
     selection = select(take_snapshot(storage.uri), BOTH, ())
     gone = selection.version("test").shards[-1].path("shapes")
     Path(storage.uri, gone).unlink()
-    with pytest.raises(BadStore, match=rf"--store: expected to read .*{gone}, got FileNotFound"):
+    with pytest.raises(Damaged, match=rf"--store: expected {gone}, got no such file"):
         list(selection.tables())

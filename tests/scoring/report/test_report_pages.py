@@ -11,7 +11,7 @@ from PIL import Image
 from report_folder import WRITTEN, ids_of, read_data, write
 from report_store import COMMAND, METRICS, publish_scores, shapes, write_dataset
 
-from scoring.errors import BadStore
+from scoring.errors import Damaged
 from scoring.report import MetricInfo, gather, take_snapshot
 from scoring.report.pages import PAGES, render
 from scoring.store.keys import SPLITS
@@ -255,6 +255,6 @@ def test_a_missing_shard_is_one_error_and_nothing_is_written(tmp_path):
     versions = write_dataset(storage, "shapes", examples, ["a", "b"])
     publish_scores(storage, "shapes", versions, examples)
     storage.remove([versions["train"].shards[0].path("shapes")])
-    with pytest.raises(BadStore, match=r"--store: expected to read .*, got FileNotFoundError"):
+    with pytest.raises(Damaged, match=r"--store: expected .*, got no such file; rescore makes"):
         write(storage.uri, METRICS, tmp_path / "report")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]

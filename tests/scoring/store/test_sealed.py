@@ -15,6 +15,7 @@ from scoring.store.sealed import check_seal, read_part, read_sealed, read_sound,
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 
+KEY = "0123456789abcdef0123456789abcdef"
 TABLE = pa.table({"example_id": range(40), "name": [f"n{i % 3}" for i in range(40)]})
 
 
@@ -106,17 +107,26 @@ def test_flipped_bits_never_give_other_rows_to_those_who_read_a_part(storage):
 
 
 def test_a_job_that_may_write_sets_a_damaged_file_aside(storage):
-    write_json(storage, "a.json")
-    storage.write("a.json", b'{"name"')
-    with pytest.raises(Damaged, match="damaged file; and the next job"):
-        read_sealed(storage, "a.json")
-    assert storage.exists("a.json")
+    path = f"runs/{KEY}/run.json"
+    write_json(storage, path)
+    storage.write(path, b'{"name"')
+    with pytest.raises(Damaged, match=r"got a damaged file; run verify --mend$"):
+        read_sealed(storage, path)
+    assert storage.exists(path)
     storage.mends = True
-    with pytest.raises(Damaged, match=r"it is now damaged/a\.json\.\w{8}, and the next job"):
-        read_sealed(storage, "a.json")
-    assert not storage.exists("a.json")
-    (aside,) = storage.names("damaged")
-    assert storage.read(f"damaged/{aside}") == b'{"name"'
+    with pytest.raises(Damaged, match=rf"it is now damaged/{path}\.\w{{8}}; run again"):
+        read_sealed(storage, path)
+    assert not storage.exists(path)
+    (aside,) = storage.walk("damaged")
+    assert storage.read(aside.path) == b'{"name"'
+
+
+def test_a_file_that_is_not_ours_stays_where_it_is(storage):
+    storage.mends = True
+    storage.write("runs/mine.json", b"{}")
+    with pytest.raises(Damaged):
+        read_sealed(storage, "runs/mine.json")
+    assert storage.exists("runs/mine.json")
 
 
 def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
@@ -128,10 +138,11 @@ def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
 
 def test_a_record_goes_with_the_file_it_vouches_for(storage):
     storage.mends = True
-    write_json(storage, "run.json")
-    with pytest.raises(Damaged, match=r"expected model, which run\.json tells of, got none"):
-        read_part(storage, "model", "run.json")
-    assert not storage.exists("run.json")
+    record = f"runs/{KEY}/run.json"
+    write_json(storage, record)
+    with pytest.raises(Damaged, match=rf"expected model, which {record} tells of, got none"):
+        read_part(storage, "model", record)
+    assert not storage.exists(record)
 
 
 def test_sound_files_are_read_and_others_named(storage, caplog):
