@@ -1,6 +1,5 @@
 """Data that do not fit in memory go to scratch space, on a real Ray."""
 
-import math
 import os
 import shutil
 import time
@@ -86,7 +85,7 @@ def test_models_are_those_of_memory_and_nothing_is_left(
     plan = plan_of(ingested, *METRICS)
     assert {run.spec.kind for run in plan.missing_runs} == {"plain", "representer"}
     with engine(on_disk(place)) as cluster:
-        assert train(cluster, plan, math.inf) == ()
+        assert train(cluster, plan) == ()
         assert left(place) == []
     trained, at_rest = plan.missing_runs
     storages = [Storage(str(store)) for store in (in_memory, ingested)]
@@ -111,7 +110,7 @@ def test_a_node_without_scratch_space_is_an_outage(
     data = (plan.request.storage, plan.versions["train"], str(missing))
     with engine(on_disk(missing)) as cluster:
         for act in (
-            lambda: train(cluster, plan, math.inf),
+            lambda: train(cluster, plan),
             lambda: cluster.for_each("look", "label", partial(hold, *data), [0]),
             lambda: cluster.call(hold, *data),
         ):
