@@ -21,6 +21,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from ray_jobs.terminal.signals import interruption
 from scoring.errors import InternalError, Outage
 from scoring.store.outages import AGAIN, known
 
@@ -62,11 +63,14 @@ def unwrapped() -> Iterator[None]:
         ProtoscoreError: a worker raised it.
         Outage: a worker, a node or Ray failed.
         InternalError: any other error of a worker.
+        Terminated: SIGTERM was received.
     """
     try:
         yield
     except RayError as error:
         raise told(error) from None
+    except KeyboardInterrupt:
+        raise interruption() from None
 
 
 def told(error: BaseException) -> Exception:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from scoring.errors import Terminated
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
 
 
 @contextmanager
@@ -22,6 +23,7 @@ def ending_cleanly() -> Iterator[None]:
     """
     with kept_handlers():
         if _here():
+            _received.clear()
             for number in _STOPS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, _interrupt)
@@ -39,6 +41,14 @@ def kept_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def interruption() -> KeyboardInterrupt:
+    """Return what to raise for the signal that was received.
+
+    Ray raises a plain `KeyboardInterrupt`, whatever a handler raises while it waits.
+    """
+    return Terminated() if signal.SIGTERM in _received else KeyboardInterrupt()
+
+
 def _here() -> bool:
     """Whether this is the thread that gets signals; no other may handle them."""
     return threading.current_thread() is threading.main_thread()
@@ -47,7 +57,8 @@ def _here() -> bool:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     for each in _STOPS:
         signal.signal(each, _end_at_once)
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    _received.append(number)
+    raise interruption()
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_jobs.terminal.signals import ending_cleanly, kept_handlers
+from ray_jobs.terminal.signals import ending_cleanly, interruption, kept_handlers
 from scoring.errors import Terminated
 
 JOB = """
@@ -84,6 +84,14 @@ def test_handlers_are_those_of_before_afterwards():
     with kept_handlers():  # as around ray.init, which sets its own
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_signal_is_known_even_if_somebody_else_raises():
+    with pytest.raises(Terminated), ending_cleanly():
+        signal.raise_signal(signal.SIGTERM)
+    assert type(interruption()) is Terminated
+    with ending_cleanly():
+        assert type(interruption()) is KeyboardInterrupt
 
 
 def test_an_ignored_signal_stays_ignored():
