@@ -17,6 +17,8 @@ from scoring.training.checkpoints import from_bytes, to_bytes
 
 TABLE = pa.table({"example_id": range(40), "name": [f"n{i % 3}" for i in range(40)]})
 
+RECORD = f"runs/{'0' * 32}/run.json"
+
 
 @pytest.fixture
 def storage(tmp_path):
@@ -106,17 +108,25 @@ def test_flipped_bits_never_give_other_rows_to_those_who_read_a_part(storage):
 
 
 def test_a_job_that_may_write_sets_a_damaged_file_aside(storage):
-    write_json(storage, "a.json")
-    storage.write("a.json", b'{"name"')
-    with pytest.raises(Damaged, match="damaged file; and the next job"):
-        read_sealed(storage, "a.json")
-    assert storage.exists("a.json")
+    write_json(storage, RECORD)
+    storage.write(RECORD, b'{"name"')
+    with pytest.raises(Damaged, match="damaged file; run verify --mend"):
+        read_sealed(storage, RECORD)
+    assert storage.exists(RECORD)
     storage.mends = True
-    with pytest.raises(Damaged, match=r"it is now damaged/a\.json\.\w{8}, and the next job"):
-        read_sealed(storage, "a.json")
-    assert not storage.exists("a.json")
-    (aside,) = storage.names("damaged")
-    assert storage.read(f"damaged/{aside}") == b'{"name"'
+    with pytest.raises(Damaged, match=rf"it is now damaged/{RECORD}\.\w{{8}}; run again"):
+        read_sealed(storage, RECORD)
+    assert not storage.exists(RECORD)
+    (aside,) = storage.walk("damaged")
+    assert storage.read(aside.path) == b'{"name"'
+
+
+def test_no_file_of_another_shape_is_moved(storage):
+    storage.mends = True
+    storage.write("jobs/notes.json", b"{}")
+    with pytest.raises(Damaged, match=r"expected jobs/notes\.json as it was written"):
+        read_sealed(storage, "jobs/notes.json")
+    assert storage.read("jobs/notes.json") == b"{}"
 
 
 def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
@@ -128,10 +138,10 @@ def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
 
 def test_a_record_goes_with_the_file_it_vouches_for(storage):
     storage.mends = True
-    write_json(storage, "run.json")
-    with pytest.raises(Damaged, match=r"expected model, which run\.json tells of, got none"):
-        read_part(storage, "model", "run.json")
-    assert not storage.exists("run.json")
+    write_json(storage, RECORD)
+    with pytest.raises(Damaged, match=rf"expected model, which {RECORD} tells of, got none"):
+        read_part(storage, "model", RECORD)
+    assert not storage.exists(RECORD)
 
 
 def test_sound_files_are_read_and_others_named(storage, caplog):

@@ -3,7 +3,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from score_tables import night_row, part, publish_and_die
+from score_tables import night_row, part, publish_and_die, run_row
 
 from scoring.data.shards import ShardRecord
 from scoring.data.texts import TextShape
@@ -46,7 +46,7 @@ def build_two_nights(storage):
         for path in files:
             storage.write(path, b"{}")
         publish(storage, [published_part(night, files[:1], [run])])
-    append_night(storage, night_row(f"{JOB}1"), [])
+    append_night(storage, night_row(f"{JOB}1"), [run_row(f"{JOB}1")])
 
 
 @pytest.fixture

@@ -337,6 +337,7 @@ def test_a_version_whose_log_is_gone(local, store):
     table.create_checkpoint()
     for version in (0, 1):
         local.delete(f"tables/scores/_delta_log/{version:020}.json")
+        local.delete(f"tables/log_copies/scores/{version:020}.json")
     with pytest.raises(UserError, match="--at: expected a version that is kept, got 1"):
         store.scores(at=1)
     assert len(store.scores()) == 62
