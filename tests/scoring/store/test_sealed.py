@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from scoring.errors import Damaged
 from scoring.store.keys import jsonable
@@ -168,3 +169,21 @@ def test_large_files_are_checked_piece_by_piece(storage, monkeypatch):
     table = pa.table({"x": np.random.default_rng(0).random(5000)})
     write_parquet(storage, "a.parquet", table)
     check_seal(storage, "a.parquet")
+
+
+@pytest.mark.parametrize("path", ["a.safetensors", "a.parquet"])
+def test_a_file_of_an_earlier_version_has_no_seal_but_must_be_whole(tmp_path, path):
+    earlier = Storage(str(tmp_path / "earlier"))  # without a mark
+    if path == "a.parquet":
+        pq.write_table(TABLE, tmp_path / "a")
+    else:
+        save_file({"a": torch.arange(6.0), "b": torch.ones(2, 2)}, tmp_path / "a")
+    whole = (tmp_path / "a").read_bytes()
+    earlier.write(path, whole)
+    assert read_sealed(earlier, path) == whole
+    check_seal(earlier, path)
+    for damaged in (whole[:-1], whole[: len(whole) // 2], b"\xff" * len(whole), b""):
+        earlier.write(path, damaged)
+        for check in (read_sealed, check_seal):
+            with pytest.raises(Damaged, match=f"expected {path} as it was written"):
+                check(earlier, path)

@@ -3,6 +3,7 @@
 import pytest
 from score_tables import night_row, part, run_row
 
+from scoring.store.keys import digest
 from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 from scoring.tables import log_check
@@ -12,7 +13,7 @@ from scoring.tables.manifest import Partition
 from scoring.tables.nights import append_night, recorded_nights
 from scoring.tables.publish import publish, published
 
-PARTS = {metric: part(metric, key=f"k{metric}") for metric in ("conf", "agr")}
+PARTS = {metric: part(metric, key=digest(metric)) for metric in ("conf", "agr")}
 JOB = "20260301T010000Z-00000001"
 
 
