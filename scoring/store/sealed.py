@@ -128,7 +128,7 @@ def damaged(storage: Storage, path: str) -> Damaged:
     set_aside = storage.set_aside(path)
     return Damaged(
         f"--store: expected {path} as it was written, got a damaged file; "
-        + (f"it is now {set_aside}; run again" if set_aside else "run verify --mend")
+        + (f"it is now {set_aside}; run again" if set_aside else "run verify --mend, then rescore")
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from deltalake import DeltaTable
 
-from scoring.errors import Damaged
+from scoring.errors import BadStore, Damaged
 from scoring.logs import logger
 from scoring.store.layout import table_path
 from scoring.store.parallel import in_parallel
@@ -67,7 +67,7 @@ def damaged_files(
 def _data_files(storage: Storage, name: str) -> list[DataFile]:
     try:
         table = open_table(storage, name)
-    except Damaged as error:
+    except (Damaged, BadStore) as error:
         _log.warning("%s", error)
         return []
     return [_data_file(name, file) for file in files(table)] if table else []

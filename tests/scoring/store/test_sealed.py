@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from scoring.errors import Damaged
 from scoring.store.keys import jsonable
@@ -15,8 +16,9 @@ from scoring.store.sealed import check_seal, read_part, read_sealed, read_sound,
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 
-KEY = "0123456789abcdef0123456789abcdef"
 TABLE = pa.table({"example_id": range(40), "name": [f"n{i % 3}" for i in range(40)]})
+
+RECORD = f"runs/{'0' * 32}/run.json"
 
 
 @pytest.fixture
@@ -107,26 +109,25 @@ def test_flipped_bits_never_give_other_rows_to_those_who_read_a_part(storage):
 
 
 def test_a_job_that_may_write_sets_a_damaged_file_aside(storage):
-    path = f"runs/{KEY}/run.json"
-    write_json(storage, path)
-    storage.write(path, b'{"name"')
-    with pytest.raises(Damaged, match=r"got a damaged file; run verify --mend$"):
-        read_sealed(storage, path)
-    assert storage.exists(path)
+    write_json(storage, RECORD)
+    storage.write(RECORD, b'{"name"')
+    with pytest.raises(Damaged, match="damaged file; run verify --mend"):
+        read_sealed(storage, RECORD)
+    assert storage.exists(RECORD)
     storage.mends = True
-    with pytest.raises(Damaged, match=rf"it is now damaged/{path}\.\w{{8}}; run again"):
-        read_sealed(storage, path)
-    assert not storage.exists(path)
+    with pytest.raises(Damaged, match=rf"it is now damaged/{RECORD}\.\w{{8}}; run again"):
+        read_sealed(storage, RECORD)
+    assert not storage.exists(RECORD)
     (aside,) = storage.walk("damaged")
     assert storage.read(aside.path) == b'{"name"'
 
 
-def test_a_file_that_is_not_ours_stays_where_it_is(storage):
+def test_no_file_of_another_shape_is_moved(storage):
     storage.mends = True
-    storage.write("runs/mine.json", b"{}")
-    with pytest.raises(Damaged):
-        read_sealed(storage, "runs/mine.json")
-    assert storage.exists("runs/mine.json")
+    storage.write("jobs/notes.json", b"{}")
+    with pytest.raises(Damaged, match=r"expected jobs/notes\.json as it was written"):
+        read_sealed(storage, "jobs/notes.json")
+    assert storage.read("jobs/notes.json") == b"{}"
 
 
 def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
@@ -138,11 +139,10 @@ def test_a_file_cut_off_on_the_way_is_read_again(storage, monkeypatch):
 
 def test_a_record_goes_with_the_file_it_vouches_for(storage):
     storage.mends = True
-    record = f"runs/{KEY}/run.json"
-    write_json(storage, record)
-    with pytest.raises(Damaged, match=rf"expected model, which {record} tells of, got none"):
-        read_part(storage, "model", record)
-    assert not storage.exists(record)
+    write_json(storage, RECORD)
+    with pytest.raises(Damaged, match=rf"expected model, which {RECORD} tells of, got none"):
+        read_part(storage, "model", RECORD)
+    assert not storage.exists(RECORD)
 
 
 def test_sound_files_are_read_and_others_named(storage, caplog):
@@ -169,3 +169,21 @@ def test_large_files_are_checked_piece_by_piece(storage, monkeypatch):
     table = pa.table({"x": np.random.default_rng(0).random(5000)})
     write_parquet(storage, "a.parquet", table)
     check_seal(storage, "a.parquet")
+
+
+@pytest.mark.parametrize("path", ["a.safetensors", "a.parquet"])
+def test_a_file_of_an_earlier_version_has_no_seal_but_must_be_whole(tmp_path, path):
+    earlier = Storage(str(tmp_path / "earlier"))  # without a mark
+    if path == "a.parquet":
+        pq.write_table(TABLE, tmp_path / "a")
+    else:
+        save_file({"a": torch.arange(6.0), "b": torch.ones(2, 2)}, tmp_path / "a")
+    whole = (tmp_path / "a").read_bytes()
+    earlier.write(path, whole)
+    assert read_sealed(earlier, path) == whole
+    check_seal(earlier, path)
+    for damaged in (whole[:-1], whole[: len(whole) // 2], b"\xff" * len(whole), b""):
+        earlier.write(path, damaged)
+        for check in (read_sealed, check_seal):
+            with pytest.raises(Damaged, match=f"expected {path} as it was written"):
+                check(earlier, path)

@@ -202,7 +202,7 @@ def test_a_command_says_so_in_one_line_and_exits_with_5(storage, capsys):
         assert said.out == ""
         assert said.err == (
             f"protoscore: error: --store: expected {path} as it was written, got a damaged file; "
-            "run verify --mend\n"
+            "run verify --mend, then rescore\n"
         )
     assert main(["query", "select count(*) from scores", "--store", storage.uri]) == 0
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from score_tables import CLASSES, night_row, part, run_row, write_classes
 
-from scoring.errors import BadStore, Damaged, UnknownName, UserError
+from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.storage import Storage, delta_options
 from scoring.tables import Store
 from scoring.tables.delta import open_table
@@ -333,6 +333,11 @@ def test_an_unknown_version_or_time_is_refused(store, at, message):
 
 def test_a_version_whose_log_is_gone(local, store):
     publish(local, [part(key="k2", night=2)])
-    local.delete(f"tables/scores/_delta_log/{1:020}.json")
-    with pytest.raises(Damaged, match=r"1\.json as it was committed, got a damaged file or none"):
+    table = open_table(local, "scores")
+    table.create_checkpoint()
+    for version in (0, 1):
+        local.delete(f"tables/scores/_delta_log/{version:020}.json")
+        local.delete(f"tables/log_copies/scores/{version:020}.json")
+    with pytest.raises(UserError, match="--at: expected a version that is kept, got 1"):
         store.scores(at=1)
+    assert len(store.scores()) == 62
