@@ -18,6 +18,7 @@ from benchmarks import (
     representers,
     scale,
     scaling,
+    sealing,
     training,
 )
 
@@ -45,6 +46,7 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("ray_overhead_200_shards",): scaling.many_shards,
     ("driver_rss_growth_mb",): scale.driver_memory,
     ("query_1e7_s",): publishing.query,
+    ("sealing_digits", "sealing_fashion_mnist"): sealing.share,
 }
 """Figures and the function that measures them, all figures of a function in one run."""
 OUTPUT = Path("build/bench.json")

@@ -7,9 +7,10 @@ bit that has flipped, a file that was cut off, and a file in the place of anothe
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from scoring.errors import Damaged
 from scoring.logs import logger
@@ -24,6 +25,8 @@ BLANK = MARK + "0" * DIGITS
 """What a writer puts in its place, once per file, for `write_sealed` to fill in."""
 _HEAD = 8  # bytes at the start of a safetensors file that hold the length of its header
 _TAIL = 8  # bytes at the end of a Parquet file: the length of its footer, and PAR1
+_PARQUET = b"PAR1"
+_METADATA = "__metadata__"  # of safetensors
 _PIECE = 8 << 20
 _log = logger(__name__)
 
@@ -103,11 +106,13 @@ def check_seal(storage: Storage, path: str) -> None:
         file.seek(0)
         head = file.read(_HEAD)
         file.seek(max(0, size - _TAIL))
-        start, stop = _region(head, file.read(), size)
+        tail = file.read()
+        start, stop = _region(head, tail, size)
         file.seek(start)
-        at = _find_in(file.read(stop - start), start)
+        region = file.read(stop - start)
+        at = _find_in(region, start)
         if at < 0:
-            intact = storage.has_unsealed_files
+            intact = storage.has_unsealed_files and _is_whole(region, size)
         else:
             file.seek(at)
             intact = file.read(DIGITS) == _streamed_digest(file, path, at)
@@ -119,7 +124,8 @@ def is_intact(storage: Storage, path: str, data: bytes) -> bool:
     """Return whether a file's bytes are those that were written to this path."""
     at = _find(data)
     if at < 0:
-        return storage.has_unsealed_files
+        start, stop = _region(data[:_HEAD], data[-_TAIL:], len(data))
+        return storage.has_unsealed_files and _is_whole(data[start:stop], len(data))
     return data[at : at + DIGITS] == _digest(path, data, at)
 
 
@@ -145,11 +151,28 @@ def _find_in(region: bytes, start: int) -> int:
 
 def _region(head: bytes, tail: bytes, size: int) -> tuple[int, int]:
     """Return the part of a file that holds its metadata; for JSON, that is all of it."""
-    if head.startswith(b"PAR1"):
+    if head.startswith(_PARQUET):
         return max(0, size - _TAIL - int.from_bytes(tail[:4], "little")), size
     if head.startswith(b"{"):
         return 0, size
     return 0, min(size, _HEAD + int.from_bytes(head, "little"))  # safetensors
+
+
+def _is_whole(region: bytes, size: int) -> bool:
+    """Return whether a file without a seal, of an earlier version, at least is not cut off.
+
+    Args:
+        region: the part that holds its metadata.
+        size: its size in bytes.
+    """
+    if region.endswith(_PARQUET) or region.startswith(b"{"):  # whoever parses JSON says more
+        return True
+    try:
+        header: dict[str, Any] = json.loads(region[_HEAD:])
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
+        return bool(size == len(region) + max(ends, default=0))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _digest(path: str, data: bytes, at: int) -> bytes:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from fsspec.spec import AbstractFileSystem
 
-from scoring.errors import UserError
+from scoring.errors import Damaged, UserError
 from scoring.store import layout
 from scoring.store.checked_file import CheckedFile
 from scoring.store.storage import Storage
@@ -77,9 +77,16 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
             known = " or ".join(_FOLDERS)
             raise UserError(f"query: expected a Parquet file below {known}, got {path!r}")
         if path not in self._files:
-            below = _SharedFile(self._storage, path)
-            self._files[path] = CheckedFile(self._storage, path, below)
+            self._files[path] = self._checked(path)
         return self._files[path]
+
+    def _checked(self, path: str) -> CheckedFile:
+        try:
+            return CheckedFile(self._storage, path, _SharedFile(self._storage, path))
+        except FileNotFoundError as error:
+            raise Damaged(
+                f"--store: expected {path}, got no such file; run verify --mend, then rescore"
+            ) from error
 
 
 class _Place(threading.local):

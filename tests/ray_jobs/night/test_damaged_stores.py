@@ -124,6 +124,7 @@ def test_a_dataset_version_is_read_from_its_copy(storage, rescore):
     assert main(["outliers", "--metric", "msp", "--store", storage.uri]) == 0
     assert main(["evaluate", "classes", "--store", storage.uri]) == 0
     assert rescore(*SMALL, *METRICS) == 0
+    assert main(["verify", "--mend", "--store", storage.uri]) == 5
     assert storage.exists(path)
     assert rows(storage) == want
 

@@ -157,7 +157,7 @@ def _leave_half_trained(store: Path) -> None:
     data = {"train": load_training_set(storage, version)}
     run = Run(spec=record.spec, key=key)
     with pytest.raises(OutOfTime):
-        train_run(storage, run, record.versions, data, until=1.0)
+        train_run(storage, run, record.versions, data, is_over=lambda: True)
 
 
 def ensemble(store: Path) -> list[str]:

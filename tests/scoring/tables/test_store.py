@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from score_tables import CLASSES, night_row, part, run_row, write_classes
 
-from scoring.errors import BadStore, UnknownName, UserError
+from scoring.errors import BadStore, Damaged, UnknownName, UserError
 from scoring.store.storage import Storage, delta_options
 from scoring.tables import Store
 from scoring.tables.delta import open_table
@@ -79,7 +79,7 @@ def test_only_the_partitions_asked_for_are_read(local, store):
             local.delete(file.removeprefix(f"{local.uri}/"))
     assert len(store.scores(metric="agr")) == 20
     assert len(store.outliers("agr", n=100)) == 19
-    with pytest.raises(BadStore, match="expected files that can be read"):
+    with pytest.raises(Damaged, match="got no such file"):
         store.scores()
 
 
