@@ -25,7 +25,7 @@ from scoring.data.forget_shards import (
     remnants,
     versions_with,
 )
-from scoring.data.forgotten import Certificate, certificates, certificates_of
+from scoring.data.forgotten import Certificate, certificates, certificates_of, forgotten_ids
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import UnknownName, UserError
 from scoring.registry import metric
@@ -152,27 +152,30 @@ def _checked_ids(
 ) -> list[int]:
     ids = sorted(set(wanted.ids))
     known = known_ids(versions, ids)
-    before = {i for c in certificates_of(storage, wanted.dataset, split) for i in c.ids}
+    before = {*forgotten_ids(certificates_of(storage, wanted.dataset, split))}
     if unknown := sorted({*ids} - known - before):
         raise UserError(
             f"--ids: expected ids of the {split} split of {wanted.dataset}, got {unknown[0]}"
         )
-    return sorted(known)
+    return sorted(known - before)
 
 
 def _ids_of_names(
     storage: Storage, wanted: Wanted, versions: Mapping[Split, Sequence[DatasetVersion]]
 ) -> dict[Split, list[int]]:
-    found = {split: ids_by_name(storage, versions[split], wanted.names) for split in versions}
-    known = {name for by_name in found.values() for name in by_name}
-    for split in versions:
-        known |= {n for c in certificates_of(storage, wanted.dataset, split) for n in c.names}
+    before = {split: certificates_of(storage, wanted.dataset, split) for split in versions}
+    known = {name for found in before.values() for c in found for name in c.names}
+    ids: dict[Split, list[int]] = {}
+    for split, of_split in versions.items():
+        by_name = ids_by_name(storage, of_split, wanted.names)
+        known |= by_name.keys()
+        ids[split] = sorted(set().union(*by_name.values()) - {*forgotten_ids(before[split])})
     if unknown := [name for name in wanted.names if name not in known]:
-        splits = " or ".join(versions)
         raise UserError(
-            f"--names: expected names of {splits} examples of {wanted.dataset}, got {unknown[0]!r}"
+            f"--names: expected names of {' or '.join(versions)} examples of {wanted.dataset}, got "
+            f"{unknown[0]!r}"
         )
-    return {split: sorted(set().union(*ids.values())) for split, ids in found.items()}
+    return ids
 
 
 def _refuse_all(

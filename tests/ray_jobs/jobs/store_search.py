@@ -51,7 +51,7 @@ def _in_table(
 ) -> Iterator[str]:
     table = pq.ParquetFile(path).read()
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name == "id" or name.endswith("_id") and pa.types.is_integer(column.type):
+        if name == "id" or (name.endswith("_id") and pa.types.is_integer(column.type)):
             inside = np.isin(column.to_numpy(), list(examples))
             if inside.any():
                 yield f"ids in {name}"

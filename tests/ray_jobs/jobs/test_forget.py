@@ -1,24 +1,25 @@
 """The right to be forgotten: nothing of an example stays, and nothing else changes."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 import pytest
 from digit_files import digit_images, write_digits
 from store_search import traces_of
 
-import ray_jobs.jobs.forget as forget_module
 from ray_jobs.cli import main
-from ray_jobs.jobs.job_record import JobRecord
+from ray_jobs.jobs import forget as forget_module
+from ray_jobs.jobs import lease as lease_module
+from ray_jobs.jobs.job_record import FORGET
+from ray_jobs.jobs.lease import writing_job
 from scoring.data.forgotten import certificates, kept_ranges
-from scoring.data.versions import all_versions
-from scoring.store.records import read_json, write_record
+from scoring.errors import Outage
 from scoring.store.storage import Storage
 from scoring.tables import Store
+from scoring.tables.whole_partitions import WHOLE_TABLES
 
 METRICS = ("msp", "gradient_norm", "vog", "agr", "representer_self")
 FIRST, ROWS, TESTED = 130, 160, 60
@@ -62,7 +63,16 @@ class Site:
         how = ("--shard-rows", "50", "--recipe", "smoke", "--batch-rows", "50")
         metrics = ("--metrics", *METRICS)
         return self.run(
-            "rescore", "--dataset", "parquet", "--name", "mine", *data, *columns, *how, *metrics, *flags
+            "rescore",
+            "--dataset",
+            "parquet",
+            "--name",
+            "mine",
+            *data,
+            *columns,
+            *how,
+            *metrics,
+            *flags,
         )
 
     def forget(self, lines: Sequence[object], flag: str = "--ids", *more: str) -> int:
@@ -150,7 +160,8 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     capsys.readouterr()
     assert site.rescore() == 0  # the source still has them
     said = capsys.readouterr().out
-    assert "0 trained" in said or "(12 reused)" in said or "train    0 of" in said
+    assert "train    0 of 8 runs" in said
+    assert "  ingest " not in said  # nothing is read from the source
     night = site.rows()
     for metric in METRICS:
         columns = [*SAME, *RANKED, "dataset_version"]
@@ -159,3 +170,197 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     assert Store(site.uri).scores(split="test") == tested
     assert site.rescore() == 0
     assert "nothing to do" in capsys.readouterr().out.lower()
+
+
+STEPS = ("cut_versions", "files_with", "rewrite", "remnants", "traces", "_strike_commands")
+
+
+@pytest.mark.parametrize("step", [*STEPS, "_remaining"])
+def test_the_next_forget_completes_one_that_died(site, monkeypatch, step, capsys):
+    work = getattr(forget_module, step)
+
+    def die(*arguments):
+        work(*arguments)
+        raise Outage("the store is away")
+
+    monkeypatch.setattr(forget_module, step, die)
+    assert site.forget(IDS) == Outage.exit_code
+    monkeypatch.setattr(forget_module, step, work)
+    if step == "files_with":  # shards are cut, but tables are as they were
+        assert site.rescore() == 0
+        assert all(not {*IDS} & {*rows} for rows in site.rows().values())
+    assert site.forget(IDS) == 0
+    assert traces_of(site.uri, examples()) == []
+    (certificate,) = certificates(site.storage)
+    assert certificate.ended_at
+    assert all(len(rows) == ROWS - len(IDS) for rows in site.rows().values())
+    assert site.run("verify") == 0
+    capsys.readouterr()
+    assert site.forget(IDS) == 0
+    assert capsys.readouterr().out.startswith("Nothing to forget")
+
+
+def test_half_of_the_files_removed(site, monkeypatch):
+    remove = Storage.remove
+
+    def die(self, paths):
+        some = sorted(paths)
+        remove(self, some[: len(some) // 2])
+        raise Outage("the store is away")
+
+    monkeypatch.setattr(Storage, "remove", die)
+    assert site.forget(IDS) == Outage.exit_code
+    monkeypatch.setattr(Storage, "remove", remove)
+    assert site.forget([0]) == 0  # any later one completes it
+    assert traces_of(site.uri, examples()) == []
+    assert all(len(rows) == ROWS - len(IDS) - 1 for rows in site.rows().values())
+
+
+def test_earlier_versions_are_dropped_and_say_so(site, capsys):
+    assert site.run("query", "select count(*) from scores", "--at", "2") == 0
+    assert site.forget(IDS) == 0
+    day = certificates(site.storage)[0].day
+    capsys.readouterr()
+    for command in (
+        ("query", "select count(*) from scores", "--at", "2"),
+        ("diff", "--from", "2"),
+        ("report", "--at", "2", "--output", str(site.folder / "then")),
+        ("export", "--at", "2", "--to", "csv", "--output", str(site.folder / "then.csv")),
+    ):
+        assert site.run(*command) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert f"expected a version from after {day}, when examples were forgotten" in said
+    assert site.run("history") == 0
+    assert site.run("vacuum", "--older-than-days", "0") == 0
+    assert site.rescore() == 0
+    assert traces_of(site.uri, examples()) == []
+
+
+def test_names_in_both_splits_and_twice(site, capsys):
+    assert site.forget(["digit-70"], "--names") == 0
+    assert site.forget(["digit-71", "digit-1003", "digit-70"], "--names") == 0
+    made = {(c.split, c.ids): c.names for c in certificates(site.storage)}
+    assert made == {
+        ("train", (70,)): ("digit-70",),
+        ("train", (71,)): ("digit-71",),
+        ("test", (3,)): ("digit-1003",),
+    }
+    assert site.rescore() == 0
+    assert not {70, 71} & {*site.rows()["vog"]}
+    assert 3 not in site.rows("test")["vog"]
+    assert site.rows("test")["vog"][4]["name"] == "digit-1004"
+
+
+def test_models_that_saw_them_go_once_others_are_trained(site, capsys):
+    assert site.forget(IDS) == 0
+    (certificate,) = certificates(site.storage)
+    runs = {path.parent.name for path in Path(site.uri).glob("runs/*/run.json")}
+    assert len(certificate.models) > 1
+    capsys.readouterr()
+    assert site.run("explain", "--ids", "3", "--page", str(site.folder / "page.html")) == 2
+    said = capsys.readouterr().err
+    assert "expected all train rows of mine" in said
+    assert "--models retrain" in said
+    more = ("--metrics", *METRICS, "ret")
+    assert site.rescore(*more) == 2  # a run more, of a fleet whose rows are gone
+    assert "--models retrain" in capsys.readouterr().err
+    assert site.rescore("--models", "retrain") == 0
+    assert site.run("vacuum", "--older-than-days", "0") == 0
+    left = {path.parent.name for path in Path(site.uri).glob("runs/*/run.json")}
+    assert not left & {*certificate.models}
+    assert left - runs
+
+
+def test_a_source_that_moves_a_forgotten_example_is_refused(site, capsys):
+    assert site.forget(IDS) == 0
+    labels_first = slice(1, ROWS)
+    write_digits(site.source, labels_first)  # another length, so other ids
+    capsys.readouterr()
+    assert site.rescore() == 2
+    said = capsys.readouterr().err
+    assert "expected no forgotten example, got one that was forgotten on" in said
+
+
+def test_a_dry_run_changes_nothing(site, capsys):
+    before = {path: path.stat().st_mtime_ns for path in Path(site.uri).rglob("*")}
+    capsys.readouterr()
+    assert site.forget(IDS, "--ids", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "Would forget 20 train examples of mine" in said
+    assert f"scores       {len(METRICS) * len(IDS)} rows" in said
+    assert {path: path.stat().st_mtime_ns for path in Path(site.uri).rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "flags", "said"),
+    [
+        (
+            [70, 999],
+            ["--ids", "--split", "train"],
+            "--ids: expected ids of the train split of mine",
+        ),
+        (["x"], ["--ids", "--split", "train"], "--ids: expected an example id on each line"),
+        ([], ["--ids", "--split", "train"], "--ids: expected a file with a line for each example"),
+        (["nobody"], ["--names"], "--names: expected names of train or test examples of mine"),
+        ([1], ["--ids", "--dataset", "you"], "--dataset: expected one of mine, got 'you'"),
+        (range(TESTED), ["--ids", "--split", "test"], "expected to keep some test examples"),
+    ],
+)
+def test_what_is_refused(made, capsys, lines, flags, said):
+    before = {*Path(made.uri).rglob("*")}
+    capsys.readouterr()
+    assert made.forget(lines, *flags) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert {*Path(made.uri).rglob("*")} - before == set() or "keep" in said
+
+
+def test_flags_that_do_not_go_together(made, capsys):
+    for flags, said in (
+        ([], "--ids, --names: expected one of them, got neither"),
+        (["--ids", "a", "--names", "b"], "expected one of them, got both"),
+        (["--ids", "a"], "--split: expected train or test with --ids"),
+        (["--names", str(made.folder / "none")], "--names: expected a text file in UTF-8"),
+    ):
+        assert made.run("forget", *flags) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_it_needs_the_store_for_itself(site, capsys, monkeypatch):
+    with writing_job(site.storage, "rescore", command="protoscore rescore"):
+        assert site.forget(IDS) == 2
+        assert "expected no job at work" in capsys.readouterr().err
+    assert certificates(site.storage) == []
+
+
+def test_a_command_that_waited_for_it_begins_anew(site, capsys, monkeypatch):
+    wait = lease_module.Lease._wait_for_removals
+
+    def slowly(self):
+        wait(self)
+        self.waited = self.waited or self._record.job != FORGET
+
+    monkeypatch.setattr(lease_module.Lease, "_wait_for_removals", slowly)
+    assert site.run("evaluate", "deciles") == Outage.exit_code
+    assert "run the command again" in capsys.readouterr().err
+
+
+def test_every_column_of_example_ids_is_declared():
+    for table in WHOLE_TABLES:
+        declared = {column.name for column in table.examples}
+        ids = {field.name for field in table.data if field.name.endswith("_id")}
+        assert declared == {
+            name for name in ids if pa.types.is_integer(table.data.field(name).type)
+        }
+
+
+def test_pages_without_images(site):
+    page, pages = site.folder / "page.html", site.folder / "pages"
+    assert site.run("explain", "--ids", "3", "--no-images", "--page", str(page)) == 0
+    assert "digit-1003" in page.read_text()
+    assert "<img" not in page.read_text()
+    assert site.run("report", "--no-images", "--output", str(pages)) == 0
+    assert not list(pages.rglob("packs/*"))
+    assert '"kind":"none"' in (pages / "data" / "train.js").read_text()
