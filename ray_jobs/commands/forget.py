@@ -1,13 +1,13 @@
 """`protoscore forget`: remove examples from a store for good."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from ray_jobs.terminal.console import default_store, parse_flags
+from ray_jobs.terminal.console import command_line, default_store, parse_flags
+from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import StoreUri, by_default
 from scoring.errors import UserError
 from scoring.store.keys import SPLITS, Split
@@ -68,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = Wanted(
         dataset=choose_dataset(storage, flags.dataset), splits=flags.splits(), ids=ids, names=names
     )
-    command = shlex.join(["protoscore", "forget", *args])
-    print(forget(storage, wanted, command, dry_run=flags.dry_run))
+    say(forget(storage, wanted, command_line("forget", args), dry_run=flags.dry_run))
     return 0
 
 

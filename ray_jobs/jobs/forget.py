@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from ray_jobs.jobs.forget_models import models_of, retraining
-from ray_jobs.jobs.job_record import FORGET, live_jobs, load_jobs, new_job_id
+from ray_jobs.jobs.job_record import FORGET, load_jobs, new_job_id
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress, plural
 from scoring.analysis.rerank import rerank
@@ -90,7 +90,7 @@ def forget(storage: Storage, wanted: Wanted, command: str, *, dry_run: bool) -> 
     if dry_run:
         return "\n".join(_foretell(storage, certificate) for certificate in begun) or _NOTHING
     with writing_job(storage, FORGET, command=command, dataset=wanted.dataset) as lease:
-        _check_alone(storage)
+        lease.check_alone()
         begun = _new_certificates(storage, wanted)
         for certificate in begun:
             certificate.save(storage)
@@ -98,17 +98,6 @@ def forget(storage: Storage, wanted: Wanted, command: str, *, dry_run: bool) -> 
         lines = [_finish(storage, certificate) for certificate in unfinished]
         lease.end("done", f"{len(lines)} certificates")
     return "\n".join(lines) or _NOTHING
-
-
-def _check_alone(storage: Storage) -> None:
-    """Refuse to go on next to a live job, which could publish what is being forgotten."""
-    others = [job for job in live_jobs(storage) if job.job != FORGET]
-    if others:
-        names = ", ".join(f"{job.job} {job.job_id} on {job.host}" for job in others)
-        raise UserError(
-            f"--store: expected no job at work on {storage.uri}, got {names}; try again when it "
-            "has ended (protoscore status)"
-        )
 
 
 def _new_certificates(storage: Storage, wanted: Wanted) -> list[Certificate]:

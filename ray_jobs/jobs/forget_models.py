@@ -56,4 +56,4 @@ def retraining(storage: Storage, dataset: str) -> str:
     if _MODELS in words:
         at = words.index(_MODELS)
         del words[at : at + 2]
-    return shlex.join([*words, _MODELS, "retrain"]) if words else ""
+    return " ".join(map(shlex.quote, [*words, _MODELS, "retrain"])) if words else ""

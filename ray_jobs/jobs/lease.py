@@ -19,7 +19,7 @@ from ray_jobs.jobs.job_record import ALONE, JobRecord, Jobs, JobState, new_job_i
 from ray_jobs.jobs.process_identity import this_process
 from ray_jobs.jobs.progress import Stage, observing
 from ray_jobs.terminal.say import note
-from scoring.errors import Outage, PartlyPublished, Terminated
+from scoring.errors import Outage, PartlyPublished, Terminated, UserError
 from scoring.store.layout import job_path
 from scoring.store.mark import ensure_marked
 from scoring.store.outages import known
@@ -105,6 +105,30 @@ class Lease:
         finally:
             ended.set()
             thread.join()
+
+    def check_alone(self, beside: str = "") -> None:
+        """Refuse to remove files next to a live job, which may be about to use them.
+
+        Args:
+            beside: a kind of job that does no harm.
+
+        Raises:
+            UserError: another job may be at work.
+        """
+        jobs, now = self.look_around()
+        others = [
+            f"{job.job} {job.job_id} on {job.host}"
+            for job in jobs.alive(now)
+            if job.job != beside and job.job_id != self._record.job_id
+        ]
+        others += [
+            f"{file.path}, which cannot be read" for file in jobs.unreadable if file.is_young(now)
+        ]
+        if others:
+            raise UserError(
+                f"--store: expected no job at work on {self._storage.uri}, got "
+                f"{', '.join(others)}; try again when it has ended (protoscore status)"
+            )
 
     def refuse_old_plans(self) -> None:
         """Refuse to go on with what was read from the store before the job waited.

@@ -82,7 +82,7 @@ class Forgetting:
             return command
         ids = {str(i) for i in self.ids.tolist()} if _ID_FLAGS & {*words} else set()
         struck = [_STRUCK if word in self.names or word in ids else word for word in words]
-        return command if struck == words else shlex.join(struck)
+        return command if struck == words else " ".join(map(shlex.quote, struck))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,4 +152,3 @@ def _explaining_runs(storage: Storage) -> set[str]:
 
 def _trained_on_forgotten(storage: Storage) -> set[str]:
     return {run for certificate in certificates(storage) for run in certificate.models}
-
