@@ -16,7 +16,7 @@ from ray_jobs.jobs import forget as forget_module
 from ray_jobs.jobs import lease as lease_module
 from ray_jobs.jobs.job_record import FORGET
 from ray_jobs.jobs.lease import writing_job
-from scoring.data.forgotten import certificates, kept_ranges
+from scoring.data.forgotten import certificates
 from scoring.errors import Outage
 from scoring.store.storage import Storage
 from scoring.tables import Store
@@ -29,13 +29,6 @@ IDS = (60, 61, 75, 76, 77, 88, 99, 100, 101, 110, 119, 120, 125, 129, 130, 131, 
 """The examples to forget; only training examples have these ids."""
 SAME = ("value", "spread", "status", "label", "predicted", "name")
 RANKED = ("rank", "percentile", "class_percentile", "class_z")
-
-
-def test_the_ranges_between_forgotten_ids():
-    assert kept_ranges(10, 5, [9, 15]) == [(10, 5)]
-    assert kept_ranges(10, 5, [10, 12]) == [(11, 1), (13, 2)]
-    assert kept_ranges(10, 5, [11, 12, 14]) == [(10, 1), (13, 1)]
-    assert kept_ranges(10, 2, [10, 11]) == []
 
 
 def examples() -> dict[int, tuple[str, bytes]]:
@@ -123,7 +116,8 @@ def plain(rows: Mapping[int, Mapping[str, Any]], columns: Sequence[str]) -> dict
 
 
 def test_nothing_of_them_stays_and_all_else_does(site, capsys):
-    assert traces_of(site.uri, examples())
+    places = {place.partition("/")[0] for place in traces_of(site.uri, examples())}
+    assert places == {"datasets", "tables", "staging", "features", "explanations", "jobs"}
     before, explained = site.rows(), Store(site.uri).representers().to_pylist()
     tested = Store(site.uri).scores(split="test")
     models = {path.parent.name for path in Path(site.uri).glob("runs/*/run.json")}
@@ -159,6 +153,7 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     assert certificate.names == tuple(sorted(f"digit-{i}" for i in IDS))
     assert {*certificate.models} <= models
     assert certificate.ended_at
+    assert not [path for path in Path(site.uri).rglob("*") if path.stem in certificate.shards]
     assert any("source" in line for line in certificate.remaining)
 
     capsys.readouterr()
