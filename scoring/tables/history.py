@@ -6,7 +6,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from scoring.data.forgotten import certificates
-from scoring.errors import BadStore, UserError
+from scoring.errors import BadStore, DroppedVersion, UserError
 from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
@@ -37,6 +37,7 @@ def open_scores(storage: Storage, at: At = None, flag: str = "--at") -> DeltaTab
 
     Raises:
         BadStore: nothing is published, or the store cannot be read.
+        DroppedVersion: examples in it were forgotten.
         UserError: there is no such version or time.
     """
     table = open_table(storage, "scores")
@@ -63,7 +64,7 @@ def _refuse_forgotten(storage: Storage, older: DeltaTable, flag: str) -> None:
     shown = {file["path"] for file in files(older)}
     for certificate in certificates(storage):
         if shown & {*certificate.data_files.get("scores", ())}:
-            raise UserError(
+            raise DroppedVersion(
                 f"{flag}: expected a version from after {certificate.day}, when examples were "
                 f"forgotten and versions with them dropped, got {older.version()}"
             )
