@@ -5,6 +5,7 @@
     │   ├── UnknownName          no dataset, metric, net, recipe or fleet has that name
     │   ├── BadData              a source file or column cannot be used
     │   ├── BadStore             a store, or a file in it, cannot be read or written
+    │   ├── DroppedVersion       an earlier version of the tables held examples that were forgotten
     │   └── PublishedDiffers     a published partition has other settings
     ├── PartlyPublished          exit code 3: some metrics were published, the others are named
     ├── IncompleteError          exit code 4: runs or rows are missing; nothing was published
@@ -54,6 +55,10 @@ class BadData(UserError):
 
 class BadStore(UserError):
     """A store, or a file in it, that cannot be read or written."""
+
+
+class DroppedVersion(UserError):
+    """A version of the tables that can no longer be shown: examples in it were forgotten."""
 
 
 class PublishedDiffers(UserError):

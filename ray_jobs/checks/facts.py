@@ -13,7 +13,7 @@ from scoring.analysis.new_shards import JudgedShard, judge_new_shards
 from scoring.analysis.night_changes import accuracy, gone, newly_lowest
 from scoring.analysis.score_table import Row
 from scoring.analysis.snapshot import Snapshot, take_snapshot
-from scoring.errors import UnknownName
+from scoring.errors import DroppedVersion, UnknownName
 from scoring.store.keys import Split
 
 Partition = tuple[Split, str]
@@ -89,13 +89,16 @@ def gather(uri: str, dataset: str | None, metrics: Sequence[str]) -> Facts:
 
 
 def _night_before(snapshot: Snapshot, nights: Sequence[Row]) -> Snapshot | None:
-    """Return the scores as the night before the newest one left them."""
+    """Return the scores as the night before the newest one left them; None if they are dropped."""
     newest = snapshot.newest.night_id
     versions = [n["commit_version"] for n in nights if n["night_id"] != newest]
     earlier = [version for version in versions if version is not None]
     if not earlier:
         return None
-    return take_snapshot(snapshot.storage.uri, snapshot.dataset, at=max(earlier))
+    try:
+        return take_snapshot(snapshot.storage.uri, snapshot.dataset, at=max(earlier))
+    except DroppedVersion:  # examples were forgotten since
+        return None
 
 
 def _last_success(snapshot: Snapshot, nights: Sequence[Row]) -> datetime:

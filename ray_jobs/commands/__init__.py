@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "list live and recent jobs with their progress",
     "verify": "check every file of a store for damage",
     "adopt": "mark a store that an earlier version made",
+    "forget": "remove examples from a store for good",
     "vacuum": "remove files that nothing published needs",
     "evaluate": "test what the scores are good for",
     "export": "write scores and examples for other tools",

@@ -28,6 +28,8 @@ class ReportFlags:
 
     output: str = "report"
     """Folder or s3://bucket/prefix: new, empty or an earlier report, which is replaced."""
+    images: bool = True
+    """Show the examples themselves, images or texts; --no-images leaves them out."""
     dataset: PublishedDataset = None
     at: At = None
     store: StoreUri = field(default_factory=default_store)
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with writing_into(
         snapshot.storage, output, "report", command=command, dataset=snapshot.dataset
     ):
-        size = write_report(gather(snapshot, _metric_infos(), datetime.now(UTC)), output)
+        gathered = gather(snapshot, _metric_infos(), datetime.now(UTC))
+        size = write_report(gathered, output, images=flags.images)
     where = output if "://" in output else local_path(output)
     say(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB: open {where}/index.html")
     return 0

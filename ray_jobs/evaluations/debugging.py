@@ -22,7 +22,7 @@ from scoring.analysis.mending import MislabelledRows
 from scoring.analysis.score_table import read_scores
 from scoring.arrays import Floats, Ints
 from scoring.data.altered import Relabelled, cached_layout
-from scoring.data.versions import load_version
+from scoring.data.versions import load_whole_version
 from scoring.errors import UserError
 from scoring.registry import metrics
 from scoring.representers.layer_rows import gather_rows
@@ -121,7 +121,7 @@ def _case(plan: Plan) -> MislabelledRows:
             storage,
             run.parent,
             representer.layer,
-            load_version(storage, plan.request.source.name, split, version),
+            load_whole_version(storage, plan.request.source.name, split, version),
             machine.train_memory_bytes,
             machine.scratch_here,
         )
@@ -141,8 +141,8 @@ def _true_labels(plan: Plan, ids: Ints) -> Ints:
     assert isinstance(source, Relabelled)
     true = np.empty(len(ids), dtype=np.int64)
     for shard in plan.situation.surveys["train"].shards:
-        here = (ids >= shard.first_id) & (ids < shard.first_id + shard.piece.rows)
-        true[here] = source.true_labels(shard.piece)[ids[here] - shard.first_id]
+        here = (ids >= shard.first_id) & (ids < shard.first_id + shard.rows)
+        true[here] = source.true_labels(shard.piece)[shard.taken][ids[here] - shard.first_id]
     return true
 
 

@@ -45,7 +45,8 @@ class Evaluation:
 @contextmanager
 def evaluating(storage: Storage, dataset: str, command: str) -> Iterator[Evaluation]:
     """Hold a lease for the length of the block; everything an evaluation writes goes in it."""
-    with writing_job(storage, "evaluate", command=command, dataset=dataset):
+    with writing_job(storage, "evaluate", command=command, dataset=dataset) as lease:
+        lease.refuse_old_plans()
         yield Evaluation(storage=storage, dataset=dataset, command=command)
 
 

@@ -166,6 +166,6 @@ def _changed_labels(plan: Plan) -> ChangedLabels:
     assert isinstance(source, Relabelled)
     classes = len(survey.layout.classes)
     shards = sorted(survey.shards, key=lambda shard: shard.first_id)
-    ids = [np.arange(s.first_id, s.first_id + s.piece.rows) for s in shards]
-    changed = [source.changed(shard.piece, classes) for shard in shards]
+    ids = [np.arange(s.first_id, s.first_id + s.rows) for s in shards]
+    changed = [source.changed(shard.piece, classes)[shard.taken] for shard in shards]
     return ChangedLabels(ids=np.concatenate(ids), changed=np.concatenate(changed))

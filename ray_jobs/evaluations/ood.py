@@ -108,7 +108,7 @@ def _ids_by_corruption(plan: Plan) -> dict[str, Ints]:
     """Return the ids of the test images under each corruption, and of the clean ones."""
     ranges: dict[str, list[Ints]] = {}
     for shard in plan.situation.surveys["test"].shards:
-        ids = np.arange(shard.first_id, shard.first_id + shard.piece.rows)
+        ids = np.arange(shard.first_id, shard.first_id + shard.rows)
         ranges.setdefault(corruption_of(shard.piece), []).append(ids)
     return {name: np.concatenate(ids) for name, ids in ranges.items()}
 

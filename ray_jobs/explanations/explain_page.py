@@ -26,7 +26,9 @@ _NOISE = 0.1  # SmoothGrad's, in units of a pixel's range (Smilkov et al. 2017, 
 Row = Mapping[str, Any]
 
 
-def explanation_page(plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smooth: int) -> str:
+def explanation_page(
+    plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smooth: int, *, images: bool = True
+) -> str:
     """Draw the page of some examples.
 
     Args:
@@ -34,16 +36,19 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smoo
         rows: rows of `representers`, with class names in place of indices.
         subtitle: one line about the layer.
         smooth: number of noisy copies of an image to average its maps over.
+        images: draw the examples themselves, images or texts, and maps.
     """
     layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.representer.layer)
     ids = _ids(row["test_id"] for row in rows)
-    tests, names = contents(plan, plan.explained, ids), _names(plan, ids)
-    trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
+    tests, trains, names = {}, {}, _names(plan, ids)
+    if images:
+        tests = contents(plan, plan.explained, ids)
+        trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
     features = _features(plan, _ids(row["train_id"] for row in rows))
     shown = []
     for group in _by_output(rows):
         first = group[0]
-        maps = _maps(layer, tests[first["test_id"]], group, features, smooth)
+        maps = _maps(layer, tests.get(first["test_id"]), group, features, smooth)
         points = [_point(row, trains, map_) for row, map_ in zip(group, maps, strict=True)]
         shown.append(
             ShownExample(
@@ -52,7 +57,7 @@ def explanation_page(plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smoo
                 label=str(first["label"]),
                 predicted=str(first["predicted"]),
                 output=str(first["class"]),
-                content=tests[first["test_id"]],
+                content=tests.get(first["test_id"]),
                 excitatory=[point for point in points if point.value > 0],
                 inhibitory=[point for point in points if point.value < 0],
             )
@@ -82,13 +87,16 @@ def _point(row: Row, trains: Mapping[int, Content], sensitivity: Floats | None) 
 
 def _maps(
     layer: Layer,
-    content: Content,
+    content: Content | None,
     rows: Sequence[Row],
     features: Mapping[int, Floats32],
     copies: int,
 ) -> Sequence[Floats | None]:
-    """Return the sensitivity maps [H, W] of K points, summed over channels; None for texts."""
-    if isinstance(content, str):
+    """Return the sensitivity maps [H, W] of K points, summed over channels.
+
+    None of each if the example is a text, or is not shown.
+    """
+    if content is None or isinstance(content, str):
         return [None] * len(rows)
     pixels = as_input(torch.from_numpy(content[None].copy()))[0]
     maps = sensitivity_maps(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ray_jobs.explanations.explain_flags import ExplainFlags
 from scoring.analysis.snapshot import Snapshot, take_snapshot
-from scoring.data.versions import DatasetVersion, load_version
+from scoring.data.versions import DatasetVersion, load_version, load_whole_version
 from scoring.errors import UnknownName, UserError
 from scoring.registry import metrics
 from scoring.representers.layer import Layer
@@ -109,7 +109,10 @@ def plan_explanations(flags: ExplainFlags) -> ExplainPlan:
     current = snapshot.current(flags.split)
     question = _question(flags, current.classes)
     source = newest.settings["dataset"]
-    versions = {split: load_version(storage, source, split, trained_on[split]) for split in SPLITS}
+    versions: dict[Split, DatasetVersion] = {
+        "train": load_whole_version(storage, source, "train", trained_on["train"]),
+        "test": load_version(storage, source, "test", trained_on["test"]),
+    }
     return ExplainPlan(
         snapshot=snapshot,
         split=flags.split,

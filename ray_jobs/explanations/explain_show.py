@@ -51,7 +51,8 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
         ids = ", ".join(map(str, plan.question.ids))
         points = sql.run(plan.storage, _POINTS.format(ids=ids, **columns), views)
         say(as_text(_with_texts(plan, points)), end="")
-        page = explanation_page(plan, points.to_pylist(), subtitle, flags.smooth)
+        rows = points.to_pylist()
+        page = explanation_page(plan, rows, subtitle, flags.smooth, images=flags.images)
         write_whole(Path(flags.page), page.encode(), "--page")
         say(f"Drawn in {flags.page}")
         return

@@ -25,6 +25,7 @@ def explain(plan: ExplainPlan, machine: MachineFlags, command: str) -> Sequence[
     """
     storage, run = plan.storage, plan.run.key
     with writing_job(storage, "explain", command=command, dataset=plan.dataset) as lease:
+        lease.refuse_old_plans()
         staged = _make(plan, machine)
         publish_model(storage, plan.dataset, run, plan.model_row())
         whole = plan.question.takes_all

@@ -24,6 +24,9 @@ from scoring.store.storage import Storage
 
 LEASE = timedelta(minutes=10)  # a job that has not renewed its lease for this long is dead
 VACUUM = "vacuum"
+FORGET = "forget"
+ALONE = (VACUUM, FORGET)
+"""Jobs that remove files: they run only while no other job does."""
 
 JobState = Literal[
     "running", "published", "nothing to do", "partly published", "done", "failed", "stopped"
@@ -36,7 +39,7 @@ class JobRecord:
 
     job_id: str
     job: str
-    """Kind of job: rescore, ingest, explain, evaluate, export, report or vacuum."""
+    """Kind of job: rescore, ingest, explain, evaluate, export, report, forget or vacuum."""
     dataset: str
     """Name of the dataset it works on; empty for a vacuum."""
     command: str

@@ -1,8 +1,8 @@
 """The lease of a job that writes to a store.
 
-A thread renews the job's record. A vacuum, which removes files, first writes its own record and
-then refuses to go on if another job is at work. Every other job first writes its own record and
-then waits until no vacuum is at work. So whichever comes second sees the first.
+A thread renews the job's record. A vacuum or a forget, which remove files, first write their own
+record and then refuse to go on if another job is at work. Every other job first writes its own
+record and then waits until neither is at work. So whichever comes second sees the first.
 """
 
 import platform
@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ray_jobs.jobs.account import Account
-from ray_jobs.jobs.job_record import VACUUM, JobRecord, Jobs, JobState, new_job_id, read_jobs
+from ray_jobs.jobs.job_record import ALONE, JobRecord, Jobs, JobState, new_job_id, read_jobs
 from ray_jobs.jobs.process_identity import this_process
 from ray_jobs.jobs.progress import Stage, observing
 from ray_jobs.terminal.say import note
-from scoring.errors import PartlyPublished, Terminated
+from scoring.errors import Outage, PartlyPublished, Terminated, UserError
 from scoring.store.layout import job_path
 from scoring.store.mark import ensure_marked
 from scoring.store.outages import known
@@ -37,7 +37,8 @@ class Lease:
     """A job's hold on the store, from `writing_job`."""
 
     waited = False
-    """Whether a vacuum has been at work since the job began, so that plans may be out of date."""
+    """Whether files were removed since the job began, by a vacuum or a forget, so that plans may be
+    out of date."""
 
     def __init__(self, storage: Storage, record: JobRecord) -> None:
         self._storage = storage
@@ -105,22 +106,58 @@ class Lease:
             ended.set()
             thread.join()
 
-    def _wait_for_vacuum(self, planned_for: timedelta) -> None:
-        """Wait until no vacuum is at work.
+    def check_alone(self, beside: str = "") -> None:
+        """Refuse to remove files next to a live job, which may be about to use them.
+
+        Args:
+            beside: a kind of job that does no harm.
+
+        Raises:
+            UserError: another job may be at work.
+        """
+        jobs, now = self.look_around()
+        others = [
+            f"{job.job} {job.job_id} on {job.host}"
+            for job in jobs.alive(now)
+            if job.job != beside and job.job_id != self._record.job_id
+        ]
+        others += [
+            f"{file.path}, which cannot be read" for file in jobs.unreadable if file.is_young(now)
+        ]
+        if others:
+            raise UserError(
+                f"--store: expected no job at work on {self._storage.uri}, got "
+                f"{', '.join(others)}; try again when it has ended (protoscore status)"
+            )
+
+    def refuse_old_plans(self) -> None:
+        """Refuse to go on with what was read from the store before the job waited.
+
+        Raises:
+            Outage: it waited; run the command again.
+        """
+        if self.waited:
+            raise Outage(
+                f"--store: expected {self._storage.uri} as it was when this command began, got one "
+                "that files were removed from meanwhile; run the command again"
+            )
+
+    def _wait_for_removals(self, planned_for: timedelta) -> None:
+        """Wait until neither a vacuum nor a forget is at work.
 
         Args:
             planned_for: how long before this lease the job began to plan.
         """
-        if self._record.job == VACUUM:
+        if self._record.job in ALONE:
             return
         jobs, now = self.look_around()
         began = now - planned_for - (timedelta() if now.microsecond else _COARSE)
-        vacuums = [job for job in jobs.jobs if job.record.job == VACUUM]
-        self.waited = any(job.written >= began for job in vacuums)
-        if any(job.is_alive(now) for job in vacuums):
-            note("waiting for a vacuum of this store to end")
+        removals = [job for job in jobs.jobs if job.record.job in ALONE]
+        self.waited = any(job.written >= began for job in removals)
+        if alive := [job.record.job for job in removals if job.is_alive(now)]:
+            note(f"waiting for a {alive[0]} of this store to end")
             self.waited = True
-            while any(job.job == VACUUM for job in jobs.alive(now)):
+            while any(job.job in ALONE for job in jobs.alive(now)):
                 time.sleep(_POLL_S)
                 jobs, now = self.look_around()
 
@@ -137,7 +174,7 @@ def writing_job(
 ) -> Iterator[Lease]:
     """Hold a lease for the length of the block. Every job that writes to a store goes through it.
 
-    Waits until no vacuum is at work, and records how the block ended.
+    Waits until no vacuum and no forget is at work, and records how the block ended.
 
     Args:
         storage: the store.
@@ -169,7 +206,7 @@ def writing_job(
     planned_for = datetime.now(UTC) - started
     try:
         with observing(lease._observe), lease._renewing():
-            lease._wait_for_vacuum(planned_for)
+            lease._wait_for_removals(planned_for)
             yield lease
     except PartlyPublished as error:
         lease.end("partly published", str(error))

@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from ray_jobs.jobs.job_record import VACUUM
-from ray_jobs.jobs.lease import Lease, writing_job
-from scoring.errors import UserError
+from ray_jobs.jobs.lease import writing_job
 from scoring.store.layout import RESERVE
 from scoring.store.mark import write_reserve
 from scoring.store.storage import Storage, StoredFile
@@ -39,7 +38,7 @@ def vacuum(storage: Storage, age: timedelta, command: str, *, dry_run: bool) -> 
         names = [file.path for files in found.values() for file in files]
         return "\n".join([*sorted([*names, *expired]), _summary("Would remove", found, expired)])
     with _room(storage), writing_job(storage, VACUUM, command=command, started=started) as lease:
-        _check_alone(storage, lease)
+        lease.check_alone(beside=VACUUM)
         found = leftovers(storage, started - age)
         storage.remove(file.path for files in found.values() for file in files)
         expired = _expire(storage, dry_run=False)
@@ -55,22 +54,6 @@ def _room(storage: Storage) -> Iterator[None]:
     finally:
         with suppress(OSError):  # the disk is still full
             write_reserve(storage)
-
-
-def _check_alone(storage: Storage, lease: Lease) -> None:
-    """Refuse to go on next to a live job: files that it has just made would look like leftovers."""
-    jobs, now = lease.look_around()
-    others = [
-        f"{job.job} {job.job_id} on {job.host}" for job in jobs.alive(now) if job.job != VACUUM
-    ]
-    others += [
-        f"{file.path}, which cannot be read" for file in jobs.unreadable if file.is_young(now)
-    ]
-    if others:
-        raise UserError(
-            f"--store: expected no job at work on {storage.uri}, got {', '.join(others)}; try "
-            "again when it has ended (protoscore status)"
-        )
 
 
 def _expire(storage: Storage, *, dry_run: bool) -> list[str]:

@@ -53,7 +53,7 @@ def choose_fleet(
         before, trained_on = None, {}
     if trained_on:
         _check_layout(trained_on["train"], layout)
-    rows = (trained_on or surveys)["train"].rows
+    rows = trained_on["train"].rows_then if trained_on else surveys["train"].rows
     net = NetSpec(name=settings["net"])
     form = _private_form(net, layout)
     hardware = _hardware(flags, net, before)
@@ -181,12 +181,13 @@ def changed_share(
     for split, version in trained_on.items():
         before = {shard.content: shard.rows for shard in version.shards}
         today = {
-            shard.record.content if shard.record else shard.receipt: shard.piece.rows
+            shard.record.content if shard.record else shard.receipt: shard.rows
             for shard in surveys[split].shards
         }
         new += sum(today[content] for content in today.keys() - before.keys())
         removed += sum(before[content] for content in before.keys() - today.keys())
-    return max(new, removed) / sum(version.rows for version in trained_on.values())
+        removed += version.forgotten
+    return max(new, removed) / sum(version.rows_then for version in trained_on.values())
 
 
 def _check_layout(trained_on: DatasetVersion, layout: Layout) -> None:

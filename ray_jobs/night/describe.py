@@ -157,7 +157,7 @@ def _ingest_cost(forecast: Forecast) -> str:
     if not situation.to_ingest:
         return ""
     shape = situation.layout.shape
-    rows = sum(shard.piece.rows for shard in situation.to_ingest)
+    rows = sum(shard.rows for shard in situation.to_ingest)
     return f"{rows:,} {shape.plural}, {_bytes(rows * shape.nbytes)} decoded"
 
 

@@ -50,7 +50,7 @@ class Forecast:
         situation = self.situation
         splits = situation.request.splits
         shards = (shard for split in splits for shard in situation.surveys[split].shards)
-        return max(shard.piece.rows for shard in shards) * situation.layout.shape.nbytes
+        return max(shard.rows for shard in shards) * situation.layout.shape.nbytes
 
     @property
     def training_passes(self) -> float:
@@ -77,7 +77,7 @@ def _before_ingest(situation: Situation) -> Forecast:
     for split in request.splits:
         survey, assignments = situation.surveys[split], provisional_assignments(situation, split)
         new = survey.missing if models else survey.shards
-        costs.append(_times(sum(shard.piece.rows for shard in new), passes(assignments)))
+        costs.append(_times(sum(shard.rows for shard in new), passes(assignments)))
         results += len(survey.shards) * len(assignments)
         missing_results += len(new) * len(assignments)
         to_score += len(new)

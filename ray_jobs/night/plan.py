@@ -13,7 +13,7 @@ from ray_jobs.night.request import Request
 from ray_jobs.night.situation import Situation
 from ray_jobs.night.work import ShardWork, shard_work
 from scoring.data.ingest import assemble
-from scoring.data.versions import DatasetVersion
+from scoring.data.versions import DatasetVersion, load_whole_version
 from scoring.errors import BadData
 from scoring.folds.prediction import PREDICTED
 from scoring.runs.record import Run, finished
@@ -79,8 +79,8 @@ def plan_night(situation: Situation) -> Plan:
     """Plan a night whose data is all ingested.
 
     Raises:
-        UserError: more rows than allowed cannot be decoded, or a split that runs train on has no
-            row to train on.
+        UserError: more rows than allowed cannot be decoded, a split that runs train on has no row
+            to train on, or the published fleet lacks runs whose training rows were forgotten.
     """
     request, chosen = situation.request, situation.fleet
     corrupt = request.flags.data.max_corrupt
@@ -95,12 +95,15 @@ def plan_night(situation: Situation) -> Plan:
     runs = models.needed(situation.signals(), request.splits)
     _refuse_untrainable(versions, runs)
     done = finished(request.storage, [run.key for run in runs])
+    missing = tuple(run for run in runs if run.key not in done)
+    if chosen.published_on:
+        _refuse_forgotten(request, missing, chosen.published_on)
     return Plan(
         situation=situation,
         versions=versions,
         models=models,
         runs=runs,
-        missing_runs=tuple(run for run in runs if run.key not in done),
+        missing_runs=missing,
         work=work,
         partitions=tuple(partitions),
     )
@@ -140,3 +143,11 @@ def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:
                 f"{version.name}: expected {split} rows to train on, with a label and a readable "
                 f"{version.shape.column}, got none"
             )
+
+
+def _refuse_forgotten(
+    request: Request, missing: Sequence[Run], trained_on: Mapping[Split, str]
+) -> None:
+    """Refuse to train more runs of a fleet on rows that are no longer there."""
+    for split in sorted({split for run in missing for split in run.spec.splits()}):
+        load_whole_version(request.storage, request.source.name, split, trained_on[split])

@@ -2,14 +2,21 @@
 
 Every ingested piece leaves a receipt that holds the record of its shard and is named by what was
 read under which ids. A piece with a receipt is not read again, unless its shard is gone. A limit
-takes the first rows and changes no id.
+takes the first rows and changes no id. Forgotten examples are left out: their piece becomes the
+shards between them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
-from scoring.data.shards import ShardRecord, write_shard
+from scoring.data.forgotten import (
+    certificates_of,
+    forgotten_ids,
+    kept_ranges,
+    refuse_forgotten,
+)
+from scoring.data.shards import Receipt, ShardRecord, cut_receipt, write_shard
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import BadData
@@ -21,14 +28,29 @@ from scoring.store.storage import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedShard:
-    """A piece with its ids, and its shard if an earlier night made it."""
+    """A piece, or a part of it, with its ids, and its shard if an earlier night made it."""
 
     split: Split
     piece: Piece
     first_id: int
     receipt: str
-    """Path of the piece's receipt."""
+    """Path of the receipt."""
     record: ShardRecord | None
+    part: tuple[int, int] | None = None
+    """Rows [start, stop) of the piece, between forgotten ones; None: all."""
+    whole: str = ""
+    """Key that the receipt of the whole piece would have; "" if this is the whole piece."""
+
+    @property
+    def taken(self) -> slice:
+        """Rows of the piece that the shard holds."""
+        return slice(*(self.part or (0, self.piece.rows)))
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that the shard holds."""
+        start, stop = self.part or (0, self.piece.rows)
+        return stop - start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +66,7 @@ class Survey:
     @property
     def rows(self) -> int:
         """Rows of the split."""
-        return sum(shard.piece.rows for shard in self.shards)
+        return sum(shard.rows for shard in self.shards)
 
     @property
     def missing(self) -> tuple[PlannedShard, ...]:
@@ -74,23 +96,16 @@ def survey(
         earlier = [version.ranges for version in all_versions(storage, source.name, split)]
         check_cut(source.shard_rows, earlier)
         ranges = allot(pieces[split], earlier)
+        forgotten = forgotten_ids(certificates_of(storage, source.name, split))
         wanted = [
-            (piece, _receipt(source, split, piece, ranges, layout))
+            shard
             for piece in first_rows(pieces[split], limit(split))
+            for shard in _planned(source, split, piece, ranges, layout, forgotten)
         ]
-        ingested = [path for _, path in wanted if path.rpartition("/")[2] in receipts]
+        ingested = [s.receipt for s in wanted if s.receipt.rpartition("/")[2] in receipts]
         found = read_sound_records(storage, ingested, ShardRecord)
         records = {path: record for path, record in found.items() if record.content in kept}
-        shards = tuple(
-            PlannedShard(
-                split=split,
-                piece=piece,
-                first_id=ranges[piece_id(piece)][0],
-                receipt=path,
-                record=records.get(path),
-            )
-            for piece, path in wanted
-        )
+        shards = tuple(replace(shard, record=records.get(shard.receipt)) for shard in wanted)
         return Survey(name=source.name, split=split, layout=layout, shards=shards, ranges=ranges)
 
     return {split: compare(split) for split in SPLITS}
@@ -110,8 +125,14 @@ def ingest_piece(
             f"expected {planned.piece.rows} rows of {planned.piece.file!r} from row "
             f"{planned.piece.start}, got {len(rows.labels)}; run again"
         )
-    record = write_shard(storage, source.name, layout, planned.piece, rows, planned.first_id)
-    write_record(storage, planned.receipt, record)
+    taken = planned.taken
+    piece = replace(planned.piece, start=planned.piece.start + taken.start, rows=planned.rows)
+    rows = rows.part(taken)
+    forgotten = certificates_of(storage, source.name, planned.split)
+    refuse_forgotten(forgotten, rows, piece.file, piece.start)
+    record = write_shard(storage, source.name, layout, piece, rows, planned.first_id)
+    receipt = Receipt(**vars(record), whole=planned.whole) if planned.whole else record
+    write_record(storage, planned.receipt, receipt)
     return record
 
 
@@ -156,10 +177,32 @@ def assemble(
     return version
 
 
-def _receipt(source: Source, split: Split, piece: Piece, ranges: Ranges, layout: Layout) -> str:
-    first_id = ranges[piece_id(piece)][0]
-    key = digest([source, split, piece, first_id, layout.classes, layout.shape])
-    return receipt_path(source.name, key)
+def _planned(
+    source: Source,
+    split: Split,
+    piece: Piece,
+    ranges: Ranges,
+    layout: Layout,
+    forgotten: Sequence[int],
+) -> list[PlannedShard]:
+    """Return the shards that a piece becomes: one, or those between forgotten rows."""
+    first, _ = ranges[piece_id(piece)]
+    key = digest([source, split, piece, first, layout.classes, layout.shape])
+    path = receipt_path(source.name, key)
+    whole = PlannedShard(split=split, piece=piece, first_id=first, receipt=path, record=None)
+    kept = kept_ranges(first, piece.rows, forgotten)
+    if kept == [(first, piece.rows)]:
+        return [whole]
+    return [
+        replace(
+            whole,
+            first_id=start,
+            receipt=cut_receipt(source.name, key, start, rows),
+            part=(start - first, start - first + rows),
+            whole=key,
+        )
+        for start, rows in kept
+    ]
 
 
 def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layout:

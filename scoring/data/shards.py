@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from scoring.arrays import Bools, Ints
+from scoring.data.forgotten import kept_ranges
 from scoring.data.images import WrongShape
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData, BadStore, Damaged
 from scoring.store.keys import digest
-from scoring.store.layout import shard_path
+from scoring.store.layout import receipt_path, shard_path
 from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 
@@ -45,6 +46,26 @@ class ShardRecord:
     def path(self, dataset: str) -> str:
         """Return the shard's path in the store."""
         return shard_path(dataset, self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt(ShardRecord):
+    """What a receipt holds."""
+
+    whole: str = ""
+    """Key that the receipt of the whole piece would have, if the shard is only a part of it."""
+
+
+def cut_receipt(dataset: str, whole: str, first_id: int, rows: int) -> str:
+    """Return the path of the receipt of a part of a piece.
+
+    Args:
+        dataset: the dataset's name in the store.
+        whole: key of the receipt of the whole piece.
+        first_id: first example id of the part.
+        rows: rows of the part.
+    """
+    return receipt_path(dataset, digest([whole, first_id, rows]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,34 +119,102 @@ def write_shard(
     """
     labels = class_indices(rows.labels, layout, piece)
     files, encoding, decodable = _examples(rows, layout.shape, piece)
-    record = ShardRecord(
-        content=_content_hash(first_id, labels, rows.names, files, encoding, layout.shape),
+    columns = _Columns(
         first_id=first_id,
-        rows=len(files),
-        undecodable=int((~decodable).sum()),
-        trainable=int((decodable & (labels >= 0)).sum()),
+        labels=labels,
+        names=rows.names,
+        files=files,
+        encoding=encoding,
+        decodable=decodable,
+        shape=layout.shape,
     )
-    if storage.exists(record.path(dataset)):
+    return columns.write(storage, dataset)
+
+
+def cut_shard(
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: InputShape,
+    forgotten: Sequence[int],
+) -> list[ShardRecord]:
+    """Write the shards that are left of a shard without its forgotten rows; it stays as it is.
+
+    They are the same as ingest makes of the same rows.
+
+    Args:
+        storage: the store.
+        dataset: the dataset's name in it.
+        record: the shard.
+        shape: the shape of its examples.
+        forgotten: forgotten ids, ascending.
+    """
+    table = read_parquet(storage, record.path(dataset))
+    made = []
+    for first_id, rows in kept_ranges(record.first_id, record.rows, forgotten):
+        part = table.slice(first_id - record.first_id, rows)
+        columns = _Columns(
+            first_id=first_id,
+            labels=part["label"].fill_null(-1).to_numpy().astype(np.int64),
+            names=part["name"].to_pylist(),
+            files=part[shape.column].to_pylist(),
+            encoding="raw" if holds_pixels(part) else "file",
+            decodable=np.array([example is not None for example in decode_rows(part, shape)]),
+            shape=shape,
+        )
+        made.append(columns.write(storage, dataset))
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """The N rows of a shard that is to be written."""
+
+    first_id: int
+    labels: Ints
+    names: Sequence[str | None]
+    files: list[bytes | None]
+    encoding: str
+    decodable: Bools
+    shape: InputShape
+
+    def write(self, storage: Storage, dataset: str) -> ShardRecord:
+        record = ShardRecord(
+            content=self._content_hash(),
+            first_id=self.first_id,
+            rows=len(self.files),
+            undecodable=int((~self.decodable).sum()),
+            trainable=int((self.decodable & (self.labels >= 0)).sum()),
+        )
+        if storage.exists(record.path(dataset)):
+            return record
+        schema = pa.schema(
+            [*_FIELDS, pa.field(self.shape.column, pa.binary())],
+            metadata={_ENCODING: self.encoding.encode()},
+        )
+        columns = {
+            "example_id": np.arange(self.first_id, self.first_id + record.rows),
+            "label": pa.array(self.labels, mask=self.labels < 0),
+            "name": list(self.names),
+            self.shape.column: self.files,
+        }
+        write_parquet(
+            storage,
+            record.path(dataset),
+            pa.table(columns, schema=schema),
+            row_group_size=_GROUP_ROWS,
+            # Examples hardly ever repeat, so a dictionary of them would be wasted work.
+            use_dictionary=["label"],
+        )
         return record
-    schema = pa.schema(
-        [*_FIELDS, pa.field(layout.shape.column, pa.binary())],
-        metadata={_ENCODING: encoding.encode()},
-    )
-    columns = {
-        "example_id": np.arange(first_id, first_id + len(files)),
-        "label": pa.array(labels, mask=labels < 0),
-        "name": list(rows.names),
-        layout.shape.column: files,
-    }
-    write_parquet(
-        storage,
-        record.path(dataset),
-        pa.table(columns, schema=schema),
-        row_group_size=_GROUP_ROWS,
-        # Examples hardly ever repeat, so a dictionary of them would be wasted work.
-        use_dictionary=["label"],
-    )
-    return record
+
+    def _content_hash(self) -> str:
+        examples = hashlib.sha256()
+        for data in self.files:
+            examples.update(len(data or b"").to_bytes(8, "little"))
+            examples.update(data or b"")
+        rows = [self.first_id, self.labels.tolist(), list(self.names)]
+        return digest([*rows, self.encoding, self.shape, examples.hexdigest()])
 
 
 def _examples(rows: Rows, shape: InputShape, piece: Piece) -> tuple[list[bytes | None], str, Bools]:
@@ -182,21 +271,6 @@ def _check_decodable(files: list[bytes | None], shape: InputShape, piece: Piece)
         except WrongShape as error:
             raise BadData(f"{piece.file} row {piece.start + row}: {error}") from error
     return decodable
-
-
-def _content_hash(
-    first_id: int,
-    labels: Ints,
-    names: Sequence[str | None],
-    files: list[bytes | None],
-    encoding: str,
-    shape: InputShape,
-) -> str:
-    examples = hashlib.sha256()
-    for data in files:
-        examples.update(len(data or b"").to_bytes(8, "little"))
-        examples.update(data or b"")
-    return digest([first_id, labels.tolist(), names, encoding, shape, examples.hexdigest()])
 
 
 @contextmanager

@@ -38,6 +38,15 @@ class Rows:
     pixels: Pixels | None = None
     """[N, H, W, D] uint8, from sources that hold arrays."""
 
+    def part(self, rows: slice) -> "Rows":
+        """Return some of the rows."""
+        return Rows(
+            labels=self.labels[rows],
+            names=self.names[rows],
+            encoded=self.encoded and self.encoded[rows],
+            pixels=None if self.pixels is None else self.pixels[rows],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:

@@ -9,6 +9,7 @@ import numpy as np
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
+from scoring.errors import BadData
 from scoring.store.keys import Split, digest
 from scoring.store.layout import version_path, versions_folder
 from scoring.store.parallel import in_parallel
@@ -29,10 +30,16 @@ class DatasetVersion:
     shards: tuple[ShardRecord, ...]
     ranges: Mapping[str, tuple[int, int]]
     """Source piece (`file@start`) to (first example id, rows); vanished pieces stay listed."""
+    forgotten: int = 0
+    """Rows that the version once had and that were forgotten."""
+    named: str = ""
+    """Its name, if rows were forgotten: what is left would be named otherwise."""
 
     @property
     def version(self) -> str:
-        """Hash of the shards in order, the shape and the classes."""
+        """Hash of the shards in order, the shape and the classes, before rows were forgotten."""
+        if self.named:
+            return self.named
         shards = [(shard.content, shard.first_id, shard.rows) for shard in self.shards]
         return digest([shards, self.shape, self.classes])
 
@@ -40,6 +47,11 @@ class DatasetVersion:
     def rows(self) -> int:
         """Rows of the split, undecodable ones included."""
         return sum(shard.rows for shard in self.shards)
+
+    @property
+    def rows_then(self) -> int:
+        """Rows that the split had before any were forgotten."""
+        return self.rows + self.forgotten
 
     @property
     def undecodable(self) -> int:
@@ -61,6 +73,22 @@ class DatasetVersion:
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read a version."""
     return read_either(storage, version_path(name, split, version), DatasetVersion)
+
+
+def load_whole_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
+    """Read a version to make something of all its rows.
+
+    Raises:
+        BadData: some were forgotten.
+    """
+    found = load_version(storage, name, split, version)
+    if found.forgotten:
+        raise BadData(
+            f"--models: expected all {split} rows of {name} that the published models were "
+            f"trained on, got {found.rows} of {found.rows_then}, because the others were "
+            "forgotten; run rescore --models retrain"
+        )
+    return found
 
 
 def all_versions(storage: Storage, name: str, split: Split) -> list[DatasetVersion]:

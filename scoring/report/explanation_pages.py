@@ -27,7 +27,7 @@ class ShownPoint:
     train_id: int
     label: str
     content: Content | None
-    """None if it cannot be read."""
+    """None if it cannot be read, or is not to be shown."""
     sensitivity: Floats | None
     """[H, W] signed, summed over channels: how each pixel of the test image changes the share."""
     value: float
@@ -76,9 +76,9 @@ def render_explanations(title: str, layer: str, examples: Sequence[ShownExample]
     )
 
 
-def _picture(pixels: Pixels | None) -> str:
-    """Encode an image as a data URI; "" if it cannot be read."""
-    return "" if pixels is None else _data_uri(_encode(pixels))
+def _picture(pixels: Pixels) -> str:
+    """Encode an image as a data URI."""
+    return _data_uri(_encode(pixels))
 
 
 def _map(sensitivity: Floats, largest: float) -> str:

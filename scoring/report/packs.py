@@ -37,11 +37,30 @@ class TextPacking:
         return {"kind": "text", "rows": self.rows}
 
 
-Packing = ImagePacking | TextPacking
+@dataclass(frozen=True, kw_only=True)
+class NoPacking:
+    """Leaves the examples out."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a page needs to know."""
+        return {"kind": "none", "rows": 1}
 
 
-def choose_packings(examples: int, shapes: Iterable[InputShape]) -> dict[InputShape, Packing]:
-    """Choose how to pack the examples of each shape, given how many the report has in all."""
+Packing = ImagePacking | TextPacking | NoPacking
+
+
+def choose_packings(
+    examples: int, shapes: Iterable[InputShape], *, shown: bool = True
+) -> dict[InputShape, Packing]:
+    """Choose how to pack the examples of each shape.
+
+    Args:
+        examples: how many the report has in all.
+        shapes: of examples.
+        shown: whether the report shows the examples themselves.
+    """
+    if not shown:
+        return {shape: NoPacking() for shape in shapes}
     return {
         shape: TextPacking() if isinstance(shape, TextShape) else choose_packing(examples, shape)
         for shape in shapes
@@ -61,6 +80,8 @@ def pack_files(
     """
     dataset, shape = shard.version.name, shard.version.shape
     packing = packings[shape]
+    if isinstance(packing, NoPacking):
+        return
     if isinstance(packing, TextPacking):
         assert isinstance(shape, TextShape)
         texts = iterate_texts(storage, dataset, shard.record, shape)

@@ -16,7 +16,7 @@ from scoring.report.templates import STATIC
 from scoring.tables.findings import Finding
 
 
-def write_report(report: Report, target: str) -> int:
+def write_report(report: Report, target: str, *, images: bool = True) -> int:
     """Write the folder and return its size in bytes.
 
     It appears whole or not at all. A few shards are read at a time, and one pack of each is in
@@ -25,12 +25,13 @@ def write_report(report: Report, target: str) -> int:
     Args:
         report: what the pages show.
         target: a path or s3://bucket/prefix: new, empty, or an earlier report, which is replaced.
+        images: show the examples themselves, images or texts.
 
     Raises:
         UserError: the folder cannot be written.
         BadStore: a shard cannot be read.
     """
-    packings = _packings(report)
+    packings = _packings(report, images)
     with appearing(target) as folder:
         for name, page in render(report).items():
             folder.write(name, page.encode())
@@ -43,12 +44,12 @@ def write_report(report: Report, target: str) -> int:
         return folder.size
 
 
-def _packings(report: Report) -> Mapping[InputShape, Packing]:
+def _packings(report: Report, images: bool) -> Mapping[InputShape, Packing]:
     examples = sum(split.positions.count for split in report.splits)
     shapes = {
         shard.version.shape: None for split in report.splits for shard in split.positions.shards
     }
-    return choose_packings(examples, shapes)
+    return choose_packings(examples, shapes, shown=images)
 
 
 def _data(report: Report) -> dict[str, Any]:

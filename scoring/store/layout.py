@@ -44,6 +44,7 @@ EXPLANATIONS = "explanations"
 TABLES = "tables"
 NIGHTS = "nights"
 JOBS = "jobs"
+FORGOTTEN = "forgotten"
 DAMAGED = "damaged"
 TOP_FOLDERS = (
     DATASETS,
@@ -56,6 +57,7 @@ TOP_FOLDERS = (
     TABLES,
     NIGHTS,
     JOBS,
+    FORGOTTEN,
     DAMAGED,
 )
 
@@ -85,6 +87,7 @@ _SHAPES = {
     rf"|[a-z_]+/(\w+=[^/]*/)*({_HASH}(-[0-9a-f]{{8}})?|{_JOB}-[0-9a-f]{{8}})\.parquet",
     NIGHTS: rf"{_JOB}\.json",
     JOBS: rf"{_JOB}\.json",
+    FORGOTTEN: rf"{_JOB}(\.copy)?\.json",
     DAMAGED: r".+\.[0-9a-f]{8}",
 }
 _UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}\.partial")
@@ -165,6 +168,11 @@ def logits_path(run: str, content: str) -> str:
     return f"{OUTPUTS}/{run}/{content}.parquet"
 
 
+def is_of_sample(path: str) -> bool:
+    """Return whether a file of `outputs` holds the logits of only some rows of a shard."""
+    return path.endswith("-rows.parquet")
+
+
 def features_folder(run: str, layer: str) -> str:
     """Return the folder of the features of a run's layer."""
     return f"{FEATURES}/{run}/{layer}"
@@ -218,6 +226,11 @@ def night_path(night: str) -> str:
 def job_path(job: str) -> str:
     """Return the path of a job's record."""
     return f"{JOBS}/{job}.json"
+
+
+def certificate_path(certificate: str) -> str:
+    """Return the path of a certificate of forgotten examples."""
+    return f"{FORGOTTEN}/{certificate}.json"
 
 
 def copy_path(path: str) -> str:

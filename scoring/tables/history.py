@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from scoring.errors import BadStore, UserError
+from scoring.data.forgotten import certificates
+from scoring.errors import BadStore, DroppedVersion, UserError
 from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
@@ -36,6 +37,7 @@ def open_scores(storage: Storage, at: At = None, flag: str = "--at") -> DeltaTab
 
     Raises:
         BadStore: nothing is published, or the store cannot be read.
+        DroppedVersion: examples in it were forgotten.
         UserError: there is no such version or time.
     """
     table = open_table(storage, "scores")
@@ -53,7 +55,19 @@ def open_scores(storage: Storage, at: At = None, flag: str = "--at") -> DeltaTab
     older = open_table(storage, "scores", version)
     if older is None:
         raise UserError(f"{flag}: expected a version that is kept, got {version}")
+    _refuse_forgotten(storage, older, flag)
     return older
+
+
+def _refuse_forgotten(storage: Storage, older: DeltaTable, flag: str) -> None:
+    """Refuse a version whose data files were removed because examples in them were forgotten."""
+    shown = {file["path"] for file in files(older)}
+    for certificate in certificates(storage):
+        if shown & {*certificate.data_files.get("scores", ())}:
+            raise DroppedVersion(
+                f"{flag}: expected a version from after {certificate.day}, when examples were "
+                f"forgotten and versions with them dropped, got {older.version()}"
+            )
 
 
 def history(table: DeltaTable) -> pa.Table:

@@ -4,7 +4,8 @@ A file is a leftover if it was written before a given time and is none of these:
 
     staging/    scores that the newest version of a partition was made from
     outputs/    logits of a run behind such a partition
-    runs/       a run behind any kept version of `scores`, or behind `representers`
+    runs/       a run behind any kept version of `scores`, or behind `representers`; of those that
+                were trained on forgotten examples, only runs behind the newest version
     features/   features by a run behind the newest version of either
     datasets/   a shard that a dataset version or a receipt names
     tables/     a data file of any kept version, or its manifest
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from scoring.data.forgotten import certificates
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
@@ -89,7 +91,8 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
     staged = {path for manifest in now for path in manifest.staged}
     current_runs = {run for manifest in now for run in manifest.runs}
     explaining = _explaining_runs(storage)
-    kept_runs = {run for manifest in kept.values() for run in manifest.runs} | explaining
+    earlier_runs = {run for manifest in kept.values() for run in manifest.runs} | explaining
+    kept_runs = current_runs | (earlier_runs - _trained_on_forgotten(storage))
     shards = _known_shards(storage)
     data = {
         layout.table_path(name, path) for name in TABLE_NAMES for path in kept_files(storage, name)
@@ -145,3 +148,7 @@ def _explaining_runs(storage: Storage) -> set[str]:
     views = {table.name: lambda: table_sql(storage, table)}
     found = sql.run(storage, f"select run, base_run from {table.name}", views)
     return {run for column in found.columns for run in column.to_pylist()}
+
+
+def _trained_on_forgotten(storage: Storage) -> set[str]:
+    return {run for certificate in certificates(storage) for run in certificate.models}

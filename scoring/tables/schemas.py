@@ -6,11 +6,26 @@ by dataset and evaluation, `example_sets` by dataset and split, `representers` b
 run, `representer_models` by dataset and run.
 """
 
+from dataclasses import dataclass
+
 import pyarrow as pa
+
+from scoring.store.keys import Split
 
 _TIME = pa.timestamp("us", tz="UTC")
 
+
+@dataclass(frozen=True)
+class ExampleColumn:
+    """A column that holds example ids: a row leaves the table when its example is forgotten."""
+
+    name: str
+    split: Split | None = None
+    """Split of the examples; None: that of the row's partition."""
+
+
 PARTITION_COLUMNS = ("dataset", "split", "metric")
+SCORES_EXAMPLES = (ExampleColumn("example_id"),)
 
 SCORES = pa.schema(
     {

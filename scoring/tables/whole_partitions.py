@@ -28,6 +28,7 @@ from scoring.tables.schemas import (
     REPRESENTER_MODEL_COLUMNS,
     REPRESENTER_MODELS,
     REPRESENTERS,
+    ExampleColumn,
 )
 from scoring.tables.sql import files_sql
 
@@ -40,6 +41,10 @@ class WholeTable:
     partition_columns: tuple[str, ...]
     data: pa.Schema
     """Schema of its data files."""
+    examples: tuple[ExampleColumn, ...]
+    """Its columns that hold example ids, for `forget`."""
+    ranked_within: tuple[str, ...] = ()
+    """The columns within which `rank` counts from 0."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -48,16 +53,29 @@ class WholeTable:
 
 
 EVALUATIONS_TABLE = WholeTable(
-    name="evaluations", partition_columns=EVALUATION_COLUMNS, data=EVALUATIONS
+    name="evaluations",
+    partition_columns=EVALUATION_COLUMNS,
+    data=EVALUATIONS,
+    examples=(),  # findings are about metrics, classes and parts of rankings
 )
 EXAMPLE_SETS_TABLE = WholeTable(
-    name="example_sets", partition_columns=EXAMPLE_SET_COLUMNS, data=EXAMPLE_SETS
+    name="example_sets",
+    partition_columns=EXAMPLE_SET_COLUMNS,
+    data=EXAMPLE_SETS,
+    examples=(ExampleColumn("example_id"),),
 )
 REPRESENTERS_TABLE = WholeTable(
-    name="representers", partition_columns=REPRESENTER_COLUMNS, data=REPRESENTERS
+    name="representers",
+    partition_columns=REPRESENTER_COLUMNS,
+    data=REPRESENTERS,
+    examples=(ExampleColumn("test_id"), ExampleColumn("train_id", split="train")),
+    ranked_within=("test_id", "class", "sign"),
 )
 REPRESENTER_MODELS_TABLE = WholeTable(
-    name="representer_models", partition_columns=REPRESENTER_MODEL_COLUMNS, data=REPRESENTER_MODELS
+    name="representer_models",
+    partition_columns=REPRESENTER_MODEL_COLUMNS,
+    data=REPRESENTER_MODELS,
+    examples=(),
 )
 WHOLE_TABLES = (
     EVALUATIONS_TABLE,

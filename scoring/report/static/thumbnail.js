@@ -13,6 +13,7 @@
   // `whole` is set.
   function thumbnail(split, position, whole = false) {
     const { shard, row, packing } = split.place(position);
+    if (packing.kind === "none") return element("span", { className: "no-image", textContent: split.id(position) });
     const pack = `data/${split.name}/packs/${shard}-${Math.floor(row / packing.rows)}`;
     const at = row % packing.rows;
     return packing.kind === "text" ? drawText(`${pack}.js`, at, whole) : drawImage(`${pack}.webp`, at, packing);

@@ -113,7 +113,7 @@ def test_a_dataset_is_surveyed_again_after_waiting_for_a_vacuum(in_process, requ
         return surveyed[-1]
 
     monkeypatch.setattr("ray_jobs.night.bring_in.survey_splits", survey)
-    monkeypatch.setattr("ray_jobs.jobs.lease.Lease._wait_for_vacuum", wait)
+    monkeypatch.setattr("ray_jobs.jobs.lease.Lease._wait_for_removals", wait)
     surveys, _ = ingest(request_, "protoscore ingest")
     assert len(surveyed) == 2
     assert surveys is surveyed[1]

@@ -1,0 +1,231 @@
+"""Forgotten rows leave a dataset: its shards are cut around them, versions and receipts follow.
+
+Every shard stays a contiguous range of example ids, so a forgotten row cuts its shard in two. The
+other rows keep their ids, and the parts are those that ingest would make. Earlier versions keep
+their names, because runs were trained on them, but lose the rows.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scoring.data.forgotten import Certificate, example_hash, kept_ranges
+from scoring.data.shard_parts import read_columns
+from scoring.data.shards import Receipt, ShardRecord, cut_receipt, cut_shard, reading
+from scoring.data.versions import DatasetVersion, all_versions
+from scoring.errors import Damaged
+from scoring.store.keys import SPLITS
+from scoring.store.layout import (
+    DATASETS,
+    is_ours,
+    receipts_folder,
+    shard_path,
+    shards_folder,
+    stem,
+    version_path,
+)
+from scoring.store.parallel import in_parallel
+from scoring.store.parquet import opened_parquet, read_parquet
+from scoring.store.records import read_sound_records, write_record, write_twice
+from scoring.store.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a split holds of some examples, in any of its versions."""
+
+    names: tuple[str, ...]
+    """The user's own names for them, sorted."""
+    hashes: tuple[str, ...]
+    """`example_hash` of each, sorted."""
+    shards: tuple[str, ...]
+    """Content hashes of the shards that hold them."""
+
+
+def ids_by_name(
+    storage: Storage, versions: Sequence[DatasetVersion], names: Iterable[str]
+) -> dict[str, set[int]]:
+    """Return the ids of all examples with the given names, leaving out unknown names."""
+    wanted = {*names}
+    found: dict[str, set[int]] = {}
+
+    def read(pair: tuple[str, ShardRecord]) -> list[tuple[int, str | None]]:
+        with reading(storage, *pair):
+            rows = read_columns(storage, *pair, ["example_id", "name"])
+        columns = (rows[name].to_pylist() for name in ("example_id", "name"))
+        return list(zip(*columns, strict=True))
+
+    for rows in in_parallel(read, _shards(versions)):
+        for example, name in rows:
+            if name in wanted:
+                found.setdefault(name, set()).add(example)
+    return found
+
+
+def known_ids(versions: Sequence[DatasetVersion], ids: Sequence[int]) -> set[int]:
+    """Return those of some ids that a version holds; `ids` ascending."""
+    known: set[int] = set()
+    for _, record in _shards(versions):
+        first, stop = (bisect_left(ids, record.first_id + n) for n in (0, record.rows))
+        known.update(ids[first:stop])
+    return known
+
+
+def look_up(storage: Storage, versions: Sequence[DatasetVersion], ids: Sequence[int]) -> Examples:
+    """Read the names and hashes of some examples; `ids` ascending.
+
+    Raises:
+        BadStore: a shard cannot be read.
+        Damaged: a shard is not what was written.
+    """
+    names: set[str] = set()
+    hashes: set[str] = set()
+    contents = []
+    for name, record in _shards(versions):
+        if not _holds(record, ids):
+            continue
+        contents.append(record.content)
+        with reading(storage, name, record):
+            rows = read_parquet(storage, record.path(name))
+        rows = rows.filter(np.isin(rows["example_id"].to_numpy(), ids))
+        names |= set(rows["name"].to_pylist()) - {None}
+        hashes |= {example_hash(data) for data in rows.columns[-1].to_pylist() if data}
+    return Examples(
+        names=tuple(sorted(names)), hashes=tuple(sorted(hashes)), shards=tuple(contents)
+    )
+
+
+def versions_with(versions: Sequence[DatasetVersion], ids: Sequence[int]) -> list[DatasetVersion]:
+    """Return the versions that hold one of some examples; `ids` ascending."""
+    return [v for v in versions if any(_holds(shard, ids) for shard in v.shards)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutVersion:
+    """A version and what is left of it."""
+
+    before: DatasetVersion
+    after: DatasetVersion
+    """A version in its own right, without the forgotten rows."""
+
+    def rewrite(self, storage: Storage) -> None:
+        """Let the earlier version, under its name, have the shards that are left."""
+        lost = self.before.rows - self.after.rows
+        named = replace(
+            self.after,
+            named=self.before.version,
+            forgotten=self.before.forgotten + lost,
+        )
+        write_twice(storage, version_path(named.name, named.split, named.named), named)
+
+
+def cut_versions(
+    storage: Storage, certificate: Certificate, advance: Callable[[], None]
+) -> list[CutVersion]:
+    """Cut the shards that hold forgotten rows, and save what is left of the versions with them.
+
+    Receipts of what is left are written too. Nothing is removed or rewritten yet.
+    """
+    ids = certificate.ids
+    every = all_versions(storage, certificate.dataset, certificate.split)
+    versions = versions_with(every, ids)
+    cuts: dict[str, list[ShardRecord]] = {}
+    for version in versions:
+        for shard in version.shards:
+            if shard.content not in cuts and _holds(shard, ids):
+                with reading(storage, version.name, shard):
+                    cuts[shard.content] = cut_shard(
+                        storage, version.name, shard, version.shape, ids
+                    )
+                advance()
+    made = []
+    for version in versions:
+        shards = [part for s in version.shards for part in cuts.get(s.content, [s])]
+        after = replace(version, shards=tuple(shards), forgotten=0, named="")
+        after.save(storage)
+        made.append(CutVersion(before=version, after=after))
+    _write_receipts(storage, certificate.dataset, cuts)
+    return made
+
+
+def _write_receipts(
+    storage: Storage, dataset: str, cuts: Mapping[str, Sequence[ShardRecord]]
+) -> None:
+    """Write a receipt for each part of a piece, so that no night reads the piece again."""
+    for path, receipt in _receipts(storage, dataset).items():
+        whole = receipt.whole or stem(path)
+        for part in cuts.get(receipt.content, ()):
+            record = Receipt(**vars(part), whole=whole)
+            write_record(storage, cut_receipt(dataset, whole, part.first_id, part.rows), record)
+
+
+def remnants(storage: Storage, certificate: Certificate) -> tuple[list[str], list[str]]:
+    """List what no version names any more and what holds forgotten rows: receipts, and shards.
+
+    Receipts are to be removed first.
+    """
+    dataset = certificate.dataset
+    versions = [v for split in SPLITS for v in all_versions(storage, dataset, split)]
+    named = {record.content for _, record in _shards(versions)}
+    there = {stem(file.path) for file in storage.walk(shards_folder(dataset)) if is_ours(file.path)}
+    known = {*certificate.shards} - named
+    strays = (there - named) - known
+
+    def holds(content: str) -> bool:
+        try:
+            with opened_parquet(storage, shard_path(dataset, content)) as file:
+                ids = file.read(["example_id"])["example_id"].to_numpy()
+        except Damaged:  # it has been set aside
+            return False
+        return bool(np.isin(ids, certificate.ids).any())
+
+    gone = known | {content for content in sorted(strays) if holds(content)}
+    receipts = _receipts(storage, dataset)
+    return (
+        [path for path, receipt in receipts.items() if receipt.content in gone],
+        [shard_path(dataset, content) for content in sorted(gone & there)],
+    )
+
+
+def copies(storage: Storage, hashes: Collection[str]) -> list[str]:
+    """Name the rows of all shards of a store whose bytes are those of forgotten examples."""
+    found = []
+    for dataset in sorted(storage.names(DATASETS)):
+        for split in SPLITS:
+            for _, record in _shards(all_versions(storage, dataset, split)):
+                rows = _copied(storage, dataset, record, hashes)
+                found += [f"{dataset} {split} {example}" for example in rows]
+    return list(dict.fromkeys(found))
+
+
+def _copied(
+    storage: Storage, dataset: str, record: ShardRecord, hashes: Collection[str]
+) -> list[int]:
+    found: list[int] = []
+    with reading(storage, dataset, record), opened_parquet(storage, record.path(dataset)) as file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            pairs = zip(rows["example_id"].to_pylist(), rows.columns[-1].to_pylist(), strict=True)
+            found += [example for example, data in pairs if data and example_hash(data) in hashes]
+    return found
+
+
+def _receipts(storage: Storage, dataset: str) -> dict[str, Receipt]:
+    folder = receipts_folder(dataset)
+    paths = [path for name in storage.names(folder) if is_ours(path := f"{folder}/{name}")]
+    return read_sound_records(storage, paths, Receipt)
+
+
+def _holds(record: ShardRecord, ids: Sequence[int]) -> bool:
+    whole = [(record.first_id, record.rows)]
+    return kept_ranges(record.first_id, record.rows, ids) != whole
+
+
+def _shards(versions: Iterable[DatasetVersion]) -> list[tuple[str, ShardRecord]]:
+    """Return each shard of some versions once, with the dataset's name."""
+    found = {
+        shard.content: (version.name, shard) for version in versions for shard in version.shards
+    }
+    return list(found.values())
