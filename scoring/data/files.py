@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.errors import BadData, Outage, ProtoscoreError
+from scoring.store.filesystems import filesystem
 from scoring.store.outages import is_refusal, known
-from scoring.store.storage import filesystem
 
 _MAGIC = "*?["
 _HIDDEN = (".", "_")  # prefixes that Hadoop and its relatives give markers and unfinished files

@@ -14,9 +14,9 @@ from scoring.data.files import SourceFile, fingerprint, is_local, unread
 from scoring.data.images import MAX_PIXELS, probe
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.errors import BadData
+from scoring.store.filesystems import filesystem
 from scoring.store.keys import Split, added, digest
 from scoring.store.parallel import in_parallel
-from scoring.store.storage import filesystem
 
 _PROBED = 100  # images that the shape is taken from
 _FOLDERS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val")}

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from scoring.data.files import SourceFile
 from scoring.errors import BadData
-from scoring.store.storage import filesystem
+from scoring.store.filesystems import filesystem
 
 _BATCH_ROWS = 1024
 _BATCH_BYTES = 4 << 20

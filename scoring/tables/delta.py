@@ -20,10 +20,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from scoring.errors import BadStore, IncompleteError, Outage, ProtoscoreError
+from scoring.store.filesystems import delta_options
 from scoring.store.layout import is_ours, log_folder, table_path
 from scoring.store.outages import http_status, known
 from scoring.store.parquet import writing_parquet
-from scoring.store.storage import Storage, delta_options
+from scoring.store.storage import Storage
 from scoring.tables.log_check import (
     check_entries,
     copy_entry,

@@ -11,7 +11,8 @@ import duckdb
 import pyarrow as pa
 
 from scoring.errors import BadStore, Damaged, Outage, ProtoscoreError, UserError
-from scoring.store.storage import Storage, filesystem
+from scoring.store.filesystems import filesystem
+from scoring.store.storage import Storage
 from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
 
 _TYPES = {

@@ -6,7 +6,8 @@ from report_store import publish_scores, shapes, write_dataset
 
 from ray_jobs.commands import report
 from ray_jobs.terminal.console import run_job
-from scoring.store.storage import Storage, filesystem
+from scoring.store.filesystems import filesystem
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from ray_head import Head, running_head
 from s3_store import KEY, SECRET, Gateway
 
 from scoring.registry import metrics
-from scoring.store.storage import Storage, delta_options
+from scoring.store.filesystems import delta_options
+from scoring.store.storage import Storage
 from scoring.tables import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(600)]

@@ -4,7 +4,7 @@ import pytest
 
 from scoring.data.files import is_local, list_files, locate
 from scoring.errors import BadData
-from scoring.store.storage import filesystem
+from scoring.store.filesystems import filesystem
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from ingest_here import ingest, missing, survey_splits
 from scoring.data.image_folder import ImageFolderSource
 from scoring.data.shard_parts import read_columns
 from scoring.errors import BadData
-from scoring.store.storage import Storage, filesystem
+from scoring.store.filesystems import filesystem
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from scoring.data.shard_parts import read_columns
 from scoring.data.shards import read_shard
 from scoring.data.versions import load_version
 from scoring.errors import BadData
-from scoring.store.storage import Storage, filesystem
+from scoring.store.filesystems import filesystem
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

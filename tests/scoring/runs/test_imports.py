@@ -11,8 +11,9 @@ from scoring.nets import build
 from scoring.run_spec import NetSpec
 from scoring.runs.fleet import PRESETS, Hardware, build_fleet
 from scoring.runs.imports import read_manifest, store_weights, with_imports
+from scoring.store.filesystems import filesystem
 from scoring.store.layout import import_path
-from scoring.store.storage import Storage, filesystem
+from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
 from scoring.training.recipes import recipe
 

@@ -8,8 +8,9 @@ from flaky_s3 import FlakyS3, flaky_s3
 
 from scoring.errors import BadStore, Outage, UserError
 from scoring.store import retries
+from scoring.store.filesystems import delta_options
 from scoring.store.retries import patience, patience_s, pauses
-from scoring.store.storage import Storage, delta_options
+from scoring.store.storage import Storage
 from scoring.tables.delta import open_table
 
 FULL = (503, "SlowDown")

@@ -6,7 +6,8 @@ import pytest
 from s3_store import SECRET
 
 from scoring.errors import BadStore
-from scoring.store.storage import Storage, delta_options, filesystem
+from scoring.store.filesystems import delta_options, filesystem
+from scoring.store.storage import Storage
 
 
 @pytest.fixture

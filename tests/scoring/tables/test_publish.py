@@ -18,7 +18,8 @@ from deltalake.exceptions import CommitFailedError
 from score_tables import part, publish_and_die, publish_at, rows_of
 
 from scoring.errors import BadStore, IncompleteError
-from scoring.store.storage import Storage, delta_options
+from scoring.store.filesystems import delta_options
+from scoring.store.storage import Storage
 from scoring.tables import delta
 from scoring.tables.delta import open_table
 from scoring.tables.manifest import Manifest, Partition

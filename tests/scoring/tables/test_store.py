@@ -8,7 +8,8 @@ import pytest
 from score_tables import CLASSES, night_row, part, run_row, write_classes
 
 from scoring.errors import BadStore, Damaged, UnknownName, UserError
-from scoring.store.storage import Storage, delta_options
+from scoring.store.filesystems import delta_options
+from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import open_table
 from scoring.tables.history import HISTORY
