@@ -86,7 +86,7 @@ def test_nobody_there_is_an_outage(monkeypatch, site):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(Outage, match=r"--store s3://bucket/store: the object storage did not"):
         Storage("s3://bucket/store").check(writable=False)
-    with pytest.raises(Outage, match="--store s3://bucket/store: the store did not answer"):
+    with pytest.raises(Outage, match="the object storage did not answer"):
         open_table(Storage("s3://bucket/store"), "scores")
 
 
