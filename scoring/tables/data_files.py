@@ -35,7 +35,7 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
     def __init__(self, storage: Storage) -> None:
         super().__init__()
         self.failure: BaseException | None = None
-        self._storage = storage
+        self.storage = storage
         self._files: dict[str, CheckedFile] = {}
 
     def names(self) -> str:
@@ -77,8 +77,8 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
             known = " or ".join(_FOLDERS)
             raise UserError(f"query: expected a Parquet file below {known}, got {path!r}")
         if path not in self._files:
-            below = _SharedFile(self._storage, path)
-            self._files[path] = CheckedFile(self._storage, path, below)
+            below = _SharedFile(self.storage, path)
+            self._files[path] = CheckedFile(self.storage, path, below)
         return self._files[path]
 
 
