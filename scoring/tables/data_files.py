@@ -35,7 +35,7 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
     def __init__(self, storage: Storage) -> None:
         super().__init__()
         self.failure: BaseException | None = None
-        self._storage = storage
+        self.storage = storage
         self._files: dict[str, CheckedFile] = {}
 
     def names(self) -> str:
@@ -82,7 +82,7 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
 
     def _checked(self, path: str) -> CheckedFile:
         try:
-            return CheckedFile(self._storage, path, _SharedFile(self._storage, path))
+            return CheckedFile(self.storage, path, _SharedFile(self.storage, path))
         except FileNotFoundError as error:
             raise Damaged(
                 f"--store: expected {path}, got no such file; run verify --mend, then rescore"

@@ -68,7 +68,10 @@ def open_table(storage: Storage, name: str, version: int | None = None) -> Delta
         Damaged: the table's log is not what was committed.
         Outage: it does not answer.
     """
-    check_entries(storage, name)
+    try:
+        check_entries(storage, name)
+    except OSError as error:
+        raise unusable(storage, error) from error
     try:
         return _open(storage, name, version)
     except TableNotFoundError:

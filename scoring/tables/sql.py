@@ -6,6 +6,7 @@ access to files but through `DataFiles`, which is ours, and its settings are loc
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +15,7 @@ from scoring.errors import BadStore, Damaged, Outage, ProtoscoreError, UserError
 from scoring.store.filesystems import filesystem
 from scoring.store.storage import Storage
 from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
+from scoring.tables.delta import unusable
 
 _TYPES = {
     pa.string(): "varchar",
@@ -75,13 +77,28 @@ def run(
                     connection.execute(f"create view {name} as {definition()}")
             if not unsafe:
                 _check_reading(connection, query)
-            answer = connection.sql(query)
-            rows = None if answer is None else answer.to_arrow_table()
+            rows = _answer(connection, query)
         except (duckdb.Error, UnicodeError) as error:
             raise _in_our_words(error, files, views) from error
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
     return rows.rename_columns(_distinct(rows.column_names))
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table | None:
+    """Run a query in a thread: DuckDB would swallow what a signal raises in the main one."""
+
+    def run() -> pa.Table | None:
+        answer = connection.sql(query)
+        return None if answer is None else answer.to_arrow_table()
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(run)
+        try:
+            return running.result()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 def _check_reading(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -107,10 +124,8 @@ def _in_our_words(
 ) -> BaseException:
     """Turn what stopped a query into an error of one line."""
     if files.failure:
-        return _unreadable(files.failure)
+        return _unreadable(files.storage, files.failure)
     got = _one_line(error)
-    if isinstance(error, duckdb.InterruptException):
-        return KeyboardInterrupt()
     if isinstance(error, duckdb.IOException):
         return BadStore(f"expected files that can be read, got {got}")
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -124,13 +139,12 @@ def _in_our_words(
     return UserError(f"query: expected SQL over {', '.join(views)}, got {got}{hint}")
 
 
-def _unreadable(error: BaseException) -> BaseException:
+def _unreadable(storage: Storage, error: BaseException) -> BaseException:
     if isinstance(error, FileNotFoundError | PermissionError):
         return BadStore(f"expected files that can be read, got {_one_line(error)}")
     if isinstance(error, ProtoscoreError) or not isinstance(error, Exception):
         return error
-    # Only its kind: drivers quote requests and signatures.
-    return Outage(f"--store: expected a store that can be read, got {type(error).__name__}")
+    return unusable(storage, error)
 
 
 def files_sql(

@@ -2,6 +2,7 @@
 
 import io
 import random
+import signal
 from datetime import UTC, date, datetime
 from urllib.parse import quote
 
@@ -289,3 +290,19 @@ def test_evaluations_are_one_table(storage):
     got = Store(storage.uri).evaluations("b/c")
     assert got.drop_columns(["dataset", "evaluation"]).equals(rows)
     assert set(got["dataset"].to_pylist()) == {"b/c"}
+
+
+def test_a_signal_ends_a_query_as_it_would_end_any_other_work(local):
+    publish(local, [part(n=9)])
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Store(local.uri).sql("select count(*) from range(10000000) a, range(1000000) b, scores")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
