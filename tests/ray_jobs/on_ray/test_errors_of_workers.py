@@ -12,6 +12,7 @@ import ray
 from image_files import encode, pixels
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
+from ray_jobs import on_ray
 from ray_jobs.engine import Engine, engine
 from ray_jobs.on_ray import for_each as for_each_module
 from ray_jobs.on_ray.cluster import ACTOR_RETRIES, TASK_RETRIES
@@ -119,7 +120,7 @@ def test_an_item_that_kills_its_workers_ends_the_stage(cluster, monkeypatch, cap
 
 def test_nobody_tries_for_ever():
     assert -1 not in (*TASK_RETRIES.values(), *ACTOR_RETRIES.values())
-    assert int(os.environ["RAY_task_oom_retries"]) > 0
+    assert int(on_ray._SETTINGS["RAY_task_oom_retries"]) > 0
 
 
 def test_killed_for_want_of_memory():
