@@ -12,6 +12,7 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would turn Ctrl-C into failed runs
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_task_oom_retries": "6",  # by default for ever, and nobody would learn why
     # A Ray that is started here serves this machine alone, so its address is 127.0.0.1 and it
     # listens nowhere else. Ray has this switch for other systems, but it works on Linux too.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

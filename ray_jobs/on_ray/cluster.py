@@ -3,11 +3,14 @@
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray.data import DataContext
 from ray.job_config import JobConfig
 
@@ -19,6 +22,13 @@ from scoring.errors import Outage, Terminated
 
 _TOKEN = secrets.token_hex(32)
 """For a Ray that is started here. A process keeps the first token that it used."""
+
+
+TASK_RETRIES: dict[str, Any] = {"max_retries": 8}
+ACTOR_RETRIES: dict[str, Any] = {"max_restarts": 20, "max_task_retries": 8}
+"""How often Ray Data begins again after a worker has died. By default that is for ever, so that a
+shard which kills its workers would be a night without an end."""
+_LINE = 200  # characters of what Ray says
 
 
 @contextmanager
@@ -106,8 +116,19 @@ def _quiet() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.raise_original_map_exception = True  # which `errors` can read
+    # Ray 2.60 has no other way to say how often to try again.
+    warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+    # Ray prints what happens to workers: fifty lines for each that it kills for want of memory.
+    worker.print_to_stdstream = _note_first_line
     for name in ("ray.data", "ray.tune"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are said by us, in one line
+
+
+def _note_first_line(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """Pass on the first line of each message of Ray."""
+    for message in data["lines"]:
+        first = str(message).partition("\n")[0]
+        note(f"ray: {textwrap.shorten(first, _LINE)}")
 
 
 def total(resource: str) -> float:

@@ -29,7 +29,7 @@ Arguments = ParamSpec("Arguments")
 Made = TypeVar("Made")
 
 _LOWER = "lower --cpus, --batch-rows, --cache-memory-gb or --train-memory-gb, or add memory"
-_MEMORY_WORDS = ("memory pressure", "low memory", "out of memory", "OOM", "running low on memory")
+_MEMORY_WORDS = ("memory pressure", "low on memory", "out of memory")
 
 
 class FromWorker(Exception):

@@ -8,7 +8,7 @@ import torch
 from ray.data import ActorPoolStrategy
 
 from ray_jobs.jobs.progress import Progress
-from ray_jobs.on_ray.cluster import total
+from ray_jobs.on_ray.cluster import ACTOR_RETRIES, total
 from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.waiting import asking
 from scoring.errors import IncompleteError
@@ -26,6 +26,7 @@ def for_each(stage: str, unit: str, begin: Callable[[], Work[Item]], items: Sequ
         _Worker,  # type: ignore[arg-type] # Ray takes classes; its stub does not
         fn_constructor_args=(begin,),
         num_cpus=1,
+        **ACTOR_RETRIES,
         compute=ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
     )
     done = 0

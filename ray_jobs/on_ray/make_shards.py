@@ -9,6 +9,7 @@ import ray
 
 from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.cluster import TASK_RETRIES
 from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.metering import IsOver, never
 from ray_jobs.on_ray.waiting import asking
@@ -47,7 +48,7 @@ def make_shards(
     """Make shards, a task for each; for arguments see `ray_jobs.engine.Engine.make_shards`."""
     task = _Ingest(source=source, storage=storage, layout=layout, is_over=is_over)
     rows = ray.data.from_items(list(missing), override_num_blocks=len(missing)).map(
-        task, **(_on_the_drivers_node() if source.local else {})
+        task, **TASK_RETRIES, **(_on_the_drivers_node() if source.local else {})
     )
     made: dict[str, ShardRecord] = {}
     with (

@@ -17,7 +17,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from ray_jobs.jobs.pace import Pace
 from ray_jobs.jobs.progress import Progress
-from ray_jobs.on_ray.cluster import total
+from ray_jobs.on_ray.cluster import ACTOR_RETRIES, TASK_RETRIES, total
 from ray_jobs.on_ray.decode import TASK, decode
 from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.metering import IsOver, never
@@ -118,6 +118,7 @@ def _receipts(
             batch_size=1,
             num_cpus=_DECODE_CPUS,
             memory=memory,
+            **TASK_RETRIES,
         )
         .map_batches(
             _Actor,
@@ -127,6 +128,7 @@ def _receipts(
             num_gpus=pool.gpus_per_actor,
             memory=memory + pool.weights_bytes,
             compute=_strategy(pool, memory + pool.weights_bytes, len(work)),
+            **ACTOR_RETRIES,
         )
     )
 

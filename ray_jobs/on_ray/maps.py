@@ -14,6 +14,7 @@ import pyarrow as pa
 import ray
 
 from ray_jobs.jobs.progress import Progress
+from ray_jobs.on_ray.cluster import TASK_RETRIES
 from ray_jobs.on_ray.errors import telling
 from ray_jobs.on_ray.waiting import asking
 from scoring.analysis.clusters import Map, MapSettings, draw_map
@@ -44,6 +45,7 @@ def draw_maps(
     picked = ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(
         pick.rows,  # type: ignore[arg-type] # its stub knows other batch formats
         batch_size=1,
+        **TASK_RETRIES,
     )
     drawn = picked.groupby("group", num_partitions=min(len(names), _MOST_PARTITIONS)).map_groups(
         partial(_draw, dtype=vectors.dtype, settings=settings), batch_format="numpy"

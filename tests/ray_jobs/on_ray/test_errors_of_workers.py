@@ -12,7 +12,10 @@ import ray
 from image_files import encode, pixels
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
+from ray_jobs import on_ray
 from ray_jobs.engine import Engine, engine
+from ray_jobs.on_ray import for_each as for_each_module
+from ray_jobs.on_ray.cluster import ACTOR_RETRIES, TASK_RETRIES
 from ray_jobs.on_ray.errors import FromWorker, told
 from ray_jobs.on_ray.waiting import asking
 from ray_jobs.terminal.console import run_job
@@ -101,6 +104,23 @@ def test_a_worker_that_dies_is_an_outage_with_advice(cluster):
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.timeout(600)
+def test_an_item_that_kills_its_workers_ends_the_stage(cluster, monkeypatch, capfd):
+    monkeypatch.setattr(
+        for_each_module, "ACTOR_RETRIES", {"max_restarts": 1, "max_task_retries": 1}
+    )
+    with pytest.raises(Outage, match=r"a worker died \(ActorDiedError\)"):
+        cluster.for_each("try", "item", lambda: lambda _: _die(), [1])
+    out, err = capfd.readouterr()
+    assert "Traceback" not in out + err
+    assert len(err.splitlines()) < 12  # Ray says fifty lines about each death
+
+
+def test_nobody_tries_for_ever():
+    assert -1 not in (*TASK_RETRIES.values(), *ACTOR_RETRIES.values())
+    assert int(on_ray._SETTINGS["RAY_task_oom_retries"]) > 0
 
 
 def test_killed_for_want_of_memory():
