@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     storage = Storage(flags.store)
     storage.check(writable=not flags.dry_run)
     check_marked(storage)
-    from ray_jobs.jobs.forget import Wanted, choose_dataset, forget  # imports torch: seconds
+    from ray_jobs.jobs.forget import forget  # imports torch: seconds
+    from ray_jobs.jobs.forget_wanted import Wanted, choose_dataset
 
     wanted = Wanted(
         dataset=choose_dataset(storage, flags.dataset), splits=flags.splits(), ids=ids, names=names
