@@ -112,7 +112,7 @@ def check_seal(storage: Storage, path: str) -> None:
         region = file.read(stop - start)
         at = _find_in(region, start)
         if at < 0:
-            intact = storage.has_unsealed_files and _is_whole(region, size)
+            intact = storage.has_unsealed_files and _is_whole(path, region, size)
         else:
             file.seek(at)
             intact = file.read(DIGITS) == _streamed_digest(file, path, at)
@@ -125,7 +125,7 @@ def is_intact(storage: Storage, path: str, data: bytes) -> bool:
     at = _find(data)
     if at < 0:
         start, stop = _region(data[:_HEAD], data[-_TAIL:], len(data))
-        return storage.has_unsealed_files and _is_whole(data[start:stop], len(data))
+        return storage.has_unsealed_files and _is_whole(path, data[start:stop], len(data))
     return data[at : at + DIGITS] == _digest(path, data, at)
 
 
@@ -158,14 +158,17 @@ def _region(head: bytes, tail: bytes, size: int) -> tuple[int, int]:
     return 0, min(size, _HEAD + int.from_bytes(head, "little"))  # safetensors
 
 
-def _is_whole(region: bytes, size: int) -> bool:
+def _is_whole(path: str, region: bytes, size: int) -> bool:
     """Return whether a file without a seal, of an earlier version, at least is not cut off.
 
     Args:
+        path: of the file; whether JSON is whole, its parser says.
         region: the part that holds its metadata.
         size: its size in bytes.
     """
-    if region.endswith(_PARQUET) or region.startswith(b"{"):  # whoever parses JSON says more
+    if path.endswith(".parquet"):
+        return region.endswith(_PARQUET)
+    if not path.endswith(".safetensors"):
         return True
     try:
         header: dict[str, Any] = json.loads(region[_HEAD:])
