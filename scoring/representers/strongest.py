@@ -141,7 +141,8 @@ def _recompute(
     candidates = np.sort(candidates, axis=1)
     values = np.full(candidates.shape, -np.inf)
     for tests in blocks(len(queries), _TESTS_AT_ONCE):
-        rows, at = np.unique(candidates[tests], return_inverse=True)
+        # -1 stands for no candidate; its value is overwritten below.
+        rows, at = np.unique(np.maximum(candidates[tests], 0), return_inverse=True)
         pulled = features[rows].astype(np.float64) * pull[rows, None]
         products = queries[tests].astype(np.float64) @ pulled.T
         values[tests] = np.take_along_axis(products, at.reshape(candidates[tests].shape), axis=1)

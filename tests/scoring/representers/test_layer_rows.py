@@ -107,6 +107,20 @@ def test_explanations_with_alpha_on_disk_are_those_in_memory(
     assert left(tmp_path) == ["made-by-protoscore"]
 
 
+def test_more_points_than_rows_are_all_rows_on_disk_as_in_memory(
+    storage: Storage, version: DatasetVersion, tmp_path: Path
+) -> None:
+    rest = LayerAtRest(weights=torch.ones(2, 5).double(), loss=SOFTMAX, penalty=0.01, rows=5)
+    found = []
+    for memory in (1000, 0):
+        rows = gather_rows(storage, RUN, LAYER, version, memory=memory, scratch=str(tmp_path))
+        explainer = Explainer(rows, rest, Activated(rows.outputs, SOFTMAX))
+        found.append(explainer.points(rows.features[:2], np.array([[0], [1]]), 40))
+    one, other = found
+    np.testing.assert_array_equal(one.train_id, other.train_id)
+    assert 0 < len(one.train_id) <= 2 * 5
+
+
 def test_a_shard_without_such_examples_has_no_explanations(
     storage: Storage, version: DatasetVersion
 ) -> None:
