@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from scoring.score.ranking import rank
+from scoring.store.filesystems import delta_options
 from scoring.store.storage import Storage
 from scoring.tables import delta
 from scoring.tables.manifest import Manifest, Partition
@@ -165,3 +166,8 @@ def append_at(uri: str, barrier: Barrier) -> None:
     """Record night n1 at the same time as others."""
     barrier.wait()
     append_night(Storage(uri), night_row("n1"), [run_row("n1")])
+
+
+def reader_options(uri: str) -> dict[str, str]:
+    """Return what other tools need to read a store: credentials and endpoint."""
+    return {name: value for name, value in delta_options(uri).items() if name.startswith("AWS_")}

@@ -1,6 +1,7 @@
 """Credentials on a command line: no byte of them in the store, in what is printed or written."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,7 +181,10 @@ def test_a_traceback_does_not_hold_them() -> None:
         f"def main(argv): raise RuntimeError('no answer from {IN_URIS[1]}\\x1b[31m')\n"
         "run_job(main, [])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    debug = {**os.environ, "PROTOSCORE_DEBUG": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=debug
+    )
     assert done.returncode == 1
     assert r"RuntimeError: no answer from s3://***@bucket/x\x1b[31m" in done.stderr
     assert not any(part in done.stderr for part in PARTS)

@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import CommitFailedError
-from score_tables import part, publish_and_die, publish_at, rows_of
+from score_tables import part, publish_and_die, publish_at, reader_options, rows_of
 
 from scoring.errors import BadStore, IncompleteError
-from scoring.store.filesystems import delta_options
 from scoring.store.storage import Storage
 from scoring.tables import delta
 from scoring.tables.delta import open_table
@@ -210,7 +209,7 @@ def test_other_readers_see_the_same_rows(storage, dataset):
     publish(storage, [part("conf", dataset=dataset), part("agr", dataset=dataset)])
     publish(storage, [part("conf", dataset=dataset, key="k2", night=2, n=7)])
     want = {(dataset, "conf", 7), (dataset, "agr", 30)}
-    uri, options = f"{storage.uri}/tables/scores", delta_options(storage.uri)
+    uri, options = f"{storage.uri}/tables/scores", reader_options(storage.uri)
 
     by_polars = pl.scan_delta(uri, storage_options=options or None)
     counted = by_polars.group_by("dataset", "metric").len().collect()

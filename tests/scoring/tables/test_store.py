@@ -5,10 +5,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from score_tables import CLASSES, night_row, part, run_row, write_classes
+from score_tables import CLASSES, night_row, part, reader_options, run_row, write_classes
 
 from scoring.errors import BadStore, Damaged, UnknownName, UserError
-from scoring.store.filesystems import delta_options
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import open_table
@@ -144,7 +143,7 @@ def test_sql_over_three_tables(storage):
 def test_sql_agrees_with_polars(storage):
     publish(storage, PARTS)
     uri = f"{storage.uri}/tables/scores"
-    scores = pl.scan_delta(uri, storage_options=delta_options(uri) or None)
+    scores = pl.scan_delta(uri, storage_options=reader_options(uri) or None)
     query = "select label, avg(value) as mean from scores where metric = 'conf' group by label"
     one = {row["label"]: row["mean"] for row in Store(storage.uri).sql(query).to_pylist()}
     conf = scores.filter(pl.col("metric") == "conf")
