@@ -2,19 +2,17 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from fsspec.spec import AbstractFileSystem
 
 from scoring.errors import Damaged, UserError
-from scoring.store import layout
 from scoring.store.checked_file import CheckedFile
 from scoring.store.storage import Storage
 
 PROTOCOL = "store"
-_FOLDERS = (layout.TABLES, layout.EXPLANATIONS)
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # when data files change, as a time to be cached by
 
 
@@ -24,7 +22,7 @@ def data_uri(path: str) -> str:
 
 
 class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no types
-    """The Parquet files of published tables and staged explanations, to be read only.
+    """The Parquet files of a query's views, to be read only.
 
     DuckDB words errors of Python anew, with a traceback in the text; `failure` keeps the first.
     """
@@ -36,7 +34,12 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
         super().__init__()
         self.failure: BaseException | None = None
         self.storage = storage
+        self._allowed: set[str] = set()
         self._files: dict[str, CheckedFile] = {}
+
+    def allow(self, paths: Iterable[str]) -> None:
+        """Let files be read; all others do not exist."""
+        self._allowed.update(paths)
 
     def names(self) -> str:
         """Name the files that were opened."""
@@ -72,10 +75,8 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
 
     def _file(self, path: str) -> CheckedFile:
         path = str(self._strip_protocol(path))
-        folder, *parts = path.split("/")
-        if folder not in _FOLDERS or ".." in parts or not path.endswith(".parquet"):
-            known = " or ".join(_FOLDERS)
-            raise UserError(f"query: expected a Parquet file below {known}, got {path!r}")
+        if path not in self._allowed:
+            raise UserError(f"query: expected the tables by their names, got {path!r}")
         if path not in self._files:
             self._files[path] = self._checked(path)
         return self._files[path]

@@ -74,7 +74,9 @@ def run(
         try:
             for name, definition in views.items():
                 if re.search(rf"\b{name}\b", query, re.IGNORECASE):
-                    connection.execute(f"create view {name} as {definition()}")
+                    view = definition()
+                    files.allow(_paths(view))
+                    connection.execute(f"create view {name} as {view}")
             if not unsafe:
                 _check_reading(connection, query)
             rows = _answer(connection, query)
@@ -83,6 +85,11 @@ def run(
     if rows is None:
         raise UserError(f"query: expected a statement that returns rows, got {query!r}")
     return rows.rename_columns(_distinct(rows.column_names))
+
+
+def _paths(view: str) -> list[str]:
+    """Return the data files that the SQL of a view reads, as `files_sql` writes them."""
+    return [path.replace("''", "'") for path in re.findall(rf"'{PROTOCOL}://((?:[^']|'')*)'", view)]
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table | None:
