@@ -145,8 +145,9 @@ def read_jobs(storage: Storage) -> Jobs:
         return Job(record=record, written=files[path])
 
     found = list(in_parallel(read, sorted(path for path in files if path.endswith(".json"))))
+    jobs = [job for job in found if isinstance(job, Job)]
     return Jobs(
-        jobs=[job for job in found if isinstance(job, Job)],
+        jobs=sorted(jobs, key=lambda job: job.record.started_at),  # ids have seconds alone
         unreadable=[file for file in found if isinstance(file, Unreadable)],
     )
 

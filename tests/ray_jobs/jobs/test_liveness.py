@@ -201,5 +201,5 @@ def test_a_vacuum_takes_a_young_file_that_it_cannot_read_for_a_job(storage, caps
 def test_a_record_of_a_later_version_is_read(storage, capsys):
     put(storage, job_id="later", state="hibernating", priority=7, eta_s=3)
     assert state_of(storage, "later", capsys) == "hibernating"
-    assert [job.job_id for job in load_jobs(storage)][-1] == "later"
+    assert "later" in [job.job_id for job in load_jobs(storage)]
     assert vacuum(storage) == 0
