@@ -15,9 +15,9 @@ import polars
 import pytest
 from ray_head import Head, running_head
 from s3_store import KEY, SECRET, Gateway
+from score_tables import reader_options
 
 from scoring.registry import metrics
-from scoring.store.filesystems import delta_options
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -123,7 +123,7 @@ def test_the_digits_job_end_to_end(head: Head, s3_store: str, tmp_path: Path) ->
     want = [[name, split, str(n)] for name in metrics() for split, n in SIZES.items()]
     assert sorted(rows) == sorted([["metric", "split", "n"], *want])
     frame = polars.scan_delta(
-        f"{s3_store}/tables/scores", storage_options=delta_options(s3_store)
+        f"{s3_store}/tables/scores", storage_options=reader_options(s3_store)
     ).collect()
     assert frame.height == len(metrics()) * sum(SIZES.values())
     assert where_secrets_are(head, s3_store, done.stdout + done.stderr) == []
