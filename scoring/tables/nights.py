@@ -1,5 +1,6 @@
 """The tables `nights` and `runs`: a row for each published night and for each run it used."""
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
@@ -7,6 +8,7 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from scoring.store.layout import log_folder
 from scoring.store.storage import Storage
 from scoring.tables.delta import Change, commit, ensure_table, files, open_table, write_file
 from scoring.tables.history import history
@@ -36,9 +38,12 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
 
 def committed_nights(storage: Storage) -> set[str]:
     """Return the nights that have published scores."""
-    scores = open_table(storage, "scores")
-    commits = history(scores).to_pylist() if scores else []
-    return {commit["night_id"] for commit in commits if commit["night_id"]}
+    folder = log_folder("scores")
+    paths = [f"{folder}/{name}" for name in storage.names(folder) if name.endswith(".json")]
+    entries = storage.read_existing(paths).values()
+    actions = [json.loads(line) for entry in entries for line in entry.splitlines()]
+    nights = {action.get("commitInfo", {}).get("night_id") for action in actions}
+    return {night for night in nights if night}
 
 
 def recorded_nights(storage: Storage) -> set[str]:
