@@ -12,6 +12,7 @@ from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.delta import files, open_table
 from scoring.tables.log_check import COMMITTED_MS
+from scoring.tables.log_entries import Action, commit_info, log_entries
 from scoring.tables.schemas import NIGHTS
 
 At = int | str | datetime | None
@@ -70,15 +71,16 @@ def _refuse_forgotten(storage: Storage, older: DeltaTable, flag: str) -> None:
             )
 
 
-def history(table: DeltaTable) -> pa.Table:
-    """List the commits that are kept, newest first (columns `HISTORY`)."""
+def history(storage: Storage) -> pa.Table:
+    """List the commits of `scores` that are kept, newest first (columns `HISTORY`)."""
+    infos = {v: commit_info(entry) for v, entry in log_entries(storage, "scores").items()}
     rows = [
         {
-            "version": commit["version"],
-            "committed_at": _committed_at(commit),
-            "night_id": commit.get("night_id"),
+            "version": version,
+            "committed_at": _committed_at(info),
+            "night_id": info.get("night_id"),
         }
-        for commit in table.history()
+        for version, info in reversed(infos.items())
     ]
     return pa.Table.from_pylist(rows, schema=HISTORY)
 
@@ -102,11 +104,11 @@ def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> i
         return at
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     # Use the times in the log: a copy of the store has new file times.
-    commits = table.history()
+    commits = history(storage).to_pylist()
     for commit in commits:
-        if _committed_at(commit) <= moment:
+        if commit["committed_at"] <= moment:
             return int(commit["version"])
-    first = _committed_at(commits[-1]).isoformat(timespec="seconds")
+    first = commits[-1]["committed_at"].isoformat(timespec="seconds")
     raise UserError(f"expected a time from {first} on, got {moment.isoformat()}")
 
 
@@ -141,6 +143,6 @@ def _parse(at: str, newest: int) -> int | datetime:
         ) from error
 
 
-def _committed_at(commit: dict[str, int]) -> datetime:
-    at = commit[COMMITTED_MS] if COMMITTED_MS in commit else commit["timestamp"]
+def _committed_at(info: Action) -> datetime:
+    at = info[COMMITTED_MS] if COMMITTED_MS in info else info["timestamp"]
     return datetime.fromtimestamp(int(at) / 1000, UTC)

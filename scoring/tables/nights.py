@@ -1,6 +1,5 @@
 """The tables `nights` and `runs`: a row for each published night and for each run it used."""
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
@@ -8,10 +7,9 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from scoring.store.layout import log_folder
 from scoring.store.storage import Storage
 from scoring.tables.delta import Change, commit, ensure_table, files, open_table, write_file
-from scoring.tables.history import history
+from scoring.tables.log_entries import commit_info, log_entries
 from scoring.tables.schemas import NIGHTS, RUNS
 
 Row = Mapping[str, object]
@@ -30,7 +28,7 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
     """
     night_id = str(night["night_id"])
     if night["commit_version"] is None:
-        night = {**night, "commit_version": _commit_version(storage, night_id)}
+        night = {**night, "commit_version": _versions_of_nights(storage).get(night_id)}
     # Write the night last, so that wherever its row is, its runs are too.
     for name, schema, rows in (("runs", RUNS, runs), ("nights", NIGHTS, [night])):
         _append_once(storage, name, _to_table(name, schema, rows), night_id)
@@ -38,12 +36,7 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
 
 def committed_nights(storage: Storage) -> set[str]:
     """Return the nights that have published scores."""
-    folder = log_folder("scores")
-    paths = [f"{folder}/{name}" for name in storage.names(folder) if name.endswith(".json")]
-    entries = storage.read_existing(paths).values()
-    actions = [json.loads(line) for entry in entries for line in entry.splitlines()]
-    nights = {action.get("commitInfo", {}).get("night_id") for action in actions}
-    return {night for night in nights if night}
+    return set(_versions_of_nights(storage))
 
 
 def recorded_nights(storage: Storage) -> set[str]:
@@ -58,10 +51,9 @@ def _nights_of(table: DeltaTable) -> set[str]:
     return {unquote(file["path"].rpartition("-")[0]) for file in files(table)}
 
 
-def _commit_version(storage: Storage, night_id: str) -> int | None:
-    scores = open_table(storage, "scores")
-    commits = history(scores).to_pylist() if scores else []
-    return next((c["version"] for c in commits if c["night_id"] == night_id), None)
+def _versions_of_nights(storage: Storage) -> dict[str, int]:
+    infos = {v: commit_info(entry) for v, entry in log_entries(storage, "scores").items()}
+    return {info["night_id"]: version for version, info in infos.items() if info.get("night_id")}
 
 
 def _to_table(name: str, schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:

@@ -207,7 +207,8 @@ class Store:
 
     def history(self) -> pa.Table:
         """Return the commits of `scores`, newest first: version, committed_at, night_id."""
-        return history(open_scores(self._storage))
+        open_scores(self._storage)
+        return history(self._storage)
 
     def _whole(self, table: WholeTable, **partition: str | None) -> pa.Table:
         given = _given(**partition)

@@ -26,7 +26,7 @@ from scoring.store.storage import Storage
 from scoring.tables import Store, log_check
 from scoring.tables.delta import files, open_table
 from scoring.tables.explanations import read_explanations
-from scoring.tables.history import history
+from scoring.tables.log_entries import log_entries
 from scoring.tables.publish import read_manifest
 from scoring.training.checkpoints import from_bytes
 
@@ -137,7 +137,7 @@ def log(storage: Storage, path: str) -> object:
     opened = open_table(storage, path.split("/")[1])
     assert opened is not None
     listed = sorted(file["path"] for file in files(opened))
-    return listed, history(opened), opened.metadata().configuration
+    return listed, log_entries(storage, path.split("/")[1]), opened.metadata().configuration
 
 
 READERS: dict[str, Reader] = {

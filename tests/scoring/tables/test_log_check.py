@@ -32,7 +32,7 @@ def store(tmp_path, monkeypatch):
 
 def published(storage):
     table = open_table(storage, "scores")
-    return [file["path"] for file in files(table)], history(table)
+    return [file["path"] for file in files(table)], history(storage)
 
 
 def mending(storage):

@@ -21,6 +21,7 @@ from scoring.errors import BadStore, IncompleteError
 from scoring.store.storage import Storage
 from scoring.tables import delta
 from scoring.tables.delta import open_table
+from scoring.tables.log_entries import log_entries
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import Outcome, publish, published
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES
@@ -244,7 +245,7 @@ def test_a_long_history_is_read_whole(local):
     assert len(open_table(local, "scores").file_uris()) == 1
     (now,), (then,) = published(local).values(), published(local, version=7).values()
     assert (now.key, then.key) == ("k120", "k7")
-    assert len(open_table(local, "scores").history()) == 121
+    assert len(log_entries(local, "scores")) == 121
 
 
 def test_vacuum_removes_replaced_files_and_orphans_only(local):
