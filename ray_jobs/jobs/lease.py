@@ -186,6 +186,7 @@ def writing_job(
             now.
     """
     ensure_marked(storage)
+    plans_within_it = started is None
     started = started or datetime.now(UTC)
     process = this_process()
     record = JobRecord(
@@ -203,7 +204,7 @@ def writing_job(
     lease = Lease(storage, record)
     lease._write()
     storage.mends = True
-    planned_for = datetime.now(UTC) - started
+    planned_for = timedelta() if plans_within_it else datetime.now(UTC) - started
     try:
         with observing(lease._observe), lease._renewing():
             lease._wait_for_removals(planned_for)
