@@ -127,7 +127,7 @@ def _receipts(
             num_cpus=_ACTOR_CPUS,
             num_gpus=pool.gpus_per_actor,
             memory=memory + pool.weights_bytes,
-            compute=_strategy(pool, memory + pool.weights_bytes, len(work)),
+            compute=_strategy(pool, 2 * memory + pool.weights_bytes, len(work)),
             **ACTOR_RETRIES,
         )
     )
@@ -140,7 +140,7 @@ def _decoder_bytes(data: ShardData, work: Sequence[ShardTask]) -> int:
 
 
 def _strategy(pool: PoolOptions, memory: int, shards: int) -> ActorPoolStrategy:
-    """Return how the pool grows, given the memory of an actor.
+    """Return how the pool grows, given the memory of an actor and its decoder.
 
     Ray Data grows a pool by just a seventh at a time, so begin with all actors that fit now, and
     leave growth to nodes that join.
@@ -155,7 +155,7 @@ def _strategy(pool: PoolOptions, memory: int, shards: int) -> ActorPoolStrategy:
 
 
 def _fitting(pool: PoolOptions, memory: int) -> int:
-    """Return how many actors the present nodes have room for."""
+    """Return how many actors the present nodes have room for, each with its decoder."""
     room = [total("CPU") / (_ACTOR_CPUS + _DECODE_CPUS), total("memory") / memory]
     if pool.gpus_per_actor:
         room.append(total("GPU") / pool.gpus_per_actor)
