@@ -37,10 +37,10 @@ test: install ## Run the tests
 	$(BIN)/pytest -n 3
 
 slowtest: install ## Run the slow tests: whole nights, killed, concurrent, on S3, on every source
-	$(BIN)/pytest -n 2 -m slow --durations=10
+	$(BIN)/pytest -n 2 -m slow --durations=15 -o faulthandler_timeout=2400
 
 chaos: install ## Disturb ROUNDS nights at random; CHAOS_SEED=n repeats one
-	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow tests/ray_jobs/whole_nights/test_chaos.py
+	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow -o faulthandler_timeout=0 tests/ray_jobs/whole_nights/test_chaos.py
 
 bench: install ## Measure ratios to lower bounds and peers; ONLY=name measures one
 	$(BIN)/python -m benchmarks $(ONLY)
