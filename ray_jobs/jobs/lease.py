@@ -203,7 +203,7 @@ def writing_job(
     )
     lease = Lease(storage, record)
     lease._write()
-    storage.mends = True
+    mended_before, storage.mends = storage.mends, True
     planned_for = timedelta() if plans_within_it else datetime.now(UTC) - started
     try:
         with observing(lease._observe), lease._renewing():
@@ -221,6 +221,7 @@ def writing_job(
     finally:
         with patience(_LAST_WORD_S):
             lease._try_to_write(*lease._outcome)
+        storage.mends = mended_before
 
 
 @contextmanager

@@ -241,3 +241,11 @@ def test_a_job_that_has_done_its_work_has_done_it_even_if_it_cannot_say_so(
     with lease(storage):
         monkeypatch.setattr(Storage, "write", lambda *_: 1 / 0)
     assert capsys.readouterr().err.endswith("could not be written: ZeroDivisionError\n")
+
+
+def test_damaged_files_are_mended_only_under_a_lease(storage):
+    with lease(storage):
+        with lease(storage, job_id="within"):
+            assert storage.mends
+        assert storage.mends
+    assert not storage.mends
