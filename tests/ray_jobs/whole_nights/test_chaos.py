@@ -34,8 +34,10 @@ FLAGS += ("--batch-rows", "25", "--metrics", "adv_steps", "conf", "ret")
 COLUMNS = "split, metric, example_id, name, label, predicted, value, spread, status, rank"
 TRIES = 10
 ENDS = (3, 4, 5, 143, -signal.SIGTERM, -signal.SIGKILL)
-"""How a disturbed night may end; with anything else, a user would not know what to do. Python itself
-ends by SIGTERM before the command has begun, which a shell calls 143 too."""
+"""How a disturbed night may end; with anything else, a user would not know what to do.
+
+SIGTERM that comes before the command has begun ends Python, which a shell calls 143 too.
+"""
 
 pytestmark = [
     pytest.mark.slow,
