@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
 from scoring.errors import BadStore, Damaged
+from scoring.store.file_kinds import is_ours, is_twice
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
@@ -12,8 +13,6 @@ from scoring.store.layout import (
     TABLES,
     TOP_FOLDERS,
     copy_path,
-    is_ours,
-    is_twice,
     original_path,
 )
 from scoring.store.parallel import in_parallel

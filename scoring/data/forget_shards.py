@@ -16,10 +16,10 @@ from scoring.data.shard_parts import read_columns
 from scoring.data.shards import Receipt, ShardRecord, cut_receipt, cut_shard, reading
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.errors import Damaged
+from scoring.store.file_kinds import is_ours
 from scoring.store.keys import SPLITS
 from scoring.store.layout import (
     DATASETS,
-    is_ours,
     receipts_folder,
     shard_path,
     shards_folder,

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from scoring.errors import BadStore, Outage
+from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import filesystem
-from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path, is_ours
+from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path
 from scoring.store.outages import naming
 from scoring.store.parallel import do_in_parallel, in_parallel
 

@@ -20,8 +20,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from scoring.errors import BadStore, IncompleteError, Outage, ProtoscoreError
+from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import delta_options
-from scoring.store.layout import is_ours, log_folder, table_path
+from scoring.store.layout import log_folder, table_path
 from scoring.store.outages import http_status, known
 from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage

@@ -18,8 +18,9 @@ from deltalake.transaction import AddAction
 
 from scoring.arrays import Bools, Ints
 from scoring.errors import Damaged
+from scoring.store.file_kinds import is_log, is_ours
 from scoring.store.keys import Split, digest
-from scoring.store.layout import is_log, is_ours, manifest_path, table_path
+from scoring.store.layout import manifest_path, table_path
 from scoring.store.parquet import opened_parquet, read_parquet
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage

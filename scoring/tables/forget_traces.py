@@ -11,6 +11,7 @@ from scoring.arrays import Ints
 from scoring.data.forgotten import Certificate
 from scoring.errors import Damaged
 from scoring.store import layout
+from scoring.store.file_kinds import is_of_sample, is_ours, is_training, run_of
 from scoring.store.parallel import in_parallel
 from scoring.store.parquet import opened_parquet
 from scoring.store.storage import Storage
@@ -34,7 +35,7 @@ def _of_shards(storage: Storage, certificate: Certificate) -> Iterator[str]:
     for folder in (layout.OUTPUTS, layout.FEATURES):
         for path in _ours(storage, folder):
             name = layout.stem(path)
-            if name in certificate.shards or layout.is_of_sample(path):
+            if name in certificate.shards or is_of_sample(path):
                 yield path
 
 
@@ -75,21 +76,17 @@ def _remains(storage: Storage) -> Iterator[str]:
     """Yield what dead jobs and damage left: unfinished and damaged files, unfinished trainings."""
     for folder in layout.TOP_FOLDERS:
         for file in storage.walk(folder):
-            if layout.is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
+            if is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
                 yield file.path
-    runs = [path for path in _ours(storage, layout.RUNS)]
-    finished = {
-        layout.run_of(path) for path in runs if path == layout.run_path(layout.run_of(path))
-    }
+    runs = _ours(storage, layout.RUNS)
+    finished = {run_of(path) for path in runs if path == layout.run_path(run_of(path))}
     for path in runs:
-        if layout.is_training(path) and layout.run_of(path) not in finished:
+        if is_training(path) and run_of(path) not in finished:
             yield path
 
 
 def _ours(storage: Storage, folder: str) -> list[str]:
     """List the finished files of ours in a folder."""
     return [
-        file.path
-        for file in storage.walk(folder)
-        if layout.is_ours(file.path) and not file.is_unfinished
+        file.path for file in storage.walk(folder) if is_ours(file.path) and not file.is_unfinished
     ]
