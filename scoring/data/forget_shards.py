@@ -13,8 +13,9 @@ import numpy as np
 
 from scoring.data.forgotten import Certificate, example_hash, kept_ranges
 from scoring.data.shard_parts import read_columns
-from scoring.data.shards import Receipt, ShardRecord, cut_receipt, cut_shard, reading
+from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
 from scoring.data.versions import DatasetVersion, all_versions
+from scoring.data.write_shard import cut_shard
 from scoring.errors import Damaged
 from scoring.store.file_kinds import is_ours
 from scoring.store.keys import SPLITS
