@@ -24,7 +24,8 @@ from scoring.store.layout import manifest_path, table_path
 from scoring.store.parquet import opened_parquet, read_parquet
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
-from scoring.tables.delta import Change, commit, files, open_table, removal, write_file
+from scoring.tables.commit import Change, commit, removal, write_file
+from scoring.tables.delta import files, open_table
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.schemas import SCORES, SCORES_EXAMPLES
 from scoring.tables.score_rows import checked

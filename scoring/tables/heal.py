@@ -15,7 +15,8 @@ from scoring.store.layout import table_path
 from scoring.store.parallel import in_parallel
 from scoring.store.sealed import check_seal
 from scoring.store.storage import Storage
-from scoring.tables.delta import Change, commit, files, open_table, removal
+from scoring.tables.commit import Change, commit, removal
+from scoring.tables.delta import files, open_table
 
 _COLUMN = "partition."
 _log = logger(__name__)

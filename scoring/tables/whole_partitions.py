@@ -10,15 +10,8 @@ from deltalake import DeltaTable
 
 from scoring.store.layout import table_path
 from scoring.store.storage import Storage
-from scoring.tables.delta import (
-    Change,
-    commit,
-    ensure_table,
-    files,
-    open_table,
-    removal,
-    write_file,
-)
+from scoring.tables.commit import Change, commit, removal, write_file
+from scoring.tables.delta import ensure_table, files, open_table
 from scoring.tables.schemas import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
