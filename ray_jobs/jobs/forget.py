@@ -27,14 +27,9 @@ from scoring.registry import metric
 from scoring.store.layout import DATASETS, certificate_path, job_path, table_path
 from scoring.store.records import write_record
 from scoring.store.storage import Storage
-from scoring.tables.forget_rows import (
-    Forgetting,
-    TableFile,
-    files_with,
-    published_as,
-    rewrite,
-)
+from scoring.tables.forget_rows import rewrite
 from scoring.tables.forget_traces import traces
+from scoring.tables.forgetting import Forgetting, TableFile, files_with, published_as
 from scoring.tables.publish import published
 
 _SHOWN = 10

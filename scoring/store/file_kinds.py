@@ -5,11 +5,11 @@ of ours, and is neither removed nor moved.
 """
 
 import re
+from urllib.parse import unquote
 
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
-    DELTA_LOG,
     EXPLANATIONS,
     FEATURES,
     FORGOTTEN,
@@ -105,6 +105,7 @@ def table_of(path: str) -> str:
     return path.split("/")[1]
 
 
-def is_log(path: str) -> bool:
-    """Return whether a file of `tables` belongs to a table's log."""
-    return f"/{DELTA_LOG}/" in path
+def partition_of(path: str) -> dict[str, str]:
+    """Return the partition columns and their values that the path of a data file names."""
+    folders = (folder.partition("=") for folder in path.split("/")[:-1])
+    return {column: unquote(value) for column, _, value in folders}

@@ -29,6 +29,9 @@ Runs, versions, shards (`content`), receipts and staged files are named by hashe
 nothing could make again has a copy beside it, `<name>.copy.json`.
 """
 
+from collections.abc import Mapping
+from urllib.parse import quote
+
 MARK = "protoscore.json"
 RESERVE = "reserve"
 SEALED_LAYOUT = 2
@@ -66,7 +69,7 @@ LAYOUTS = "layouts"
 MANIFESTS = "manifests"
 LOG_COPIES = "log_copies"
 TRAINING = "training.safetensors"
-DELTA_LOG = "_delta_log"
+_DELTA_LOG = "_delta_log"
 SAMPLE = "-rows"
 """Ends the name of logits of only some rows of a shard."""
 _COPY = ".copy.json"
@@ -177,9 +180,14 @@ def table_path(table: str, within: str = "") -> str:
     return f"{TABLES}/{table}/{within}" if within else f"{TABLES}/{table}"
 
 
+def partition_folder(partition: Mapping[str, str]) -> str:
+    """Return the folder of a partition in its table, from partition columns and their values."""
+    return "/".join(f"{column}={quote(value, safe='')}" for column, value in partition.items())
+
+
 def log_folder(table: str) -> str:
     """Return the folder of a Delta table's log."""
-    return table_path(table, DELTA_LOG)
+    return table_path(table, _DELTA_LOG)
 
 
 def log_copies_folder(table: str) -> str:

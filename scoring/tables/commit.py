@@ -21,7 +21,7 @@ from scoring.errors import IncompleteError
 from scoring.store.layout import table_path
 from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage
-from scoring.tables.delta import HOOKS, files, open_table, unusable
+from scoring.tables.delta import HOOKS, files, open_table, unusable, values_of
 from scoring.tables.log_check import copy_entry, hashed
 
 TRIES = 30
@@ -57,11 +57,7 @@ def write_file(
 
 def removal(file: Mapping[str, str]) -> RemoveAction:
     """Make the action that removes one of `files` from the table."""
-    values: dict[str, str | None] = {
-        name.removeprefix("partition."): value
-        for name, value in file.items()
-        if name.startswith("partition.")
-    }
+    values: dict[str, str | None] = {**values_of(file)}
     size = int(file["size_bytes"])
     return RemoveAction(file["path"], True, _now_ms(), size=size, partition_values=values)
 

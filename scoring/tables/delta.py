@@ -1,7 +1,7 @@
 """Delta tables of a store: opening them, creating them, and what their logs know."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,6 +30,7 @@ RETENTION = {
 """Keeps "what did we say in March" answerable, even after a vacuum."""
 HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """Nothing checks a checkpoint of delta-rs, so every entry is read instead."""
+_PARTITION = "partition."
 
 
 def table_uri(storage: Storage, name: str) -> str:
@@ -109,14 +110,26 @@ def ensure_table(
     return table
 
 
-def files(table: DeltaTable) -> list[dict[str, str]]:
-    """List the data files of the open version: path, size_bytes, partition.<column>."""
+def files(table: DeltaTable, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+    """List the data files of the open version: path, size_bytes, partition.<column>.
+
+    Args:
+        table: an open version.
+        only: partition column to the value that partitions must have; None: all partitions.
+    """
     # Not pa.table(...), which imports pandas (a second) to see whether this is a data frame.
     actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
-    keep = [c for c in actions.column_names if c.startswith("partition.")]
+    keep = [c for c in actions.column_names if c.startswith(_PARTITION)]
     rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
+    wanted = {f"{_PARTITION}{column}": value for column, value in (only or {}).items()}
     # The log holds percent-encoded paths; delta-rs encodes those of new actions itself.
-    return [{**row, "path": unquote(row["path"])} for row in rows]
+    return [{**row, "path": unquote(row["path"])} for row in rows if wanted.items() <= row.items()]
+
+
+def values_of(file: Mapping[str, str]) -> dict[str, str]:
+    """Return the partition columns of one of `files`, and their values."""
+    named = {column: value for column, value in file.items() if column.startswith(_PARTITION)}
+    return {column.removeprefix(_PARTITION): value for column, value in named.items()}
 
 
 def check_log(storage: Storage, name: str, *, expected: bool) -> None:
