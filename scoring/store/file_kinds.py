@@ -26,6 +26,7 @@ from scoring.store.layout import (
     STAGING,
     TABLES,
     TRAINING,
+    UNFINISHED,
 )
 
 _HASH = "[0-9a-f]{32}"
@@ -46,7 +47,7 @@ _SHAPES = {
     FORGOTTEN: rf"{_JOB}(\.copy)?\.json",
     DAMAGED: r".+\.[0-9a-f]{8}",
 }
-_UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}\.partial")
+_UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}{re.escape(UNFINISHED)}")
 
 
 def is_ours(path: str) -> bool:
