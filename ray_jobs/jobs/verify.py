@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
 from scoring.errors import BadStore, Damaged
-from scoring.store.file_kinds import is_ours, is_twice
+from scoring.store.file_kinds import is_twice
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
@@ -103,12 +103,7 @@ def _missing(path: str) -> str:
 
 
 def _damaged_files(storage: Storage) -> Iterator[str]:
-    paths = [
-        file.path
-        for folder in _CHECKED
-        for file in storage.walk(folder)
-        if is_ours(file.path) and not file.is_unfinished
-    ]
+    paths = [path for folder in _CHECKED for path in storage.ours(folder)]
     with Progress("verify", len(paths), "file") as progress:
         for line in _faults(storage, paths):
             progress.advance()

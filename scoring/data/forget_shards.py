@@ -17,7 +17,6 @@ from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.data.write_shard import cut_shard
 from scoring.errors import Damaged
-from scoring.store.file_kinds import is_ours
 from scoring.store.keys import SPLITS
 from scoring.store.layout import (
     DATASETS,
@@ -170,7 +169,7 @@ def remnants(storage: Storage, certificate: Certificate) -> tuple[list[str], lis
     dataset = certificate.dataset
     versions = [v for split in SPLITS for v in all_versions(storage, dataset, split)]
     named = {record.content for _, record in _shards(versions)}
-    there = {stem(file.path) for file in storage.walk(shards_folder(dataset)) if is_ours(file.path)}
+    there = {*map(stem, storage.ours(shards_folder(dataset)))}
     known = {*certificate.shards} - named
     strays = (there - named) - known
 
@@ -214,9 +213,7 @@ def _copied(
 
 
 def _receipts(storage: Storage, dataset: str) -> dict[str, Receipt]:
-    folder = receipts_folder(dataset)
-    paths = [path for name in storage.names(folder) if is_ours(path := f"{folder}/{name}")]
-    return read_sound_records(storage, paths, Receipt)
+    return read_sound_records(storage, storage.ours(receipts_folder(dataset)), Receipt)
 
 
 def _holds(record: ShardRecord, ids: Sequence[int]) -> bool:

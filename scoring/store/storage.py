@@ -152,6 +152,11 @@ class Storage:
             for full, info in found.items()
         ]
 
+    def ours(self, folder: str) -> list[str]:
+        """List the finished files of ours below `folder`."""
+        files = self.walk(folder)
+        return [file.path for file in files if is_ours(file.path) and not file.is_unfinished]
+
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files in parallel; those already gone are skipped."""
 

@@ -33,7 +33,7 @@ def traces(storage: Storage, certificate: Certificate) -> list[str]:
 def _of_shards(storage: Storage, certificate: Certificate) -> Iterator[str]:
     """Yield logits and features of the shards, and logits of samples of any shard."""
     for folder in (layout.OUTPUTS, layout.FEATURES):
-        for path in _ours(storage, folder):
+        for path in storage.ours(folder):
             name = layout.stem(path)
             if name in certificate.shards or is_of_sample(path):
                 yield path
@@ -53,8 +53,8 @@ def _with_ids(storage: Storage, certificate: Certificate) -> list[str]:
         for path in manifest.staged
     }
     ids = np.array(certificate.ids, dtype=np.int64)
-    wanted = [(path, ["example_id"]) for path in _ours(storage, layout.STAGING)]
-    wanted += [(path, ["test_id", "train_id"]) for path in _ours(storage, layout.EXPLANATIONS)]
+    wanted = [(path, ["example_id"]) for path in storage.ours(layout.STAGING)]
+    wanted += [(path, ["test_id", "train_id"]) for path in storage.ours(layout.EXPLANATIONS)]
 
     def check(pair: tuple[str, list[str]]) -> tuple[str, bool]:
         path, columns = pair
@@ -78,15 +78,8 @@ def _remains(storage: Storage) -> Iterator[str]:
         for file in storage.walk(folder):
             if is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
                 yield file.path
-    runs = _ours(storage, layout.RUNS)
+    runs = storage.ours(layout.RUNS)
     finished = {run_of(path) for path in runs if path == layout.run_path(run_of(path))}
     for path in runs:
         if is_training(path) and run_of(path) not in finished:
             yield path
-
-
-def _ours(storage: Storage, folder: str) -> list[str]:
-    """List the finished files of ours in a folder."""
-    return [
-        file.path for file in storage.walk(folder) if is_ours(file.path) and not file.is_unfinished
-    ]

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scoring.arrays import Bools, Ints
 from scoring.errors import Damaged
-from scoring.store.file_kinds import is_ours, partition_of
+from scoring.store.file_kinds import partition_of
 from scoring.store.keys import Split
 from scoring.store.layout import table_path
 from scoring.store.parquet import opened_parquet
@@ -110,10 +110,8 @@ def files_with(storage: Storage, forgetting: Forgetting) -> list[TableFile]:
         opened = open_table(storage, table)
         current = {file["path"] for file in files(opened)} if opened else set()
         folder = f"{table_path(table)}/"
-        for file in storage.walk(table_path(table)):
-            path = file.path.removeprefix(folder)
-            if file.is_unfinished or not is_ours(file.path):
-                continue
+        for stored in storage.ours(table_path(table)):
+            path = stored.removeprefix(folder)
             if named := _names(storage, table, path, forgetting, path in current):
                 found.append(named)
     return found

@@ -135,8 +135,7 @@ def _known_shards(storage: Storage) -> set[str]:
 
     A damaged receipt is passed over: its piece is ingested again, whatever becomes of the shard.
     """
-    files = [file for file in storage.walk(layout.DATASETS) if not file.is_unfinished]
-    paths = [file.path for file in files if is_ours(file.path)]
+    paths = storage.ours(layout.DATASETS)
     receipts = [path for path in paths if is_receipt(path)]
     versions = {layout.original_path(path) for path in paths if is_version(path)}
     found = {
