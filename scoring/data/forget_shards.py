@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scoring.data.forgotten import Certificate, example_hash, kept_ranges
+from scoring.data.forgotten import Certificate, example_hash, holds_ids, kept_ranges
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.data.write_shard import cut_shard
-from scoring.errors import Damaged
 from scoring.store.keys import SPLITS
 from scoring.store.layout import (
     DATASETS,
@@ -172,16 +171,11 @@ def remnants(storage: Storage, certificate: Certificate) -> tuple[list[str], lis
     there = {*map(stem, storage.ours(shards_folder(dataset)))}
     known = {*certificate.shards} - named
     strays = (there - named) - known
-
-    def holds(content: str) -> bool:
-        try:
-            with opened_parquet(storage, shard_path(dataset, content)) as file:
-                ids = file.read(["example_id"])["example_id"].to_numpy()
-        except Damaged:  # it has been set aside
-            return False
-        return bool(np.isin(ids, certificate.ids).any())
-
-    gone = known | {content for content in sorted(strays) if holds(content)}
+    gone = known | {
+        content
+        for content in sorted(strays)
+        if holds_ids(storage, shard_path(dataset, content), ["example_id"], certificate.ids)
+    }
     receipts = _receipts(storage, dataset)
     return (
         [path for path, receipt in receipts.items() if receipt.content in gone],

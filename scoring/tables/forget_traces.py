@@ -5,15 +5,10 @@ All of them can be made again, or were never finished, so what cannot be told ap
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from scoring.arrays import Ints
-from scoring.data.forgotten import Certificate
-from scoring.errors import Damaged
+from scoring.data.forgotten import Certificate, holds_ids
 from scoring.store import layout
 from scoring.store.file_kinds import is_of_sample, is_ours, is_training, run_of
 from scoring.store.parallel import in_parallel
-from scoring.store.parquet import opened_parquet
 from scoring.store.storage import Storage
 from scoring.tables.publish import published
 
@@ -52,24 +47,14 @@ def _with_ids(storage: Storage, certificate: Certificate) -> list[str]:
         != (certificate.dataset, certificate.split)
         for path in manifest.staged
     }
-    ids = np.array(certificate.ids, dtype=np.int64)
     wanted = [(path, ["example_id"]) for path in storage.ours(layout.STAGING)]
     wanted += [(path, ["test_id", "train_id"]) for path in storage.ours(layout.EXPLANATIONS)]
 
     def check(pair: tuple[str, list[str]]) -> tuple[str, bool]:
         path, columns = pair
-        return path, path not in others and _holds(storage, path, columns, ids)
+        return path, path not in others and holds_ids(storage, path, columns, certificate.ids)
 
     return [path for path, holds in in_parallel(check, wanted) if holds]
-
-
-def _holds(storage: Storage, path: str, columns: list[str], ids: Ints) -> bool:
-    try:
-        with opened_parquet(storage, path) as file:
-            rows = file.read(columns)
-    except Damaged:  # it has been set aside
-        return False
-    return any(bool(np.isin(rows[column].to_numpy(), ids).any()) for column in columns)
 
 
 def _remains(storage: Storage) -> Iterator[str]:

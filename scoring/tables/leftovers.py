@@ -12,9 +12,9 @@ A file is a leftover if it was written before a given time and is none of these:
     nights/     the record of a published night that is not in the tables yet
 
 Job records, damaged files, weights of imported runs (which become runs), and explanations (which
-become rows of `representers`) are leftovers as soon as they are old enough. Every leftover can be
-made again, or was never finished. Files of other shapes than ours, and tables that we do not know,
-are never leftovers.
+become rows of `representers`) are leftovers as soon as they are old enough. All other leftovers can
+be made again, or were never finished. Files of other shapes than ours, and tables that we do not
+know, are never leftovers.
 """
 
 from collections.abc import Callable
