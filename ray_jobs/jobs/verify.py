@@ -9,6 +9,7 @@ from scoring.store.file_kinds import is_twice
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
+    FORGOTTEN,
     JOBS,
     TABLES,
     TOP_FOLDERS,
@@ -92,7 +93,7 @@ def _damaged_logs(storage: Storage) -> list[str]:
 
 def _without_twin(storage: Storage) -> list[str]:
     """Return the paths of records that were written twice and now are there but once."""
-    files = [file.path for folder in (DATASETS, TABLES) for file in storage.walk(folder)]
+    files = [path for folder in (DATASETS, TABLES, FORGOTTEN) for path in storage.ours(folder)]
     there = {path for path in files if is_twice(path)}
     twins = {original_path(path) for path in there}
     return sorted({*twins, *map(copy_path, twins)} - there)

@@ -59,10 +59,11 @@ def is_ours(path: str) -> bool:
 
 
 def is_twice(path: str) -> bool:
-    """Return whether a path of `datasets` or `tables` is that of a record written twice."""
-    if path.startswith(f"{DATASETS}/"):
-        return is_ours(path) and is_version(path)
-    return is_ours(path) and table_of(path) == MANIFESTS
+    """Return whether a file of ours is a record that is written twice, or its copy."""
+    folder = path.partition("/")[0]
+    if folder == DATASETS:
+        return is_version(path)
+    return folder == FORGOTTEN or (folder == TABLES and table_of(path) == MANIFESTS)
 
 
 def dataset_of(path: str) -> str:
