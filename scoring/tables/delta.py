@@ -1,6 +1,5 @@
 """Delta tables of a store: opening them, creating them, and what their logs know."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -22,6 +21,7 @@ from scoring.tables.log_check import (
     hashed_creation,
     restore_changed,
 )
+from scoring.tables.log_entries import log_entries
 
 RETENTION = {
     "delta.logRetentionDuration": "interval 365 days",
@@ -159,9 +159,7 @@ def kept_files(storage: Storage, name: str) -> set[str]:
     table = open_table(storage, name)
     if table is None:
         return set()
-    log = [f.path for f in storage.walk(log_folder(name)) if f.path.endswith(".json")]
-    entries = storage.read_existing(log).values()
-    actions = [json.loads(line) for data in entries for line in data.splitlines()]
+    actions = [action for entry in log_entries(storage, name).values() for action in entry]
     # A removed file belongs to the version before its removal.
     named = [a[kind]["path"] for a in actions for kind in ("add", "remove") if kind in a]
     return {file["path"] for file in files(table)} | {unquote(path) for path in named}
