@@ -16,9 +16,10 @@ from ray_jobs.on_ray.map_shards import PoolOptions
 from ray_jobs.on_ray.score_shards import score_shards
 from ray_jobs.on_ray.train_fleet import train_fleet
 from scoring.data.images import ImageShape
-from scoring.data.shards import read_shard, write_shard
+from scoring.data.shards import read_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.data.versions import DatasetVersion, load_training_set
+from scoring.data.write_shard import write_shard
 from scoring.registry import metric
 from scoring.run_spec import NetSpec
 from scoring.runs.fleet import Hardware, build_fleet, preset

@@ -22,7 +22,7 @@ from unittest.mock import patch
 from benchmarks.jobs import result
 from ray_jobs.cli import main
 from scoring.store import checked_file, parquet, sealed
-from scoring.tables import delta, heal
+from scoring.tables import commit, delta, heal, log_entries
 
 _FUNCTIONS: tuple[tuple[ModuleType, str], ...] = (
     (sealed, "_digest"),
@@ -32,8 +32,10 @@ _FUNCTIONS: tuple[tuple[ModuleType, str], ...] = (
     (heal, "check_seal"),
     (delta, "check_entries"),
     (delta, "copy_entry"),
+    (commit, "copy_entry"),
+    (log_entries, "check_entries"),
 )
-"""All functions that hash; the last three are counted with the reading and writing they do."""
+"""All functions that hash; the last five are counted with the reading and writing they do."""
 _METRICS = ("--metrics", "conf", "el2n", "msp", "label_margin")
 _ROOT = os.environ.get("PROTOSCORE_TEST_DATA", "../shared/data")
 _NIGHTS = {

@@ -48,7 +48,7 @@ def check_allowed(name: str) -> None:
     """Refuse a factory that the command line does not name; let its folder be imported from.
 
     Raises:
-        UserError: the factory is not allowed, or the name is none.
+        UserError: the factory is not allowed, or the name is no `package.module:factory`.
     """
     _check_form(name)
     folders = _allowed()

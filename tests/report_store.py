@@ -12,10 +12,10 @@ from PIL import Image
 
 from scoring.data.images import ImageShape
 from scoring.data.shapes import InputShape
-from scoring.data.shards import write_shard
 from scoring.data.sources import Layout, Rows, cut
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
+from scoring.data.write_shard import write_shard
 from scoring.report import MetricInfo
 from scoring.score.ranking import rank
 from scoring.store.keys import SPLITS

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import pyarrow as pa
 
 from ray_jobs.checks.facts import Facts
+from ray_jobs.jobs.progress import counted
 from ray_jobs.terminal.shared_flags import by_default
 from scoring.analysis.new_shards import JudgedShard
 from scoring.errors import UserError
@@ -191,7 +192,7 @@ def _told(judged: JudgedShard) -> str:
 
 
 def _more(count: int, unit: str) -> str:
-    return f" (and {count} more {unit}{'s' if count > 1 else ''})" if count > 0 else ""
+    return f" (and {counted(count, f'more {unit}')})" if count > 0 else ""
 
 
 def _verdict(expectation: str, holds: bool, expected: str, got: str) -> Verdict:

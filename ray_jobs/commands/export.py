@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from ray_jobs.jobs.lease import writing_into
+from ray_jobs.jobs.destination_lease import writing_into
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.destinations import free_path, write_record

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ray_jobs.jobs.lease import writing_into
+from ray_jobs.jobs.destination_lease import writing_into
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri

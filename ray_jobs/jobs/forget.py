@@ -15,7 +15,7 @@ from ray_jobs.jobs.forget_models import retraining
 from ray_jobs.jobs.forget_wanted import Wanted, new_certificates
 from ray_jobs.jobs.job_record import FORGET, load_jobs
 from ray_jobs.jobs.lease import writing_job
-from ray_jobs.jobs.progress import Progress, plural
+from ray_jobs.jobs.progress import Progress, counted
 from scoring.analysis.rerank import rerank
 from scoring.data.forget_shards import (
     copies,
@@ -27,14 +27,9 @@ from scoring.registry import metric
 from scoring.store.layout import DATASETS, certificate_path, job_path, table_path
 from scoring.store.records import write_record
 from scoring.store.storage import Storage
-from scoring.tables.forget_rows import (
-    Forgetting,
-    TableFile,
-    files_with,
-    published_as,
-    rewrite,
-)
+from scoring.tables.forget_rows import rewrite
 from scoring.tables.forget_traces import traces
+from scoring.tables.forgetting import Forgetting, TableFile, files_with, published_as
 from scoring.tables.publish import published
 
 _SHOWN = 10
@@ -166,12 +161,12 @@ def _remaining(storage: Storage, certificate: Certificate) -> tuple[str, ...]:
     if certificate.models:
         command = retraining(storage, certificate.dataset) or "protoscore rescore --models retrain"
         lines.append(
-            f"{_counted(len(certificate.models), 'model')} trained on them: "
+            f"{counted(len(certificate.models), 'model')} trained on them: "
             f"{_some(certificate.models)}; to have others: {command}; "
             "then protoscore vacuum removes these"
         )
     if same := copies(storage, frozenset(certificate.hashes)):
-        lines.append(f"{_counted(len(same), 'other example')} with the same bytes: {_some(same)}")
+        lines.append(f"{counted(len(same), 'other example')} with the same bytes: {_some(same)}")
     derived = [
         name
         for name in sorted(storage.names(DATASETS))
@@ -193,25 +188,21 @@ def _count(paths: Iterable[str]) -> dict[str, int]:
 
 
 def _by_folder(counts: Mapping[str, int]) -> list[str]:
-    return [f"  {folder:<12} {_counted(count, 'file')}" for folder, count in counts.items()]
+    return [f"  {folder:<12} {counted(count, 'file')}" for folder, count in counts.items()]
 
 
 def _of_tables(rows: Iterable[tuple[str, int]]) -> list[str]:
     totals: Counter[str] = Counter()
     for table, count in rows:
         totals[table] += count
-    return [f"  {table:<12} {_counted(count, 'row')}" for table, count in totals.items()]
+    return [f"  {table:<12} {counted(count, 'row')}" for table, count in totals.items()]
 
 
 def _of(certificate: Certificate) -> str:
-    examples = _counted(len(certificate.ids), f"{certificate.split} example")
+    examples = counted(len(certificate.ids), f"{certificate.split} example")
     return f"{examples} of {certificate.dataset}"
 
 
 def _some(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count:,} {plural(count, unit)}"

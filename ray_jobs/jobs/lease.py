@@ -9,10 +9,9 @@ import platform
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from ray_jobs.jobs.account import Account
 from ray_jobs.jobs.job_record import ALONE, JobRecord, Jobs, JobState, new_job_id, read_jobs
@@ -222,29 +221,6 @@ def writing_job(
         with patience(_LAST_WORD_S):
             lease._try_to_write(*lease._outcome)
         storage.mends = mended_before
-
-
-@contextmanager
-def writing_into(
-    storage: Storage, target: str, kind: str, *, command: str, dataset: str
-) -> Iterator[None]:
-    """Hold a lease if a file or folder lies in a store; other places need none.
-
-    Args:
-        storage: the store.
-        target: the file or folder, a path or a URI.
-        kind: of job, such as "report".
-        command: what the user typed.
-        dataset: name of the dataset the job works on.
-    """
-    inside = f"{_place(target)}/".startswith(f"{_place(storage.uri)}/")
-    with writing_job(storage, kind, command=command, dataset=dataset) if inside else nullcontext():
-        yield
-
-
-def _place(uri: str) -> str:
-    """Return a path without links, or a URI, so that one can be found within another."""
-    return uri.rstrip("/") if "://" in uri else str(Path(uri).expanduser().resolve())
 
 
 def _reason(error: BaseException) -> str:

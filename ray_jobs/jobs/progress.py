@@ -137,6 +137,11 @@ class Progress:
         )
 
 
+def counted(count: int, unit: str) -> str:
+    """Return a count and its unit."""
+    return f"{count:,} {plural(count, unit)}"
+
+
 def plural(count: float, unit: str) -> str:
     """Return the name of a unit as it reads after a count."""
     return unit if count == 1 else f"{unit}s"

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress
 from scoring.errors import BadStore, Damaged
+from scoring.store.file_kinds import is_twice
 from scoring.store.layout import (
     DAMAGED,
     DATASETS,
+    FORGOTTEN,
     JOBS,
     TABLES,
     TOP_FOLDERS,
     copy_path,
-    is_ours,
-    is_twice,
     original_path,
 )
 from scoring.store.parallel import in_parallel
@@ -93,7 +93,7 @@ def _damaged_logs(storage: Storage) -> list[str]:
 
 def _without_twin(storage: Storage) -> list[str]:
     """Return the paths of records that were written twice and now are there but once."""
-    files = [file.path for folder in (DATASETS, TABLES) for file in storage.walk(folder)]
+    files = [path for folder in (DATASETS, TABLES, FORGOTTEN) for path in storage.ours(folder)]
     there = {path for path in files if is_twice(path)}
     twins = {original_path(path) for path in there}
     return sorted({*twins, *map(copy_path, twins)} - there)
@@ -104,12 +104,7 @@ def _missing(path: str) -> str:
 
 
 def _damaged_files(storage: Storage) -> Iterator[str]:
-    paths = [
-        file.path
-        for folder in _CHECKED
-        for file in storage.walk(folder)
-        if is_ours(file.path) and not file.is_unfinished
-    ]
+    paths = [path for folder in _CHECKED for path in storage.ours(folder)]
     with Progress("verify", len(paths), "file") as progress:
         for line in _faults(storage, paths):
             progress.advance()

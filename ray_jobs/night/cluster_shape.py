@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ray_jobs.jobs.account import Account
+from ray_jobs.jobs.progress import plural
 from ray_jobs.terminal.night_flags import MachineFlags
 from scoring.runs.fleet import Hardware
 
@@ -20,8 +21,8 @@ class ClusterShape:
     gpus: float
 
     def __str__(self) -> str:
-        cpus = f"{self.cpus:.3g} CPU{'s' * (self.cpus != 1)}"
-        gpus = f" and {self.gpus:.3g} GPU{'s' * (self.gpus != 1)}" if self.gpus else ""
+        cpus = f"{self.cpus:.3g} {plural(self.cpus, 'CPU')}"
+        gpus = f" and {self.gpus:.3g} {plural(self.gpus, 'GPU')}" if self.gpus else ""
         return cpus + gpus
 
     @classmethod

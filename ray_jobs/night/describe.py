@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ray_jobs.jobs.progress import counted
 from ray_jobs.night.estimate import Estimate
 from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
@@ -92,16 +93,16 @@ def outcome(plan: Plan, result: Outcome) -> str:
     lines = []
     if result.committed:
         rows = sum(manifest.rows for manifest in result.committed)
-        count = _counted(len(result.committed), "partition")
+        count = counted(len(result.committed), "partition")
         lines.append(
             f"Published {count} of {plan.request.publish_as}, {rows:,} rows, as version "
             f"{result.version} of {plan.request.flags.store}/tables/scores"
         )
     if result.already:
-        count = _counted(len(result.already), "partition")
+        count = counted(len(result.already), "partition")
         lines.append(f"Left {count} to another job, which published the same")
     if result.yielded:
-        count = _counted(len(result.yielded), "partition")
+        count = counted(len(result.yielded), "partition")
         lines.append(f"Left {count} to a night that was planned later")
     return "\n".join(lines)
 
@@ -126,7 +127,7 @@ def missing_runs(plan: Plan, missing: Sequence[Run], over: str) -> str:
         trained = len(plan.runs) - len(missing)
         return f"{over} with {trained} of {len(plan.runs)} runs trained"
     names = "; ".join(run.spec.label for run in missing)
-    expected = _counted(len(plan.runs), "run")
+    expected = counted(len(plan.runs), "run")
     return f"expected {expected}, {len(missing)} failed after retries ({names})"
 
 
@@ -187,10 +188,6 @@ def _memory(forecast: Forecast) -> str:
         f"per shard; {machine.cache_memory_gb:g} GB of weights per scorer; logits "
         f"{_bytes(logits)} in the store, {kept}"
     )
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count:,} {unit}{'s' * (count != 1)}"
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from ray_jobs.jobs.account import Account
 from ray_jobs.jobs.job_record import load_jobs
 from ray_jobs.jobs.meter import HOUR_S
 from ray_jobs.jobs.pace import Pace, added_up, training_amount, training_kind, weigh
+from ray_jobs.jobs.progress import counted
 from ray_jobs.night.account import OTHER, matching
 from ray_jobs.night.cluster_shape import ClusterShape, expected_shape, shared, slots
 from ray_jobs.night.forecast import Forecast
@@ -82,7 +83,7 @@ def earlier_rates(forecast: Forecast) -> tuple[ClusterShape, Rates]:
     shape = expected_shape(situation.request.flags.machine, accounts or every)
     same = [account for account in accounts if ClusterShape.of(account) == shape]
     used = _newest_of_each_kind(same or accounts)
-    nights = f"{len(used)} earlier night{'s' * (len(used) != 1)}"
+    nights = counted(len(used), "earlier night")
     where = str(shape) if same else "another cluster" if len(used) == 1 else "other clusters"
     waits: dict[str, list[float]] = {}
     for account in used:

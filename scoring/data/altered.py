@@ -14,8 +14,7 @@ import numpy as np
 from scoring.arrays import Bools, Ints
 from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
-from scoring.data.shards import class_indices
-from scoring.data.sources import Layout, Piece, Rows, Source, first_rows
+from scoring.data.sources import Layout, Piece, Rows, Source, class_indices, first_rows
 from scoring.store.keys import Split
 
 CLEAN = "clean"

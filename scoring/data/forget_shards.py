@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scoring.data.forgotten import Certificate, example_hash, kept_ranges
+from scoring.data.forgotten import Certificate, example_hash, holds_ids, kept_ranges
 from scoring.data.shard_parts import read_columns
-from scoring.data.shards import Receipt, ShardRecord, cut_receipt, cut_shard, reading
+from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
 from scoring.data.versions import DatasetVersion, all_versions
-from scoring.errors import Damaged
+from scoring.data.write_shard import cut_shard
 from scoring.store.keys import SPLITS
 from scoring.store.layout import (
     DATASETS,
-    is_ours,
     receipts_folder,
     shard_path,
     shards_folder,
@@ -169,19 +168,14 @@ def remnants(storage: Storage, certificate: Certificate) -> tuple[list[str], lis
     dataset = certificate.dataset
     versions = [v for split in SPLITS for v in all_versions(storage, dataset, split)]
     named = {record.content for _, record in _shards(versions)}
-    there = {stem(file.path) for file in storage.walk(shards_folder(dataset)) if is_ours(file.path)}
+    there = {*map(stem, storage.ours(shards_folder(dataset)))}
     known = {*certificate.shards} - named
     strays = (there - named) - known
-
-    def holds(content: str) -> bool:
-        try:
-            with opened_parquet(storage, shard_path(dataset, content)) as file:
-                ids = file.read(["example_id"])["example_id"].to_numpy()
-        except Damaged:  # it has been set aside
-            return False
-        return bool(np.isin(ids, certificate.ids).any())
-
-    gone = known | {content for content in sorted(strays) if holds(content)}
+    gone = known | {
+        content
+        for content in sorted(strays)
+        if holds_ids(storage, shard_path(dataset, content), ["example_id"], certificate.ids)
+    }
     receipts = _receipts(storage, dataset)
     return (
         [path for path, receipt in receipts.items() if receipt.content in gone],
@@ -213,9 +207,7 @@ def _copied(
 
 
 def _receipts(storage: Storage, dataset: str) -> dict[str, Receipt]:
-    folder = receipts_folder(dataset)
-    paths = [path for name in storage.names(folder) if is_ours(path := f"{folder}/{name}")]
-    return read_sound_records(storage, paths, Receipt)
+    return read_sound_records(storage, storage.ours(receipts_folder(dataset)), Receipt)
 
 
 def _holds(record: ShardRecord, ids: Sequence[int]) -> bool:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
+
 from scoring.data.sources import Rows
-from scoring.errors import BadData
+from scoring.errors import BadData, Damaged
 from scoring.store.keys import Split
 from scoring.store.layout import FORGOTTEN, certificate_path
 from scoring.store.parallel import in_parallel
+from scoring.store.parquet import opened_parquet
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
 
@@ -91,6 +94,16 @@ def kept_ranges(first: int, rows: int, forgotten: Sequence[int]) -> list[tuple[i
 def example_hash(data: bytes) -> str:
     """Return the SHA-256 of an example's bytes, as a shard holds them: 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def holds_ids(storage: Storage, path: str, columns: Sequence[str], ids: Sequence[int]) -> bool:
+    """Return whether a Parquet file holds one of some ids; a damaged one has been set aside."""
+    try:
+        with opened_parquet(storage, path) as file:
+            rows = file.read(list(columns))
+    except Damaged:
+        return False
+    return any(bool(np.isin(rows[column].to_numpy(), ids).any()) for column in columns)
 
 
 def refuse_forgotten(found: Sequence[Certificate], rows: Rows, file: str, start: int) -> None:

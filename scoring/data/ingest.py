@@ -16,9 +16,10 @@ from scoring.data.forgotten import (
     kept_ranges,
     refuse_forgotten,
 )
-from scoring.data.shards import Receipt, ShardRecord, cut_receipt, write_shard
+from scoring.data.shards import Receipt, ShardRecord, cut_receipt
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
+from scoring.data.write_shard import write_shard
 from scoring.errors import BadData
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.layout import layout_path, receipt_path, receipts_folder, shards_folder, stem

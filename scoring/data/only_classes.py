@@ -8,8 +8,7 @@ import numpy as np
 
 from scoring.arrays import Ints
 from scoring.data.altered import AlteredSource, as_labels, cached_layout
-from scoring.data.shards import class_indices
-from scoring.data.sources import Layout, Piece, Rows
+from scoring.data.sources import Layout, Piece, Rows, class_indices
 from scoring.errors import UnknownName
 from scoring.printable import printable
 from scoring.store.keys import Split, digest

@@ -8,8 +8,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
+from scoring.arrays import Ints
 from scoring.data.images import Pixels
 from scoring.data.shapes import InputShape
+from scoring.errors import BadData
 from scoring.store.keys import Split
 
 
@@ -122,3 +126,20 @@ def first_rows(pieces: Sequence[Piece], limit: int | None) -> list[Piece]:
         kept.append(replace(piece, rows=min(piece.rows, left)))
         left -= piece.rows
     return kept
+
+
+def class_indices(labels: Sequence[int | str | None], layout: Layout, piece: Piece) -> Ints:
+    """Convert the labels [N] of a piece to class indices, -1 where unknown.
+
+    Raises:
+        BadData: a label is not a class of the training split.
+    """
+    index: dict[int | str | None, int] = {name: i for i, name in enumerate(layout.classes)}
+    index |= {i: i for i in range(len(layout.classes))} | {None: -1}
+    for row, label in enumerate(labels, start=piece.start):
+        if label not in index:
+            raise BadData(
+                f"{piece.file} row {row}: expected a label among the training split's "
+                f"{len(layout.classes)} classes, got {label!r}"
+            )
+    return np.array([index[label] for label in labels], dtype=np.int64)

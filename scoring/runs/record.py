@@ -12,8 +12,9 @@ from torch import Tensor
 from scoring.nets import Dims, Fitted, build, net_source
 from scoring.representers.solve import SOLVER_VERSION
 from scoring.run_spec import NetSpec, RunSpec
+from scoring.store.file_kinds import run_of
 from scoring.store.keys import Split, digest
-from scoring.store.layout import epoch_path, model_path, run_of, run_path
+from scoring.store.layout import epoch_path, model_path, run_path
 from scoring.store.records import read_record, read_records, write_record
 from scoring.store.sealed import read_part, write_sealed
 from scoring.store.storage import Storage

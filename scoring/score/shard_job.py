@@ -9,6 +9,7 @@ from scoring.data.shards import Shard, ShardRecord
 from scoring.score.assignments import Assignment, Task
 from scoring.score.scorer import Scorer
 from scoring.score.signals import SignalOptions
+from scoring.store.layout import SAMPLE
 from scoring.store.storage import Storage
 
 
@@ -64,6 +65,6 @@ class ShardScorer:
         shard = shard.every(task["every"])
         tasks = [Task(assignment=self._job.assignments[i], key=key) for i, key in task["tasks"]]
         # The logits of some rows must not be kept as if they were those of all.
-        content = record.content if len(shard.ids) == record.rows else f"{tasks[0].key}-rows"
+        content = record.content if len(shard.ids) == record.rows else f"{tasks[0].key}{SAMPLE}"
         self._scorer.score(content, shard, self._job.classes, tasks)
         return len(shard.ids), [task.assignment for task in tasks]

@@ -25,10 +25,12 @@
     jobs/<job>.json                            a job: its lease, then how it ended
     damaged/                                   files that were not what had been written
 
-Runs, versions, shards (`content`), receipts and staged files are named by hashes.
+Runs, versions, shards (`content`), receipts and staged files are named by hashes. A record that
+nothing could make again has a copy beside it, `<name>.copy.json`.
 """
 
-import re
+from collections.abc import Mapping
+from urllib.parse import quote
 
 MARK = "protoscore.json"
 RESERVE = "reserve"
@@ -61,36 +63,18 @@ TOP_FOLDERS = (
     DAMAGED,
 )
 
-_SHARDS = "shards"
-_RECEIPTS = "receipts"
-_LAYOUTS = "layouts"
+SHARDS = "shards"
+RECEIPTS = "receipts"
+LAYOUTS = "layouts"
 MANIFESTS = "manifests"
 LOG_COPIES = "log_copies"
-_TRAINING = "training.safetensors"
+TRAINING = "training.safetensors"
 _DELTA_LOG = "_delta_log"
+UNFINISHED = ".partial"
+"""Ends the name of a file that is still being written."""
+SAMPLE = "-rows"
+"""Ends the name of logits of only some rows of a shard."""
 _COPY = ".copy.json"
-
-
-# Whatever is removed from a store has one of these shapes.
-_HASH = "[0-9a-f]{32}"
-_JOB = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
-_SHAPES = {
-    DATASETS: rf"[^/]+/(shards/{_HASH}\.parquet|[^/]+/{_HASH}(\.copy)?\.json)",
-    IMPORTS: rf"{_HASH}\.safetensors",
-    RUNS: rf"{_HASH}/(run\.json|layer\.json|(model|training|layer)\.safetensors"
-    r"|checkpoints/epoch-\d{4,}\.safetensors)",
-    OUTPUTS: rf"{_HASH}/{_HASH}(-rows)?\.parquet",
-    FEATURES: rf"{_HASH}/[^/]+/{_HASH}\.parquet",
-    STAGING: rf"[a-z0-9_]+/{_HASH}\.parquet",
-    EXPLANATIONS: rf"{_HASH}/{_HASH}\.parquet",
-    TABLES: rf"manifests/{_HASH}-[0-9a-f]{{8}}(\.copy)?\.json|log_copies/[a-z_]+/\d{{20}}\.json"
-    rf"|[a-z_]+/(\w+=[^/]*/)*({_HASH}(-[0-9a-f]{{8}})?|{_JOB}-[0-9a-f]{{8}})\.parquet",
-    NIGHTS: rf"{_JOB}\.json",
-    JOBS: rf"{_JOB}\.json",
-    FORGOTTEN: rf"{_JOB}(\.copy)?\.json",
-    DAMAGED: r".+\.[0-9a-f]{8}",
-}
-_UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}\.partial")
 
 
 def versions_folder(dataset: str, split: str) -> str:
@@ -105,7 +89,7 @@ def version_path(dataset: str, split: str, version: str) -> str:
 
 def shards_folder(dataset: str) -> str:
     """Return the folder of a dataset's shards."""
-    return f"{DATASETS}/{dataset}/{_SHARDS}"
+    return f"{DATASETS}/{dataset}/{SHARDS}"
 
 
 def shard_path(dataset: str, content: str) -> str:
@@ -115,7 +99,7 @@ def shard_path(dataset: str, content: str) -> str:
 
 def receipts_folder(dataset: str) -> str:
     """Return the folder of a dataset's receipts."""
-    return f"{DATASETS}/{dataset}/{_RECEIPTS}"
+    return f"{DATASETS}/{dataset}/{RECEIPTS}"
 
 
 def receipt_path(dataset: str, key: str) -> str:
@@ -125,7 +109,7 @@ def receipt_path(dataset: str, key: str) -> str:
 
 def layout_path(dataset: str, state: str) -> str:
     """Return the path of the layout read from one state of the training files."""
-    return f"{DATASETS}/{dataset}/{_LAYOUTS}/{state}.json"
+    return f"{DATASETS}/{dataset}/{LAYOUTS}/{state}.json"
 
 
 def import_path(weights: str) -> str:
@@ -150,7 +134,7 @@ def epoch_path(run: str, epoch: int) -> str:
 
 def training_path(run: str) -> str:
     """Return the path of the state from which an unfinished training resumes."""
-    return f"{RUNS}/{run}/{_TRAINING}"
+    return f"{RUNS}/{run}/{TRAINING}"
 
 
 def layer_path(run: str) -> str:
@@ -166,11 +150,6 @@ def evidence_path(run: str) -> str:
 def logits_path(run: str, content: str) -> str:
     """Return the path of a run's logits on a shard."""
     return f"{OUTPUTS}/{run}/{content}.parquet"
-
-
-def is_of_sample(path: str) -> bool:
-    """Return whether a file of `outputs` holds the logits of only some rows of a shard."""
-    return path.endswith("-rows.parquet")
 
 
 def features_folder(run: str, layer: str) -> str:
@@ -201,6 +180,11 @@ def explanations_path(run: str, key: str) -> str:
 def table_path(table: str, within: str = "") -> str:
     """Return the path of a Delta table, or of a file in it."""
     return f"{TABLES}/{table}/{within}" if within else f"{TABLES}/{table}"
+
+
+def partition_folder(partition: Mapping[str, str]) -> str:
+    """Return the folder of a partition in its table, from partition columns and their values."""
+    return "/".join(f"{column}={quote(value, safe='')}" for column, value in partition.items())
 
 
 def log_folder(table: str) -> str:
@@ -243,65 +227,9 @@ def original_path(path: str) -> str:
     return f"{path.removesuffix(_COPY)}.json" if path.endswith(_COPY) else path
 
 
-def is_twice(path: str) -> bool:
-    """Return whether a path of `datasets` or `tables` is that of a record written twice."""
-    if path.startswith(f"{DATASETS}/"):
-        return is_ours(path) and is_version(path)
-    return is_ours(path) and table_of(path) == MANIFESTS
-
-
-def is_ours(path: str) -> bool:
-    """Return whether a path has the shape of one that we write, whole or unfinished."""
-    folder, _, rest = path.partition("/")
-    if unfinished := _UNFINISHED.fullmatch(rest):
-        rest = unfinished["folder"] + unfinished["name"]
-    return folder in _SHAPES and re.fullmatch(_SHAPES[folder], rest) is not None
-
-
 def damaged_path(path: str, tag: str) -> str:
     """Return where a damaged file is put aside; the tag keeps it apart from earlier ones."""
     return f"{DAMAGED}/{path}.{tag}"
-
-
-def run_of(path: str) -> str:
-    """Return the run that a file of `runs`, `outputs` or `features` belongs to."""
-    return path.split("/")[1]
-
-
-def is_training(path: str) -> bool:
-    """Return whether a file of `runs` holds an unfinished training."""
-    return path.endswith(f"/{_TRAINING}")
-
-
-def dataset_of(path: str) -> str:
-    """Return the dataset that a file of `datasets` belongs to."""
-    return path.split("/")[1]
-
-
-def is_shard(path: str) -> bool:
-    """Return whether a file of `datasets` is a shard."""
-    return path.split("/")[2] == _SHARDS
-
-
-def is_receipt(path: str) -> bool:
-    """Return whether a file of `datasets` is a receipt."""
-    return path.split("/")[2] == _RECEIPTS and path.endswith(".json")
-
-
-def is_version(path: str) -> bool:
-    """Return whether a file of `datasets` is a dataset version."""
-    folder = path.split("/")[2]
-    return folder not in (_SHARDS, _RECEIPTS, _LAYOUTS) and path.endswith(".json")
-
-
-def table_of(path: str) -> str:
-    """Return the table that a file of `tables` belongs to; `manifests` for a manifest."""
-    return path.split("/")[1]
-
-
-def is_log(path: str) -> bool:
-    """Return whether a file of `tables` belongs to a table's log."""
-    return f"/{_DELTA_LOG}/" in path
 
 
 def stem(path: str) -> str:

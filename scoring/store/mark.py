@@ -70,7 +70,7 @@ def adopt(storage: Storage) -> None:
     """Mark a store that an earlier protoscore made. Its files without seals are trusted.
 
     Raises:
-        BadStore: the folder is none.
+        BadStore: the folder does not look like one.
     """
     if _is_marked(storage):
         return

@@ -63,7 +63,7 @@ class Scratch:
             flag: the folder that --scratch names; "": none.
 
         Raises:
-            Outage: the folder cannot be trusted, or not be made.
+            Outage: the folder cannot be trusted or made.
         """
         self.path = _folder(flag)
         self._folder = open_private_folder(self.path, SCRATCH_FLAG)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scoring.errors import Outage
+from scoring.store.outages import is_full
 
 SCRATCH_FLAG = "--scratch or $PROTOSCORE_SCRATCH"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _CANNOT_WRITE = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ELOOP}
 _CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _SPARE_BYTES = 100 << 20  # left free for others, or 5 % if that is more
@@ -27,7 +27,7 @@ def check_space(folder: Path, size: int) -> None:
     """Check that a disk has room for `size` bytes and some more.
 
     Raises:
-        Outage: it has not.
+        Outage: it has less.
     """
     needed = size + max(size // 20, _SPARE_BYTES)
     if shutil.disk_usage(folder).free < needed:
@@ -48,7 +48,7 @@ def disk_errors(folder: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise _too_small(folder, size) from None
         if error.errno in _CANNOT_WRITE | _CANNOT_LOCK:
             raise Outage(

@@ -4,7 +4,6 @@ A file appears whole or not at all: one PUT on object storage; write, fsync, ren
 """
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from scoring.errors import BadStore, Outage
+from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import filesystem
-from scoring.store.layout import MARK, SEALED_LAYOUT, damaged_path, is_ours
+from scoring.store.layout import MARK, SEALED_LAYOUT, UNFINISHED, damaged_path
+from scoring.store.local_folder import check_folder, renamed_at_the_end
 from scoring.store.outages import naming
 from scoring.store.parallel import do_in_parallel, in_parallel
 
-_UNFINISHED = ".partial"
 _UPLOAD_BLOCK = 16 << 20  # bytes of an upload held in memory
 
 
@@ -37,7 +37,7 @@ class StoredFile:
     @property
     def is_unfinished(self) -> bool:
         """Whether the file is still being written, or was when its writer died."""
-        return self.path.endswith(_UNFINISHED)
+        return self.path.endswith(UNFINISHED)
 
 
 class Storage:
@@ -70,7 +70,7 @@ class Storage:
             raise BadStore(f"{flag}: expected a local path or s3://bucket/prefix, got {self.uri!r}")
         try:
             if self._local:
-                _check_folder(Path(self._root), writable=writable)
+                check_folder(Path(self._root), writable=writable)
             else:
                 self._check_bucket(writable=writable)
         except Outage as error:
@@ -152,6 +152,11 @@ class Storage:
             for full, info in found.items()
         ]
 
+    def ours(self, folder: str) -> list[str]:
+        """List the finished files of ours below `folder`."""
+        files = self.walk(folder)
+        return [file.path for file in files if is_ours(file.path) and not file.is_unfinished]
+
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files in parallel; those already gone are skipped."""
 
@@ -178,7 +183,7 @@ class Storage:
         """Open a large file to write; it appears when the block ends without an error."""
         full = self._full(path)
         if self._local:
-            with naming(Path(full)), _renamed_at_the_end(Path(full)) as file:
+            with naming(Path(full)), renamed_at_the_end(Path(full)) as file:
                 yield file
             return
         file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
@@ -231,44 +236,8 @@ class Storage:
         return f"{self._root}/{path}"
 
 
-@contextmanager
-def _renamed_at_the_end(target: Path) -> Iterator[BinaryIO]:
-    """Write to a file next to `target`, then rename it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_UNFINISHED}")
-    try:
-        with unfinished.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
-        _sync_folder(target.parent)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last: a machine that loses power must not lose it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _modified(info: Mapping[str, Any]) -> datetime:
     """Return when a file was written, by the clock of the disk or the object storage."""
     if "LastModified" in info:
         return cast(datetime, info["LastModified"])
     return datetime.fromtimestamp(info["mtime"], UTC)
-
-
-def _check_folder(folder: Path, *, writable: bool) -> None:
-    """Refuse a folder that can neither be used nor made."""
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise NotADirectoryError
-    if not os.access(folder, os.R_OK | os.X_OK | (os.W_OK if writable else 0)):
-        raise PermissionError

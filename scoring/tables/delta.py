@@ -1,58 +1,36 @@
-"""Delta tables of a store: opening, creating, and one optimistic commit.
+"""Delta tables of a store: opening them, creating them, and what their logs know."""
 
-A commit is a single conditional PUT of the next log entry, so it happens entirely or not at all. It
-is tried only on top of the version that was read. The retries of delta-rs are off, because its
-conflict check is table-wide and lets two writers of a still empty partition both succeed; every
-conflict comes back here, and `commit` prepares its change again.
-"""
-
-import json
-import random
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import create_table_with_add_actions
 
-from scoring.errors import BadStore, IncompleteError, Outage, ProtoscoreError
+from scoring.errors import BadStore, Outage, ProtoscoreError
+from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import delta_options
-from scoring.store.layout import is_ours, log_folder, table_path
+from scoring.store.layout import log_folder, table_path
 from scoring.store.outages import http_status, known
-from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage
 from scoring.tables.log_check import (
     check_entries,
     copy_entry,
-    hashed,
     hashed_creation,
     restore_changed,
 )
+from scoring.tables.log_entries import log_entries
 
-TRIES = 30
 RETENTION = {
     "delta.logRetentionDuration": "interval 365 days",
     "delta.deletedFileRetentionDuration": "interval 365 days",
 }
 """Keeps "what did we say in March" answerable, even after a vacuum."""
-_LONGEST_PAUSE_S = 2.0
-_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 """Nothing checks a checkpoint of delta-rs, so every entry is read instead."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One commit: files to add, files to remove, and what the log records with them."""
-
-    adds: Sequence[AddAction]
-    removes: Sequence[RemoveAction] = ()
-    transactions: Mapping[str, int] = field(default_factory=dict)
-    """Application transactions: the name of a writer to its new version; none commits twice."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+_PARTITION = "partition."
 
 
 def table_uri(storage: Storage, name: str) -> str:
@@ -121,7 +99,7 @@ def ensure_table(
                     custom_metadata=hashed_creation(columns, partition_by, RETENTION),
                     max_commit_retries=0,
                 ),
-                post_commithook_properties=_HOOKS,
+                post_commithook_properties=HOOKS,
             )
             copy_entry(storage, name, 0)
         except (DeltaError, OSError) as error:
@@ -132,30 +110,26 @@ def ensure_table(
     return table
 
 
-def write_file(
-    storage: Storage,
-    name: str,
-    path: str,
-    groups: Iterable[pa.RecordBatch],
-    schema: pa.Schema,
-    partition: Mapping[str, str],
-) -> AddAction:
-    """Write a data file, a row group at a time; it stays invisible until a commit adds it."""
-    with writing_parquet(storage, table_path(name, path), schema) as writer:
-        for group in groups:
-            writer.write(group)
-    stats = json.dumps({"numRecords": writer.rows})
-    return AddAction(path, writer.size, dict(partition), _now_ms(), True, stats)
+def files(table: DeltaTable, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+    """List the data files of the open version: path, size_bytes, partition.<column>.
 
-
-def files(table: DeltaTable) -> list[dict[str, str]]:
-    """List the data files of the open version: path, size_bytes, partition.<column>."""
+    Args:
+        table: an open version.
+        only: partition column to the value that partitions must have; None: all partitions.
+    """
     # Not pa.table(...), which imports pandas (a second) to see whether this is a data frame.
     actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
-    keep = [c for c in actions.column_names if c.startswith("partition.")]
+    keep = [c for c in actions.column_names if c.startswith(_PARTITION)]
     rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
+    wanted = {f"{_PARTITION}{column}": value for column, value in (only or {}).items()}
     # The log holds percent-encoded paths; delta-rs encodes those of new actions itself.
-    return [{**row, "path": unquote(row["path"])} for row in rows]
+    return [{**row, "path": unquote(row["path"])} for row in rows if wanted.items() <= row.items()]
+
+
+def values_of(file: Mapping[str, str]) -> dict[str, str]:
+    """Return the partition columns of one of `files`, and their values."""
+    named = {column: value for column, value in file.items() if column.startswith(_PARTITION)}
+    return {column.removeprefix(_PARTITION): value for column, value in named.items()}
 
 
 def check_log(storage: Storage, name: str, *, expected: bool) -> None:
@@ -185,9 +159,7 @@ def kept_files(storage: Storage, name: str) -> set[str]:
     table = open_table(storage, name)
     if table is None:
         return set()
-    log = [f.path for f in storage.walk(log_folder(name)) if f.path.endswith(".json")]
-    entries = storage.read_existing(log).values()
-    actions = [json.loads(line) for data in entries for line in data.splitlines()]
+    actions = [action for entry in log_entries(storage, name).values() for action in entry]
     # A removed file belongs to the version before its removal.
     named = [a[kind]["path"] for a in actions for kind in ("add", "remove") if kind in a]
     return {file["path"] for file in files(table)} | {unquote(path) for path in named}
@@ -201,82 +173,3 @@ def expire(storage: Storage, name: str, *, dry_run: bool) -> list[str]:
     if not dry_run:
         storage.remove(expired)
     return expired
-
-
-def removal(file: Mapping[str, str]) -> RemoveAction:
-    """Make the action that removes one of `files` from the table."""
-    values: dict[str, str | None] = {
-        name.removeprefix("partition."): value
-        for name, value in file.items()
-        if name.startswith("partition.")
-    }
-    size = int(file["size_bytes"])
-    return RemoveAction(file["path"], True, _now_ms(), size=size, partition_values=values)
-
-
-def commit(
-    storage: Storage,
-    name: str,
-    prepare: Callable[[DeltaTable], Change | None],
-    tries: int = TRIES,
-) -> int | None:
-    """Commit the change that `prepare` makes for the newest version.
-
-    Whenever another job commits first, `prepare` is called again with the new version.
-
-    Returns:
-        The version committed; None if `prepare` returned None.
-
-    Raises:
-        IncompleteError: other jobs committed first every time.
-        Outage: the store did not answer.
-    """
-    change: Change | None = None
-    version = 0
-    for attempt in range(tries):
-        table = open_table(storage, name)
-        assert table is not None
-        if change is not None and _contains(table, change):
-            return version  # the commit succeeded, only its response was lost
-        change = prepare(table)
-        version = table.version() + 1
-        if change is None:
-            return None
-        try:
-            _commit_once(table, change)
-        except CommitFailedError:
-            pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
-            time.sleep(random.uniform(0, pause_s))
-        except (DeltaError, OSError) as error:  # delta-rs has tried for as long as it may
-            raise unusable(storage, error) from error
-        else:
-            copy_entry(storage, name, version)
-            return version
-    raise IncompleteError(
-        f"{table_path(name)}: expected to commit within {tries} tries, "
-        "got a conflict with another job every time; nothing was published"
-    )
-
-
-def _commit_once(table: DeltaTable, change: Change) -> None:
-    actions: list[AddAction | RemoveAction] = [*change.adds, *change.removes]
-    table.create_write_transaction(
-        actions,
-        "append",
-        table.schema(),
-        table.metadata().partition_columns,
-        commit_properties=CommitProperties(
-            custom_metadata=hashed(change.metadata, actions, change.transactions),
-            max_commit_retries=0,
-            app_transactions=[Transaction(name, v) for name, v in change.transactions.items()],
-        ),
-        post_commithook_properties=_HOOKS,
-    )
-
-
-def _contains(table: DeltaTable, change: Change) -> bool:
-    return {add.path for add in change.adds} <= {file["path"] for file in files(table)}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,14 +5,10 @@ All of them can be made again, or were never finished, so what cannot be told ap
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from scoring.arrays import Ints
-from scoring.data.forgotten import Certificate
-from scoring.errors import Damaged
+from scoring.data.forgotten import Certificate, holds_ids
 from scoring.store import layout
+from scoring.store.file_kinds import is_of_sample, is_ours, is_training, run_of
 from scoring.store.parallel import in_parallel
-from scoring.store.parquet import opened_parquet
 from scoring.store.storage import Storage
 from scoring.tables.publish import published
 
@@ -32,9 +28,9 @@ def traces(storage: Storage, certificate: Certificate) -> list[str]:
 def _of_shards(storage: Storage, certificate: Certificate) -> Iterator[str]:
     """Yield logits and features of the shards, and logits of samples of any shard."""
     for folder in (layout.OUTPUTS, layout.FEATURES):
-        for path in _ours(storage, folder):
+        for path in storage.ours(folder):
             name = layout.stem(path)
-            if name in certificate.shards or layout.is_of_sample(path):
+            if name in certificate.shards or is_of_sample(path):
                 yield path
 
 
@@ -51,45 +47,24 @@ def _with_ids(storage: Storage, certificate: Certificate) -> list[str]:
         != (certificate.dataset, certificate.split)
         for path in manifest.staged
     }
-    ids = np.array(certificate.ids, dtype=np.int64)
-    wanted = [(path, ["example_id"]) for path in _ours(storage, layout.STAGING)]
-    wanted += [(path, ["test_id", "train_id"]) for path in _ours(storage, layout.EXPLANATIONS)]
+    wanted = [(path, ["example_id"]) for path in storage.ours(layout.STAGING)]
+    wanted += [(path, ["test_id", "train_id"]) for path in storage.ours(layout.EXPLANATIONS)]
 
     def check(pair: tuple[str, list[str]]) -> tuple[str, bool]:
         path, columns = pair
-        return path, path not in others and _holds(storage, path, columns, ids)
+        return path, path not in others and holds_ids(storage, path, columns, certificate.ids)
 
     return [path for path, holds in in_parallel(check, wanted) if holds]
-
-
-def _holds(storage: Storage, path: str, columns: list[str], ids: Ints) -> bool:
-    try:
-        with opened_parquet(storage, path) as file:
-            rows = file.read(columns)
-    except Damaged:  # it has been set aside
-        return False
-    return any(bool(np.isin(rows[column].to_numpy(), ids).any()) for column in columns)
 
 
 def _remains(storage: Storage) -> Iterator[str]:
     """Yield what dead jobs and damage left: unfinished and damaged files, unfinished trainings."""
     for folder in layout.TOP_FOLDERS:
         for file in storage.walk(folder):
-            if layout.is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
+            if is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
                 yield file.path
-    runs = [path for path in _ours(storage, layout.RUNS)]
-    finished = {
-        layout.run_of(path) for path in runs if path == layout.run_path(layout.run_of(path))
-    }
+    runs = storage.ours(layout.RUNS)
+    finished = {run_of(path) for path in runs if path == layout.run_path(run_of(path))}
     for path in runs:
-        if layout.is_training(path) and layout.run_of(path) not in finished:
+        if is_training(path) and run_of(path) not in finished:
             yield path
-
-
-def _ours(storage: Storage, folder: str) -> list[str]:
-    """List the finished files of ours in a folder."""
-    return [
-        file.path
-        for file in storage.walk(folder)
-        if layout.is_ours(file.path) and not file.is_unfinished
-    ]

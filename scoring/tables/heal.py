@@ -15,9 +15,9 @@ from scoring.store.layout import table_path
 from scoring.store.parallel import in_parallel
 from scoring.store.sealed import check_seal
 from scoring.store.storage import Storage
-from scoring.tables.delta import Change, commit, files, open_table, removal
+from scoring.tables.commit import Change, commit, removal
+from scoring.tables.delta import files, open_table, values_of
 
-_COLUMN = "partition."
 _log = logger(__name__)
 
 
@@ -74,8 +74,9 @@ def _data_files(storage: Storage, name: str) -> list[DataFile]:
 
 
 def _data_file(table: str, file: Mapping[str, str]) -> DataFile:
-    folders = {n.removeprefix(_COLUMN): v for n, v in file.items() if n.startswith(_COLUMN)}
-    return DataFile(table=table, path=file["path"], size=int(file["size_bytes"]), partition=folders)
+    return DataFile(
+        table=table, path=file["path"], size=int(file["size_bytes"]), partition=values_of(file)
+    )
 
 
 def _fault(storage: Storage, file: DataFile, whole: bool) -> str:

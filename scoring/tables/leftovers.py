@@ -12,9 +12,9 @@ A file is a leftover if it was written before a given time and is none of these:
     nights/     the record of a published night that is not in the tables yet
 
 Job records, damaged files, weights of imported runs (which become runs), and explanations (which
-become rows of `representers`) are leftovers as soon as they are old enough. Every leftover can be
-made again, or was never finished. Files of other shapes than ours, and tables that we do not know,
-are never leftovers.
+become rows of `representers`) are leftovers as soon as they are old enough. All other leftovers can
+be made again, or were never finished. Files of other shapes than ours, and tables that we do not
+know, are never leftovers.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,16 @@ from scoring.data.shards import ShardRecord
 from scoring.data.versions import DatasetVersion
 from scoring.errors import BadStore
 from scoring.store import layout
+from scoring.store.file_kinds import (
+    dataset_of,
+    is_ours,
+    is_receipt,
+    is_shard,
+    is_training,
+    is_version,
+    run_of,
+    table_of,
+)
 from scoring.store.parallel import in_parallel
 from scoring.store.records import read_either, read_sound_records
 from scoring.store.storage import Storage, StoredFile
@@ -60,7 +70,7 @@ def leftovers(storage: Storage, before: datetime) -> dict[str, list[StoredFile]]
             file
             for file in storage.walk(folder)
             if file.modified < before
-            and layout.is_ours(file.path)
+            and is_ours(file.path)
             and (file.is_unfinished or not needed[folder](file.path))
         ]
         for folder in needed
@@ -73,9 +83,7 @@ def _check_complete(storage: Storage) -> None:
     Such as a backup that is only half restored: then nothing says which files are needed.
     """
     for name in TABLE_NAMES:
-        files = [
-            file for file in storage.walk(layout.table_path(name)) if layout.is_ours(file.path)
-        ]
+        files = [file for file in storage.walk(layout.table_path(name)) if is_ours(file.path)]
         check_log(storage, name, expected=bool(files))
     if not published(storage):
         raise BadStore(
@@ -100,16 +108,14 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
     unrecorded = committed_nights(storage) - recorded_nights(storage)
     return {
         layout.STAGING: lambda path: path in staged,
-        layout.OUTPUTS: lambda path: layout.run_of(path) in current_runs,
-        layout.FEATURES: lambda path: layout.run_of(path) in current_runs | explaining,
+        layout.OUTPUTS: lambda path: run_of(path) in current_runs,
+        layout.FEATURES: lambda path: run_of(path) in current_runs | explaining,
         layout.EXPLANATIONS: lambda _: False,
-        layout.RUNS: lambda path: layout.run_of(path) in kept_runs and not layout.is_training(path),
+        layout.RUNS: lambda path: run_of(path) in kept_runs and not is_training(path),
         layout.IMPORTS: lambda _: False,
-        layout.DATASETS: lambda path: not layout.is_shard(path) or path in shards,
+        layout.DATASETS: lambda path: not is_shard(path) or path in shards,
         layout.TABLES: lambda path: (
-            layout.table_of(path) not in _FOLDERS
-            or path in data
-            or layout.original_path(path) in kept
+            table_of(path) not in _FOLDERS or path in data or layout.original_path(path) in kept
         ),
         layout.NIGHTS: lambda path: layout.stem(path) in unrecorded,
         layout.JOBS: lambda _: False,
@@ -129,12 +135,11 @@ def _known_shards(storage: Storage) -> set[str]:
 
     A damaged receipt is passed over: its piece is ingested again, whatever becomes of the shard.
     """
-    files = [file for file in storage.walk(layout.DATASETS) if not file.is_unfinished]
-    paths = [file.path for file in files if layout.is_ours(file.path)]
-    receipts = [path for path in paths if layout.is_receipt(path)]
-    versions = {layout.original_path(path) for path in paths if layout.is_version(path)}
+    paths = storage.ours(layout.DATASETS)
+    receipts = [path for path in paths if is_receipt(path)]
+    versions = {layout.original_path(path) for path in paths if is_version(path)}
     found = {
-        record.path(layout.dataset_of(path))
+        record.path(dataset_of(path))
         for path, record in read_sound_records(storage, receipts, ShardRecord).items()
     }
     for version in in_parallel(partial(read_either, storage, kind=DatasetVersion), versions):

@@ -134,10 +134,10 @@ def _restore(storage: Storage, name: str, bad: Sequence[str]) -> None:
     copies = _copies(storage, name, bad)
     for path in bad:
         if not storage.mends or path not in copies:
+            way = "rescore or verify --mend restores it"
             raise Damaged(
                 f"--store: expected {path} as it was committed, got a damaged file or none; "
-                + ("rescore or verify --mend restores it" if path in copies else "")
-                + ("" if path in copies else "restore it from a backup")
+                f"{way if path in copies else 'restore it from a backup'}"
             )
         storage.write(path, copies[path])
         _log.warning("%s was missing or damaged; it is restored from its copy", path)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote
+
+from scoring.store.layout import partition_folder
 
 
 class Partition(NamedTuple):
@@ -61,5 +62,5 @@ class Manifest:
 
     def new_data_path(self) -> str:
         """Return a path in the table that no other publication of the same key has."""
-        folders = (f"{n}={quote(v, safe='')}" for n, v in self.partition._asdict().items())
-        return f"{'/'.join(folders)}/{self.key}-{uuid.uuid4().hex[:8]}.parquet"
+        folder = partition_folder(self.partition._asdict())
+        return f"{folder}/{self.key}-{uuid.uuid4().hex[:8]}.parquet"

@@ -8,7 +8,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from scoring.store.storage import Storage
-from scoring.tables.delta import Change, commit, ensure_table, files, open_table, write_file
+from scoring.tables.commit import Change, commit, write_file
+from scoring.tables.delta import ensure_table, files, open_table
 from scoring.tables.log_entries import commit_info, log_entries
 from scoring.tables.schemas import NIGHTS, RUNS
 

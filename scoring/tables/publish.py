@@ -18,16 +18,8 @@ from scoring.store.layout import manifest_path
 from scoring.store.parallel import in_parallel
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
-from scoring.tables.delta import (
-    TRIES,
-    Change,
-    commit,
-    ensure_table,
-    files,
-    open_table,
-    removal,
-    write_file,
-)
+from scoring.tables.commit import TRIES, Change, commit, removal, write_file
+from scoring.tables.delta import ensure_table, files, open_table, values_of
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
 from scoring.tables.score_rows import Rows, checked
@@ -206,8 +198,7 @@ def _current(table: DeltaTable) -> dict[Partition, list[_File]]:
     """Return the data files of each partition in the open version."""
     found: dict[Partition, list[_File]] = {}
     for file in files(table):
-        partition = Partition(*(file[f"partition.{name}"] for name in PARTITION_COLUMNS))
-        found.setdefault(partition, []).append(file)
+        found.setdefault(Partition(**values_of(file)), []).append(file)
     return found
 
 

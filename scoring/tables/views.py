@@ -40,12 +40,7 @@ def scores_sql(storage: Storage, table: DeltaTable, only: Mapping[str, str] | No
         table: an open version of `scores`.
         only: partition column to the value that partitions must have; None: all partitions.
     """
-    wanted = {f"partition.{column}": value for column, value in (only or {}).items()}
-    paths = [
-        table_path("scores", file["path"])
-        for file in files(table)
-        if wanted.items() <= file.items()
-    ]
+    paths = [table_path("scores", file["path"]) for file in files(table, only)]
     return sql.files_sql(paths, SCORES_TABLE, PARTITION_COLUMNS)
 
 

@@ -3,22 +3,14 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from scoring.store.layout import table_path
+from scoring.store.layout import partition_folder, table_path
 from scoring.store.storage import Storage
-from scoring.tables.delta import (
-    Change,
-    commit,
-    ensure_table,
-    files,
-    open_table,
-    removal,
-    write_file,
-)
+from scoring.tables.commit import Change, commit, removal, write_file
+from scoring.tables.delta import ensure_table, files, open_table
 from scoring.tables.schemas import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
@@ -50,6 +42,11 @@ class WholeTable:
     def schema(self) -> pa.Schema:
         """Schema as readers see it, partition columns first."""
         return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
+
+    def new_data_path(self, partition: Mapping[str, str]) -> str:
+        """Return a path in the table that no other data file has."""
+        folder = partition_folder({c: partition[c] for c in self.partition_columns})
+        return f"{folder}/{uuid.uuid4().hex}.parquet"
 
 
 EVALUATIONS_TABLE = WholeTable(
@@ -102,14 +99,12 @@ def replace_partition(
     Returns:
         The new version of the table.
     """
-    folder = "/".join(f"{n}={quote(partition[n], safe='')}" for n in table.partition_columns)
     ensure_table(storage, table.name, table.schema, table.partition_columns)
-    path = f"{folder}/{uuid.uuid4().hex}.parquet"
+    path = table.new_data_path(partition)
     file = write_file(storage, table.name, path, rows, table.data, partition)
 
     def prepare(current: DeltaTable) -> Change:
-        old = _partition_files(current, partition)
-        return Change(adds=[file], removes=[removal(f) for f in old])
+        return Change(adds=[file], removes=[removal(old) for old in files(current, partition)])
 
     version = commit(storage, table.name, prepare)
     assert version is not None
@@ -121,12 +116,6 @@ def table_sql(
 ) -> str:
     """Return SQL over a table as it is now, or over some of its partitions."""
     current = open_table(storage, table.name)
-    found = _partition_files(current, partition or {}) if current else []
-    paths = [table_path(table.name, f["path"]) for f in found]
+    found = files(current, partition) if current else []
+    paths = [table_path(table.name, file["path"]) for file in found]
     return files_sql(paths, table.schema, table.partition_columns)
-
-
-def _partition_files(table: DeltaTable, partition: Mapping[str, str]) -> list[dict[str, str]]:
-    """List the data files of the partitions with the given values."""
-    wanted = {f"partition.{name}": value for name, value in partition.items()}
-    return [file for file in files(table) if wanted.items() <= file.items()]

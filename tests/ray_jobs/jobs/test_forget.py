@@ -199,6 +199,14 @@ def test_the_next_forget_completes_one_that_died(site, monkeypatch, step, capsys
     assert capsys.readouterr().out.startswith("Nothing to forget")
 
 
+def test_a_shard_whose_writer_died_goes_too(site):
+    shard = next((Path(site.uri) / "datasets/mine/shards").iterdir())
+    unfinished = shard.with_name(f".{shard.name}.{'0' * 32}.partial")
+    unfinished.write_bytes(shard.read_bytes()[:1000])
+    assert site.forget(IDS) == 0
+    assert not unfinished.exists()
+
+
 def test_half_of_the_files_removed(site, monkeypatch):
     remove = Storage.remove
 

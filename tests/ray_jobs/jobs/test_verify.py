@@ -4,6 +4,7 @@ import pytest
 from score_tables import night_row, part, run_row
 
 from ray_jobs.cli import main
+from scoring.data.forgotten import Certificate
 from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 from scoring.tables import Store, log_check
@@ -58,6 +59,35 @@ def test_one_of_two_records_is_missing(storage, verify, ending):
     assert verify("--mend")[0] == 5
     assert verify()[0] == 0
     assert storage.read(path) == data
+
+
+def test_a_certificate_without_its_copy(storage, verify):
+    certificate = Certificate(
+        id=NIGHT,
+        dataset="digits",
+        split="train",
+        ids=(1,),
+        names=(),
+        hashes=(),
+        shards=(),
+        began_at="2026-03-01T01:00:00+00:00",
+    )
+    certificate.save(storage)
+    path = f"forgotten/{NIGHT}.copy.json"
+    data = storage.read(path)
+    storage.remove([path])
+    assert verify() == (5, [f"--store: expected {path}, got no such file, but its twin"])
+    assert verify("--mend")[0] == 5
+    assert verify()[0] == 0
+    assert storage.read(path) == data
+
+
+def test_a_record_whose_writer_died_lacks_no_twin(storage, verify):
+    path = manifest(storage, ".json")
+    folder, _, name = path.rpartition("/")
+    storage.write(f"{folder}/.{name}.{KEY}.partial", storage.read(path)[:20])
+    assert verify() == (0, ["every file is as it was written"])
+    assert verify("--mend")[0] == 0
 
 
 def test_a_missing_data_file_leaves_its_table(storage, verify):

@@ -20,7 +20,7 @@ from ray_jobs.night.partition_rows import partition_rows, read_examples
 from ray_jobs.night.work import ShardWork
 from scoring.store.layout import staged_path
 from scoring.data.images import ImageShape
-from scoring.data.shards import write_shard
+from scoring.data.write_shard import write_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.registry import metric
 from scoring.score.assignments import Assignment, Task

@@ -9,8 +9,9 @@ from ingest_here import ingest, missing, parquet, survey_splits
 
 from scoring.data.images import ImageShape, decode
 from scoring.data.shard_parts import read_columns, read_files, read_images
-from scoring.data.shards import read_shard, write_shard
+from scoring.data.shards import read_shard
 from scoring.data.sources import Layout, Piece, Rows
+from scoring.data.write_shard import write_shard
 from scoring.errors import BadData
 from scoring.store.storage import Storage
 

@@ -31,30 +31,3 @@ PATHS = {
 @pytest.mark.parametrize(("path", "expected"), PATHS.items())
 def test_paths_stay_those_of_earlier_stores(path, expected):
     assert path == expected
-
-
-@pytest.mark.parametrize("dataset", ["mine", "shards", "receipts", "layouts"])
-def test_files_of_a_dataset_are_told_apart_whatever_its_name(dataset):
-    kinds = {
-        layout.version_path(dataset, "train", "v"): layout.is_version,
-        layout.shard_path(dataset, "c"): layout.is_shard,
-        layout.receipt_path(dataset, "r"): layout.is_receipt,
-        layout.layout_path(dataset, "s"): None,
-    }
-    for path, kind in kinds.items():
-        tests = (layout.is_version, layout.is_shard, layout.is_receipt)
-        assert [test for test in tests if test(path)] == ([kind] if kind else [])
-        assert layout.dataset_of(path) == dataset
-
-
-def test_unfinished_files_are_neither_versions_nor_receipts():
-    assert not layout.is_version("datasets/mine/train/.v.json.12ab.partial")
-    assert not layout.is_receipt("datasets/mine/receipts/.r.json.12ab.partial")
-
-
-def test_files_name_their_run():
-    paths = (layout.run_path, lambda r: layout.logits_path(r, "c"))
-    assert {layout.run_of(path("r")) for path in paths} == {"r"}
-    assert layout.run_of(layout.features_path("r", "last", "c")) == "r"
-    assert layout.is_training(layout.training_path("r"))
-    assert not layout.is_training(layout.model_path("r"))

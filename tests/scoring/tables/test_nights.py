@@ -4,7 +4,7 @@ import pytest
 from score_tables import append_at, night_row, part, run_row
 
 from scoring.store.storage import Storage
-from scoring.tables import Store, delta, nights
+from scoring.tables import Store, commit, nights
 from scoring.tables.delta import open_table
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
@@ -82,14 +82,14 @@ def test_an_unknown_commit_version_is_looked_up(storage):
 
 
 def test_a_night_recorded_by_another_job_meanwhile_is_not_repeated(storage, monkeypatch):
-    once = delta._commit_once
+    once = commit._commit_once
 
     def overtaken(table, change):
-        monkeypatch.setattr(delta, "_commit_once", once)
+        monkeypatch.setattr(commit, "_commit_once", once)
         append_night(storage, night_row("n1"), [run_row("n1")])
         once(table, change)
 
-    monkeypatch.setattr(delta, "_commit_once", overtaken)
+    monkeypatch.setattr(commit, "_commit_once", overtaken)
     append_night(storage, night_row("n1"), [run_row("n1")])
     store = Store(storage.uri)
     assert (len(store.runs()), len(store.nights())) == (1, 1)

@@ -19,7 +19,7 @@ from score_tables import part, publish_and_die, publish_at, reader_options, rows
 
 from scoring.errors import BadStore, IncompleteError
 from scoring.store.storage import Storage
-from scoring.tables import delta
+from scoring.tables import commit, delta
 from scoring.tables.delta import open_table
 from scoring.tables.log_entries import log_entries
 from scoring.tables.manifest import Manifest, Partition
@@ -340,27 +340,27 @@ def test_the_latest_plan_of_several_concurrent_nights_wins(storage):
 
 
 def test_a_night_published_meanwhile_is_respected(local, monkeypatch):
-    once = delta._commit_once
+    once = commit._commit_once
 
     def overtaken(table, change):
-        monkeypatch.setattr(delta, "_commit_once", once)
+        monkeypatch.setattr(commit, "_commit_once", once)
         publish(local, [part(key="k3", night=3, n=50)])
         once(table, change)
 
-    monkeypatch.setattr(delta, "_commit_once", overtaken)
+    monkeypatch.setattr(commit, "_commit_once", overtaken)
     outcome = publish(local, [part(key="k2", night=2), part("agr", key="k2", night=2)])
     assert (names(outcome.yielded), names(outcome.committed)) == (["conf"], ["agr"])
     assert nights(local) == {"conf night-3": 50, "agr night-2": 30}
 
 
 def test_a_commit_whose_response_is_lost_counts_once(local, monkeypatch):
-    once = delta._commit_once
+    once = commit._commit_once
 
     def lost(table, change):
         once(table, change)
         raise CommitFailedError("no answer")
 
-    monkeypatch.setattr(delta, "_commit_once", lost)
+    monkeypatch.setattr(commit, "_commit_once", lost)
     outcome = publish(local, [part()])
     assert (names(outcome.committed), outcome.version) == (["conf"], 1)
     assert nights(local) == {"conf night-1": 30}
@@ -370,8 +370,8 @@ def test_endless_conflicts_are_reported_in_one_line(local, monkeypatch):
     def refused(table, change):
         raise CommitFailedError("somebody was faster")
 
-    monkeypatch.setattr(delta, "_commit_once", refused)
-    monkeypatch.setattr(delta.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(commit, "_commit_once", refused)
+    monkeypatch.setattr(commit.time, "sleep", lambda seconds: None)
     with pytest.raises(IncompleteError, match="within 3 tries, got a conflict") as caught:
         publish(local, [part()], tries=3)
     assert "\n" not in str(caught.value)
@@ -384,11 +384,11 @@ def test_a_commit_applies_only_to_the_version_it_read(storage):
     stale = open_table(storage, "scores")
     publish(storage, [part("agr")])
     rows, values = rows_of(5), dict(zip(PARTITION_COLUMNS, ("digits", "test", "ret"), strict=True))
-    file = delta.write_file(
+    file = commit.write_file(
         storage, "scores", "ret.parquet", rows.to_batches(), rows.schema, values
     )
     with pytest.raises(CommitFailedError):
-        delta._commit_once(stale, delta.Change(adds=[file]))
+        commit._commit_once(stale, commit.Change(adds=[file]))
     newest = partial(open_table, storage, "scores")
-    delta._commit_once(newest(), delta.Change(adds=[file]))
+    commit._commit_once(newest(), commit.Change(adds=[file]))
     assert newest().version() == 3

@@ -1,0 +1,30 @@
+import pytest
+
+from scoring.store import file_kinds, layout
+
+
+@pytest.mark.parametrize("dataset", ["mine", "shards", "receipts", "layouts"])
+def test_files_of_a_dataset_are_told_apart_whatever_its_name(dataset):
+    kinds = {
+        layout.version_path(dataset, "train", "v"): file_kinds.is_version,
+        layout.shard_path(dataset, "c"): file_kinds.is_shard,
+        layout.receipt_path(dataset, "r"): file_kinds.is_receipt,
+        layout.layout_path(dataset, "s"): None,
+    }
+    for path, kind in kinds.items():
+        tests = (file_kinds.is_version, file_kinds.is_shard, file_kinds.is_receipt)
+        assert [test for test in tests if test(path)] == ([kind] if kind else [])
+        assert file_kinds.dataset_of(path) == dataset
+
+
+def test_unfinished_files_are_neither_versions_nor_receipts():
+    assert not file_kinds.is_version("datasets/mine/train/.v.json.12ab.partial")
+    assert not file_kinds.is_receipt("datasets/mine/receipts/.r.json.12ab.partial")
+
+
+def test_files_name_their_run():
+    paths = (layout.run_path, lambda r: layout.logits_path(r, "c"))
+    assert {file_kinds.run_of(path("r")) for path in paths} == {"r"}
+    assert file_kinds.run_of(layout.features_path("r", "last", "c")) == "r"
+    assert file_kinds.is_training(layout.training_path("r"))
+    assert not file_kinds.is_training(layout.model_path("r"))
