@@ -18,6 +18,7 @@ COMMANDS = {
     "forget": "remove examples from a store for good",
     "vacuum": "remove files that nothing published needs",
     "evaluate": "test what the scores are good for",
+    "study": "ask people which images are typical of their class",
     "export": "write scores and examples for other tools",
     "report": "write a report to browse",
 }

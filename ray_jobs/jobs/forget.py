@@ -23,8 +23,9 @@ from scoring.data.forget_shards import (
     remnants,
 )
 from scoring.data.forgotten import Certificate, certificates
+from scoring.data.studies import Study, studies_with
 from scoring.registry import metric
-from scoring.store.layout import DATASETS, certificate_path, job_path, table_path
+from scoring.store.layout import DATASETS, certificate_path, job_path, study_path, table_path
 from scoring.store.records import write_record
 from scoring.store.storage import Storage
 from scoring.tables.forget_rows import rewrite
@@ -79,6 +80,7 @@ def _foretell(storage: Storage, certificate: Certificate) -> str:
     named = files_with(storage, _forgetting(storage, certificate))
     counts = _count(traces(storage, certificate))
     counts[DATASETS] = counts.get(DATASETS, 0) + len(certificate.shards)
+    counts |= _count(study_path(study.id) for study in _studies(storage, certificate))
     lines = [f"Would forget {_of(certificate)}:", *_by_folder(counts)]
     lines += _of_tables([(file.table, file.rows) for file in named if file.current])
     older = sum(not file.current for file in named)
@@ -134,6 +136,9 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     storage.remove(receipts)  # before their shards, or a night would believe them
     storage.remove(rest)
     struck = _strike_commands(storage, forgetting)
+    for study in _studies(storage, certificate):
+        study.forget(storage, frozenset(certificate.ids))
+        struck.append(study_path(study.id))
     return _count([*receipts, *rest, *struck])
 
 
@@ -146,6 +151,12 @@ def _strike_commands(storage: Storage, forgetting: Forgetting) -> list[str]:
             paths.append(job_path(job.job_id))
             write_record(storage, paths[-1], replace(job, command=struck))
     return paths
+
+
+def _studies(storage: Storage, certificate: Certificate) -> list[Study]:
+    """Read the designs of human studies that show the examples."""
+    ids = frozenset(certificate.ids)
+    return studies_with(storage, certificate.dataset, certificate.split, ids)
 
 
 def _data_files(certificate: Certificate, named: Sequence[TableFile]) -> dict[str, tuple[str, ...]]:
@@ -176,7 +187,7 @@ def _remaining(storage: Storage, certificate: Certificate) -> tuple[str, ...]:
         lines.append(f"altered copies, if any, in {', '.join(derived)}: forget them there too")
     lines += [
         "the source: remove them there too (protoscore does not read them again)",
-        "reports, exports and pages of explain that were written before: write them again",
+        "reports, exports, studies and pages of explain, written before: write them again",
         "numbers computed with them in evaluations and example sets: run evaluate again",
         "backups and copies of the store, and versions that the bucket keeps of its files",
     ]

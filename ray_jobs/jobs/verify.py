@@ -11,6 +11,7 @@ from scoring.store.layout import (
     DATASETS,
     FORGOTTEN,
     JOBS,
+    STUDIES,
     TABLES,
     TOP_FOLDERS,
     copy_path,
@@ -93,7 +94,7 @@ def _damaged_logs(storage: Storage) -> list[str]:
 
 def _without_twin(storage: Storage) -> list[str]:
     """Return the paths of records that were written twice and now are there but once."""
-    files = [path for folder in (DATASETS, TABLES, FORGOTTEN) for path in storage.ours(folder)]
+    files = [path for folder in (DATASETS, TABLES, FORGOTTEN, STUDIES) for path in storage.ours(folder)]
     there = {path for path in files if is_twice(path)}
     twins = {original_path(path) for path in there}
     return sorted({*twins, *map(copy_path, twins)} - there)

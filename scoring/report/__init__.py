@@ -6,10 +6,12 @@ from any web server, and loads nothing from anywhere else.
 
 from scoring.analysis.snapshot import take_snapshot
 from scoring.report.facts import MetricInfo, Report, gather
-from scoring.report.folder import check_output, local_path
+from scoring.report.folder import STUDY_GENERATOR, check_output, local_path
+from scoring.report.study_page import write_study
 from scoring.report.write import write_report
 
 __all__ = [
+    "STUDY_GENERATOR",
     "MetricInfo",
     "Report",
     "check_output",
@@ -17,4 +19,5 @@ __all__ = [
     "local_path",
     "take_snapshot",
     "write_report",
+    "write_study",
 ]

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.statistics import TENTHS
-from scoring.report import scatters, together
+from scoring.report import scatters, study_figure, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
 from scoring.report.plain_figures import plain
 from scoring.tables.findings import Finding
@@ -138,6 +138,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "ood": detection,
     "stability_test": stability,
     "stability_train": stability,
+    **study_figure.FIGURES,
     **together.FIGURES,
 }
 """Evaluations with a figure of their own, and the functions that draw it."""

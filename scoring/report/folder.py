@@ -1,4 +1,4 @@
-"""The report's folder: it appears whole or not at all, and replaces only an earlier report.
+"""A folder of pages: it appears whole or not at all, and replaces only earlier pages of its kind.
 
 Object storage cannot rename folders, so there the pages are uploaded last.
 """
@@ -6,6 +6,7 @@ Object storage cannot rename folders, so there the pages are uploaded last.
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,10 +18,11 @@ from scoring.store.whole_files import check_writable, refused, written_whole
 
 GENERATOR = "protoscore report"
 """The `generator` that marks the first page of a report."""
+STUDY_GENERATOR = "protoscore study"
+"""The same for the page of a human study."""
 _FLAG = "--output"
 _FIRST_PAGE = "index.html"
-_PARTS = {"css", "data", "js"}  # subfolders of a report
-_MARK = f'<meta name="generator" content="{GENERATOR}">'
+_PARTS = {"css", "data", "js"}  # subfolders
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,28 @@ class Folder:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
 
-def check_output(target: str) -> None:
-    """Check that a target (a path or s3://bucket/prefix) can take a report, before any work.
+def check_output(target: str, generator: str = GENERATOR) -> None:
+    """Check that a target (a path or s3://bucket/prefix) can take pages, before any work.
+
+    Args:
+        target: the folder.
+        generator: what marks the first page of earlier ones, which may be replaced.
 
     Raises:
-        UserError: it holds something other than an earlier report, its parent folder does not
+        UserError: it holds something other than earlier pages, its parent folder does not
             exist, it cannot be written, or there is no scratch space to prepare it in.
     """
+    kind = generator.rpartition(" ")[2]
     if target.endswith((".html", ".htm")):
         raise UserError(
-            f"{_FLAG}: expected a folder, since a report has several pages, got {target!r}; "
+            f"{_FLAG}: expected a folder, since a {kind} has several pages, got {target!r}; "
             f"try {target.rpartition('.')[0]!r}"
         )
     if "://" in target:
         check_scratch()
         storage = _bucket(target)
-        replaceable = _is_replaceable(storage.names(""), lambda: storage.read(_FIRST_PAGE))
+        first_page = partial(storage.read, _FIRST_PAGE)
+        replaceable = _is_replaceable(storage.names(""), first_page, generator)
     else:
         path = local_path(target)
         if not path.parent.is_dir():
@@ -75,12 +83,14 @@ def check_output(target: str) -> None:
         replaceable = not path.exists() or (
             path.is_dir()
             and _is_replaceable(
-                {file.name for file in path.iterdir()}, (path / _FIRST_PAGE).read_bytes
+                {file.name for file in path.iterdir()},
+                (path / _FIRST_PAGE).read_bytes,
+                generator,
             )
         )
     if not replaceable:
         raise UserError(
-            f"{_FLAG}: expected a new folder, an empty one or an earlier report, got {target!r}"
+            f"{_FLAG}: expected a new folder, an empty one or an earlier {kind}, got {target!r}"
         )
 
 
@@ -136,9 +146,10 @@ def _bucket(target: str) -> Storage:
     return storage
 
 
-def _is_replaceable(names: Set[str], first_page: Callable[[], bytes]) -> bool:
-    """Tell whether a folder with these entries is empty, or a report and nothing else."""
+def _is_replaceable(names: Set[str], first_page: Callable[[], bytes], generator: str) -> bool:
+    """Tell whether a folder with these entries is empty, or earlier pages and nothing else."""
     if not names:
         return True
     is_ours = all(name in _PARTS or name.endswith(".html") for name in names)
-    return is_ours and _FIRST_PAGE in names and _MARK.encode() in first_page()
+    mark = f'<meta name="generator" content="{generator}">'
+    return is_ours and _FIRST_PAGE in names and mark.encode() in first_page()

@@ -7,6 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
 """Folder of the styles and scripts."""
+STUDY_STATIC = _FOLDER / "study_static"
+"""Folder of those that only the page of a human study has."""
 
 
 def templates() -> Environment:

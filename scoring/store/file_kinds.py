@@ -24,6 +24,7 @@ from scoring.store.layout import (
     SAMPLE,
     SHARDS,
     STAGING,
+    STUDIES,
     TABLES,
     TRAINING,
     UNFINISHED,
@@ -45,6 +46,7 @@ _SHAPES = {
     NIGHTS: rf"{_JOB}\.json",
     JOBS: rf"{_JOB}\.json",
     FORGOTTEN: rf"{_JOB}(\.copy)?\.json",
+    STUDIES: rf"{_HASH}(\.copy)?\.json",
     DAMAGED: r".+\.[0-9a-f]{8}",
 }
 _UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}{re.escape(UNFINISHED)}")
@@ -63,7 +65,7 @@ def is_twice(path: str) -> bool:
     folder = path.partition("/")[0]
     if folder == DATASETS:
         return is_version(path)
-    return folder == FORGOTTEN or (folder == TABLES and table_of(path) == MANIFESTS)
+    return folder in (FORGOTTEN, STUDIES) or (folder == TABLES and table_of(path) == MANIFESTS)
 
 
 def dataset_of(path: str) -> str:

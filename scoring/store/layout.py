@@ -23,10 +23,11 @@
     tables/log_copies/<table>/<entry>.json     a copy of an entry of a table's log
     nights/<night>.json                        a night's rows of `nights` and `runs`
     jobs/<job>.json                            a job: its lease, then how it ended
+    studies/<study>.json                       a human study: what it shows, and its gold answers
     damaged/                                   files that were not what had been written
 
-Runs, versions, shards (`content`), receipts and staged files are named by hashes. A record that
-nothing could make again has a copy beside it, `<name>.copy.json`.
+Runs, versions, shards (`content`), receipts, studies and staged files are named by hashes. A record
+that nothing could make again has a copy beside it, `<name>.copy.json`.
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ TABLES = "tables"
 NIGHTS = "nights"
 JOBS = "jobs"
 FORGOTTEN = "forgotten"
+STUDIES = "studies"
 DAMAGED = "damaged"
 TOP_FOLDERS = (
     DATASETS,
@@ -60,6 +62,7 @@ TOP_FOLDERS = (
     NIGHTS,
     JOBS,
     FORGOTTEN,
+    STUDIES,
     DAMAGED,
 )
 
@@ -215,6 +218,11 @@ def job_path(job: str) -> str:
 def certificate_path(certificate: str) -> str:
     """Return the path of a certificate of forgotten examples."""
     return f"{FORGOTTEN}/{certificate}.json"
+
+
+def study_path(study: str) -> str:
+    """Return the path of the design of a human study."""
+    return f"{STUDIES}/{study}.json"
 
 
 def copy_path(path: str) -> str:

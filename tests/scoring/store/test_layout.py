@@ -25,6 +25,7 @@ PATHS = {
     layout.manifest_path(DATA_FILE): "tables/manifests/5645bbe0-89617f96.json",
     layout.night_path("n"): "nights/n.json",
     layout.job_path("j"): "jobs/j.json",
+    layout.study_path("s"): "studies/s.json",
 }
 
 
