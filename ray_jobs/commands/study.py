@@ -30,7 +30,8 @@ from scoring.report import STUDY_GENERATOR, check_output, local_path, write_stud
 from scoring.store.keys import Split
 from scoring.store.mark import check_marked
 
-_OUTPUT, _SPLIT = "study", "train"
+_OUTPUT = "study"
+_SPLIT: Split = "train"
 _SCREENS, _GOLD, _SETS, _SEED = 30, 6, 10, 0
 _MOST_SETS, _MOST_SCREENS = 1_000, 1_000
 _GOLD_RIGHT = 0.8

@@ -7,18 +7,17 @@ Sets and picked cells count from 1.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray_jobs.terminal.say import complain, note
 from scoring.analysis.human_picks import Answers
 from scoring.analysis.study_design import CELLS
-from scoring.data.studies import Study, load_study, study_ids
+from scoring.data.studies import Study, load_study
 from scoring.errors import UserError
-from scoring.store.parallel import in_parallel
+from scoring.store.keys import Split
 from scoring.store.storage import Storage
 
 _LARGEST = 1_000_000  # bytes
@@ -26,151 +25,146 @@ _KEY = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
-    """What an answer file says, before it is held against its study."""
-
-    name: str
-    """The file, as the user typed it."""
-    study: str
-    set: int
-    chooser: str
-    picks: tuple[int, ...]
-
-    @property
-    def said(self) -> tuple[object, ...]:
-        """What it says, whatever the file is called."""
-        return self.study, self.set, self.chooser, self.picks
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadAnswers:
-    """The answers in some files, each chooser's once."""
+class AnswerFiles:
+    """The answers in some files, each chooser's once; all are about one split of a dataset."""
 
     dataset: str
     """Name in `scores`."""
-    study: Study
-    """One of the studies; all are about the same split of the same dataset."""
+    split: Split
     answers: Sequence[Answers]
 
 
-def read_answers(storage: Storage, names: Sequence[str]) -> ReadAnswers:
+def read_answers(storage: Storage, names: Sequence[str]) -> AnswerFiles:
     """Read and check answer files; all that cannot be used are named, one line each.
 
     Raises:
         UserError: a file cannot be used; it is about the last of them.
         Damaged: the design of a study is not what was written.
     """
-    found: list[_File] = []
+    reading = _Reading(storage)
     bad: list[UserError] = []
     for name in names:
         try:
-            found.append(_parse(name))
+            reading.add(name)
         except UserError as error:
-            bad.append(error)
-    known = sorted({file.study for file in found} & {*study_ids(storage)})
-    designs = {study.id: study for study in in_parallel(partial(load_study, storage), known)}
-    bad += [UserError(fault) for fault in _faults(found, designs, storage.uri)]
-    for error in bad[:-1]:
-        complain(str(error))
+            bad.append(UserError(f"--import {name}: {error}"))
+    for earlier in bad[:-1]:
+        complain(str(earlier))
     if bad:
         raise bad[-1]
-    once = list({file.chooser: file for file in found}.values())
-    if len(once) < len(found):
-        note(f"counted once: {len(found) - len(once)} of {len(found)} files repeat another")
-    first = designs[once[0].study]
-    return ReadAnswers(
-        dataset=first.dataset,
-        study=first,
-        answers=[
-            Answers(
-                screens=designs[file.study].sets[file.set - 1], picks=[p - 1 for p in file.picks]
-            )
-            for file in once
-        ],
-    )
+    return reading.result()
 
 
-def _faults(files: Sequence[_File], designs: dict[str, Study], uri: str) -> Iterator[str]:
-    """Yield what is wrong with each file, given the designs and the files before it."""
-    by_chooser: dict[str, _File] = {}
-    about: dict[tuple[str, str], str] = {}
-    for file in files:
-        fault = _fault(file, designs.get(file.study), uri)
-        if fault:
-            yield f"--import {file.name}: {fault}"
-            continue
-        earlier = by_chooser.setdefault(file.chooser, file)
-        if earlier.said != file.said:
-            yield (
-                f"--import {file.name}: expected other answers of a chooser once, got a chooser "
-                f"who answered otherwise in {earlier.name}"
-            )
-        study = designs[file.study]
-        about.setdefault((study.dataset, study.split), file.name)
-        if len(about) > 1:
-            (first, name), *_ = about.items()
-            yield (
-                f"--import {file.name}: expected answers about {' '.join(first)}, as in {name}, "
-                f"got some about {study.dataset} {study.split}"
-            )
-            return
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What an answer file says."""
+
+    study: str
+    set: int
+    chooser: str
+    picks: tuple[int, ...]
 
 
-def _fault(file: _File, study: Study | None, uri: str) -> str:
-    """Say what in a file does not fit its study; "" if all does."""
-    if study is None:
-        return f"expected answers to a study of {uri}, got those to study {file.study}"
-    if not 1 <= file.set <= len(study.sets):
-        return f"expected a set from 1 to {len(study.sets)}, got {file.set}"
-    screens = len(study.sets[file.set - 1])
-    if len(file.picks) != screens:
-        return f"expected {screens} picks, got {len(file.picks)}"
-    return ""
+class _Reading:
+    """Files read so far. Its errors do not name the file."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._designs: dict[str, Study] = {}
+        self._contents: dict[str, _Content] = {}
+        self._files: dict[str, str] = {}
+        self._repeated = 0
+
+    def add(self, name: str) -> None:
+        content = _parse(_read(name))
+        study = self._design(content.study)
+        if not 1 <= content.set <= len(study.sets):
+            raise UserError(f"expected a set from 1 to {len(study.sets)}, got {content.set}")
+        screens = len(study.sets[content.set - 1])
+        if len(content.picks) != screens:
+            raise UserError(f"expected {screens} picks, got {len(content.picks)}")
+        first = next(iter(self._contents.values()), content)
+        wanted, got = (_subject(self._designs[c.study]) for c in (first, content))
+        if got != wanted:
+            raise UserError(f"expected answers about {wanted} as in the others, got {got}")
+        earlier = self._contents.setdefault(content.chooser, content)
+        file = self._files.setdefault(content.chooser, name)
+        if earlier != content:
+            raise UserError(f"expected one file of each chooser, got other answers than in {file}")
+        self._repeated += earlier is not content
+
+    def result(self) -> AnswerFiles:
+        if self._repeated:
+            note(f"files that repeat the answers of another, and do not count: {self._repeated}")
+        contents = list(self._contents.values())
+        study = self._designs[contents[0].study]
+        return AnswerFiles(
+            dataset=study.dataset, split=study.split, answers=[*map(self._answers, contents)]
+        )
+
+    def _design(self, study: str) -> Study:
+        if study not in self._designs:
+            try:
+                self._designs[study] = load_study(self._storage, study)
+            except FileNotFoundError:
+                uri = self._storage.uri
+                raise UserError(f"expected answers to a study of {uri}, got {study}") from None
+        return self._designs[study]
+
+    def _answers(self, content: _Content) -> Answers:
+        screens = self._designs[content.study].sets[content.set - 1]
+        return Answers(screens=screens, picks=[cell - 1 for cell in content.picks])
 
 
-def _parse(name: str) -> _File:
-    """Read a file and check it as far as that goes without its study.
+def _subject(study: Study) -> str:
+    return f"{study.dataset} {study.split}"
+
+
+def _parse(content: Mapping[str, Any]) -> _Content:
+    """Check an answer file as far as that goes without its study.
 
     Raises:
         UserError: it is none that the page of a study wrote.
     """
-    content = _read(name)
-    study, set_, chooser, picks = (content.get(k) for k in ("study", "set", "chooser", "picks"))
-    for key, value in (("study", study), ("chooser", chooser)):
-        if not (isinstance(value, str) and _KEY.fullmatch(value)):
-            raise UserError(
-                f"--import {name}: expected 32 hex digits as {key}, got {_short(value)}"
-            )
+    set_, picks = content.get("set"), content.get("picks")
     if type(set_) is not int:
-        raise UserError(f"--import {name}: expected a number as set, got {_short(set_)}")
+        raise UserError(f"expected a number as set, got {_short(set_)}")
     if not isinstance(picks, list):
-        raise UserError(f"--import {name}: expected a list of picks, got {_short(picks)}")
+        raise UserError(f"expected a list of picks, got {_short(picks)}")
     for pick in picks:
         if type(pick) is not int or not 1 <= pick <= CELLS:
-            raise UserError(
-                f"--import {name}: expected picks from 1 to {CELLS}, got {_short(pick)}"
-            )
-    return _File(name=name, study=study, set=set_, chooser=chooser, picks=tuple(picks))
+            raise UserError(f"expected picks from 1 to {CELLS}, got {_short(pick)}")
+    study, chooser = _key(content, "study"), _key(content, "chooser")
+    return _Content(study=study, set=set_, chooser=chooser, picks=tuple(picks))
+
+
+def _key(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key)
+    if not (isinstance(value, str) and _KEY.fullmatch(value)):
+        raise UserError(f"expected 32 hex digits as {key}, got {_short(value)}")
+    return value
 
 
 def _read(name: str) -> dict[str, Any]:
-    """Read the JSON object that a file holds."""
-    path = Path(name).expanduser()
+    """Read the JSON object that a file holds.
+
+    Raises:
+        UserError: it holds none.
+    """
     try:
+        path = Path(name).expanduser()
         if path.exists() and not path.is_file():
-            raise UserError(f"--import {name}: expected a file, got something else")
+            raise UserError("expected a file, got something else")
         if path.stat().st_size > _LARGEST:
-            raise UserError(f"--import {name}: expected a file of at most 1 MB, got a larger one")
+            raise UserError("expected a file of at most 1 MB, got a larger one")
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise UserError(f"--import {name}: expected a file to read, got none ({why})") from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a path with a zero byte
-        raise UserError(
-            f"--import {name}: expected the JSON file of a study's page, got something else"
-        ) from error
+        raise UserError(f"expected a file to read, got none ({why})") from error
+    except (ValueError, RuntimeError) as error:  # no UTF-8, no JSON or too deep, no such home
+        raise UserError("expected the JSON file of a study's page, got something else") from error
     if not isinstance(content, dict):
-        raise UserError(f"--import {name}: expected a JSON object, got {_short(content)}")
+        raise UserError(f"expected a JSON object, got {_short(content)}")
     return content
 
 

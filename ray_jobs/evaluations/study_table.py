@@ -43,7 +43,7 @@ def evaluate_answers(
     check_marked(storage)
     read = read_answers(storage, files)
     snapshot = take_snapshot(store, read.dataset)
-    known = sorted(metric for split, metric in snapshot.manifests if split == read.study.split)
+    known = sorted(metric for split, metric in snapshot.manifests if split == read.split)
     for metric in metrics:
         if metric not in known:
             raise UnknownName("--metrics", metric, known)
@@ -56,12 +56,12 @@ def evaluate_answers(
     images = counted_images(counted)
     table = []
     for metric in dict.fromkeys(metrics or known):
-        table += findings(metric, snapshot.scores(read.study.split, metric), images)
+        table += findings(metric, snapshot.scores(read.split, metric), images)
     found = [*chooser_findings(len(counted), len(read.answers) - len(counted)), *table]
     with evaluating(storage, snapshot.dataset, command) as evaluation:
         say(as_text(_table(table)), end="")
         say(_summary(len(counted), len(read.answers)))
-        evaluation.publish(f"study_{read.study.split}", found)
+        evaluation.publish(f"study_{read.split}", found)
 
 
 def _table(found: Sequence[Finding]) -> pa.Table:
@@ -71,6 +71,7 @@ def _table(found: Sequence[Finding]) -> pa.Table:
     for subject in dict.fromkeys(f.subject for f in found):
         for kind in KINDS:
             mean = cells[subject, f"{kind}_percentile", "all"]
+            in_class = cells[subject, f"{kind}_class_percentile", "all"]
             tenths = {
                 str(t + 1): _per_cent(cells[subject, f"{kind}_share", str(t + 1)].value)
                 for t in range(TENTHS)
@@ -82,6 +83,7 @@ def _table(found: Sequence[Finding]) -> pa.Table:
                     "count": mean.rows,
                     **tenths,
                     "mean percentile": _rounded(mean.value),
+                    "in its class": _rounded(in_class.value),
                 }
             )
     return pa.Table.from_pylist(rows)

@@ -64,7 +64,8 @@ class Pool:
         """Count the confusions [C] of a class with each of the classes, either way."""
         taken_for = self.predicted[(self.label == label) & (self.predicted >= 0)]
         taken_from = self.label[self.predicted == label]
-        return sum(np.bincount(found, minlength=classes) for found in (taken_for, taken_from))
+        found: Ints = np.bincount(np.concatenate([taken_for, taken_from]), minlength=classes)
+        return found
 
 
 def read_pool(snapshot: Snapshot, split: Split) -> Pool:
@@ -172,7 +173,9 @@ def _halves(count: int) -> tuple[int, int]:
 
 def _mean_percentile(joined: JoinedScores) -> Floats:
     """Average percentiles within the class over the metrics that rank an example; NaN if none."""
-    each = list(joined.class_percentile.values())
-    known = sum(~np.isnan(p) for p in each)
-    total = sum(np.nan_to_num(p) for p in each)
-    return np.divide(total, known, out=np.full(len(joined.ids), np.nan), where=known > 0)
+    known, total = np.zeros(len(joined.ids), np.int64), np.zeros(len(joined.ids))
+    for percentile in joined.class_percentile.values():
+        known += ~np.isnan(percentile)
+        total += np.nan_to_num(percentile)
+    mean: Floats = np.divide(total, known, out=np.full(len(known), np.nan), where=known > 0)
+    return mean

@@ -98,8 +98,9 @@ def test_a_chooser_by_a_metric_picks_from_its_ends(table, typical, capsys):
         assert found["adv_l2", "1", f"{kind}_share"]["rows"] == picks
         assert shares(found, "adv_l2", kind).sum() == pytest.approx(1)
     assert shares(found, "adv_l2", "shown") == pytest.approx([0.1] * 10, abs=0.03)
-    assert found["adv_l2", "all", "best_percentile"]["value"] > 85
-    assert found["adv_l2", "all", "worst_percentile"]["value"] < 15
+    for within in ("percentile", "class_percentile"):
+        assert found["adv_l2", "all", f"best_{within}"]["value"] == pytest.approx(90, abs=2)
+        assert found["adv_l2", "all", f"worst_{within}"]["value"] == pytest.approx(10, abs=2)
     said = capsys.readouterr().out
     assert f"Choosers: {SETS}\n" in said
     (line,) = (line for line in said.splitlines() if line.split()[:2] == ["adv_l2", "best"])
@@ -223,14 +224,14 @@ def test_the_answers_of_a_chooser_count_once(made, typical, tmp_path, capsys):
     files = [write_answers(tmp_path, first), write_answers(tmp_path, first)]
     assert main(["study", "--store", made, "--import", *files, files[0]]) == 0
     said = capsys.readouterr()
-    assert "counted once: 2 of 3 files repeat another" in said.err
+    assert "files that repeat the answers of another, and do not count: 2" in said.err
     assert "Choosers: 1\n" in said.out
     other = answers(study, 2, attentive(by_value(typical)))
     files.append(write_answers(tmp_path, other))
     assert main(["study", "--store", made, "--import", *files]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"answered otherwise in {files[0]}" in said
+    assert f"expected one file of each chooser, got other answers than in {files[0]}" in said
 
 
 def test_answers_about_two_splits_are_refused(made, tmp_path, capsys):
@@ -247,7 +248,10 @@ def test_answers_about_two_splits_are_refused(made, tmp_path, capsys):
         for i, split in enumerate(("train", "test"))
     ]
     assert main(["study", "--store", uri, "--import", *files]) == 2
-    assert "expected answers about shapes train, as in" in capsys.readouterr().err
+    assert (
+        "expected answers about shapes train as in the others, got shapes test"
+        in capsys.readouterr().err
+    )
 
 
 REFUSED = {

@@ -17,6 +17,7 @@ from ray_jobs.jobs import lease as lease_module
 from ray_jobs.jobs.job_record import FORGET
 from ray_jobs.jobs.lease import writing_job
 from scoring.data.forgotten import certificates
+from scoring.data.studies import load_study, study_ids
 from scoring.errors import Outage
 from scoring.store.storage import Storage
 from scoring.tables import Store
@@ -169,6 +170,27 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     assert Store(site.uri).scores(split="test") == tested
     assert site.rescore() == 0
     assert "nothing to do" in capsys.readouterr().out.lower()
+
+
+def test_studies_no_longer_show_them(site, capsys):
+    page = str(site.folder / "study")
+    assert site.run("study", "--sets", "2", "--output", page) == 0
+    (study,) = study_ids(site.storage)
+    before = load_study(site.storage, study)
+    assert before.shows(IDS)
+    capsys.readouterr()
+    assert site.forget(IDS, "--ids", "--dry-run") == 0
+    assert "studies      1 file" in capsys.readouterr().out
+    assert load_study(site.storage, study) == before
+    assert site.forget(IDS) == 0
+    after = load_study(site.storage, study)
+    assert not after.shows(IDS)
+    shown = [screen.shown for set_ in after.sets for screen in set_]
+    then = [screen.shown for set_ in before.sets for screen in set_]
+    assert shown == [tuple(None if i in IDS else i for i in ids) for ids in then]
+    assert site.run("verify") == 0
+    assert site.run("vacuum", "--older-than-days", "0") == 0
+    assert study_ids(site.storage) == [study]
 
 
 STEPS = ("cut_versions", "files_with", "rewrite", "remnants", "traces", "_strike_commands")
