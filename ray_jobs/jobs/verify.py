@@ -94,7 +94,8 @@ def _damaged_logs(storage: Storage) -> list[str]:
 
 def _without_twin(storage: Storage) -> list[str]:
     """Return the paths of records that were written twice and now are there but once."""
-    files = [path for folder in (DATASETS, TABLES, FORGOTTEN, STUDIES) for path in storage.ours(folder)]
+    folders = (DATASETS, TABLES, FORGOTTEN, STUDIES)
+    files = [path for folder in folders for path in storage.ours(folder)]
     there = {path for path in files if is_twice(path)}
     twins = {original_path(path) for path in there}
     return sorted({*twins, *map(copy_path, twins)} - there)

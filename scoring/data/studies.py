@@ -10,7 +10,7 @@ from functools import partial
 from typing import Literal
 
 from scoring.store.keys import Split, digest
-from scoring.store.layout import STUDIES, study_path
+from scoring.store.layout import STUDIES, original_path, stem, study_path
 from scoring.store.parallel import in_parallel
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
@@ -88,7 +88,7 @@ def new_study(
 
 def study_ids(storage: Storage) -> list[str]:
     """List the studies of a store."""
-    return sorted({name.partition(".")[0] for name in storage.names(STUDIES)} - {""})
+    return sorted({stem(original_path(path)) for path in storage.ours(STUDIES)})
 
 
 def load_study(storage: Storage, study: str) -> Study:

@@ -175,6 +175,22 @@ def test_the_page_says_neither_what_is_gold_nor_what_is_shown(made):
     assert sheets == {f"{set_}/{screen}.webp" for set_ in range(SETS) for screen in range(30)}
 
 
+@pytest.mark.s3
+def test_a_bucket_gets_the_same_page(s3_store, tmp_path, capsys):
+    uri = str(tmp_path / "store")
+    publish(uri)
+    study = ["study", "--store", uri, "--sets", "2", "--screens", "8", "--gold", "2", "--output"]
+    output = f"{s3_store}/pages/study"
+    for _ in range(2):  # the second replaces the first
+        assert main([*study, output]) == 0
+    assert f"open {output}/index.html" in capsys.readouterr().out
+    assert main([*study, str(tmp_path / "page")]) == 0
+    local = {f"{f.relative_to(tmp_path / 'page')}" for f in tmp_path.glob("page/**/*.*")}
+    assert {file.path for file in Storage(output).walk("")} == local
+    assert main(["report", "--store", uri, "--output", output]) == 2
+    assert "an earlier report, got" in capsys.readouterr().err
+
+
 BAD = {
     "no such file": (None, "expected a file to read, got none"),
     "no JSON": ("{", "expected the JSON file of a study's page, got something else"),

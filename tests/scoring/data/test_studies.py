@@ -5,7 +5,8 @@ import pytest
 
 from scoring.data.studies import Screen, load_study, new_study, studies_with, study_ids
 from scoring.errors import Damaged
-from scoring.store.layout import copy_path, is_ours, study_path
+from scoring.store.file_kinds import is_ours, is_twice
+from scoring.store.layout import copy_path, study_path
 from scoring.store.storage import Storage
 
 SCREENS = (
@@ -34,6 +35,7 @@ def test_a_study_is_named_by_what_it_holds(storage):
     assert study_ids(storage) == [made.id]
     for path in (study_path(made.id), copy_path(study_path(made.id))):
         assert is_ours(path)
+        assert is_twice(path)
         assert storage.exists(path)
 
 
