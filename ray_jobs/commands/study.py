@@ -42,8 +42,8 @@ class StudyFlags:
     """The flags of both uses."""
 
     answers: Annotated[
-        tuple[str, ...], tyro.conf.arg(name="import"), by_default("write a study")
-    ] = ()
+        tuple[str, ...] | None, tyro.conf.arg(name="import"), by_default("write a study")
+    ] = None
     """Files of answers to evaluate."""
     metrics: Annotated[tuple[str, ...], by_default("all that are published")] = ()
     """--import: metrics to compare with."""
@@ -79,6 +79,8 @@ class StudyFlags:
             "--seed": self.seed,
             "--dataset": self.dataset,
         }
+        if self.answers == ():
+            raise UserError("--import: expected one or more files, got none")
         for flag, value in writing.items():
             if self.answers and value is not None:
                 raise UserError(f"{flag}: expected it without --import, got both")

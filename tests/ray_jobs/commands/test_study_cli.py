@@ -276,6 +276,7 @@ REFUSED = {
     "no gold": ("--gold 1", "--gold: expected a number from 2 to half of the 30 screens, got 1"),
     "all gold": ("--gold 16", "--gold: expected a number from 2 to half of the 30 screens, got 16"),
     "a seed below": ("--seed -1", "--seed: expected 0 or more, got -1"),
+    "no files": ("--import", "--import: expected one or more files, got none"),
     "both": ("--import f --sets 2", "--sets: expected it without --import, got both"),
     "metrics": ("--metrics agr", "--metrics: expected it with --import, got it without"),
     "a share": ("--import f --gold-right 2", "--gold-right: expected a share in [0, 1], got 2"),
