@@ -13,19 +13,21 @@ from scoring.arrays import Bools, Ints
 from scoring.data.forgotten import kept_ranges
 from scoring.data.images import WrongShape
 from scoring.data.shapes import Inputs, InputShape
+from scoring.data.shard_columns import (
+    ENCODING,
+    check_examples,
+    columns_of,
+    decode_rows,
+    holds_pixels,
+)
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.errors import BadData, BadStore, Damaged
 from scoring.store.keys import digest
 from scoring.store.layout import receipt_path, shard_path
 from scoring.store.parquet import read_parquet, write_parquet
+from scoring.store.sealed import damaged
 from scoring.store.storage import Storage
 
-_FIELDS = [
-    pa.field("example_id", pa.int64(), nullable=False),
-    pa.field("label", pa.int32()),
-    pa.field("name", pa.string()),
-]
-_ENCODING = b"encoding"
 _GROUP_ROWS = 250  # rows that must be read to get at one example
 
 
@@ -149,7 +151,7 @@ def cut_shard(
         shape: the shape of its examples.
         forgotten: forgotten ids, ascending.
     """
-    table = read_parquet(storage, record.path(dataset))
+    table = _read(storage, dataset, record, shape)
     made = []
     for first_id, rows in kept_ranges(record.first_id, record.rows, forgotten):
         part = table.slice(first_id - record.first_id, rows)
@@ -188,10 +190,7 @@ class _Columns:
         )
         if storage.exists(record.path(dataset)):
             return record
-        schema = pa.schema(
-            [*_FIELDS, pa.field(self.shape.column, pa.binary())],
-            metadata={_ENCODING: self.encoding.encode()},
-        )
+        schema = columns_of(self.shape).with_metadata({ENCODING: self.encoding.encode()})
         columns = {
             "example_id": np.arange(self.first_id, self.first_id + record.rows),
             "label": pa.array(self.labels, mask=self.labels < 0),
@@ -237,7 +236,7 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Input
         Damaged: it is missing, or not what was written.
     """
     with expected(record.path(dataset)):
-        table = read_parquet(storage, record.path(dataset))
+        table = _read(storage, dataset, record, shape)
     inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
     for i, example in enumerate(decode_rows(table, shape)):
@@ -249,17 +248,15 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Input
     )
 
 
-def holds_pixels(table: pa.Table) -> bool:
-    """Whether the examples are raw pixels rather than files."""
-    return bool(table.schema.metadata[_ENCODING] == b"raw")
-
-
-def decode_rows(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:
-    """Decode the examples of a shard's rows one by one; None where undecodable."""
-    raw = holds_pixels(table)
-    for scalar in table[shape.column]:
-        data = scalar.as_py()
-        yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else shape.decode(data)
+def _read(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> pa.Table:
+    """Read a whole shard; raises what `read_parquet` raises."""
+    path = record.path(dataset)
+    table = read_parquet(storage, path, columns_of(shape))
+    ids = np.arange(record.first_id, record.first_id + record.rows)
+    if not np.array_equal(table["example_id"].to_numpy(), ids):
+        raise damaged(storage, path)
+    check_examples(storage, path, table, shape)
+    return table
 
 
 def _check_decodable(files: list[bytes | None], shape: InputShape, piece: Piece) -> Bools:

@@ -165,7 +165,8 @@ def _names(
     if not columns:
         return None
     try:
-        with opened_parquet(storage, table_path(table, path)) as file:
+        wanted = pa.schema([_SCHEMAS[table].field(column) for column in columns])
+        with opened_parquet(storage, table_path(table, path), wanted) as file:
             rows = file.read(columns)
     except Damaged:
         if current:
@@ -186,7 +187,7 @@ def _without_scores(
     rerank: Rerank,
 ) -> AddAction | None:
     """Write a partition of `scores` without the examples, and its manifest."""
-    rows = read_parquet(storage, table_path("scores", path)).cast(SCORES)
+    rows = read_parquet(storage, table_path("scores", path), SCORES).cast(SCORES)
     columns = forgetting.columns("scores", _values(path))
     left = rows.filter(pa.array(~forgetting.hits(rows, columns)))
     if not len(left):
@@ -212,7 +213,7 @@ def _without(
     storage: Storage, forgetting: Forgetting, table: WholeTable, path: str
 ) -> AddAction | None:
     """Write a partition of another table without the examples."""
-    rows = read_parquet(storage, table_path(table.name, path)).cast(table.data)
+    rows = read_parquet(storage, table_path(table.name, path), table.data).cast(table.data)
     columns = forgetting.columns(table.name, _values(path))
     left = rows.filter(pa.array(~forgetting.hits(rows, columns)))
     if not len(left):

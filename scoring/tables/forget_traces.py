@@ -6,6 +6,7 @@ All of them can be made again, or were never finished, so what cannot be told ap
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from scoring.arrays import Ints
 from scoring.data.forgotten import Certificate
@@ -64,7 +65,8 @@ def _with_ids(storage: Storage, certificate: Certificate) -> list[str]:
 
 def _holds(storage: Storage, path: str, columns: list[str], ids: Ints) -> bool:
     try:
-        with opened_parquet(storage, path) as file:
+        wanted = pa.schema([pa.field(column, pa.int64()) for column in columns])
+        with opened_parquet(storage, path, wanted) as file:
             rows = file.read(columns)
     except Damaged:  # it has been set aside
         return False

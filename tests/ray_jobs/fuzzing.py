@@ -8,10 +8,13 @@ import json
 import os
 import random
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from scoring.store.outages import known
 
 LIMIT_S = 30  # for one command line; most take a tenth of a second
 EXIT_CODES = {0, 2, 3, 4, 5}
@@ -83,6 +86,14 @@ def check_answer(case: object, code: int, out: str, err: str) -> None:
         errors = [line for line in err.splitlines() if line.startswith("protoscore: error: ")]
         assert len(errors) == 1, (case, err)
         assert len(errors[0]) < 10_000, (case, errors[0][:500])
+
+
+def check_refusal(case: object, error: Exception) -> None:
+    """Check that an error is one of ours, in one line that names what is wrong."""
+    ours = known(error)
+    assert ours is not None, (case, "".join(traceback.format_exception(error)))
+    assert ours.exit_code in (2, 5), (case, error)
+    assert len(str(ours)) < 10_000, (case, str(ours)[:500])
 
 
 def mutated(value: Any, noise: random.Random) -> Any:

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -139,7 +140,9 @@ REFUSED = {
     "a number for a mean": ([{**ENTRY, "mean": 0.5}], r"expected mean to be a list of .*, got 0.5"),
     "two means": ([{**ENTRY, "mean": [0.5, 0.5]}], r"expected 1 or 1 values of mean, .* got 2"),
     "a std of 0": ([{**ENTRY, "std": [0]}], r"expected std to be a list of numbers other than 0"),
-    "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, got 0"),
+    "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, at most 64, "),
+    "too wide": ([{**ENTRY, "width": 1e6}], r"expected width to be .* at most 64, got 1000000\.0"),
+    "no number": ([{**ENTRY, "mean": [math.nan]}], r"expected mean to be a list of numbers, got "),
     "other classes": (
         [{**ENTRY, "classes": ["ant", "bee"]}],
         r"classes ant, bee, cat in any order",
