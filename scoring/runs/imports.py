@@ -34,6 +34,7 @@ _FLAG = "--import-runs"
 _ROLES = ("base", "ensemble", "checkpoint")
 _REASON_CHARACTERS = 200
 _WIDEST = 64
+_SCHEMES = ("file", "s3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,18 @@ def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -
 
 
 def _resolve(manifest: str, file: str) -> str:
-    """Return the path of a file that the manifest names relative to itself."""
+    """Return the path of a file that the manifest names relative to itself.
+
+    Raises:
+        BadData: it is somewhere else than on this machine, on S3, or where the manifest is: a
+            manifest does not choose which servers are asked.
+    """
+    scheme, found, _ = file.partition("://")
+    if found and scheme not in {*_SCHEMES, manifest.partition("://")[0]}:
+        raise BadData(
+            f"{_FLAG} {manifest}: expected weights beside the manifest, a local file or s3://, "
+            f"got {_short(repr(file))}"
+        )
     folder = manifest.rpartition("/")[0]
     return file if "://" in file or file.startswith("/") or not folder else f"{folder}/{file}"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from scoring.store.outages import known
 
-LIMIT_S = 30  # for one command line; most take a tenth of a second
+LIMIT_S = 120  # for one command line; most take a tenth of a second, on a machine of their own
 EXIT_CODES = {0, 2, 3, 4, 5}
 VALUES = (
     *("", " ", "-", "--", "-1", "0", "1", "2", "7", "1000000", "9" * 400, "0.5", "-0.5", "1e309"),

@@ -56,8 +56,16 @@ COMMANDS = {
     "check": ("check", *SHOWN),
     "forget": ("forget", *SHOWN, "--split", "test", "--ids", "IDS"),
 }
-OFTEN = ("rescore", "plan", "report", "explain", "query")
-WEIGHTS = [4 if name in OFTEN else 1 for name in COMMANDS]
+READ_BY = {
+    ("version", "receipt", "layout", "shard"): ("rescore", "plan", "report", "export", "forget"),
+    ("import", "run.json", "logits", "staged"): ("rescore", "explain", "plan", "forget"),
+    ("layer", "features"): ("rescore", "explain", "report", "evaluate"),
+    ("scores", "manifest", "log"): ("query", "outliers", "diff", "report", "export", "rescore"),
+    ("nights", "runs", "night record"): ("query nights", "query runs", "report", "rescore"),
+    ("evaluations", "representers"): ("query evaluations", "query representers", "report"),
+    ("job record", "certificate"): ("status", "vacuum", "rescore", "forget"),
+}
+"""Beginnings of the names of kinds, to the commands that most likely read them."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,8 @@ def pattern_of(kind):
 @contextmanager
 def make_case(stores, kind, noise, folder, monkeypatch):
     """Copy a store and choose a command and a file of it."""
-    command = noise.choices(list(COMMANDS), WEIGHTS)[0]
+    likely = [c for kinds, names in READ_BY.items() for c in names if kind.startswith(kinds)]
+    command = noise.choice(likely if likely and noise.random() < 0.7 else list(COMMANDS))
     pattern = pattern_of(kind)
     source = stores.published
     if command == "rescore" and noise.random() < 0.7 and any(stores.interrupted.glob(pattern)):

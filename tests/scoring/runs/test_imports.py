@@ -152,6 +152,10 @@ REFUSED = {
         [{**ENTRY, "weights": "x.pt"}],
         r"cannot read '.*/x.pt' \(FileNotFoundError\)",
     ),
+    "another server": (
+        [{**ENTRY, "weights": "http://10.0.0.1/x.pt"}],
+        r"expected weights beside the manifest, a local file or s3://, got 'http://10",
+    ),
     "another suffix": ([{**ENTRY, "weights": "runs.json"}], r"expected a file ending in .*'.json'"),
     "another size": (
         [{**ENTRY, "width": 2}],
@@ -177,6 +181,13 @@ def test_what_is_no_manifest(tmp_path, text):
         read_manifest(str(path), LAYOUT)
     with pytest.raises(UserError, match=r"--import-runs: cannot read '.*x' \(FileNotFoundError\)"):
         read_manifest(str(tmp_path / "x"), LAYOUT)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[]", "\ufeff{}", '{"runs": 9' + "9" * 5000])
+def test_texts_that_are_no_manifest(tmp_path, text):
+    (tmp_path / "runs.json").write_text(text)
+    with pytest.raises(UserError, match=r'^--import-runs: expected a JSON file \{"runs": \[\.\.\.'):
+        read_manifest(str(tmp_path / "runs.json"), LAYOUT)
 
 
 class RunsCode:

@@ -164,6 +164,27 @@ def test_files_of_an_earlier_store_need_no_seal(tmp_path):
         assert file.read().equals(TABLE)
 
 
+ROWS = pa.list_(pa.float32(), 1)
+COLUMN = pa.array([[1.0, 2.0]] * 3, pa.list_(pa.float32(), 2))
+UNFIT = {
+    "none": pa.table({"other": COLUMN}),
+    "two": pa.table([COLUMN, COLUMN], ["rows", "rows"]),
+    "another type": pa.table({"rows": ["a", "b"]}),
+    "lists of any size": pa.table({"rows": COLUMN.cast(pa.list_(pa.float32()))}),
+    "a null": pa.table({"rows": pa.array([[1.0], None], ROWS)}),
+}
+
+
+@pytest.mark.parametrize("table", UNFIT)
+def test_a_file_with_other_columns_is_damaged(storage, table):
+    schema = pa.schema([pa.field("rows", ROWS, nullable=False)])
+    write_parquet(storage, "a.parquet", pa.table({"rows": COLUMN}))
+    assert read_parquet(storage, "a.parquet", schema)["rows"].type == COLUMN.type
+    write_parquet(storage, "a.parquet", UNFIT[table])
+    with pytest.raises(Damaged, match=r"expected a\.parquet as it was written"):
+        read_parquet(storage, "a.parquet", schema)
+
+
 def test_large_files_are_checked_piece_by_piece(storage, monkeypatch):
     monkeypatch.setattr("scoring.store.sealed._PIECE", 1000)
     table = pa.table({"x": np.random.default_rng(0).random(5000)})
