@@ -5,6 +5,7 @@ If a job dies between the commit and those rows, the next job adds them from the
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as Day
@@ -12,14 +13,16 @@ from typing import Any
 
 from ray_jobs.jobs.job_record import new_job_id
 from ray_jobs.night.plan import Plan
+from scoring.logs import logger
 from scoring.run_spec import RunSpec
 from scoring.runs.record import RunRecord, load_records
 from scoring.store.keys import jsonable
 from scoring.store.layout import night_path
-from scoring.store.records import read_json, write_record
-from scoring.store.sealed import read_sound
+from scoring.store.records import read_record, read_sound_records, write_record
 from scoring.store.storage import Storage
-from scoring.tables.nights import append_night, committed_nights, recorded_nights
+from scoring.tables.nights import BadRows, append_night, committed_nights, recorded_nights
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,14 @@ class Night:
         return cls(night_id=new_job_id(now), date=date, started=now, command=command)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _NightRecord:
+    """What the file holds: rows of `nights` and `runs`, with times as JSON text."""
+
+    night: Mapping[str, Any]
+    runs: tuple[Mapping[str, Any], ...]
+
+
 def write_night(planned: Plan, plan: Plan, night: Night) -> None:
     """Write the file that records what the night made.
 
@@ -55,20 +66,21 @@ def write_night(planned: Plan, plan: Plan, night: Night) -> None:
     write_record(storage, night_path(night.night_id), record)
 
 
-def load_night(storage: Storage, night_id: str) -> dict[str, Any]:
+def load_night(storage: Storage, night_id: str) -> Mapping[str, Any]:
     """Read a night's row of `nights` from its file."""
-    row: dict[str, Any] = read_json(storage, night_path(night_id))["night"]
-    return row
+    return read_record(storage, night_path(night_id), _NightRecord).night
 
 
 def record_nights(storage: Storage, dataset: str) -> None:
     """Add every published night of a dataset that `nights` or `runs` lack and that has a record."""
     missing = committed_nights(storage) - recorded_nights(storage)
-    for data in read_sound(storage, map(night_path, sorted(missing))).values():
-        record = json.loads(data)
-        if record["night"]["dataset"] == dataset:
-            runs = [_parse_times(row) for row in record["runs"]]
-            append_night(storage, _parse_times(record["night"]), runs)
+    paths = map(night_path, sorted(missing))
+    for path, record in read_sound_records(storage, paths, _NightRecord).items():
+        if record.night.get("dataset") == dataset:
+            try:
+                append_night(storage, _parse_times(record.night), map(_parse_times, record.runs))
+            except BadRows as error:
+                _log.warning("--store: expected a night in %s, got %s", path, error)
 
 
 def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
@@ -140,11 +152,12 @@ def run_columns(spec: RunSpec, record: RunRecord) -> dict[str, object]:
 
 
 def _parse_times(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse the dates and times of a row."""
+    """Parse the dates and times of a row; what is none stays as it is."""
     parsed = dict(row)
     for name, value in row.items():
-        if name == "date":
-            parsed[name] = Day.fromisoformat(value)
-        elif name.endswith("_at"):
-            parsed[name] = datetime.fromisoformat(value)
+        with suppress(ValueError, TypeError):
+            if name == "date":
+                parsed[name] = Day.fromisoformat(value)
+            elif name.endswith("_at"):
+                parsed[name] = datetime.fromisoformat(value)
     return parsed

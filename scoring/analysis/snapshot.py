@@ -10,7 +10,7 @@ from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
 from scoring.store.layout import DATASETS, evidence_path
-from scoring.store.records import read_json
+from scoring.store.records import read_record
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.findings import PLANE, Finding, finding_of
@@ -19,6 +19,13 @@ from scoring.tables.lookup import partitions
 from scoring.tables.manifest import Manifest
 from scoring.tables.publish import published
 from scoring.tables.sql import quoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outputs:
+    """What is read of the evidence for a layer at rest."""
+
+    is_last: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +122,7 @@ class Snapshot:
         If not, they are units: the layer is not the last one, or the run was deleted.
         """
         path = evidence_path(run)
-        return self.storage.exists(path) and bool(read_json(self.storage, path)["is_last"])
+        return self.storage.exists(path) and read_record(self.storage, path, _Outputs).is_last
 
     def _sql(self, query: str) -> list[Row]:
         return list(Store(self.storage.uri).sql(query, at=self.version).to_pylist())

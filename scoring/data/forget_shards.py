@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scoring.data.forgotten import Certificate, example_hash, holds_ids, kept_ranges
+from scoring.data.shapes import InputShape
+from scoring.data.shard_columns import columns_of
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
 from scoring.data.versions import DatasetVersion, all_versions
@@ -82,15 +84,17 @@ def look_up(storage: Storage, versions: Sequence[DatasetVersion], ids: Sequence[
     names: set[str] = set()
     hashes: set[str] = set()
     contents = []
+    shapes = _shapes(versions)
     for name, record in _shards(versions):
         if not _holds(record, ids):
             continue
         contents.append(record.content)
+        shape = shapes[record.content]
         with reading(storage, name, record):
-            rows = read_parquet(storage, record.path(name))
+            rows = read_parquet(storage, record.path(name), columns_of(shape))
         rows = rows.filter(np.isin(rows["example_id"].to_numpy(), ids))
         names |= set(rows["name"].to_pylist()) - {None}
-        hashes |= {example_hash(data) for data in rows.columns[-1].to_pylist() if data}
+        hashes |= {example_hash(data) for data in rows[shape.column].to_pylist() if data}
     return Examples(
         names=tuple(sorted(names)), hashes=tuple(sorted(hashes)), shards=tuple(contents)
     )
@@ -188,20 +192,30 @@ def copies(storage: Storage, hashes: Collection[str]) -> list[str]:
     found = []
     for dataset in sorted(storage.names(DATASETS)):
         for split in SPLITS:
-            for _, record in _shards(all_versions(storage, dataset, split)):
-                rows = _copied(storage, dataset, record, hashes)
+            versions = all_versions(storage, dataset, split)
+            shapes = _shapes(versions)
+            for _, record in _shards(versions):
+                rows = _copied(storage, dataset, record, shapes[record.content], hashes)
                 found += [f"{dataset} {split} {example}" for example in rows]
     return list(dict.fromkeys(found))
 
 
 def _copied(
-    storage: Storage, dataset: str, record: ShardRecord, hashes: Collection[str]
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: InputShape,
+    hashes: Collection[str],
 ) -> list[int]:
     found: list[int] = []
-    with reading(storage, dataset, record), opened_parquet(storage, record.path(dataset)) as file:
+    path, columns = record.path(dataset), ["example_id", shape.column]
+    with (
+        reading(storage, dataset, record),
+        opened_parquet(storage, path, columns_of(shape)) as file,
+    ):
         for group in range(file.num_row_groups):
-            rows = file.read_row_group(group)
-            pairs = zip(rows["example_id"].to_pylist(), rows.columns[-1].to_pylist(), strict=True)
+            rows = file.read_row_group(group, columns)
+            pairs = zip(*(rows[column].to_pylist() for column in columns), strict=True)
             found += [example for example, data in pairs if data and example_hash(data) in hashes]
     return found
 
@@ -213,6 +227,11 @@ def _receipts(storage: Storage, dataset: str) -> dict[str, Receipt]:
 def _holds(record: ShardRecord, ids: Sequence[int]) -> bool:
     whole = [(record.first_id, record.rows)]
     return kept_ranges(record.first_id, record.rows, ids) != whole
+
+
+def _shapes(versions: Iterable[DatasetVersion]) -> dict[str, InputShape]:
+    """Return the shape of the examples of each shard, by its content."""
+    return {shard.content: version.shape for version in versions for shard in version.shards}
 
 
 def _shards(versions: Iterable[DatasetVersion]) -> list[tuple[str, ShardRecord]]:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 
 from scoring.data.sources import Rows
 from scoring.errors import BadData, Damaged
@@ -99,7 +100,8 @@ def example_hash(data: bytes) -> str:
 def holds_ids(storage: Storage, path: str, columns: Sequence[str], ids: Sequence[int]) -> bool:
     """Return whether a Parquet file holds one of some ids; a damaged one has been set aside."""
     try:
-        with opened_parquet(storage, path) as file:
+        wanted = pa.schema([pa.field(column, pa.int64()) for column in columns])
+        with opened_parquet(storage, path, wanted) as file:
             rows = file.read(list(columns))
     except Damaged:
         return False

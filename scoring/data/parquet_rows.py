@@ -27,6 +27,8 @@ class Footer:
     rows: int
     types: Mapping[str, pa.DataType]
     """Column types by name."""
+    repeated: frozenset[str]
+    """Names that several columns have."""
 
 
 @cache  # the file's fingerprint is part of the cache key, so an entry never goes stale
@@ -39,7 +41,9 @@ def footer(uri: str, file: SourceFile) -> Footer:
     with _opened(uri, file.path) as parquet:
         schema = parquet.schema_arrow
         return Footer(
-            rows=parquet.metadata.num_rows, types=dict(zip(schema.names, schema.types, strict=True))
+            rows=parquet.metadata.num_rows,
+            types=dict(zip(schema.names, schema.types, strict=True)),
+            repeated=frozenset(name for name in schema.names if schema.names.count(name) > 1),
         )
 
 

@@ -1,6 +1,6 @@
 """Examples in Parquet: a label, and an image file (or Hugging Face's `{bytes, path}`) or a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scoring.data.files import SourceFile, is_local, list_files, locate
 from scoring.data.images import MAX_PIXELS, probe
-from scoring.data.parquet_rows import distinct, footer, head, reader
+from scoring.data.parquet_rows import Footer, distinct, footer, head, reader
 from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout, Piece, Rows, cut
 from scoring.data.texts import TextShape
@@ -59,7 +59,7 @@ class ParquetSource:
         footers = in_parallel(partial(footer, self._uri(split)), files)
         pieces = []
         for file, found in zip(files, footers, strict=True):
-            self._check_columns(file, found.types)
+            self._check_columns(file, found)
             pieces += cut(file.name, found.rows, self.shard_rows, file.fingerprint)
         if not pieces:
             raise BadData(f"--{split}: expected rows in {self._uri(split)!r}, got none")
@@ -137,7 +137,8 @@ class ParquetSource:
                 images += _encoded(head(self.train, file, self.image_column, _PROBED))
         return images
 
-    def _check_columns(self, file: SourceFile, types: Mapping[str, pa.DataType]) -> None:
+    def _check_columns(self, file: SourceFile, found: Footer) -> None:
+        types = found.types
         content_flag = "--text-column" if self.text_column else "--image-column"
         flags = {
             content_flag: self._content_column,
@@ -149,6 +150,10 @@ class ParquetSource:
                 raise BadData(
                     f"{flag}: expected a column of {file.path!r} ({', '.join(types)}), "
                     f"got {column!r}"
+                )
+            if column in found.repeated:
+                raise BadData(
+                    f"{flag}: expected one column {column!r} in {file.path!r}, got several"
                 )
         content, label = types[self._content_column], types[self.label_column]
         if not (_holds_strings(content) if self.text_column else _holds_images(content)):

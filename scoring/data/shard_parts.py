@@ -10,15 +10,28 @@ import pyarrow.parquet as pq
 from scoring.arrays import Ints
 from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
-from scoring.data.shards import ShardRecord, decode_rows, expected, holds_pixels
+from scoring.data.shard_columns import (
+    COLUMNS,
+    check_examples,
+    columns_of,
+    decode_rows,
+    holds_pixels,
+)
+from scoring.data.shards import ShardRecord, expected
 from scoring.data.texts import TextShape, plain_text
 from scoring.store.parquet import opened_parquet
+from scoring.store.sealed import damaged
 from scoring.store.storage import Storage
 
 
 @contextmanager
-def _opened(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
-    with expected(path), opened_parquet(storage, path) as file:
+def _opened(
+    storage: Storage, dataset: str, record: ShardRecord, schema: pa.Schema
+) -> Iterator[pq.ParquetFile]:
+    path = record.path(dataset)
+    with expected(path), opened_parquet(storage, path, schema) as file:
+        if file.metadata.num_rows != record.rows:
+            raise damaged(storage, path)
         yield file
 
 
@@ -26,7 +39,7 @@ def read_columns(
     storage: Storage, dataset: str, record: ShardRecord, columns: Sequence[str]
 ) -> pa.Table:
     """Read some of the columns `example_id`, `label` and `name`, but not the examples."""
-    with _opened(storage, record.path(dataset)) as file:
+    with _opened(storage, dataset, record, COLUMNS) as file:
         return file.read(list(columns))
 
 
@@ -37,7 +50,7 @@ def read_files(
 
     Images and texts come as the original files, decodable or not; raw pixels are encoded as PNG.
     """
-    for table in _row_groups(storage, dataset, record):
+    for table in _row_groups(storage, dataset, record, shape):
         if holds_pixels(table):
             pixels = (np.frombuffer(data, np.uint8) for data in table["image"].to_pylist())
             files = [as_png(image.reshape(shape.dims)) for image in pixels]
@@ -80,11 +93,12 @@ def _read_rows(
     ids: Ints,
 ) -> pa.Table:
     """Read `example_id` and the example of some rows, touching only the row groups they are in."""
-    with _opened(storage, record.path(dataset)) as parquet:
+    with _opened(storage, dataset, record, columns_of(shape)) as parquet:
         sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         group_of_id = np.searchsorted(np.cumsum(sizes), ids - record.first_id, side="right")
         wanted = sorted({int(group) for group in group_of_id if group < len(sizes)})
         table = parquet.read_row_groups(wanted, columns=["example_id", shape.column])
+    check_examples(storage, record.path(dataset), table, shape)
     return table.filter(np.isin(table["example_id"].to_numpy(), ids))
 
 
@@ -92,7 +106,7 @@ def iterate_images(
     storage: Storage, dataset: str, record: ShardRecord, shape: ImageShape
 ) -> Iterator[Pixels | None]:
     """Yield the images of a shard one by one, [H, W, D] uint8, or None where undecodable."""
-    for table in _row_groups(storage, dataset, record, [shape.column]):
+    for table in _row_groups(storage, dataset, record, shape, [shape.column]):
         for image in decode_rows(table, shape):
             yield None if image is None else np.asarray(image, np.uint8)
 
@@ -101,14 +115,20 @@ def iterate_texts(
     storage: Storage, dataset: str, record: ShardRecord, shape: TextShape
 ) -> Iterator[str]:
     """Yield the texts of a shard one by one, in readable form."""
-    for table in _row_groups(storage, dataset, record, [shape.column]):
+    for table in _row_groups(storage, dataset, record, shape, [shape.column]):
         yield from map(plain_text, table[shape.column].to_pylist())
 
 
 def _row_groups(
-    storage: Storage, dataset: str, record: ShardRecord, columns: list[str] | None = None
+    storage: Storage,
+    dataset: str,
+    record: ShardRecord,
+    shape: InputShape,
+    columns: list[str] | None = None,
 ) -> Iterator[pa.Table]:
     """Yield some or all columns of a shard, one row group in memory at a time."""
-    with _opened(storage, record.path(dataset)) as parquet:
+    with _opened(storage, dataset, record, columns_of(shape)) as parquet:
         for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group, columns=columns)
+            table = parquet.read_row_group(group, columns=columns)
+            check_examples(storage, record.path(dataset), table, shape)
+            yield table

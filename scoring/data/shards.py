@@ -10,14 +10,13 @@ import pyarrow as pa
 
 from scoring.arrays import Bools, Ints
 from scoring.data.shapes import Inputs, InputShape
+from scoring.data.shard_columns import check_examples, columns_of, decode_rows
 from scoring.errors import BadStore, Damaged
 from scoring.store.keys import digest
 from scoring.store.layout import receipt_path, shard_path
 from scoring.store.parquet import read_parquet
+from scoring.store.sealed import damaged
 from scoring.store.storage import Storage
-
-ENCODING = b"encoding"
-"""Metadata entry that says how the examples are kept: `raw` pixels, or each as a `file`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Input
         Damaged: it is missing, or not what was written.
     """
     with expected(record.path(dataset)):
-        table = read_parquet(storage, record.path(dataset))
+        table = read_rows(storage, dataset, record, shape)
     inputs = np.zeros((len(table), *shape.dims), dtype=shape.dtype)
     decodable = np.zeros(len(table), dtype=np.bool_)
     for i, example in enumerate(decode_rows(table, shape)):
@@ -102,17 +101,15 @@ def read_shard(storage: Storage, dataset: str, record: ShardRecord, shape: Input
     )
 
 
-def holds_pixels(table: pa.Table) -> bool:
-    """Whether the examples are raw pixels rather than files."""
-    return bool(table.schema.metadata[ENCODING] == b"raw")
-
-
-def decode_rows(table: pa.Table, shape: InputShape) -> Iterator[Inputs | None]:
-    """Decode the examples of a shard's rows one by one; None where undecodable."""
-    raw = holds_pixels(table)
-    for scalar in table[shape.column]:
-        data = scalar.as_py()
-        yield np.frombuffer(data, np.uint8).reshape(shape.dims) if raw else shape.decode(data)
+def read_rows(storage: Storage, dataset: str, record: ShardRecord, shape: InputShape) -> pa.Table:
+    """Read a whole shard, its examples as they are kept; raises what `read_parquet` raises."""
+    path = record.path(dataset)
+    table = read_parquet(storage, path, columns_of(shape))
+    ids = np.arange(record.first_id, record.first_id + record.rows)
+    if not np.array_equal(table["example_id"].to_numpy(), ids):
+        raise damaged(storage, path)
+    check_examples(storage, path, table, shape)
+    return table
 
 
 @contextmanager

@@ -11,18 +11,14 @@ from scoring.arrays import Bools, Ints
 from scoring.data.forgotten import kept_ranges
 from scoring.data.images import WrongShape
 from scoring.data.shapes import InputShape
-from scoring.data.shards import ENCODING, ShardRecord, decode_rows, holds_pixels
+from scoring.data.shard_columns import ENCODING, columns_of, decode_rows, holds_pixels
+from scoring.data.shards import ShardRecord, read_rows
 from scoring.data.sources import Layout, Piece, Rows, class_indices
 from scoring.errors import BadData
 from scoring.store.keys import digest
-from scoring.store.parquet import read_parquet, write_parquet
+from scoring.store.parquet import write_parquet
 from scoring.store.storage import Storage
 
-_FIELDS = [
-    pa.field("example_id", pa.int64(), nullable=False),
-    pa.field("label", pa.int32()),
-    pa.field("name", pa.string()),
-]
 _GROUP_ROWS = 250  # rows that must be read to get at one example
 
 
@@ -66,7 +62,7 @@ def cut_shard(
         shape: the shape of its examples.
         forgotten: forgotten ids, ascending.
     """
-    table = read_parquet(storage, record.path(dataset))
+    table = read_rows(storage, dataset, record, shape)
     made = []
     for first_id, rows in kept_ranges(record.first_id, record.rows, forgotten):
         part = table.slice(first_id - record.first_id, rows)
@@ -105,10 +101,7 @@ class _Columns:
         )
         if storage.exists(record.path(dataset)):
             return record
-        schema = pa.schema(
-            [*_FIELDS, pa.field(self.shape.column, pa.binary())],
-            metadata={ENCODING: self.encoding.encode()},
-        )
+        schema = columns_of(self.shape).with_metadata({ENCODING: self.encoding.encode()})
         columns = {
             "example_id": np.arange(self.first_id, self.first_id + record.rows),
             "label": pa.array(self.labels, mask=self.labels < 0),

@@ -10,7 +10,7 @@ is the trained net. `mean` and `std` are how the net normalises pixels in [0, 1]
 order of its outputs if that differs from the dataset's.
 """
 
-import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import shorten
@@ -24,6 +24,7 @@ from scoring.errors import BadData, UserError
 from scoring.nets import build
 from scoring.run_spec import NetSpec, RunSpec
 from scoring.runs.fleet import Fleet, at_rest
+from scoring.store.json_text import parse_json
 from scoring.store.layout import import_path
 from scoring.store.sealed import write_sealed
 from scoring.store.storage import Storage
@@ -32,6 +33,8 @@ from scoring.training.checkpoints import content_hash, load_user_weights, to_byt
 _FLAG = "--import-runs"
 _ROLES = ("base", "ensemble", "checkpoint")
 _REASON_CHARACTERS = 200
+_WIDEST = 64
+_SCHEMES = ("file", "s3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +53,11 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
         UserError: the manifest or a checkpoint cannot be used; names the file.
     """
     try:
-        entries = json.loads(_read(path))["runs"]
+        entries = parse_json(_read(path))["runs"]
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f'{_FLAG}: expected a JSON file {{"runs": [...]}}, got {path!r}') from error
     if not isinstance(entries, list) or not entries:
-        got = shorten(repr(entries), _REASON_CHARACTERS)
+        got = _short(repr(entries))
         raise BadData(f"{_FLAG} {path}: expected a list of runs, got {got}")
     imported = tuple(_imported(path, entry, layout) for entry in entries)
     if (bases := sum(run.role == "base" for run in imported)) > 1:
@@ -102,12 +105,14 @@ def _check_entry(manifest: str, entry: Any) -> None:  # noqa: ANN401
     if not isinstance(entry, dict) or not {"weights", "net"} <= set(entry) <= set(_FIELDS):
         got = ", ".join(entry) if isinstance(entry, dict) else repr(entry)
         raise BadData(
-            f"{_FLAG} {manifest}: expected weights, net and any of {', '.join(_FIELDS)}, got {got}"
+            f"{_FLAG} {manifest}: expected weights, net and any of {', '.join(_FIELDS)}, "
+            f"got {_short(got)}"
         )
     for name, value in entry.items():
         want, fits = _FIELDS[name]
         if not fits(value):
-            raise BadData(f"{_FLAG} {manifest}: expected {name} to be {want}, got {value!r}")
+            got = _short(repr(value))
+            raise BadData(f"{_FLAG} {manifest}: expected {name} to be {want}, got {got}")
 
 
 def _check_fit(
@@ -121,7 +126,7 @@ def _check_fit(
     try:
         model.net.load_state_dict(weights)
     except RuntimeError as error:
-        reason = shorten(" ".join(str(error).splitlines()[1:]), _REASON_CHARACTERS)
+        reason = _short(" ".join(str(error).splitlines()[1:]))
         raise BadData(
             f"{_FLAG}: expected weights of {net.name} for {layout.shape.dims} images and "
             f"{len(layout.classes)} classes, got {file!r}: {reason}"
@@ -132,7 +137,7 @@ def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -
     if classes is None or tuple(classes) == layout.classes:
         return ()
     if sorted(classes) != sorted(layout.classes):
-        known, got = (shorten(", ".join(c), _REASON_CHARACTERS) for c in (layout.classes, classes))
+        known, got = (_short(", ".join(c)) for c in (layout.classes, classes))
         raise BadData(
             f"{_FLAG} {manifest}: expected the dataset's classes {known} in any order, got {got}"
         )
@@ -140,7 +145,18 @@ def _class_order(manifest: str, classes: Sequence[str] | None, layout: Layout) -
 
 
 def _resolve(manifest: str, file: str) -> str:
-    """Return the path of a file that the manifest names relative to itself."""
+    """Return the path of a file that the manifest names relative to itself.
+
+    Raises:
+        BadData: it is somewhere else than on this machine, on S3, or where the manifest is: a
+            manifest does not choose which servers are asked.
+    """
+    scheme, found, _ = file.partition("://")
+    if found and scheme not in {*_SCHEMES, manifest.partition("://")[0]}:
+        raise BadData(
+            f"{_FLAG} {manifest}: expected weights beside the manifest, a local file or s3://, "
+            f"got {_short(repr(file))}"
+        )
     folder = manifest.rpartition("/")[0]
     return file if "://" in file or file.startswith("/") or not folder else f"{folder}/{file}"
 
@@ -152,12 +168,22 @@ def _read(file: str) -> bytes:
         raise unread(error, f"{_FLAG}: cannot read {file!r}") from error
 
 
+def _short(text: str) -> str:
+    return shorten(text, _REASON_CHARACTERS)
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _is_list(value: object, fits: Callable[[object], bool]) -> bool:
@@ -168,7 +194,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "weights": ("a file name", _is_text),
     "net": ("the name of a net", _is_text),
     "role": (f"one of {', '.join(_ROLES)}", lambda v: v in _ROLES),
-    "width": ("a number above 0", lambda v: _is_number(v) and v > 0),
+    "width": (f"a number above 0, at most {_WIDEST}", lambda v: _is_number(v) and 0 < v <= _WIDEST),
     "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
     "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),
     "classes": ("a list of class names", lambda v: _is_list(v, _is_text)),

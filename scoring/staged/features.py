@@ -9,6 +9,16 @@ from scoring.arrays import Floats32, Ints
 from scoring.store.parquet import read_parquet, write_parquet
 from scoring.store.storage import Storage
 
+_ROWS = pa.list_(pa.float32(), 1)
+_COLUMNS = pa.schema(
+    [
+        pa.field("example_id", pa.int64(), nullable=False),
+        pa.field("label", pa.int64(), nullable=False),
+        pa.field("features", _ROWS, nullable=False),
+        pa.field("outputs", _ROWS, nullable=False),
+    ]
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StagedFeatures:
@@ -39,8 +49,8 @@ def write_features(storage: Storage, path: str, staged: StagedFeatures) -> None:
 
 
 def read_features(storage: Storage, path: str) -> StagedFeatures:
-    """Read what `write_features` staged."""
-    table = read_parquet(storage, path).combine_chunks()
+    """Read what `write_features` staged; raises what `read_parquet` raises."""
+    table = read_parquet(storage, path, _COLUMNS).combine_chunks()
     return StagedFeatures(
         ids=table["example_id"].to_numpy(),
         labels=table["label"].to_numpy(),

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from scoring.arrays import Floats, Floats32, Ints, Strings
 from scoring.store.parquet import read_parquet, write_parquet
+from scoring.store.sealed import damaged
 from scoring.store.storage import Storage
 
 STAGED = pa.schema(
@@ -19,6 +20,7 @@ STAGED = pa.schema(
         pa.field("status", pa.string()),
     ]
 )
+_LOGITS = pa.schema([pa.field("logits", pa.list_(pa.float32(), 1), nullable=False)])
 _SCORED_AT = b"scored_at"
 
 
@@ -65,15 +67,19 @@ def write_scores(
 
 
 def read_scores(storage: Storage, path: str) -> StagedScores:
-    """Read what `write_scores` staged."""
-    table = read_parquet(storage, path)
+    """Read what `write_scores` staged; raises what `read_parquet` raises."""
+    table = read_parquet(storage, path, STAGED)
+    try:
+        scored_at = datetime.fromisoformat((table.schema.metadata or {})[_SCORED_AT].decode())
+    except (KeyError, ValueError) as error:
+        raise damaged(storage, path) from error
     return StagedScores(
         ids=table["example_id"].to_numpy(),
         value=table["value"].to_numpy(),
         spread=table["spread"].to_numpy(),
         tiebreak=table["tiebreak"].to_numpy(),
         status=table["status"].fill_null("").to_numpy(),
-        scored_at=datetime.fromisoformat(table.schema.metadata[_SCORED_AT].decode()),
+        scored_at=scored_at,
     )
 
 
@@ -85,6 +91,6 @@ def write_logits(storage: Storage, path: str, logits: Floats32) -> None:
 
 
 def read_logits(storage: Storage, path: str) -> Floats32:
-    """Read the logits [N, C] that `write_logits` stored."""
-    column = read_parquet(storage, path)["logits"].combine_chunks()
+    """Read the logits [N, C] that `write_logits` stored; raises what `read_parquet` raises."""
+    column = read_parquet(storage, path, _LOGITS)["logits"].combine_chunks()
     return np.asarray(column.flatten()).reshape(len(column), column.type.list_size)

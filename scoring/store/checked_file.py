@@ -51,8 +51,11 @@ class CheckedFile(io.RawIOBase):
             self._hashes = bytes(file.read(hashes))
         if seal[0] != _footer_digest(path, self._hashes, footer):
             raise damaged(storage, path)
-        self.metadata = pq.read_metadata(pa.BufferReader(footer))
-        self._ranges = list(chunk_ranges(self.metadata))
+        try:
+            self.metadata = pq.read_metadata(pa.BufferReader(footer))
+            self._ranges = list(chunk_ranges(self.metadata))
+        except (pa.ArrowException, OSError) as error:  # the bytes are in memory: they are no footer
+            raise damaged(storage, path) from error
 
     def read(self, size: int | None = -1) -> bytes:
         """Read from the position on."""
@@ -108,6 +111,11 @@ def read_footer(file: IO[bytes]) -> tuple[int, bytes]:
         file.seek(size - length)
         tail = file.read()
     return size - length, bytes(tail[len(tail) - length :])
+
+
+def is_of_arrow(error: OSError) -> bool:
+    """Whether an error is of Arrow, about the bytes of a file, and not of a disk or a network."""
+    return type(error) is OSError and error.errno is None
 
 
 def chunk_ranges(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:

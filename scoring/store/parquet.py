@@ -24,6 +24,7 @@ from scoring.store.checked_file import (
     chunk_hash,
     chunk_ranges,
     footer_with_seal,
+    is_of_arrow,
     read_footer,
 )
 from scoring.store.sealed import BLANK, SEAL, damaged, fill, read_sealed
@@ -86,8 +87,13 @@ class RowWriter:
         self.rows += len(batch)
 
 
-def read_parquet(storage: Storage, path: str) -> pa.Table:
+def read_parquet(storage: Storage, path: str, schema: pa.Schema) -> pa.Table:
     """Read a whole file.
+
+    Args:
+        storage: the store.
+        path: of the file.
+        schema: the columns that it must have; see `check_columns`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -95,12 +101,22 @@ def read_parquet(storage: Storage, path: str) -> pa.Table:
     """
     data = read_sealed(storage, path)
     with _naming(storage, path):
-        return pq.read_table(pa.BufferReader(data))
+        file = pq.ParquetFile(pa.BufferReader(data))
+        check_columns(storage, path, file.schema_arrow, schema)
+        table = file.read()
+    if any(table[field.name].null_count for field in schema if not field.nullable):
+        raise damaged(storage, path)
+    return table
 
 
 @contextmanager
-def opened_parquet(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
+def opened_parquet(storage: Storage, path: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
     """Open a file to read parts of it.
+
+    Args:
+        storage: the store.
+        path: of the file.
+        schema: the columns that it must have; see `check_columns`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -109,16 +125,48 @@ def opened_parquet(storage: Storage, path: str) -> Iterator[pq.ParquetFile]:
     with storage.open(path) as file:
         checked = CheckedFile(storage, path, file)
         with _naming(storage, path):
-            yield pq.ParquetFile(checked, metadata=checked.metadata)
+            parquet = pq.ParquetFile(checked, metadata=checked.metadata)
+            check_columns(storage, path, parquet.schema_arrow, schema)
+            yield parquet
+
+
+def check_columns(storage: Storage, path: str, found: pa.Schema, wanted: pa.Schema) -> None:
+    """Refuse a file that lacks a column, has it twice, or has it with another type.
+
+    Args:
+        storage: the store.
+        path: of the file.
+        found: its columns. Others than those wanted are ignored.
+        wanted: a list of a fixed size stands for one of any size.
+
+    Raises:
+        Damaged: it is such a file.
+    """
+    for field in wanted:
+        at = found.get_all_field_indices(field.name)
+        if len(at) != 1 or not _is_type(found.field(at[0]).type, field.type):
+            raise damaged(storage, path)
+
+
+def _is_type(found: pa.DataType, wanted: pa.DataType) -> bool:
+    if pa.types.is_fixed_size_list(wanted) and pa.types.is_fixed_size_list(found):
+        return bool(found.value_type == wanted.value_type)
+    return bool(found == wanted)
 
 
 @contextmanager
 def _naming(storage: Storage, path: str) -> Iterator[None]:
-    """Name the file in Arrow's complaints, which come of files without seals alone."""
+    """Name the file in Arrow's complaints about what is in it."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowSerializationError) as error:
+    except MemoryError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise damaged(storage, path) from error
+    except OSError as error:
+        if is_of_arrow(error):
+            raise damaged(storage, path) from error
+        raise
 
 
 @contextmanager

@@ -6,12 +6,15 @@ version stays readable.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
 from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn
 
 from scoring.errors import BadStore, Damaged
 from scoring.logs import logger
+from scoring.store.json_text import parse_json
 from scoring.store.keys import jsonable
 from scoring.store.layout import copy_path
 from scoring.store.parallel import in_parallel
@@ -20,6 +23,8 @@ from scoring.store.storage import Storage
 
 Record = TypeVar("Record")
 _converter = Converter()
+_MOST = 2**63
+"""Integers beyond 64 bits fit neither columns nor arrays."""
 _log = logger(__name__)
 
 
@@ -27,7 +32,35 @@ def _check(value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON value
     """Return a JSON value unchanged: an int in place of a float stays an int, as keys hash it."""
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise TypeError
+    if isinstance(value, int) and not -_MOST <= value < _MOST:
+        raise TypeError
+    if isinstance(value, str):
+        value.encode()  # refuses halves of characters
     return value
+
+
+def _only_lists(kind: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401
+    """Return cattrs' own hook for a kind of tuple, for JSON lists: it would take a string apart."""
+    hook = _converter.get_structure_hook(kind)
+
+    def structure(value: Any, of: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, list):
+            raise TypeError
+        return hook(value, of)
+
+    return structure
+
+
+def _only_objects(kind: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401
+    """Return a hook for a dataclass: cattrs takes a list or a string for one without fields."""
+    hook = make_dict_structure_fn(kind, _converter)
+
+    def structure(value: Any, of: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, dict):
+            raise TypeError(f"a {type(value).__name__}")
+        return hook(value, of)
+
+    return structure
 
 
 def _reason(error: BaseException, kind: type | None) -> str:
@@ -40,6 +73,10 @@ def _reason(error: BaseException, kind: type | None) -> str:
 
 for _kind in (bool, int, float, str):
     _converter.register_structure_hook(_kind, _check)
+_converter.register_structure_hook_func(
+    lambda kind: getattr(kind, "__origin__", None) is tuple, _only_lists(tuple[str, ...])
+)
+_converter.register_structure_hook_factory(is_dataclass, _only_objects)
 
 
 def register_union(union: Any, choose: Callable[[Any], type]) -> None:  # noqa: ANN401
@@ -67,17 +104,17 @@ def from_json(data: bytes, kind: type[Record], path: str) -> Record:
         BadStore: the data are not JSON, or do not fit the type.
     """
     try:
-        return _converter.structure(json.loads(data), kind)
+        return _converter.structure(parse_json(data), kind)
     except BaseValidationError as error:
         reason = transform_error(error, format_exception=_reason)[0]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = f"no JSON object ({error})"
     raise BadStore(f"--store: expected a {kind.__name__} in {path}, got {reason}")
 
 
 def read_json(storage: Storage, path: str) -> dict[str, Any]:
-    """Read what `write_record` wrote, as a dict; raises `FileNotFoundError` and `Damaged`."""
-    return dict(json.loads(read_sealed(storage, path)))
+    """Read what `write_record` wrote, as a dict; raises what `read_record` raises."""
+    return read_record(storage, path, dict[str, Any])
 
 
 def read_record(storage: Storage, path: str, kind: type[Record]) -> Record:
@@ -120,7 +157,7 @@ def read_either(storage: Storage, path: str, kind: type[Record]) -> Record:
         record = from_json(copy, kind, path)
         _log.warning("%s is missing or damaged, but its copy is not", path)
         if storage.mends:
-            write_record(storage, path, json.loads(copy))
+            write_record(storage, path, parse_json(copy))
         return record
 
 

@@ -7,13 +7,13 @@ bit that has flipped, a file that was cut off, and a file in the place of anothe
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from scoring.errors import Damaged
 from scoring.logs import logger
+from scoring.store.json_text import parse_json
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
@@ -171,7 +171,7 @@ def _is_whole(path: str, region: bytes, size: int) -> bool:
     if not path.endswith(".safetensors"):
         return True
     try:
-        header: dict[str, Any] = json.loads(region[_HEAD:])
+        header: dict[str, Any] = parse_json(region[_HEAD:])
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
         return bool(size == len(region) + max(ends, default=0))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -3,7 +3,6 @@
 A file appears whole or not at all: one PUT on object storage; write, fsync, rename on disk.
 """
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from scoring.errors import BadStore, Outage
 from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import filesystem
+from scoring.store.json_text import parse_json
 from scoring.store.layout import MARK, SEALED_LAYOUT, UNFINISHED, damaged_path
 from scoring.store.local_folder import check_folder, renamed_at_the_end
 from scoring.store.outages import naming
@@ -85,10 +85,10 @@ class Storage:
     def has_unsealed_files(self) -> bool:
         """Whether an earlier protoscore made this store, whose files carried no seals."""
         try:
-            return int(json.loads(self.read(MARK))["layout"]) < SEALED_LAYOUT
+            return int(parse_json(self.read(MARK))["layout"]) < SEALED_LAYOUT
         except FileNotFoundError:
             return True
-        except (ValueError, KeyError, TypeError):  # a damaged mark
+        except (ValueError, KeyError, TypeError, OverflowError):  # a damaged mark
             return False
 
     def exists(self, path: str) -> bool:

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import pyarrow as pa
 from fsspec.spec import AbstractFileSystem
 
 from scoring.errors import Damaged, UserError
 from scoring.store.checked_file import CheckedFile
+from scoring.store.file_kinds import table_of
+from scoring.store.layout import EXPLANATIONS
+from scoring.store.parquet import check_columns
 from scoring.store.storage import Storage
+from scoring.tables.schemas import DATA_SCHEMAS, REPRESENTERS
 
 PROTOCOL = "store"
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # when data files change, as a time to be cached by
@@ -83,11 +88,22 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
 
     def _checked(self, path: str) -> CheckedFile:
         try:
-            return CheckedFile(self.storage, path, _SharedFile(self.storage, path))
+            file = CheckedFile(self.storage, path, _SharedFile(self.storage, path))
         except FileNotFoundError as error:
             raise Damaged(
                 f"--store: expected {path}, got no such file; run verify --mend, then rescore"
             ) from error
+        if file.metadata:
+            found = file.metadata.schema.to_arrow_schema()
+            check_columns(self.storage, path, found, _columns_of(path))
+        return file
+
+
+def _columns_of(path: str) -> pa.Schema:
+    """Return the columns that a data file of ours, or a file of staged explanations, has."""
+    if path.startswith(f"{EXPLANATIONS}/"):
+        return REPRESENTERS
+    return DATA_SCHEMAS.get(table_of(path), pa.schema([]))
 
 
 class _Place(threading.local):

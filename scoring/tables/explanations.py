@@ -56,7 +56,7 @@ def write_explanations(
 
 def read_explanations(storage: Storage, path: str) -> pa.Table:
     """Read the staged explanations of a shard."""
-    return read_parquet(storage, path)
+    return read_parquet(storage, path, REPRESENTERS)
 
 
 def publish_explanations(

@@ -114,7 +114,7 @@ def _left(
     storage: Storage, forgetting: Forgetting, table: str, path: str, schema: pa.Schema
 ) -> pa.Table:
     """Read a data file without the examples."""
-    rows = read_parquet(storage, table_path(table, path)).cast(schema)
+    rows = read_parquet(storage, table_path(table, path), schema).cast(schema)
     columns = forgetting.columns(table, partition_of(path))
     return rows.filter(pa.array(~forgetting.hits(rows, columns)))
 

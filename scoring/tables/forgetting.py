@@ -125,7 +125,8 @@ def _names(
     if not columns:
         return None
     try:
-        with opened_parquet(storage, table_path(table, path)) as file:
+        wanted = pa.schema([_SCHEMAS[table].field(column) for column in columns])
+        with opened_parquet(storage, table_path(table, path), wanted) as file:
             rows = file.read(columns)
     except Damaged:
         if current:

@@ -4,7 +4,6 @@ delta-rs checks nothing: a bit that flips in the log can hide a partition, or sh
 table whose last entry is lost looks as it did before. So every entry has a copy.
 """
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from scoring.errors import Damaged
 from scoring.logs import logger
+from scoring.store.json_text import parse_json
 from scoring.store.keys import digest
 from scoring.store.layout import log_copies_folder, log_folder
 from scoring.store.parallel import do_in_parallel
@@ -153,7 +153,7 @@ def _copies(storage: Storage, name: str, paths: Iterable[str]) -> dict[str, byte
 
 def _is_intact(data: bytes, *, or_without_hash: bool) -> bool:
     try:
-        entry = [json.loads(line) for line in data.decode().splitlines()]
+        entry = [parse_json(line) for line in data.decode().splitlines()]
         found = [action["commitInfo"] for action in entry if "commitInfo" in action]
         info: dict[str, str] = found[0] if found else {}
         metadata = {key: value for key, value in info.items() if key in _METADATA}
@@ -186,7 +186,7 @@ def _table(
 ) -> list[object]:
     return [
         "metaData",
-        digest(json.loads(schema)),
+        digest(parse_json(schema)),
         list(partition_by),
         sorted(configuration.items()),
     ]

@@ -1,7 +1,7 @@
 """The tables `nights` and `runs`: a row for each published night and for each run it used."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -16,7 +16,11 @@ from scoring.tables.schemas import NIGHTS, RUNS
 Row = Mapping[str, object]
 
 
-def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
+class BadRows(ValueError):
+    """Rows that are none of `nights` or `runs`."""
+
+
+def append_night(storage: Storage, night: Row, runs: Iterable[Row]) -> None:
     """Record a night and its runs; calling it again changes nothing.
 
     Args:
@@ -25,14 +29,15 @@ def append_night(storage: Storage, night: Row, runs: Sequence[Row]) -> None:
         runs: for each run, a value for each column of `RUNS`.
 
     Raises:
-        ValueError: a column is missing or unknown.
+        BadRows: a column is missing or unknown, or a value does not fit; nothing is recorded.
     """
-    night_id = str(night["night_id"])
-    if night["commit_version"] is None:
+    night_id = str(night.get("night_id"))
+    if night.get("commit_version") is None:
         night = {**night, "commit_version": _versions_of_nights(storage).get(night_id)}
     # Write the night last, so that wherever its row is, its runs are too.
-    for name, schema, rows in (("runs", RUNS, runs), ("nights", NIGHTS, [night])):
-        _append_once(storage, name, _to_table(name, schema, rows), night_id)
+    tables = {"runs": _to_table("runs", RUNS, runs), "nights": _to_table("nights", NIGHTS, [night])}
+    for name, rows in tables.items():
+        _append_once(storage, name, rows, night_id)
 
 
 def committed_nights(storage: Storage) -> set[str]:
@@ -57,11 +62,15 @@ def _versions_of_nights(storage: Storage) -> dict[str, int]:
     return {info["night_id"]: version for version, info in infos.items() if info.get("night_id")}
 
 
-def _to_table(name: str, schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
-    for row in rows:
+def _to_table(name: str, schema: pa.Schema, rows: Iterable[Row]) -> pa.Table:
+    found = [dict(row) for row in rows]
+    for row in found:
         if odd := set(schema.names) ^ set(row):
-            raise ValueError(f"{name}: expected columns {schema.names}, got odd {sorted(odd)}")
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+            raise BadRows(f"{name}: expected columns {schema.names}, got odd {sorted(odd)}")
+    try:
+        return pa.Table.from_pylist(found, schema=schema)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise BadRows(f"{name}: {error}") from error
 
 
 def _append_once(storage: Storage, name: str, rows: pa.Table, night_id: str) -> None:

@@ -175,3 +175,14 @@ REPRESENTER_MODELS = pa.schema(
     }
 )
 """A data file of `representer_models`: one row, for one run."""
+
+DATA_SCHEMAS = {
+    "scores": SCORES,
+    "nights": NIGHTS,
+    "runs": RUNS,
+    "evaluations": EVALUATIONS,
+    "example_sets": EXAMPLE_SETS,
+    "representers": REPRESENTERS,
+    "representer_models": REPRESENTER_MODELS,
+}
+"""Columns of the data files of each table."""

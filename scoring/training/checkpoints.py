@@ -84,6 +84,17 @@ def load_user_weights(source: str | Path | bytes, name: str) -> dict[str, Tensor
     return _state_dict(loaded, name)
 
 
+def _is_plain(value: object) -> bool:
+    """Whether a value is a dense tensor that is all there: a view may repeat a number for ever."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and value.nbytes <= value.untyped_storage().nbytes()
+    )
+
+
 def _load_tensors(data: bytes) -> Any:  # noqa: ANN401
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
@@ -94,8 +105,9 @@ def _state_dict(loaded: Any, name: str) -> dict[str, Tensor]:  # noqa: ANN401
             loaded = loaded[wrapper]
     if not isinstance(loaded, Mapping) or not loaded:
         raise UserError(f"{name}: expected a state dict, got {type(loaded).__name__}")
-    wrong = [key for key, value in loaded.items() if not isinstance(value, Tensor)]
-    if wrong:
+    if unnamed := [key for key in loaded if not isinstance(key, str)]:
+        raise UserError(f"{name}: expected names of tensors, got {unnamed[0]!r}")
+    if wrong := [key for key, value in loaded.items() if not _is_plain(value)]:
         raise UserError(f"{name}: expected a tensor for every name, got none for {wrong[0]!r}")
     prefixed = all(key.startswith(_PREFIX) for key in loaded)
     return {key[len(_PREFIX) :] if prefixed else key: _plain_copy(t) for key, t in loaded.items()}

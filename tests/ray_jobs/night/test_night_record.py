@@ -10,6 +10,7 @@ from small_plans import SMALL
 from ray_jobs.night.night_record import record_nights, run_columns
 from scoring.run_spec import Privacy
 from scoring.runs.record import load_record, load_records
+from scoring.store.records import read_json, write_record
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -112,6 +113,28 @@ def test_a_night_that_died_is_recorded_with_the_next_that_publishes(died, rescor
     assert [row["metrics"] for row in rows] == [["msp"], ["gradient_norm"]]
     assert [row["commit_version"] for row in rows] == [1, 2]
     assert died.runs()["reused"].to_pylist().count(False) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("night", {"rows": "many"}),
+        ("night", {"night_id": None, "later": 1}),
+        ("night", {"date": "tomorrow"}),
+        ("night", {"rows": 2**62 * 2 - 1, "seconds": "1"}),
+    ],
+)
+def test_a_record_that_does_not_fit_is_named_and_passed_over(
+    died, rescore, tmp_path, caplog, part, changes
+):
+    storage = Storage(str(tmp_path / "store"))
+    (name,) = storage.names("nights")
+    record = read_json(storage, f"nights/{name}")
+    write_record(storage, f"nights/{name}", {**record, part: {**record[part], **changes}})
+    assert rescore(*SMALL, "--metrics", "msp", "gradient_norm") == 0
+    assert f"expected a night in nights/{name}, got nights: " in caplog.text
+    assert [row["metrics"] for row in died.nights().to_pylist()] == [["gradient_norm"]]
+    assert len({*died.runs()["night_id"].to_pylist()}) == 1
 
 
 def test_nights_of_other_datasets_are_not_touched(died, tmp_path):

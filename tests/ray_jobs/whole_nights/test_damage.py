@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from damage import (
-    DIGITS,
     KINDS,
-    SECOND,
-    SHOWN,
+    READERS,
     WAYS,
+    WRITERS,
     Said,
     build_interrupted,
     build_published,
@@ -31,31 +30,7 @@ from in_process import jobs_in_process
 from matplotlib.figure import Figure
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-SCORES = "select * exclude (scored_at) from scores order by all"
-JSON = ("--format", "json")
-TABLES = ("nights", "runs", "representers", "evaluations")
-READERS: dict[str, tuple[str, ...]] = {
-    "query": ("query", SCORES, *JSON),
-    **{f"query {name}": ("query", f"select * from {name} order by all", *JSON) for name in TABLES},
-    "outliers": ("outliers", "--metric", "conf", *SHOWN, *JSON),
-    "history": ("history", *JSON),
-    "diff": ("diff", "--from", "1", *SHOWN, "--show", "metrics", *JSON),
-    "report": ("report", *SHOWN, "--output", "OUT"),
-    "export": ("export", "--to", "csv", *SHOWN, "--output", "OUT"),
-    "status": ("status",),
-    "plan": ("plan", *DIGITS, *SECOND),
-    "vacuum --dry-run": ("vacuum", "--dry-run"),
-    "verify": ("verify",),
-}
 WITHOUT_ROWS = ("status", "plan", "vacuum --dry-run", "verify")
-WRITERS: dict[str, tuple[str, ...]] = {
-    "ingest": ("ingest", *DIGITS[:8]),
-    "explain": ("explain", *SHOWN, "--ids", "2", "3", "--page", "OUT"),
-    "evaluate": ("evaluate", "classes", *SHOWN),
-    "vacuum": ("vacuum", "--older-than-days", "0"),
-    "verify --mend": ("verify", "--mend"),
-    "rescore": ("rescore", *DIGITS, *SECOND),
-}
 NIGHTS = 3  # tries to mend a store
 
 

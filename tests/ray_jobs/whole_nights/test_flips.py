@@ -1,178 +1,19 @@
 """One flipped bit, anywhere in a file: readers notice, or read what was written."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from damage import KINDS, build_interrupted, build_published, copy, find, flip, some_bits
 from in_process import jobs_in_process
+from readers import READ
 
-from ray_jobs.jobs.job_record import load_jobs
-from scoring.data.ingest import Layout
-from scoring.data.shard_parts import read_columns, read_files
-from scoring.data.shards import ShardRecord, read_shard
-from scoring.data.versions import load_version
 from scoring.errors import BadStore, Damaged
-from scoring.runs.at_rest import load_layer
-from scoring.runs.record import load_model, load_record, load_weights
-from scoring.staged.features import read_features
-from scoring.staged.scores import read_logits, read_scores
-from scoring.store.mark import check_marked
-from scoring.store.records import read_json, read_sound_records
-from scoring.store.sealed import read_sealed, read_sound
 from scoring.store.storage import Storage
-from scoring.tables import Store, log_check
-from scoring.tables.delta import files, open_table
-from scoring.tables.explanations import read_explanations
-from scoring.tables.log_entries import log_entries
-from scoring.tables.publish import read_manifest
-from scoring.training.checkpoints import from_bytes
+from scoring.tables import log_check
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FLIPS = 150
-Reader = Callable[[Storage, str], Any]
-
-
-def records(kind: type) -> Reader:
-    """Read a record that is passed over, and named in a warning, if it is damaged."""
-
-    def read(storage: Storage, path: str) -> object:
-        if not (found := read_sound_records(storage, [path], kind)):
-            raise Damaged(path)
-        return found[path]
-
-    return read
-
-
-def tensors(data: bytes) -> dict[str, list[float]]:
-    return {name: value.tolist() for name, value in from_bytes(data).items()}
-
-
-def mark(storage: Storage, path: str) -> object:
-    check_marked(storage)
-    return storage.has_unsealed_files
-
-
-def version(storage: Storage, path: str) -> object:
-    """Read a version whose copy is gone, or a copy whose version is gone."""
-    stem, copied = path.removesuffix(".json").removesuffix(".copy"), path.endswith(".copy.json")
-    storage.remove([f"{stem}.json" if copied else f"{stem}.copy.json"])
-    return load_version(storage, "digits", "train", stem.rpartition("/")[2])
-
-
-def shard(storage: Storage, path: str) -> object:
-    stem = path.rpartition("/")[2].removesuffix(".parquet")
-    versions = [
-        load_version(storage, "digits", split, name.partition(".")[0])
-        for split in ("train", "test")
-        for name in storage.names(f"datasets/digits/{split}")
-    ]
-    found = ((v.shape, record) for v in versions for record in v.shards if record.content == stem)
-    shape, record = next(found)
-    whole = read_shard(storage, "digits", record, shape)
-    columns = read_columns(storage, "digits", record, ["example_id", "label", "name"])
-    parts = [table.to_pylist() for table in read_files(storage, "digits", record, shape)]
-    return whole.ids.tolist(), whole.labels.tolist(), whole.inputs.tobytes(), columns, parts
-
-
-def run_of(path: str) -> str:
-    return path.split("/")[1]
-
-
-def epoch(storage: Storage, path: str) -> object:
-    model = load_model(storage, load_record(storage, run_of(path)), "cpu", epoch=2)
-    return {name: value.tolist() for name, value in model.state_dict().items()}
-
-
-def training(storage: Storage, path: str) -> object:
-    found = read_sound(storage, [path])
-    if not found:
-        raise Damaged(path)
-    return tensors(found[path])
-
-
-def layer(storage: Storage, path: str) -> object:
-    rest, evidence = load_layer(storage, load_record(storage, run_of(path)))
-    return rest.weights.tolist(), evidence
-
-
-def weights(storage: Storage, path: str) -> object:
-    found = load_weights(storage, run_of(path))
-    return {name: value.tolist() for name, value in found.items()}
-
-
-def features(storage: Storage, path: str) -> object:
-    found = read_features(storage, path)
-    return [column.tolist() for column in vars(found).values()]
-
-
-def scores(storage: Storage, path: str) -> object:
-    found = read_scores(storage, path)
-    return found.ids.tolist(), repr(found.value.tolist()), found.status.tolist(), found.scored_at
-
-
-def table(name: str) -> Reader:
-    def read(storage: Storage, path: str) -> object:
-        return Store(storage.uri).sql(f"select * from {name} order by all").to_pylist()
-
-    return read
-
-
-def manifest(storage: Storage, path: str) -> object:
-    """Read a manifest whose copy is gone, or a copy whose manifest is gone."""
-    stem, copied = path.removesuffix(".json").removesuffix(".copy"), path.endswith(".copy.json")
-    storage.remove([f"{stem}.json" if copied else f"{stem}.copy.json"])
-    return read_manifest(storage, f"{stem.rpartition('/')[2]}.parquet")
-
-
-def jobs(storage: Storage, path: str) -> object:
-    if len(found := load_jobs(storage)) < len(storage.names("jobs")):
-        raise Damaged(path)
-    return found
-
-
-def log(storage: Storage, path: str) -> object:
-    opened = open_table(storage, path.split("/")[1])
-    assert opened is not None
-    listed = sorted(file["path"] for file in files(opened))
-    return listed, log_entries(storage, path.split("/")[1]), opened.metadata().configuration
-
-
-READERS: dict[str, Reader] = {
-    "mark": mark,
-    "version": version,
-    "version copy": version,
-    "receipt": records(ShardRecord),
-    "layout": records(Layout),
-    "shard": shard,
-    "import": lambda storage, path: tensors(read_sealed(storage, path)),
-    "run.json": lambda storage, path: load_record(storage, run_of(path)),
-    "model": weights,
-    "epoch": epoch,
-    "training": training,
-    "layer": layer,
-    "layer.json": layer,
-    "logits": lambda storage, path: read_logits(storage, path).tolist(),
-    "features": features,
-    "staged scores": scores,
-    "staged predictions": scores,
-    "staged explanations": lambda storage, path: read_explanations(storage, path).to_pylist(),
-    "scores": table("scores"),
-    "nights": table("nights"),
-    "runs": table("runs"),
-    "evaluations": table("evaluations"),
-    "representers": table("representers"),
-    "manifest": manifest,
-    "manifest copy": manifest,
-    "night record": read_json,
-    "job record": jobs,
-    "log entry": log,
-    "old log entry": log,
-    "log of nights": log,
-    "log of representers": log,
-}
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +27,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_every_kind_has_a_reader() -> None:
-    assert READERS.keys() == KINDS.keys()
+    assert READ.keys() == KINDS.keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,13 +40,13 @@ def test_a_flipped_bit_is_noticed_or_harmless(
     file = find(store, kind)
     assert file is not None
     path, data = str(file.relative_to(store)), file.read_bytes()
-    want = READERS[kind](Storage(str(store)), path)
+    want = READ[kind](Storage(str(store)), path)
     found: Counter[str] = Counter()
     for bit in some_bits(file, FLIPS):
         flip(file, bit)
         log_check._checked.clear()  # a process checks an entry once
         try:
-            got = READERS[kind](Storage(str(store)), path)
+            got = READ[kind](Storage(str(store)), path)
             found["harmless" if got == want else "unnoticed"] += 1
         except (Damaged, BadStore):
             found["noticed"] += 1

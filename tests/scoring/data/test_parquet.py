@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, missing, parquet, survey_splits
@@ -55,6 +56,14 @@ def test_images_labels_and_names_are_ingested(storage, make, small_test):
     expected = np.stack([pixels(i) for i in range(6)])[..., None]
     assert np.array_equal(images(storage, versions["train"]), expected)
     assert rows(storage, versions["test"])[0] == (0, 0, "test.parquet:0")
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path, storage, small_test):
+    columns = [pa.array(grey_pngs(1)), pa.array([0]), pa.array([1])]
+    pq.write_table(pa.table(columns, ["image", "label", "label"]), tmp_path / "train.parquet")
+    train = str(tmp_path / "train.parquet")
+    with pytest.raises(BadData, match=r"^--label-column: expected one column 'label' in .*several"):
+        ingest(parquet(train, small_test), storage)
 
 
 @pytest.mark.parametrize(

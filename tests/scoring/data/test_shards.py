@@ -2,17 +2,21 @@ import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, missing, parquet, survey_splits
 
 from scoring.data.images import ImageShape, decode
+from scoring.data.shard_columns import columns_of
 from scoring.data.shard_parts import read_columns, read_files, read_images
 from scoring.data.shards import read_shard
 from scoring.data.sources import Layout, Piece, Rows
 from scoring.data.write_shard import write_shard
-from scoring.errors import BadData
+from scoring.errors import BadData, Damaged
+from scoring.store.parquet import read_parquet
+from scoring.store.parquet import write_parquet as write_sealed_parquet
 from scoring.store.storage import Storage
 
 LAYOUT = Layout(classes=("ant", "bee"), shape=ImageShape(height=8, width=8, channels=1))
@@ -75,6 +79,30 @@ def test_a_shard_of_pixels_round_trips(storage):
     found = read_images(storage, "mine", record, layout.shape, np.array([9, 7, 100]))
     assert sorted(found) == [7, 9]
     assert np.array_equal(found[9], images[2])
+
+
+CONTENTS = {
+    "fewer rows": lambda table: table.slice(0, 2),
+    "other ids": lambda table: table.set_column(0, table.field(0), pa.array([7, 9, 8])),
+    "no labels": lambda table: table.drop_columns(["label"]),
+    "names twice": lambda table: table.append_column("name", table["name"]),
+    "labels as text": lambda table: table.set_column(1, "label", pa.array(["a", "b", "c"])),
+    "half an image": lambda table: table.set_column(3, "image", pa.array([b"x"] * 3)),
+    "no image": lambda table: table.set_column(3, "image", pa.nulls(3, pa.binary())),
+    "no encoding": lambda table: table.replace_schema_metadata(None),
+}
+
+
+@pytest.mark.parametrize("change", CONTENTS)
+def test_a_shard_with_other_contents_is_damaged(local, change):
+    layout = Layout(classes=("ant", "bee"), shape=ImageShape(height=5, width=7, channels=3))
+    images = np.zeros((3, 5, 7, 3), np.uint8)
+    record = write(local, layout=layout, encoded=None, pixels=images)
+    path = record.path("mine")
+    table = CONTENTS[change](read_parquet(local, path, columns_of(layout.shape)))
+    write_sealed_parquet(local, path, table)
+    with pytest.raises(Damaged, match=rf"^--store: expected {path} as it was written"):
+        read_shard(local, "mine", record, layout.shape)
 
 
 def test_files_are_read_back_unchanged(storage):

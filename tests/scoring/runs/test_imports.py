@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -139,7 +140,9 @@ REFUSED = {
     "a number for a mean": ([{**ENTRY, "mean": 0.5}], r"expected mean to be a list of .*, got 0.5"),
     "two means": ([{**ENTRY, "mean": [0.5, 0.5]}], r"expected 1 or 1 values of mean, .* got 2"),
     "a std of 0": ([{**ENTRY, "std": [0]}], r"expected std to be a list of numbers other than 0"),
-    "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, got 0"),
+    "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, at most 64, "),
+    "too wide": ([{**ENTRY, "width": 1e6}], r"expected width to be .* at most 64, got 1000000\.0"),
+    "no number": ([{**ENTRY, "mean": [math.nan]}], r"expected mean to be a list of numbers, got "),
     "other classes": (
         [{**ENTRY, "classes": ["ant", "bee"]}],
         r"classes ant, bee, cat in any order",
@@ -148,6 +151,10 @@ REFUSED = {
     "no such file": (
         [{**ENTRY, "weights": "x.pt"}],
         r"cannot read '.*/x.pt' \(FileNotFoundError\)",
+    ),
+    "another server": (
+        [{**ENTRY, "weights": "http://10.0.0.1/x.pt"}],
+        r"expected weights beside the manifest, a local file or s3://, got 'http://10",
     ),
     "another suffix": ([{**ENTRY, "weights": "runs.json"}], r"expected a file ending in .*'.json'"),
     "another size": (
@@ -174,6 +181,13 @@ def test_what_is_no_manifest(tmp_path, text):
         read_manifest(str(path), LAYOUT)
     with pytest.raises(UserError, match=r"--import-runs: cannot read '.*x' \(FileNotFoundError\)"):
         read_manifest(str(tmp_path / "x"), LAYOUT)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "[]", "\ufeff{}", '{"runs": 9' + "9" * 5000])
+def test_texts_that_are_no_manifest(tmp_path, text):
+    (tmp_path / "runs.json").write_text(text)
+    with pytest.raises(UserError, match=r'^--import-runs: expected a JSON file \{"runs": \[\.\.\.'):
+        read_manifest(str(tmp_path / "runs.json"), LAYOUT)
 
 
 class RunsCode:

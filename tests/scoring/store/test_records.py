@@ -123,11 +123,29 @@ def test_nan_is_read_back():
     assert math.isnan(from_json(to_json(evidence), Evidence, "layer.json").train.pearson)
 
 
+DEEP = 50_000
 GARBAGE = {
+    "nested": (b"[" * DEEP, r"no JSON object \(lists or objects nested too deeply\)"),
+    "a string for a list": (
+        to_json(RUN).replace(b'"mean": [0]', b'"mean": "55"'),
+        r"no tuple\[float, \.\.\.\] @ \$\.net\.mean",
+    ),
+    "a list for an object": (
+        to_json(RUN).replace(b'"recipe": {', b'"recipe": [], "was": {', 1),
+        r"no Recipe @ \$\.spec\.recipe",
+    ),
+    "more than 64 bits": (
+        to_json(RUN).replace(b'"rows": 10', b'"rows": 9223372036854775808'),
+        r"no int @ \$\.rows",
+    ),
+    "half a character": (
+        to_json(RUN).replace(b'"mlp"', rb'"\udcff"', 1),
+        r"no str @ \$\.net\.name",
+    ),
     "cut short": (to_json(RUN)[:100], r"no JSON object \(.*\)"),
     "no text": (b"\xff\xfe", r"no JSON object \(.*\)"),
     "empty": (b"", r"no JSON object \(.*\)"),
-    "a list": (b"[]", r"no str @ \$\.key"),
+    "a list": (b"[]", r"no JSON object \(a list\)"),
     "no fields": (b"{}", r"nothing @ \$\.key"),
     "a number for a name": (
         to_json(RUN).replace(b'"mlp"', b"3", 1),

@@ -54,7 +54,7 @@ def test_an_intact_file_reads_as_written_and_as_its_format(storage, path):
         assert torch.equal(from_bytes(data)["a"], torch.arange(6.0))
     else:
         assert pq.read_table(pa.BufferReader(data)).equals(TABLE)
-        assert read_parquet(storage, path).equals(TABLE)
+        assert read_parquet(storage, path, TABLE.schema).equals(TABLE)
 
 
 @pytest.mark.parametrize("path", WRITERS)
@@ -99,7 +99,7 @@ def test_flipped_bits_never_give_other_rows_to_those_who_read_a_part(storage):
         changed[bit // 8] ^= 1 << bit % 8
         storage.write("a.parquet", bytes(changed))
         try:
-            with opened_parquet(storage, "a.parquet") as file:
+            with opened_parquet(storage, "a.parquet", TABLE.schema) as file:
                 rows = file.read_row_group(1, columns=["example_id"])
         except Damaged:
             noticed += 1
@@ -159,9 +159,30 @@ def test_files_of_an_earlier_store_need_no_seal(tmp_path):
     storage.write("a.json", json.dumps(jsonable({"name": 1})).encode())
     assert read_sealed(storage, "a.json") == b'{"name": 1}'
     pq.write_table(TABLE, tmp_path / "a.parquet")
-    assert read_parquet(storage, "a.parquet").equals(TABLE)
-    with opened_parquet(storage, "a.parquet") as file:
+    assert read_parquet(storage, "a.parquet", TABLE.schema).equals(TABLE)
+    with opened_parquet(storage, "a.parquet", TABLE.schema) as file:
         assert file.read().equals(TABLE)
+
+
+ROWS = pa.list_(pa.float32(), 1)
+COLUMN = pa.array([[1.0, 2.0]] * 3, pa.list_(pa.float32(), 2))
+UNFIT = {
+    "none": pa.table({"other": COLUMN}),
+    "two": pa.table([COLUMN, COLUMN], ["rows", "rows"]),
+    "another type": pa.table({"rows": ["a", "b"]}),
+    "lists of any size": pa.table({"rows": COLUMN.cast(pa.list_(pa.float32()))}),
+    "a null": pa.table({"rows": pa.array([[1.0], None], ROWS)}),
+}
+
+
+@pytest.mark.parametrize("table", UNFIT)
+def test_a_file_with_other_columns_is_damaged(storage, table):
+    schema = pa.schema([pa.field("rows", ROWS, nullable=False)])
+    write_parquet(storage, "a.parquet", pa.table({"rows": COLUMN}))
+    assert read_parquet(storage, "a.parquet", schema)["rows"].type == COLUMN.type
+    write_parquet(storage, "a.parquet", UNFIT[table])
+    with pytest.raises(Damaged, match=r"expected a\.parquet as it was written"):
+        read_parquet(storage, "a.parquet", schema)
 
 
 def test_large_files_are_checked_piece_by_piece(storage, monkeypatch):

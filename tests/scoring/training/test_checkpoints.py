@@ -132,6 +132,10 @@ def test_other_files_are_refused_in_one_line(tmp_path, name, content, message):
         ([torch.zeros(1)], "expected a state dict, got list"),
         ({}, "expected a state dict"),
         ({"weight": torch.zeros(1), "epoch": 3}, "expected a tensor for every name, got none for"),
+        ({3: torch.zeros(1)}, "expected names of tensors, got 3"),
+        ({"weight": torch.eye(3).to_sparse()}, "expected a tensor for every name, got none for"),
+        ({"weight": torch.zeros(1, device="meta")}, "expected a tensor for every name, got none"),
+        ({"weight": torch.zeros(1).expand(10**12)}, "expected a tensor for every name, got none"),
     ],
 )
 def test_checkpoints_of_other_objects_are_refused(tmp_path, value, message):

@@ -68,6 +68,31 @@ KINDS = {
 """A pattern for each kind; of the files that match, the last one by name is damaged."""
 WAYS = ("truncated", "garbled", "missing")
 
+SCORES = "select * exclude (scored_at) from scores order by all"
+JSON = ("--format", "json")
+TABLES = ("nights", "runs", "representers", "evaluations")
+READERS: dict[str, tuple[str, ...]] = {
+    "query": ("query", SCORES, *JSON),
+    **{f"query {name}": ("query", f"select * from {name} order by all", *JSON) for name in TABLES},
+    "outliers": ("outliers", "--metric", "conf", *SHOWN, *JSON),
+    "history": ("history", *JSON),
+    "diff": ("diff", "--from", "1", *SHOWN, "--show", "metrics", *JSON),
+    "report": ("report", *SHOWN, "--output", "OUT"),
+    "export": ("export", "--to", "csv", *SHOWN, "--output", "OUT"),
+    "status": ("status",),
+    "plan": ("plan", *DIGITS, *SECOND),
+    "vacuum --dry-run": ("vacuum", "--dry-run"),
+    "verify": ("verify",),
+}
+WRITERS: dict[str, tuple[str, ...]] = {
+    "ingest": ("ingest", *DIGITS[:8]),
+    "explain": ("explain", *SHOWN, "--ids", "2", "3", "--page", "OUT"),
+    "evaluate": ("evaluate", "classes", *SHOWN),
+    "vacuum": ("vacuum", "--older-than-days", "0"),
+    "verify --mend": ("verify", "--mend"),
+    "rescore": ("rescore", *DIGITS, *SECOND),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
