@@ -18,7 +18,7 @@ from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
 
 _PENALTY = "representer-lambda"
-_ASSUMED = {_PENALTY: str(BY_LABELS.penalty)}
+_ASSUMED = {_PENALTY: str(BY_LABELS.penalty), "folds": "none"}
 """Values of settings that a manifest does not hold. Older manifests hold none of them."""
 
 
@@ -117,7 +117,8 @@ def _refuse_other_settings(situation: Situation) -> None:
         before = situation.published.get(situation.partition(split, metric))
         if before is None:
             continue
-        for flag, value in {**_ASSUMED, **situation.settings(metric)}.items():
+        settings = situation.settings(metric)
+        for flag, value in (settings | {**_ASSUMED, **settings}).items():
             if (expected := before.settings.get(flag, _ASSUMED.get(flag, value))) != value:
                 raise PublishedDiffers(
                     f"--{flag}: expected {expected}, as {before.partition} was published with, "

@@ -35,7 +35,7 @@ RUNS = {
 }
 RUN_KEYS = {
     "base": "0286d4b84a8bf368d321bb7f763b2da2",
-    "member": "d4402068f2103bc0c5040d1181a607c1",
+    "member": "e9c16b8b21189e9ce8fd395429d118d3",
     "pair": "5026afaf730779cff10e3f1f3813027b",
     "private": "b89817a35a2c64a754f39fafcbed1d14",
     "representer": "840a72afbbbac50daffbe9ce412ae6ba",

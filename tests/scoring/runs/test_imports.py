@@ -64,8 +64,10 @@ def test_a_run_is_named_by_its_weights_and_what_the_manifest_says(write):
         spec(mean=[0.1]),
         spec(std=[0.1]),
         spec(classes=["bee", "ant", "cat"]),
+        spec(unseen=True),
     ]
-    assert len({spec(), *others}) == 5
+    assert len({spec(), *others}) == 6
+    assert spec(unseen=False) == spec()
     assert spec(classes=["ant", "bee", "cat"]) == spec()
 
 
@@ -140,6 +142,7 @@ REFUSED = {
     "two means": ([{**ENTRY, "mean": [0.5, 0.5]}], r"expected 1 or 1 values of mean, .* got 2"),
     "a std of 0": ([{**ENTRY, "std": [0]}], r"expected std to be a list of numbers other than 0"),
     "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, got 0"),
+    "no truth": ([{**ENTRY, "unseen": "no"}], r"expected unseen to be true or false, got 'no'"),
     "other classes": (
         [{**ENTRY, "classes": ["ant", "bee"]}],
         r"classes ant, bee, cat in any order",
