@@ -57,7 +57,7 @@ def provisional_assignments(situation: Situation, split: Split) -> list[Assignme
             RunRef(key=digest(run), parent=digest(run.parent) if signal is Signal.PAIRS else "")
             for run in situation.fleet.fleet.runs(signal, split)
         )
-        assignments.append(_assign(spec, situation, signal, refs))
+        assignments.append(_assign(spec, situation, split, signal, refs))
     return assignments
 
 
@@ -72,7 +72,7 @@ def _assignment(spec: Metric, situation: Situation, models: Models, split: Split
         RunRef(key=run.key, parent=run.parent if signal is Signal.PAIRS else "")
         for run in models.runs(signal, split)
     )
-    return _assign(spec, situation, signal, refs)
+    return _assign(spec, situation, split, signal, refs)
 
 
 def _signal(spec: Metric, situation: Situation) -> Signal:
@@ -80,11 +80,12 @@ def _signal(spec: Metric, situation: Situation) -> Signal:
 
 
 def _assign(
-    spec: Metric, situation: Situation, signal: Signal, refs: tuple[RunRef, ...]
+    spec: Metric, situation: Situation, split: Split, signal: Signal, refs: tuple[RunRef, ...]
 ) -> Assignment:
     return Assignment(
         metric=spec.name,
         config=situation.request.configs.get(spec.name, spec.config()),
+        split=split,
         runs=refs,
         checkpoints=situation.fleet.checkpoints() if signal is Signal.CHECKPOINTS else 0,
     )

@@ -9,6 +9,7 @@ from scoring.arrays import Floats
 from scoring.data.shards import Shard
 from scoring.folds.columns import head, joined
 from scoring.registry import metric_or_prediction
+from scoring.runs.membership import Membership
 from scoring.score.assignments import Assignment, Task
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Folding, Trajectories
@@ -25,9 +26,10 @@ Folded = tuple[FoldedMetric, Assignment]
 class Scorer:
     """Scores shards one after another, keeping weights between them."""
 
-    def __init__(self, storage: Storage, options: SignalOptions) -> None:
+    def __init__(self, storage: Storage, dataset: str, options: SignalOptions) -> None:
         self._storage = storage
         self._signals = Signals(storage, options)
+        self._membership = Membership(storage, dataset)
 
     def score(self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]) -> None:
         """Compute `tasks` on a shard and stage each result as soon as it is there.
@@ -89,11 +91,15 @@ class Scorer:
     ) -> Columns:
         state = metric.fold.start(how.config, batch, classes)
         for run in how.runs:
+            record = self._signals.record(run.key)
             output = Output(
                 logits=logits[run.key],
                 before=logits[run.parent] if run.parent else None,
-                epsilon=self._signals.record(run.key).epsilon,
-                alpha_scale=self._signals.record(run.key).alpha_scale,
+                seen=self._membership.seen(record, how.split, batch.ids)
+                if metric.reads_seen
+                else None,
+                epsilon=record.epsilon,
+                alpha_scale=record.alpha_scale,
             )
             state = metric.fold.update(state, output)
         return metric.fold.finish(state)

@@ -55,7 +55,10 @@ SCORE_KEYS = {
     "label_conf": "e98c855e",
     "label_margin": "1df2985a",
     "learning_order": "f0370674",
+    "memorisation": "af34a463",
     "msp": "3ec73ca5",
+    "oob_conf": "90dea111",
+    "oob_margin": "c1509987",
     "priv": "a04eda0c",
     "representer_self": "3d120cac",
     "ret": "37915929",
@@ -82,7 +85,7 @@ def test_every_metric_has_its_key_here():
 def test_scores_of_a_shard_keep_their_key(name):
     record = ShardRecord(content="c", first_id=0, rows=10, undecodable=1, trainable=8)
     runs = (RunRef(key="r", parent="p"),)
-    how = Assignment(metric=name, config=metrics()[name].config(), runs=runs)
+    how = Assignment(metric=name, config=metrics()[name].config(), split="train", runs=runs)
     assert score_key(how, record).startswith(SCORE_KEYS[name])
 
 

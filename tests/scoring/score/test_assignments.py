@@ -5,7 +5,7 @@ from scoring.spec import Passes
 
 def how(name, *runs, checkpoints=0):
     config = metrics()[name].config()
-    return Assignment(metric=name, config=config, runs=runs, checkpoints=checkpoints)
+    return Assignment(metric=name, config=config, split="train", runs=runs, checkpoints=checkpoints)
 
 
 def test_passes_are_counted_once_per_checkpoint_and_gradient():
