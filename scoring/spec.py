@@ -102,6 +102,10 @@ class Columns:
     """[N] float64, high = more prototypical: orders rows of equal value."""
     status: Strings | None = None
     """[N] "" or the reason why `value` is NaN; None: "" everywhere."""
+    classes: Ints | None = None
+    """[N, K] classes whose probabilities are kept, ascending, -1 at the end of shorter rows."""
+    probabilities: Floats | None = None
+    """[N, K] their probabilities, for a table of their own."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from ray_jobs.night.request import Request, check_versions, survey_splits
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.sources import Layout
 from scoring.errors import PublishedDiffers
+from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.runs.fleet import BY_LABELS
 from scoring.spec import Metric, Signal
 from scoring.store.keys import SPLITS, Split
@@ -72,6 +74,14 @@ class Situation:
     def signals(self) -> set[Signal]:
         """Return the signals whose runs must exist: those of the metrics and of the predictions."""
         return {*(metric.signal for metric in self.request.metrics), self.prediction_signal}
+
+    @property
+    def computed(self) -> tuple[Metric, ...]:
+        """What is computed on every shard: the metrics, and what is published besides them."""
+        request, besides = self.request, [PREDICTED]
+        if request.probabilities and self.prediction_signal is Signal.ENSEMBLE:
+            besides.append(PROBABILITIES)
+        return (*request.metrics, *besides)
 
     @property
     def prediction_signal(self) -> Signal:

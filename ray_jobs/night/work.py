@@ -30,7 +30,7 @@ class ShardWork:
 def shard_work(situation: Situation, models: Models) -> tuple[ShardWork, ...]:
     """List the work on every ingested shard, in the order of the splits and their pieces."""
     request = situation.request
-    specs = (*request.metrics, PREDICTED)
+    specs = situation.computed
     staged = {spec.name: _staged(request.storage, spec.name) for spec in specs}
     work = []
     for split in request.splits:
@@ -51,7 +51,7 @@ def provisional_assignments(situation: Situation, split: Split) -> list[Assignme
     A hash of its spec stands in for each run's key, which is enough to add up costs.
     """
     assignments = []
-    for spec in (*situation.request.metrics, PREDICTED):
+    for spec in situation.computed:
         signal = _signal(spec, situation)
         refs = tuple(
             RunRef(key=digest(run), parent=digest(run.parent) if signal is Signal.PAIRS else "")

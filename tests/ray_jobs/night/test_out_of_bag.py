@@ -1,5 +1,7 @@
 """Nights whose scores are made by the models that did not see the example."""
 
+import shutil
+
 import numpy as np
 import pytest
 from image_files import grey_pngs, write_parquet
@@ -118,3 +120,42 @@ def test_a_shard_that_is_in_both_splits_was_seen_in_one(rescore, tmp_path):
     assert (outside != scores(tmp_path / "store", "oob_conf", "test")[2]).any()
     assert scores(tmp_path / "store", MEMORISATION.name, "train")[3] == {None}
     assert scores(tmp_path / "store", MEMORISATION.name, "test")[3] == {"seen_by_none"}
+
+
+def test_probabilities_are_published_with_the_night(night, rescore):
+    store = Store(str(night))
+    for split in ("train", "test"):
+        rows = store.probabilities("digits", split)
+        ids, labels, values, _ = scores(night, "oob_conf", split)
+        assert rows["example_id"].to_pylist() == ids.tolist()
+        assert rows["label"].to_pylist() == labels.tolist()
+        assert set(rows["models"].to_pylist()) == {2 if split == "train" else 6}
+        assert rows["classes"][0].as_py() == list(range(10))
+        every = np.array(rows["probabilities"].to_pylist())
+        np.testing.assert_allclose(every.sum(axis=1), 1, atol=2e-3)
+        np.testing.assert_allclose(every[np.arange(len(ids)), labels], values, atol=5e-4)
+    query = "select split, max(list_max(probabilities)) as most from probabilities group by 1"
+    assert len(store.sql(query)) == 2
+    before = [file.name for file in (night / "tables" / "probabilities").rglob("*.parquet")]
+    assert len(before) == 2
+    assert rescore(*FLAGS) == 0
+    assert rescore(*FLAGS, "agr") == 0  # another metric of the same models
+    after = [file.name for file in (night / "tables" / "probabilities").rglob("*.parquet")]
+    assert after == before
+
+
+def test_a_night_that_died_before_its_probabilities_publishes_them(night, rescore, capsys):
+    shutil.rmtree(night / "tables" / "probabilities")
+    shutil.rmtree(night / "tables" / "log_copies" / "probabilities")
+    log = sorted((night / "tables" / "scores" / "_delta_log").iterdir())
+    assert rescore(*FLAGS) == 0
+    assert len(Store(str(night)).probabilities()) == 150
+    assert sorted((night / "tables" / "scores" / "_delta_log").iterdir()) == log
+    assert rescore(*FLAGS) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_without_an_ensemble_there_are_none(rescore, tmp_path):
+    assert rescore(*SMALL, "--metrics", "msp") == 0
+    assert len(Store(str(tmp_path / "store")).probabilities()) == 0
+    assert not (tmp_path / "store" / "staging" / "probabilities").exists()
