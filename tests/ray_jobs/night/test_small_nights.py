@@ -65,7 +65,7 @@ def test_plan_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["plan", "--store", str(tmp_path / "store"), *DIGITS]) == 0
     printed = capsys.readouterr().out
     assert "train    27 of 27 runs: 6 finetuned, 12 plain, 8 private, 1 representer" in printed
-    results = 3 * (len(metrics()) + 1)  # and the predicted classes
+    results = 3 * (len(metrics()) + 2)  # and predicted classes and probabilities
     assert f"score    {results} of {results} shard results" in printed
     assert list(tmp_path.iterdir()) == []
 
