@@ -46,7 +46,7 @@ class WholeTable:
         return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
 
     def new_data_path(self, partition: Mapping[str, str], key: str = "") -> str:
-        """Return a path in the table that no other data file has; it begins with the key, if any."""
+        """Return a path that no other data file has; its name begins with the key, if any."""
         folder = partition_folder({c: partition[c] for c in self.partition_columns})
         unique = uuid.uuid4().hex
         return f"{folder}/{f'{key}-{unique[:8]}' if key else unique}.parquet"
