@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from scoring.store.layout import is_ours
+from scoring.store.file_kinds import is_ours
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import files, open_table
