@@ -35,7 +35,7 @@ from scoring.training.recipes import recipe
 
 SHARDS, ROWS = 12, 250
 ROUNDS = 2
-RUNS = 80  # the size of the standard fleet
+RUNS = 81  # the size of the standard fleet
 SHAPE = ImageShape(height=28, width=28, channels=1)
 LAYOUT = Layout(classes=tuple("0123456789"), shape=SHAPE)
 
@@ -148,7 +148,8 @@ def scoring_job(
     storage: Storage, version: DatasetVersion, run: Run, steps: int = 25
 ) -> tuple[ScoringJob, list[ShardTasks]]:
     config = metric("adv_l2").config(steps=steps)
-    assignment = Assignment(metric="adv_l2", config=config, runs=(RunRef(key=run.key),))
+    runs = (RunRef(key=run.key),)
+    assignment = Assignment(metric="adv_l2", config=config, split=version.split, runs=runs)
     job = ScoringJob(
         data=ShardData(storage=storage, dataset="noise", shape=SHAPE),
         classes=10,
@@ -164,7 +165,7 @@ def renamed(work: Sequence[ShardTasks], turn: str) -> list[ShardTasks]:
 
 def score_in_a_loop(job: ScoringJob, work: Sequence[ShardTasks], options: SignalOptions) -> None:
     torch.set_num_threads(1)
-    scorer = Scorer(job.data.storage, options)
+    scorer = Scorer(job.data.storage, job.data.dataset, options)
     for item in work:
         shard = read_shard(job.data.storage, job.data.dataset, item.record, job.data.shape)
         tasks = [Task(assignment=job.assignments[i], key=key) for i, key in item.tasks]

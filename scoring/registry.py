@@ -9,7 +9,11 @@ from types import ModuleType
 import scoring.metrics
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.spec import Metric
+
+_BESIDES = {declared.name: declared for declared in (PREDICTED, PROBABILITIES)}
+"""What is computed like a metric and published in other ways."""
 
 
 @cache
@@ -34,12 +38,12 @@ def metric(name: str) -> Metric:
 
 
 def metric_or_prediction(name: str) -> Metric:
-    """Return what is computed under `name`: a published metric, or the predicted class.
+    """Return what is computed under `name`: a metric, the predicted class or the probabilities.
 
     Raises:
-        UnknownName: it is neither.
+        UnknownName: it is none of them.
     """
-    return PREDICTED if name == PREDICTED.name else metric(name)
+    return _BESIDES[name] if name in _BESIDES else metric(name)
 
 
 def find(package: ModuleType) -> dict[str, Metric]:
@@ -60,7 +64,7 @@ def find(package: ModuleType) -> dict[str, Metric]:
             raise TypeError(
                 f"{path}: expected a metric named {module.name!r}, got {declared.name!r}"
             )
-        if declared.name == PREDICTED.name:
+        if declared.name in _BESIDES:
             raise TypeError(f"{path}: expected a new name, got {declared.name!r} again")
         found[declared.name] = declared
     return found

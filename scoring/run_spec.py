@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scoring.store.keys import Split
+from scoring.left_out import LeftOut
+from scoring.store.keys import Split, added
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,10 @@ class RunSpec:
     recipe: Recipe = Recipe()
     seed: int = 0
     subset: float = 1.0
-    """Share of the split's rows that it trains on, drawn by `seed`."""
+    """Share of the rows that a member of an earlier store drew by its seed. No run is trained so
+    any more; the field stays because it is part of every key."""
+    left_out: LeftOut | None = added(None)
+    """The rows of the split that it does not train on; None: it trains on all."""
     parent: "RunSpec | None" = None
     """The run whose weights a fine-tuned or representer run starts from."""
     privacy: Privacy | None = None
@@ -114,6 +118,8 @@ class RunSpec:
     """How to bring one layer of the parent to rest; its other weights stay."""
     weights: str = ""
     """Content hash of an imported run's weights."""
+    unseen: bool = added(default=False)
+    """An imported run was trained on none of the dataset's rows."""
     threads: int = 1
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["cpu", "cuda"] = "cpu"
@@ -135,6 +141,11 @@ class RunSpec:
         if self.representer is None:
             raise ValueError(f"expected a representer run, got {self.label}")
         return self.representer
+
+    @property
+    def share(self) -> float:
+        """Share of the split's rows that it trains on, on average."""
+        return 1 - self.left_out.share if self.left_out else 1.0
 
     def splits(self) -> tuple[Split, ...]:
         """Return the splits whose rows shaped the weights, sorted."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from scoring.arrays import Floats, Ints, Strings
+from scoring.arrays import Bools, Floats, Ints, Strings
 from scoring.statuses import End
 
 
@@ -77,6 +77,9 @@ class Output:
     """[N, C] float32."""
     before: Tensor | None = None
     """[N, C] float32, the parent's logits (PAIRS)."""
+    seen: Bools | None = None
+    """[N] whether each example was among the rows that shaped the run's weights; None: nobody
+    knows, or the fold does not read it."""
     epsilon: float | None = None
     """Epsilon actually spent (PRIVATE)."""
     alpha_scale: float | None = None
@@ -99,6 +102,10 @@ class Columns:
     """[N] float64, high = more prototypical: orders rows of equal value."""
     status: Strings | None = None
     """[N] "" or the reason why `value` is NaN; None: "" everywhere."""
+    classes: Ints | None = None
+    """[N, K] classes whose probabilities are kept, ascending, -1 at the end of shorter rows."""
+    probabilities: Floats | None = None
+    """[N, K] their probabilities, for a table of their own."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,11 @@ class Fold(Protocol[State]):
         """The input gradient that it folds; None: logits alone."""
         return None
 
+    @property
+    def reads_seen(self) -> bool:
+        """Whether it reads who saw the examples."""
+        return False
+
     def start(self, config: Any, batch: Batch, classes: int) -> State:  # noqa: ANN401
         """Return the state before the first output.
 
@@ -179,7 +191,8 @@ class FoldedMetric(Declaration):
     """A metric that folds a signal.
 
     Raises:
-        TypeError: the signal is the base model, or cannot have the gradients or epochs.
+        TypeError: the signal is the base model, or cannot have the gradients, the epochs, or who
+            saw the examples.
     """
 
     signal: FoldedSignal
@@ -196,11 +209,18 @@ class FoldedMetric(Declaration):
         needs = "input gradients" if self.gradient else "epochs" if self.epochs else ""
         if needs and self.signal is not Signal.CHECKPOINTS:
             raise TypeError(f"{self.name}: expected checkpoints for {needs}, got {self.signal}")
+        if self.reads_seen and self.signal is Signal.CHECKPOINTS:
+            raise TypeError(f"{self.name}: expected finished runs to say what they saw, got epochs")
 
     @property
     def gradient(self) -> InputGradient | None:
         """The input gradient that it folds; None: logits alone."""
         return self.fold.gradient
+
+    @property
+    def reads_seen(self) -> bool:
+        """Whether it reads who saw the examples."""
+        return self.fold.reads_seen
 
     @property
     def images_only(self) -> bool:
@@ -229,6 +249,7 @@ class ModelMetric(Declaration):
     """A metric that scores a batch with the base model itself."""
 
     signal: ClassVar[Literal[Signal.BASE]] = Signal.BASE
+    reads_seen: ClassVar[bool] = False
     score: Callable[[Any, Batch, nn.Module], Columns]
     """From the config, N examples with inputs and the model, which is left as it was."""
     passes: Callable[[Any], Passes] = one_forward_pass

@@ -114,7 +114,8 @@ class _Fleet:
         """Return the metric with some of the runs, in the fleet's order."""
         config = registry.metric(self.metric).config()
         refs = tuple(self.refs[run] for run in sorted(runs))
-        return Assignment(metric=self.metric, config=config, runs=refs)
+        split = self.examples.version.split
+        return Assignment(metric=self.metric, config=config, split=split, runs=refs)
 
     def parts(self, flags: FleetSizeFlags) -> list[Assignment]:
         """Return the metric with the whole fleet and with every part of it."""

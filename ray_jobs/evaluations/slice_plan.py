@@ -93,12 +93,12 @@ class SlicePlan:
 
     def prediction(self, run: Run) -> Assignment:
         """Return how a run's predictions are staged."""
-        return _one_run(PREDICTED.name, PREDICTED.config(), run)
+        return _one_run(PREDICTED.name, PREDICTED.config(), self.flags.other, run)
 
     def distances(self, run: Run) -> dict[str, Assignment]:
         """Return how a run's distances to the boundary are staged, by metric."""
         return {
-            name: _one_run(name, registry.metric(name).config(), run)
+            name: _one_run(name, registry.metric(name).config(), self.flags.other, run)
             for name in self.flags.robustness
         }
 
@@ -219,6 +219,6 @@ def _slice(
     return make_slice(data.version, ids, labels)
 
 
-def _one_run(metric: str, config: object, run: Run) -> Assignment:
+def _one_run(metric: str, config: object, split: Split, run: Run) -> Assignment:
     """Return a metric that reads one run."""
-    return Assignment(metric=metric, config=config, runs=(RunRef(key=run.key),))
+    return Assignment(metric=metric, config=config, split=split, runs=(RunRef(key=run.key),))

@@ -16,7 +16,7 @@ from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadData, UserError
 from scoring.nets import PrivateForm, build, check_net, private_form
 from scoring.run_spec import NetSpec, Recipe
-from scoring.runs.fleet import BY_LABELS, Fleet, Hardware, build_fleet, preset
+from scoring.runs.fleet import BY_LABELS, FOLDS, Fleet, Hardware, build_fleet, preset
 from scoring.runs.imports import Imported, read_manifest, with_imports
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.storage import Storage
@@ -87,6 +87,7 @@ def _fleet(
         seed=flags.seed,
         train_rows=rows,
         ensemble=flags.ensemble,
+        folds=flags.folds or FOLDS,
         group_norm=group_norm,
         representer=replace(BY_LABELS, penalty=flags.representer_lambda),
     )
@@ -97,11 +98,14 @@ def _settings(flags: FleetFlags, layout: Layout, imported: tuple[Imported, ...])
     net, recipe_name = _names(flags, layout)
     changes = {"epochs": flags.epochs, "batch-rows": flags.train_batch_rows}
     changed = [f"{name}={number}" for name, number in changes.items() if number]
+    own_members = all(run.role != "ensemble" for run in imported)
+    folded = flags.ensemble == "subsets" and own_members
     return {
         "fleet": flags.fleet,
         "net": net,
         "recipe": " ".join([recipe_name, *changed]),
         "ensemble": flags.ensemble,
+        **({"folds": str(flags.folds or FOLDS)} if folded else {}),
         "seed": str(flags.seed),
         "import-runs": digest([[run.spec, run.role] for run in imported]) if imported else "none",
     }

@@ -7,6 +7,7 @@ from ray_jobs.jobs.progress import counted
 from ray_jobs.night.estimate import Estimate
 from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
+from ray_jobs.night.situation import Situation
 from ray_jobs.terminal.cap_flags import CapFlags
 from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
@@ -41,7 +42,24 @@ def forecast_table(forecast: Forecast) -> str:
     if situation.left_out:
         names = ", ".join(situation.left_out)
         lines.append(f"  left out {names}: not applicable to {layout.shape.plural} or to this net")
+    if without := _without_out_of_bag(situation):
+        lines.append(without)
     return "\n".join(lines)
+
+
+def _without_out_of_bag(situation: Situation) -> str:
+    """Say which metrics will miss models that did not see the training rows; "" if none will."""
+    names = [metric.name for metric in situation.request.metrics if metric.reads_seen]
+    members = situation.fleet.fleet.ensemble
+    if not names or any(run.left_out or run.unseen for run in members):
+        return ""
+    imported = any(run.kind == "imported" for run in members)
+    reason = (
+        'the manifest calls no member of the ensemble "unseen"'
+        if imported
+        else "every member of --ensemble seeds sees every training row"
+    )
+    return f"  no value {', '.join(names)}: {reason}"
 
 
 def time_lines(estimate: Estimate, caps: CapFlags) -> str:

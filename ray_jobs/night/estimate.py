@@ -132,7 +132,7 @@ def _training(forecast: Forecast, rates: Rates, room: Mapping[str, int]) -> floa
     at_rest: list[float] = []
     trained: list[float] = []
     for run in forecast.missing_runs:
-        rows = int(surveys[run.split].rows * run.subset)
+        rows = int(surveys[run.split].rows * run.share)
         seconds = rates.training_seconds(run, rows)
         if seconds is None:
             return None

@@ -7,6 +7,7 @@ from ray_jobs.night.plan import Plan
 from ray_jobs.night.request import Request
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.runs.record import Run
 
 
@@ -51,4 +52,4 @@ def only_staged(plan: Plan, reason: str) -> Request:
     left = tuple(metric for metric in plan.request.metrics if metric.name not in unstaged)
     if not left or PREDICTED.name in unstaged:
         raise IncompleteError(f"{reason}; nothing was published")
-    return replace(plan.request, metrics=left)
+    return replace(plan.request, metrics=left, probabilities=PROBABILITIES.name not in unstaged)

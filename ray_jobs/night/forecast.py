@@ -57,7 +57,7 @@ class Forecast:
         """Forward and backward passes that training will take, at most."""
         surveys = self.situation.surveys
         trained = (run for run in self.missing_runs if run.kind not in ("imported", "representer"))
-        sizes = ((run, surveys[run.split].rows * run.subset) for run in trained)
+        sizes = ((run, surveys[run.split].rows * run.share) for run in trained)
         return sum(rows * run.recipe.epochs_for(int(rows)) for run, rows in sizes)
 
 

@@ -136,7 +136,7 @@ def run_columns(spec: RunSpec, record: RunRecord) -> dict[str, object]:
         "width": spec.net.width,
         "recipe": json.dumps(jsonable(spec.recipe), sort_keys=True),
         "seed": spec.seed,
-        "subset": spec.subset,
+        "subset": spec.share,
         "epsilon_target": spec.privacy.epsilon if spec.privacy else None,
         "epsilon_spent": record.epsilon,
         "delta": spec.privacy.delta if spec.privacy else None,

@@ -5,7 +5,7 @@ request needs and compares them with the names in the store. Planning makes noth
 data to be ingested; until then there is only a forecast (`ray_jobs.night.forecast`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ray_jobs.night.models import Models
@@ -16,10 +16,12 @@ from scoring.data.ingest import assemble
 from scoring.data.versions import DatasetVersion, load_whole_version
 from scoring.errors import BadData
 from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.runs.record import Run, finished
 from scoring.spec import Metric
 from scoring.store.keys import Split, digest
 from scoring.tables.manifest import Partition
+from scoring.tables.probabilities import published_keys
 
 RANKING_VERSION = 1
 Versions = Mapping[Split, DatasetVersion]
@@ -42,6 +44,17 @@ class PartitionPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbabilitiesPlan:
+    """A partition of the `probabilities` table as it should be after the night."""
+
+    split: Split
+    key: str
+    """Hash of everything it is made of."""
+    changed: bool
+    """Whether it differs from what is published."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A night: its data, its runs, its shards and its partitions, every one with its key."""
 
@@ -53,6 +66,8 @@ class Plan:
     missing_runs: tuple[Run, ...]
     work: tuple[ShardWork, ...]
     partitions: tuple[PartitionPlan, ...]
+    probabilities: tuple[ProbabilitiesPlan, ...]
+    """By split; none if no metric reads the ensemble."""
 
     @property
     def request(self) -> Request:
@@ -72,7 +87,7 @@ class Plan:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the tables already hold everything that was requested."""
-        return not self.to_publish
+        return not self.to_publish and not any(plan.changed for plan in self.probabilities)
 
 
 def plan_night(situation: Situation) -> Plan:
@@ -106,6 +121,7 @@ def plan_night(situation: Situation) -> Plan:
         missing_runs=missing,
         work=work,
         partitions=tuple(partitions),
+        probabilities=tuple(_plan_probabilities(situation, versions, work)),
     )
 
 
@@ -134,6 +150,20 @@ def plan_partitions(
             )
         )
     return plans
+
+
+def _plan_probabilities(
+    situation: Situation, versions: Versions, work: Sequence[ShardWork]
+) -> Iterator[ProbabilitiesPlan]:
+    """Plan the partitions of `probabilities`, if they are computed."""
+    if PROBABILITIES not in situation.computed:
+        return
+    request = situation.request
+    published = published_keys(request.storage, request.publish_as)
+    for split in request.splits:
+        keys = [item.key(PROBABILITIES.name) for item in work if item.split == split]
+        key = digest([request.publish_as, split, versions[split].version, keys])
+        yield ProbabilitiesPlan(split=split, key=key, changed=published.get(split) != key)
 
 
 def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:

@@ -28,6 +28,8 @@ class Request:
     metrics: tuple[Metric, ...]
     source: Source
     storage: Storage
+    probabilities: bool = True
+    """Whether to publish the ensemble's out-of-bag probabilities."""
     lost: Mapping[str, Partition] = field(default_factory=dict)
     """Damaged data files of `scores`, and the partitions that are therefore published anew."""
 

@@ -11,6 +11,8 @@ from ray_jobs.night.request import Request, check_versions, survey_splits
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.sources import Layout
 from scoring.errors import PublishedDiffers
+from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.runs.fleet import BY_LABELS
 from scoring.spec import Metric, Signal
 from scoring.store.keys import SPLITS, Split
@@ -18,7 +20,7 @@ from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import published
 
 _PENALTY = "representer-lambda"
-_ASSUMED = {_PENALTY: str(BY_LABELS.penalty)}
+_ASSUMED = {_PENALTY: str(BY_LABELS.penalty), "folds": "none"}
 """Values of settings that a manifest does not hold. Older manifests hold none of them."""
 
 
@@ -74,6 +76,14 @@ class Situation:
         return {*(metric.signal for metric in self.request.metrics), self.prediction_signal}
 
     @property
+    def computed(self) -> tuple[Metric, ...]:
+        """What is computed on every shard: the metrics, and what is published besides them."""
+        request, besides = self.request, [PREDICTED]
+        if request.probabilities and self.prediction_signal is Signal.ENSEMBLE:
+            besides.append(PROBABILITIES)
+        return (*request.metrics, *besides)
+
+    @property
     def prediction_signal(self) -> Signal:
         """The ensemble if a metric reads it, else the base run: what classes are predicted by."""
         ensemble = any(metric.signal is Signal.ENSEMBLE for metric in self.request.metrics)
@@ -117,7 +127,8 @@ def _refuse_other_settings(situation: Situation) -> None:
         before = situation.published.get(situation.partition(split, metric))
         if before is None:
             continue
-        for flag, value in {**_ASSUMED, **situation.settings(metric)}.items():
+        settings = situation.settings(metric)
+        for flag, value in (settings | {**_ASSUMED, **settings}).items():
             if (expected := before.settings.get(flag, _ASSUMED.get(flag, value))) != value:
                 raise PublishedDiffers(
                     f"--{flag}: expected {expected}, as {before.partition} was published with, "

@@ -110,7 +110,7 @@ def _epoch_seconds(run: RunSpec, examples: Inputs, rows: int) -> float:
         classes=2,
     )
     recipe = replace(run.recipe, epochs=3, min_steps=0, until_flat=0.0)
-    spec = replace(run, parent=None, subset=1.0, recipe=recipe)
+    spec = replace(run, parent=None, left_out=None, recipe=recipe)
     if spec.kind == "private":
         spec = replace(spec, privacy=_PRIVACY)
     else:

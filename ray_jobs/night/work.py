@@ -30,7 +30,7 @@ class ShardWork:
 def shard_work(situation: Situation, models: Models) -> tuple[ShardWork, ...]:
     """List the work on every ingested shard, in the order of the splits and their pieces."""
     request = situation.request
-    specs = (*request.metrics, PREDICTED)
+    specs = situation.computed
     staged = {spec.name: _staged(request.storage, spec.name) for spec in specs}
     work = []
     for split in request.splits:
@@ -51,13 +51,13 @@ def provisional_assignments(situation: Situation, split: Split) -> list[Assignme
     A hash of its spec stands in for each run's key, which is enough to add up costs.
     """
     assignments = []
-    for spec in (*situation.request.metrics, PREDICTED):
+    for spec in situation.computed:
         signal = _signal(spec, situation)
         refs = tuple(
             RunRef(key=digest(run), parent=digest(run.parent) if signal is Signal.PAIRS else "")
             for run in situation.fleet.fleet.runs(signal, split)
         )
-        assignments.append(_assign(spec, situation, signal, refs))
+        assignments.append(_assign(spec, situation, split, signal, refs))
     return assignments
 
 
@@ -72,7 +72,7 @@ def _assignment(spec: Metric, situation: Situation, models: Models, split: Split
         RunRef(key=run.key, parent=run.parent if signal is Signal.PAIRS else "")
         for run in models.runs(signal, split)
     )
-    return _assign(spec, situation, signal, refs)
+    return _assign(spec, situation, split, signal, refs)
 
 
 def _signal(spec: Metric, situation: Situation) -> Signal:
@@ -80,11 +80,12 @@ def _signal(spec: Metric, situation: Situation) -> Signal:
 
 
 def _assign(
-    spec: Metric, situation: Situation, signal: Signal, refs: tuple[RunRef, ...]
+    spec: Metric, situation: Situation, split: Split, signal: Signal, refs: tuple[RunRef, ...]
 ) -> Assignment:
     return Assignment(
         metric=spec.name,
         config=situation.request.configs.get(spec.name, spec.config()),
+        split=split,
         runs=refs,
         checkpoints=situation.fleet.checkpoints() if signal is Signal.CHECKPOINTS else 0,
     )

@@ -17,7 +17,7 @@ def pack(runs: Sequence[Run], rows: Mapping[str, int], slots: int) -> list[tuple
 
     Args:
         runs: the runs to train, parents before children.
-        rows: by run key, the rows that a run trains on or takes a subset of; none for imports.
+        rows: by run key, the rows that a run trains on or leaves some out of; none for imports.
         slots: number of trials that run at once.
     """
     families: dict[str, list[Run]] = {}
@@ -40,7 +40,7 @@ def pack(runs: Sequence[Run], rows: Mapping[str, int], slots: int) -> list[tuple
 def rows_to_train_on(
     runs: Sequence[Run], versions: Mapping[Split, DatasetVersion], slices: Mapping[str, Slice]
 ) -> dict[str, int]:
-    """Return, by run key, the rows that each run trains on or takes a subset of."""
+    """Return, by run key, the rows that each run trains on or leaves some out of."""
     return {
         run.key: len(slices[run.key].ids) if run.key in slices else versions[run.spec.split].rows
         for run in runs
@@ -53,7 +53,7 @@ def _seconds(run: Run, rows: Mapping[str, int]) -> float:
     spec = run.spec
     if spec.kind == "imported":
         return 1.0
-    count = int(rows[run.key] * spec.subset)
+    count = int(rows[run.key] * spec.share)
     passes = count * spec.recipe.epochs_for(count)
     factor = 3.0 if spec.kind == "private" else 1.0
     return passes * factor * spec.net.width / _PASSES_PER_SECOND

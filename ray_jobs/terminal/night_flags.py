@@ -19,6 +19,7 @@ from ray_jobs.terminal.given_names import check_name, refuse_secrets
 from ray_jobs.terminal.shared_flags import AllowedNets, StoreUri, by_default
 from scoring.errors import UserError
 from scoring.registry import metrics
+from scoring.runs.fleet import FOLDS
 from scoring.store.keys import SPLITS, Split
 from scoring.store.scratch import check_scratch
 
@@ -45,7 +46,10 @@ class FleetFlags:
     """Examples per training batch."""
     ensemble: Literal["subsets", "seeds"] = "subsets"
     """subsets: members differ in capacity, training subset and seed.
-    seeds: members differ in seed alone."""
+    seeds: members differ in seed alone, so that none leaves out a row."""
+    folds: Annotated[int | None, by_default(f"{FOLDS}; none with --ensemble seeds")] = None
+    """Members of a round of --ensemble subsets: each leaves out another of so many parts of the
+    training rows. The fleet's members are rounded up to whole rounds."""
     representer_lambda: float = 0.003
     """L2 penalty of the base model's last layer at rest (representer_self, explain)."""
     seed: int = 0
@@ -77,11 +81,20 @@ class FleetFlags:
         ):
             if number is not None and number <= 0:
                 raise UserError(f"{flag}: expected a number above 0, got {number}")
+        self._check_folds()
         if not 0 < self.representer_lambda < math.inf:
             got = self.representer_lambda
             raise UserError(f"--representer-lambda: expected a number above 0, got {got}")
         refuse_secrets("--import-runs", self.import_runs)
         self.retrain_from()
+
+    def _check_folds(self) -> None:
+        if self.folds is None:
+            return
+        if self.ensemble == "seeds":
+            raise UserError(f"--folds: expected none with --ensemble seeds, got {self.folds}")
+        if self.folds < 2:
+            raise UserError(f"--folds: expected 2 or more, got {self.folds}")
 
     def retrain_from(self) -> float:
         """Return the share of changed rows from which on the fleet is retrained; infinite: never.

@@ -1,10 +1,14 @@
 """Cuts and joins columns by rows."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from scoring.arrays import Floats, Ints
 from scoring.spec import Columns
+
+Column = TypeVar("Column", Floats, Ints)
 
 
 def head(columns: Columns, rows: int) -> Columns:
@@ -20,14 +24,20 @@ def head(columns: Columns, rows: int) -> Columns:
 
 def joined(parts: Sequence[Columns]) -> Columns:
     """Return the rows of all parts, in order."""
-    spread = [part.spread for part in parts if part.spread is not None]
-    tiebreak = [part.tiebreak for part in parts if part.tiebreak is not None]
     status = [
         np.full(len(part.value), "") if part.status is None else part.status for part in parts
     ]
     return Columns(
         value=np.concatenate([part.value for part in parts]),
-        spread=np.concatenate(spread) if spread else None,
-        tiebreak=np.concatenate(tiebreak) if tiebreak else None,
+        spread=_joined([part.spread for part in parts]),
+        tiebreak=_joined([part.tiebreak for part in parts]),
         status=np.concatenate(status),
+        classes=_joined([part.classes for part in parts]),
+        probabilities=_joined([part.probabilities for part in parts]),
     )
+
+
+def _joined(columns: Sequence[Column | None]) -> Column | None:
+    """Return one column of those that there are; None if there are none."""
+    there = [column for column in columns if column is not None]
+    return np.concatenate(there) if there else None

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Literal
 
 from scoring.errors import UnknownName
+from scoring.left_out import LeftOut
 from scoring.run_spec import NetSpec, Privacy, Recipe, Representer, RunSpec
 from scoring.spec import Signal
 from scoring.store.keys import SPLITS, Split
@@ -26,6 +27,7 @@ class FleetSize:
     bases: int
     """Runs whose epochs are kept; the first is the base model."""
     ensemble: int
+    """Members, rounded up to whole rounds of folds."""
     pairs: int
     """Fine-tuned pairs per split."""
     epsilons: tuple[float, ...]
@@ -39,21 +41,23 @@ PRESETS: dict[str, FleetSize] = {
     ),
     "standard": FleetSize(
         bases=3,
-        ensemble=20,
+        ensemble=21,
         pairs=5,
         epsilons=(0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
         private_seeds=5,
     ),
     "paper": FleetSize(
         bases=5,
-        ensemble=100,
+        ensemble=99,
         pairs=100,
         epsilons=(0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
         private_seeds=10,
     ),
 }
-_WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # ensemble members differ in capacity
-_SUBSET = 0.7
+_WIDTHS = (1.0, 0.5, 1.5, 0.75, 1.25, 2.0)  # the rounds of an ensemble differ in capacity
+
+FOLDS = 3
+"""Folds of a round, unless the user asks for another number."""
 
 BY_LABELS = Representer(targets="labels")
 """Shows how hard a row pulls towards its label. A teacher may have memorised a wrong label."""
@@ -127,6 +131,7 @@ def build_fleet(
     seed: int,
     train_rows: int,
     ensemble: EnsembleKind = "subsets",
+    folds: int = FOLDS,
     group_norm: bool = False,
     representer: Representer = BY_LABELS,
 ) -> Fleet:
@@ -141,6 +146,7 @@ def build_fleet(
         train_rows: rows of the training split, which bound delta.
         ensemble: how members differ: `subsets`, in capacity, training subset and seed (section
             2.1); `seeds`, in their seed alone (appendix B).
+        folds: members of a round of `subsets`, each of which leaves out another fold of the rows.
         group_norm: private runs need the net's GroupNorm form.
         representer: how to bring the base run's last layer to rest.
     """
@@ -152,7 +158,9 @@ def build_fleet(
     return Fleet(
         base=_with_epochs(base),
         watched=tuple(_with_epochs(_reseeded(base, i)) for i in range(size.bases)),
-        ensemble=tuple(_member(base, i, ensemble) for i in range(size.ensemble)),
+        ensemble=_seeds(base, size.ensemble)
+        if ensemble == "seeds"
+        else _rounds(base, math.ceil(size.ensemble / folds), folds),
         pairs={split: tuple(_pair(base, split, i) for i in range(size.pairs)) for split in SPLITS},
         private=tuple(
             _private(private_base, i, Privacy(epsilon=epsilon, delta=delta))
@@ -170,8 +178,10 @@ def at_rest(parent: RunSpec, representer: Representer) -> RunSpec:
         kind="representer",
         split="train",
         subset=1.0,
+        left_out=None,
         parent=parent,
         weights="",
+        unseen=False,
         privacy=None,
         keep_epochs=False,
         representer=representer,
@@ -188,13 +198,21 @@ def _reseeded(base: RunSpec, index: int) -> RunSpec:
     return replace(base, seed=base.seed + 3000 + index) if index else base
 
 
-def _member(base: RunSpec, index: int, ensemble: EnsembleKind) -> RunSpec:
-    # A range of seeds apart, or member 0 would be the base run.
-    run = replace(base, seed=base.seed + 1000 + index)
-    if ensemble == "seeds":
-        return run
-    width = base.net.width * _WIDTHS[index % len(_WIDTHS)]
-    return replace(run, net=replace(base.net, width=width), subset=_SUBSET)
+def _seeds(base: RunSpec, members: int) -> tuple[RunSpec, ...]:
+    """Specify members that differ in seed alone, a range apart from the base run's."""
+    return tuple(replace(base, seed=base.seed + 1000 + i) for i in range(members))
+
+
+def _rounds(base: RunSpec, rounds: int, folds: int) -> tuple[RunSpec, ...]:
+    """Specify rounds of members; each round is a cross-validation of one net."""
+    return tuple(
+        replace(
+            member,
+            net=replace(base.net, width=base.net.width * _WIDTHS[i // folds % len(_WIDTHS)]),
+            left_out=LeftOut(seed=base.seed, round=i // folds, fold=i % folds, folds=folds),
+        )
+        for i, member in enumerate(_seeds(base, rounds * folds))
+    )
 
 
 def _pair(base: RunSpec, scored: Split, index: int) -> RunSpec:

@@ -7,7 +7,8 @@
 (the model that attacks probe), `ensemble`, or `checkpoint`: one of the states that a net went
 through in training, in the order of the manifest, for the metrics that watch it learn; the last one
 is the trained net. `mean` and `std` are how the net normalises pixels in [0, 1]; `classes` is the
-order of its outputs if that differs from the dataset's.
+order of its outputs if that differs from the dataset's. `"unseen": true` says that the net was
+trained on none of the dataset's rows. Otherwise nobody knows, and out-of-bag scores do without it.
 """
 
 import math
@@ -96,7 +97,13 @@ def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: A
     file = _resolve(manifest, entry["weights"])
     weights = load_user_weights(_read(file), f"{_FLAG} {file}")
     _check_fit(manifest, file, net, weights, layout)
-    spec = RunSpec(kind="imported", split="train", net=net, weights=content_hash(weights))
+    spec = RunSpec(
+        kind="imported",
+        split="train",
+        net=net,
+        weights=content_hash(weights),
+        unseen=entry.get("unseen", False),
+    )
     return Imported(spec=spec, role=entry.get("role", _ROLES[0]), weights=weights)
 
 
@@ -197,5 +204,6 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "width": (f"a number above 0, at most {_WIDEST}", lambda v: _is_number(v) and 0 < v <= _WIDEST),
     "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
     "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),
+    "unseen": ("true or false", lambda v: isinstance(v, bool)),
     "classes": ("a list of class names", lambda v: _is_list(v, _is_text)),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scoring.data.shards import ShardRecord
 from scoring.registry import metric_or_prediction
 from scoring.spec import Passes, Signal
-from scoring.store.keys import digest
+from scoring.store.keys import Split, digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Assignment:
 
     metric: str
     config: object
+    split: Split
+    """The split of the examples."""
     runs: tuple[RunRef, ...]
     checkpoints: int = 0
     """Planned number of checkpoints of all its runs, to estimate the cost."""
@@ -40,8 +42,10 @@ class Task:
 
 def score_key(how: Assignment, record: ShardRecord, every: int = 1) -> str:
     """Return the name of a metric's scores on a shard, or on every n-th row of it."""
-    version = metric_or_prediction(how.metric).version
-    made_of = [how.metric, version, how.config, how.runs, record]
+    metric = metric_or_prediction(how.metric)
+    made_of = [how.metric, metric.version, how.config, how.runs, record]
+    if metric.reads_seen:  # the two splits may hold the same shard, but runs saw only one of them
+        made_of.append(how.split)
     return digest(made_of if every == 1 else [*made_of, every])
 
 

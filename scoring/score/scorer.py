@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from torch import Tensor
 
-from scoring.arrays import Floats
+from scoring.arrays import Bools, Floats
 from scoring.data.shards import Shard
 from scoring.folds.columns import head, joined
 from scoring.registry import metric_or_prediction
+from scoring.runs.membership import Membership
 from scoring.score.assignments import Assignment, Task
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Folding, Trajectories
 from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal
+from scoring.staged.probabilities import probability_lists
 from scoring.staged.scores import write_scores
 from scoring.statuses import NOT_FINITE
 from scoring.store.layout import staged_path
@@ -25,9 +28,10 @@ Folded = tuple[FoldedMetric, Assignment]
 class Scorer:
     """Scores shards one after another, keeping weights between them."""
 
-    def __init__(self, storage: Storage, options: SignalOptions) -> None:
+    def __init__(self, storage: Storage, dataset: str, options: SignalOptions) -> None:
         self._storage = storage
         self._signals = Signals(storage, options)
+        self._membership = Membership(storage, dataset)
 
     def score(self, content: str, shard: Shard, classes: int, tasks: Sequence[Task]) -> None:
         """Compute `tasks` on a shard and stage each result as soon as it is there.
@@ -89,11 +93,15 @@ class Scorer:
     ) -> Columns:
         state = metric.fold.start(how.config, batch, classes)
         for run in how.runs:
+            record = self._signals.record(run.key)
             output = Output(
                 logits=logits[run.key],
                 before=logits[run.parent] if run.parent else None,
-                epsilon=self._signals.record(run.key).epsilon,
-                alpha_scale=self._signals.record(run.key).alpha_scale,
+                seen=self._membership.seen(record, how.split, batch.ids)
+                if metric.reads_seen
+                else None,
+                epsilon=record.epsilon,
+                alpha_scale=record.alpha_scale,
             )
             state = metric.fold.update(state, output)
         return metric.fold.finish(state)
@@ -125,16 +133,25 @@ class Scorer:
 
         status = np.full(len(shard.ids), "") if columns.status is None else columns.status
         finite = np.isfinite(columns.value)
+        known = shard.decodable & finite
         status = np.where(~finite & (status == ""), NOT_FINITE, status)
         write_scores(
             self._storage,
             staged_path(task.assignment.metric, task.key),
             ids=shard.ids,
-            value=np.where(shard.decodable & finite, columns.value, np.nan),
+            value=np.where(known, columns.value, np.nan),
             spread=readable(columns.spread),
             tiebreak=readable(columns.tiebreak),
             status=np.where(shard.decodable, status, f"undecodable_{shard.kind}"),
+            lists=_lists(columns, known),
         )
+
+
+def _lists(columns: Columns, known: Bools) -> Mapping[str, pa.Array]:
+    """Return the probabilities of some rows as columns of lists, if there are any."""
+    if columns.classes is None or columns.probabilities is None:
+        return {}
+    return probability_lists(columns.classes, columns.probabilities, known)
 
 
 def _assignments(tasks: Sequence[tuple[FoldedMetric, Task]]) -> list[Folded]:

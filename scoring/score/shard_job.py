@@ -47,7 +47,7 @@ class ShardScorer:
 
     def __init__(self, job: ScoringJob, options: SignalOptions) -> None:
         self._job = job
-        self._scorer = Scorer(job.data.storage, options)
+        self._scorer = Scorer(job.data.storage, job.data.dataset, options)
 
     def __call__(
         self, record: ShardRecord, shard: Shard, task: Mapping[str, Any]

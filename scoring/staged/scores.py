@@ -1,5 +1,6 @@
 """Staged scores of a metric on a shard, and stored logits of a run on a shard."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ STAGED = pa.schema(
 )
 _LOGITS = pa.schema([pa.field("logits", pa.list_(pa.float32(), 1), nullable=False)])
 _SCORED_AT = b"scored_at"
+_NO_LISTS: Mapping[str, pa.Array] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,15 @@ def write_scores(
     spread: Floats | None,
     tiebreak: Floats | None,
     status: Strings,
+    lists: Mapping[str, pa.Array] = _NO_LISTS,
 ) -> None:
-    """Stage the scores of a shard; NaN and empty statuses become null."""
+    """Stage the scores of a shard; NaN and empty statuses become null.
+
+    `lists` are columns [N] of lists beside them.
+    """
     columns = {"value": value, "spread": spread, "tiebreak": tiebreak}
+    more = [pa.field(name, column.type) for name, column in lists.items()]
+    scored_at = {_SCORED_AT: datetime.now(UTC).isoformat().encode()}
     table = pa.table(
         {
             "example_id": ids,
@@ -60,8 +68,9 @@ def write_scores(
                 for name, column in columns.items()
             },
             "status": [reason or None for reason in status.tolist()],
+            **lists,
         },
-        schema=STAGED.with_metadata({_SCORED_AT: datetime.now(UTC).isoformat().encode()}),
+        schema=pa.schema([*STAGED, *more], scored_at),
     )
     write_parquet(storage, path, table)
 

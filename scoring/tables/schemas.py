@@ -2,8 +2,8 @@
 
 `scores` is partitioned by dataset, split and metric: these columns are in the table's log, not in
 its data files. `nights` and `runs` only grow, by one night at a time. `evaluations` is partitioned
-by dataset and evaluation, `example_sets` by dataset and split, `representers` by dataset, split and
-run, `representer_models` by dataset and run.
+by dataset and evaluation, `probabilities` and `example_sets` by dataset and split, `representers`
+by dataset, split and run, `representer_models` by dataset and run.
 """
 
 from dataclasses import dataclass
@@ -114,6 +114,21 @@ EVALUATIONS = pa.schema(
     }
 )
 """A data file of `evaluations`: the newest findings of one evaluation."""
+
+PROBABILITY_COLUMNS = ("dataset", "split")
+
+PROBABILITIES = pa.schema(
+    {
+        "example_id": pa.int64(),
+        "label": pa.int32(),  # null where unknown
+        "models": pa.int32(),  # that did not see the example; null for the reason in `status`
+        "status": pa.string(),  # null where there are probabilities
+        "classes": pa.list_(pa.int32()),  # all, or the ten likeliest and the label; ascending
+        "probabilities": pa.list_(pa.float32()),  # of those classes, rounded to float16
+        "dataset_version": pa.string(),
+    }
+)
+"""A data file of `probabilities`: a row for each example, in the order of the shards."""
 
 EXAMPLE_SET_COLUMNS = ("dataset", "split")
 

@@ -26,6 +26,8 @@ _TYPES = {
     pa.date32(): "date",
     pa.timestamp("us", tz="UTC"): "timestamptz",
     pa.list_(pa.string()): "varchar[]",
+    pa.list_(pa.int32()): "integer[]",
+    pa.list_(pa.float32()): "float[]",
 }
 
 

@@ -23,6 +23,7 @@ from scoring.tables.views import nights_sql, runs_sql, scores_sql, views
 from scoring.tables.whole_partitions import (
     EVALUATIONS_TABLE,
     EXAMPLE_SETS_TABLE,
+    PROBABILITIES_TABLE,
     REPRESENTER_MODELS_TABLE,
     REPRESENTERS_TABLE,
     WholeTable,
@@ -83,7 +84,7 @@ class Store:
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
-            at: does not apply to `evaluations`, `example_sets`, `representers` and
+            at: does not apply to `evaluations`, `probabilities`, `example_sets`, `representers` and
                 `representer_models`, which are always as they are now.
             unsafe: allow every statement, and whatever files this process may read or write.
 
@@ -190,6 +191,13 @@ class Store:
     def evaluations(self, dataset: str | None = None, evaluation: str | None = None) -> pa.Table:
         """Return the findings of evaluations, optionally of one dataset or one evaluation."""
         return self._whole(EVALUATIONS_TABLE, dataset=dataset, evaluation=evaluation)
+
+    def probabilities(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
+        """Return the mean probabilities by the models that did not see each example.
+
+        They are those of the newest night whose metrics read the ensemble.
+        """
+        return self._whole(PROBABILITIES_TABLE, dataset=dataset, split=split)
 
     def example_sets(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
         """Return the members of the example sets, with their clusters."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from scoring.store.layout import partition_folder, table_path
+from scoring.store.layout import partition_folder, stem, table_path
 from scoring.store.storage import Storage
 from scoring.tables.commit import Change, commit, removal, write_file
 from scoring.tables.delta import ensure_table, files, open_table
@@ -16,6 +16,8 @@ from scoring.tables.schemas import (
     EVALUATIONS,
     EXAMPLE_SET_COLUMNS,
     EXAMPLE_SETS,
+    PROBABILITIES,
+    PROBABILITY_COLUMNS,
     REPRESENTER_COLUMNS,
     REPRESENTER_MODEL_COLUMNS,
     REPRESENTER_MODELS,
@@ -43,10 +45,11 @@ class WholeTable:
         """Schema as readers see it, partition columns first."""
         return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
 
-    def new_data_path(self, partition: Mapping[str, str]) -> str:
-        """Return a path in the table that no other data file has."""
+    def new_data_path(self, partition: Mapping[str, str], key: str = "") -> str:
+        """Return a path that no other data file has; its name begins with the key, if any."""
         folder = partition_folder({c: partition[c] for c in self.partition_columns})
-        return f"{folder}/{uuid.uuid4().hex}.parquet"
+        unique = uuid.uuid4().hex
+        return f"{folder}/{f'{key}-{unique[:8]}' if key else unique}.parquet"
 
 
 EVALUATIONS_TABLE = WholeTable(
@@ -54,6 +57,12 @@ EVALUATIONS_TABLE = WholeTable(
     partition_columns=EVALUATION_COLUMNS,
     data=EVALUATIONS,
     examples=(),  # findings are about metrics, classes and parts of rankings
+)
+PROBABILITIES_TABLE = WholeTable(
+    name="probabilities",
+    partition_columns=PROBABILITY_COLUMNS,
+    data=PROBABILITIES,
+    examples=(ExampleColumn("example_id"),),
 )
 EXAMPLE_SETS_TABLE = WholeTable(
     name="example_sets",
@@ -76,6 +85,7 @@ REPRESENTER_MODELS_TABLE = WholeTable(
 )
 WHOLE_TABLES = (
     EVALUATIONS_TABLE,
+    PROBABILITIES_TABLE,
     EXAMPLE_SETS_TABLE,
     REPRESENTERS_TABLE,
     REPRESENTER_MODELS_TABLE,
@@ -87,6 +97,7 @@ def replace_partition(
     table: WholeTable,
     partition: Mapping[str, str],
     rows: Iterable[pa.RecordBatch],
+    key: str = "",
 ) -> int:
     """Replace a partition in one commit.
 
@@ -95,12 +106,13 @@ def replace_partition(
         table: the table.
         partition: a value for each of its partition columns.
         rows: batches with schema `table.data`, consumed one at a time.
+        key: hash of what the rows are made of, if `keys_of` is to find it; it names the data file.
 
     Returns:
         The new version of the table.
     """
     ensure_table(storage, table.name, table.schema, table.partition_columns)
-    path = table.new_data_path(partition)
+    path = table.new_data_path(partition, key)
     file = write_file(storage, table.name, path, rows, table.data, partition)
 
     def prepare(current: DeltaTable) -> Change:
@@ -109,6 +121,27 @@ def replace_partition(
     version = commit(storage, table.name, prepare)
     assert version is not None
     return version
+
+
+def keys_of(
+    storage: Storage, table: WholeTable, partition: Mapping[str, str]
+) -> dict[tuple[str, ...], str]:
+    """Return what some partitions are made of, as `replace_partition` was told.
+
+    Args:
+        storage: the store.
+        table: the table.
+        partition: values for some of its partition columns.
+
+    Returns:
+        Values of all partition columns to the key.
+    """
+    current = open_table(storage, table.name)
+    keys = {}
+    for file in files(current, partition) if current else []:
+        values = tuple(file[f"partition.{name}"] for name in table.partition_columns)
+        keys[values] = stem(file["path"]).partition("-")[0]
+    return keys
 
 
 def table_sql(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from scoring.data.training_set import TrainingSet
-from scoring.run_spec import Recipe
+from scoring.run_spec import Recipe, RunSpec
 from scoring.training.reproducible import generator
 
 Gather = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -23,13 +23,14 @@ training device."""
 _CHUNK_ROWS = 4096  # rows copied to the device at once
 
 
-def subset_rows(rows: int, fraction: float, seed: int) -> Tensor:
-    """Draw the run's rows [round(fraction * rows)] int64: the start of a seeded permutation.
-
-    Draws at least one row. With the same seed, a larger fraction contains every smaller one.
-    """
-    keep = max(1, round(fraction * rows))
-    return torch.randperm(rows, generator=generator(seed, "subset"))[:keep]
+def training_rows(spec: RunSpec, data: TrainingSet) -> Tensor:
+    """Return the rows that a run trains on, [K] int64, in an order drawn by its seed."""
+    chosen = np.arange(len(data)) if data.chosen is None else data.chosen
+    order = torch.randperm(len(chosen), generator=generator(spec.seed, "subset"))
+    rows = chosen[order.numpy()]
+    if spec.left_out:
+        rows = rows[~spec.left_out.holds(data.ids[rows])]
+    return torch.from_numpy(rows)
 
 
 def shuffled_batches(rows: Tensor, batch_rows: int, stream: torch.Generator) -> Iterator[Tensor]:

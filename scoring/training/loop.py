@@ -18,7 +18,7 @@ from scoring.errors import TrainingDiverged
 from scoring.inputs import as_input
 from scoring.nets import build
 from scoring.run_spec import Recipe, RunSpec
-from scoring.training.batches import augment, gatherer, shuffled_batches, subset_rows
+from scoring.training.batches import augment, gatherer, shuffled_batches, training_rows
 from scoring.training.checkpoints import snapshot
 from scoring.training.privacy import Mechanism, calibrate
 from scoring.training.private import private_step
@@ -86,7 +86,7 @@ def train(
     if spec.kind == "imported" or (spec.kind == "finetuned" and start is None):
         raise ValueError(f"expected a run to train, with weights to fine-tune, got {spec.label}")
     started = time.perf_counter()
-    rows = _training_rows(spec, data)
+    rows = training_rows(spec, data)
     private = _mechanism(spec, len(rows))
     with reproducible(spec.threads, spec.device):
         training = _new_training(spec, data, start)
@@ -111,13 +111,6 @@ def train(
         epochs=epochs,
         seconds=earlier_seconds + time.perf_counter() - started,
     )
-
-
-def _training_rows(spec: RunSpec, data: TrainingSet) -> Tensor:
-    """Return the rows [K] int64 that the run trains on."""
-    if data.chosen is None:
-        return subset_rows(len(data), spec.subset, spec.seed)
-    return torch.from_numpy(data.chosen)[subset_rows(len(data.chosen), spec.subset, spec.seed)]
 
 
 def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:

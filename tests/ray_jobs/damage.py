@@ -189,7 +189,7 @@ def ensemble(store: Path) -> list[str]:
     """Keys of the runs of the ensemble, sorted."""
     records = sorted((store / "runs").glob("*/run.json"))
     return [
-        path.parent.name for path in records if json.loads(path.read_text())["spec"]["subset"] < 1
+        path.parent.name for path in records if "left_out" in json.loads(path.read_text())["spec"]
     ]
 
 

@@ -49,8 +49,11 @@ class Case:
 def output_rows(output: Output, rows) -> Output:
     index = torch.from_numpy(rows)
     before = None if output.before is None else output.before[index]
+    seen = None if output.seen is None else output.seen[rows]
     gradients = {kind: gradient[index] for kind, gradient in output.gradients.items()}
-    return replace(output, logits=output.logits[index], before=before, gradients=gradients)
+    return replace(
+        output, logits=output.logits[index], before=before, seen=seen, gradients=gradients
+    )
 
 
 def small_net(seed: int = 0, classes: int = CLASSES) -> nn.Module:
@@ -76,7 +79,9 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
     batch = Batch(ids=ids, labels=labels, inputs=images)
     predicted = firsts[0].argmax(dim=1)
     runs = {
-        Signal.ENSEMBLE: [Output(logits=z) for z in firsts],
+        Signal.ENSEMBLE: [
+            Output(logits=z, seen=ids % models != run) for run, z in enumerate(firsts)
+        ],
         Signal.PAIRS: [
             Output(logits=after, before=before)
             for before, after in zip(firsts, seconds, strict=True)

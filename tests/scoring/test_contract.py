@@ -8,12 +8,13 @@ import torch
 from apply_metric import apply, columns_of, joined, small_case
 
 from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.registry import metrics
 from scoring.spec import FoldedMetric, Passes
 from scoring.store.keys import digest
 
 FOLDED = [m for m in metrics().values() if isinstance(m, FoldedMetric)]
-EVERY = [*metrics().values(), PREDICTED]
+EVERY = [*metrics().values(), PREDICTED, PROBABILITIES]
 # A part may run on other kernels than the whole: sums differ in the last bits of float32.
 ROUNDING = 1e-5
 

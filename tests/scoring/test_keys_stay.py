@@ -35,7 +35,7 @@ RUNS = {
 }
 RUN_KEYS = {
     "base": "0286d4b84a8bf368d321bb7f763b2da2",
-    "member": "d4402068f2103bc0c5040d1181a607c1",
+    "member": "e9c16b8b21189e9ce8fd395429d118d3",
     "pair": "5026afaf730779cff10e3f1f3813027b",
     "private": "b89817a35a2c64a754f39fafcbed1d14",
     "representer": "840a72afbbbac50daffbe9ce412ae6ba",
@@ -55,7 +55,10 @@ SCORE_KEYS = {
     "label_conf": "e98c855e",
     "label_margin": "1df2985a",
     "learning_order": "f0370674",
+    "memorisation": "af34a463",
     "msp": "3ec73ca5",
+    "oob_conf": "90dea111",
+    "oob_margin": "c1509987",
     "priv": "a04eda0c",
     "representer_self": "3d120cac",
     "ret": "37915929",
@@ -82,7 +85,7 @@ def test_every_metric_has_its_key_here():
 def test_scores_of_a_shard_keep_their_key(name):
     record = ShardRecord(content="c", first_id=0, rows=10, undecodable=1, trainable=8)
     runs = (RunRef(key="r", parent="p"),)
-    how = Assignment(metric=name, config=metrics()[name].config(), runs=runs)
+    how = Assignment(metric=name, config=metrics()[name].config(), split="train", runs=runs)
     assert score_key(how, record).startswith(SCORE_KEYS[name])
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
+from scoring.folds.probabilities import PROBABILITIES
 from scoring.registry import find, metric, metric_or_prediction, metrics
 
 SOURCE = """
@@ -40,11 +41,13 @@ def test_an_unknown_name_lists_the_known_ones():
         metric("advl2")
 
 
-def test_the_predicted_class_is_computed_but_not_published():
+def test_predicted_classes_and_probabilities_are_computed_but_are_no_metrics():
     assert metric_or_prediction("predicted") is PREDICTED
+    assert metric_or_prediction("probabilities") is PROBABILITIES
     assert metric_or_prediction("agr") is metric("agr")
-    with pytest.raises(UnknownName):
-        metric("predicted")
+    for name in ("predicted", "probabilities"):
+        with pytest.raises(UnknownName):
+            metric(name)
 
 
 def test_only_these_statuses_rank_without_a_value():

@@ -120,6 +120,11 @@ FLAGS = {
         "--max-pixels: expected with --dataset image_folder or parquet, got --dataset digits",
     ),
     "choice": ("--ensemble nosuch", "--ensemble: expected one of seeds, subsets, got 'nosuch'"),
+    "folds": ("--folds 1", "--folds: expected 2 or more, got 1"),
+    "folds of seeds": (
+        "--ensemble seeds --folds 3",
+        "--folds: expected none with --ensemble seeds, got 3",
+    ),
     "models": ("--models nosuch", "--models: expected reuse, retrain or retrain-if-changed="),
     "share": ("--models retrain-if-changed=2", "--models: expected reuse, retrain or retrain-if"),
     "splits": ("--splits", "--splits: expected train, test or both, got none"),

@@ -116,11 +116,17 @@ def plain(rows: Mapping[int, Mapping[str, Any]], columns: Sequence[str]) -> dict
     return {i: [repr(row[name]) for name in columns] for i, row in sorted(rows.items())}
 
 
+def out_of_bag(site: Site, split: str) -> dict[int, list[float]]:
+    rows = Store(site.uri).probabilities(split=split).to_pylist()
+    return {row["example_id"]: row["probabilities"] for row in rows}
+
+
 def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     places = {place.partition("/")[0] for place in traces_of(site.uri, examples())}
     assert places == {"datasets", "tables", "staging", "features", "explanations", "jobs"}
     before, explained = site.rows(), Store(site.uri).representers().to_pylist()
     tested = Store(site.uri).scores(split="test")
+    probable = {split: out_of_bag(site, split) for split in ("train", "test")}
     models = {path.parent.name for path in Path(site.uri).glob("runs/*/run.json")}
     capsys.readouterr()
     assert site.forget(IDS) == 0
@@ -135,6 +141,8 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
         assert plain(after[metric], SAME) == plain(kept, SAME)
         assert sorted(row["rank"] for row in after[metric].values()) == list(range(len(kept)))
     assert Store(site.uri).scores(split="test") == tested
+    probable["train"] = {i: p for i, p in probable["train"].items() if i not in IDS}
+    assert {split: out_of_bag(site, split) for split in probable} == probable
     left = [r for r in explained if r["train_id"] not in IDS]
     left = [r for r in left if r["split"] == "test" or r["test_id"] not in IDS]
     assert len(left) < len(explained)
@@ -168,6 +176,7 @@ def test_nothing_of_them_stays_and_all_else_does(site, capsys):
         assert plain(night[metric], columns) == plain(after[metric], columns)
     assert traces_of(site.uri, examples()) == []
     assert Store(site.uri).scores(split="test") == tested
+    assert {split: out_of_bag(site, split) for split in probable} == probable
     assert site.rescore() == 0
     assert "nothing to do" in capsys.readouterr().out.lower()
 

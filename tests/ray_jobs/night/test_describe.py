@@ -28,8 +28,8 @@ def test_a_first_night_as_a_table(ingested, tmp_path):
     assert table.splitlines() == [
         f"Plan for digits in {store}: 100 train + 50 test examples, 10 classes, 8x8x1",
         "  ingest   3 of 3 shards: 150 images, 9.6 kB decoded",
-        "  train    18 of 18 runs: 6 finetuned, 12 plain; at most 2.64 k forward + backward passes",
-        "  score    9 of 9 shard results: about 1.8 k forward and 0 backward passes",
+        "  train    18 of 18 runs: 6 finetuned, 12 plain; at most 2.6 k forward + backward passes",
+        "  score    12 of 12 shard results: about 1.8 k forward and 0 backward passes",
         "  publish  4 of 4 partitions",
         "  memory   training data 9.6 kB per node, in memory; 3.2 kB per shard; "
         "1 GB of weights per scorer; logits 108 kB in the store, kept",
@@ -141,7 +141,7 @@ def test_runs_that_failed_are_named(ingested):
     said = describe.missing_runs(plan, failed, "")
     assert said == (
         "expected 7 runs, 2 failed after retries (plain train small_cnn x1 seed=1000; "
-        "plain train small_cnn x0.5 seed=1001)"
+        "plain train small_cnn x1 seed=1001)"
     )
     late = describe.missing_runs(plan, failed, "--max-hours: time ran out")
     assert late == "--max-hours: time ran out with 5 of 7 runs trained"

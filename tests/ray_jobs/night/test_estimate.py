@@ -34,7 +34,7 @@ def shape(cpus, gpus=0.0):
 
 def test_a_night_worked_out_by_hand(tmp_path):
     ahead = forecast_of(tmp_path / "empty", "--metrics", "conf")
-    assert [run.net.width for run in ahead.runs] == [1.0, 0.5, 1.5, 0.75, 1.25, 2.0]
+    assert [run.net.width for run in ahead.runs] == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
     widths = ((f"plain small_cnn x{run.net.width:g}", run.net.width) for run in ahead.runs)
     rates = Rates(
         paces=paces(("ingest", 0.1), ("score", 0.01), *widths),
@@ -42,16 +42,16 @@ def test_a_night_worked_out_by_hand(tmp_path):
         basis="magic",
     )
     taken = estimate(ahead, shape(2), rates)
-    epochs = ahead.runs[0].recipe.epochs_for(70)
+    epochs = ahead.runs[0].recipe.epochs_for(66)  # two thirds of 100 rows
     assert taken.seconds == {
         "ingest": pytest.approx(3 + 2 * 5),  # three shards of 50 rows on two CPUs
-        "train": pytest.approx(7 + 70 * epochs * 7.0 / 2),  # widths add up to 7
+        "train": pytest.approx(7 + 66 * epochs * 4.5 / 2),  # widths add up to 4.5
         "score": pytest.approx(2 + 2 * 3),  # three shards of 50 rows, six runs each
         "other": 11.0,
     }
     assert taken.hours == pytest.approx(sum(taken.seconds.values()) / 3600)
     alone = estimate(ahead, shape(100), rates)
-    assert alone.seconds["train"] == pytest.approx(7 + 70 * epochs * 2.0)  # as the widest
+    assert alone.seconds["train"] == pytest.approx(7 + 66 * epochs * 1.0)  # as the widest
     assert alone.seconds["score"] == pytest.approx(2 + 3)
 
 

@@ -20,7 +20,7 @@ def ranks(tmp_path, name, value, status):
     columns = {"value": np.array(value), "spread": None, "tiebreak": None, "status": status}
     write_scores(storage, staged_path(name, "key"), ids=IDS, **columns)
     record = ShardRecord(content="c", first_id=0, rows=4, undecodable=0, trainable=4)
-    task = Task(assignment=Assignment(metric=name, config=None, runs=()), key="key")
+    task = Task(assignment=Assignment(metric=name, config=None, split="train", runs=()), key="key")
     work = [ShardWork(split="test", record=record, tasks=(task,), missing=())]
     classes = np.zeros(4, dtype=np.int32)
     examples = Examples(

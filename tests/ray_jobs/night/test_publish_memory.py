@@ -51,7 +51,7 @@ def stage(storage, rows):
         for name, value in (("conf", noise.normal(size=SHARD)), ("predicted", labels * 1.0)):
             write_scores(storage, staged_path(name, key), ids=ids, value=value, **columns)
         tasks = tuple(
-            Task(assignment=Assignment(metric=name, config=None, runs=()), key=key)
+            Task(assignment=Assignment(metric=name, config=None, split="train", runs=()), key=key)
             for name in ("conf", "predicted")
         )
         work.append(ShardWork(split="test", record=record, tasks=tasks, missing=()))

@@ -34,6 +34,7 @@ OTHERS = {
     "--seed": ("--seed", "1"),
     "--fleet": ("--fleet", "standard", "--net", "small_cnn"),
     "--ensemble": ("--ensemble", "seeds"),
+    "--folds": ("--folds", "2"),
     "--limit-train": ("--limit-train", "50"),
     "--limit-test": ("--limit-test", "49"),
     "--adv-steps.step": ("--adv-steps.step", "0.01"),

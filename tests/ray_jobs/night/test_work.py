@@ -19,7 +19,7 @@ def assignments(plan, split):
     return [t.assignment for item in plan.work if item.split == split for t in item.tasks]
 
 
-def test_every_shard_has_a_task_for_each_metric_and_one_for_the_prediction(ingested):
+def test_every_shard_has_a_task_for_each_metric_and_for_what_is_published_besides(ingested):
     plan = plan_of(ingested)
     assert [(item.split, item.record.first_id) for item in plan.work] == [
         ("train", 0),
@@ -27,7 +27,8 @@ def test_every_shard_has_a_task_for_each_metric_and_one_for_the_prediction(inges
         ("test", 0),
     ]
     for item in plan.work:
-        assert [task.assignment.metric for task in item.tasks] == [*metrics(), "predicted"]
+        named = [task.assignment.metric for task in item.tasks]
+        assert named == [*metrics(), "predicted", "probabilities"]
         assert item.missing == item.tasks
         assert item.key("conf") == item.tasks[[*metrics()].index("conf")].key
     keys = [task.key for item in plan.work for task in item.tasks]
@@ -46,8 +47,8 @@ def test_tasks_that_are_staged_are_not_missing(ingested, tmp_path):
         [task.assignment.metric for task in item.missing]
         for item in plan_of(store, "--metrics", "msp", "conf").work
     ]
-    every = ["msp", "conf", "predicted"]
-    assert missing == [["msp", "predicted"], every, every]
+    every = ["msp", "conf", "predicted", "probabilities"]
+    assert missing == [["msp", "predicted", "probabilities"], every, every]
 
 
 def test_classes_are_predicted_by_the_ensemble_if_a_metric_reads_it(ingested):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ray_jobs.on_ray.packs import pack, rows_to_train_on
+from scoring.left_out import LeftOut
 from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.runs.record import Run, identify
 
@@ -110,7 +111,7 @@ def test_imported_runs_train_on_no_rows():
 
 
 def test_runs_that_train_on_next_to_nothing_are_packed_too():
-    runs: list[Run] = seeds(3, subset=0.7)
+    runs: list[Run] = seeds(3, left_out=LeftOut(seed=0, round=0, fold=0, folds=3))
     assert pack(runs, rows(runs, 1), slots=2) == [tuple(runs)]
 
 

@@ -17,7 +17,7 @@ from scoring.tables import Store
 pytestmark = pytest.mark.slow
 Rescore = Callable[..., int]
 CORRECTED = (10, 11, 12)
-EVERY = len(metrics()) + 1  # and the predicted classes
+EVERY = len(metrics()) + 2  # and predicted classes and probabilities
 
 
 def correct_labels(path: Path, first_id: int) -> dict[int, int]:

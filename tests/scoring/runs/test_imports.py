@@ -65,8 +65,10 @@ def test_a_run_is_named_by_its_weights_and_what_the_manifest_says(write):
         spec(mean=[0.1]),
         spec(std=[0.1]),
         spec(classes=["bee", "ant", "cat"]),
+        spec(unseen=True),
     ]
-    assert len({spec(), *others}) == 5
+    assert len({spec(), *others}) == 6
+    assert spec(unseen=False) == spec()
     assert spec(classes=["ant", "bee", "cat"]) == spec()
 
 
@@ -143,6 +145,7 @@ REFUSED = {
     "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, at most 64, "),
     "too wide": ([{**ENTRY, "width": 1e6}], r"expected width to be .* at most 64, got 1000000\.0"),
     "no number": ([{**ENTRY, "mean": [math.nan]}], r"expected mean to be a list of numbers, got "),
+    "no truth": ([{**ENTRY, "unseen": "no"}], r"expected unseen to be true or false, got 'no'"),
     "other classes": (
         [{**ENTRY, "classes": ["ant", "bee"]}],
         r"classes ant, bee, cat in any order",

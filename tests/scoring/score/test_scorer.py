@@ -54,9 +54,10 @@ def shard():
 
 def scores(storage, run, shard):
     """Return the staged scores of `conf` on `shard`."""
-    how = Assignment(metric="conf", config=metric("conf").config(), runs=(RunRef(key=run.key),))
+    config, runs = metric("conf").config(), (RunRef(key=run.key),)
+    how = Assignment(metric="conf", config=config, split="train", runs=runs)
     options = SignalOptions(batch_rows=8)
-    Scorer(storage, options).score("content", shard, 3, [Task(assignment=how, key="key")])
+    Scorer(storage, "noise", options).score("content", shard, 3, [Task(assignment=how, key="key")])
     return read_scores(storage, staged_path("conf", "key"))
 
 

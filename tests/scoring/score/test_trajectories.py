@@ -76,13 +76,14 @@ def scored(store, shard, names, runs, **options):
             assignment=Assignment(
                 metric=name,
                 config=metrics()[name].config(),
+                split="test",
                 runs=tuple(RunRef(key=key) for key in runs),
             ),
             key="-".join([name, *runs, *map(str, options.values())]),
         )
         for name in names
     ]
-    Scorer(storage, SignalOptions(**options)).score("content", shard, 10, tasks)
+    Scorer(storage, "digits", SignalOptions(**options)).score("content", shard, 10, tasks)
     return {
         t.assignment.metric: read_scores(storage, staged_path(t.assignment.metric, t.key))
         for t in tasks

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from scoring.data.training_set import TrainingSet
 from scoring.inputs import as_input
-from scoring.run_spec import Recipe
-from scoring.training.batches import augment, gatherer, shuffled_batches, subset_rows
+from scoring.left_out import LeftOut
+from scoring.run_spec import NetSpec, Recipe, RunSpec
+from scoring.training.batches import augment, gatherer, shuffled_batches, training_rows
 
 CPU = torch.device("cpu")
 
@@ -19,14 +22,37 @@ def random_images(rows=64, side=8, depth=3):
     return torch.from_numpy(numbers.integers(1, 256, (rows, side, side, depth), dtype=np.uint8))
 
 
-def test_a_subset_depends_on_its_seed_and_larger_ones_contain_it():
-    half = subset_rows(101, 0.5, seed=3)
-    assert len(half) == 50  # round(50.5), to even
-    assert len(set(half.tolist())) == 50
-    assert torch.equal(half, subset_rows(101, 0.8, seed=3)[:50])
-    assert not torch.equal(half, subset_rows(101, 0.5, seed=4))
-    assert sorted(subset_rows(101, 1.0, seed=3).tolist()) == list(range(101))
-    assert len(subset_rows(101, 0.001, seed=3)) == 1
+def rows_of(data, seed=3, left_out=None):
+    net = NetSpec(name="mlp")
+    spec = RunSpec(kind="plain", split="train", net=net, seed=seed, left_out=left_out)
+    return training_rows(spec, data)
+
+
+def blank(rows):
+    return TrainingSet(
+        ids=np.arange(rows) + 7,
+        inputs=np.zeros((rows, 2, 2, 1), dtype=np.uint8),
+        labels=np.arange(rows) % 2,
+        classes=2,
+    )
+
+
+def test_the_order_of_rows_depends_on_the_seed():
+    data = blank(101)
+    assert sorted(rows_of(data).tolist()) == list(range(101))
+    assert torch.equal(rows_of(data), rows_of(data))
+    assert not torch.equal(rows_of(data), rows_of(data, seed=4))
+
+
+@pytest.mark.parametrize("chosen", [None, np.arange(0, 101, 2)], ids=["all", "chosen"])
+def test_a_member_leaves_out_the_rows_whose_ids_are_in_its_fold(chosen):
+    data = replace(blank(101), chosen=chosen)
+    left_out = LeftOut(seed=0, round=1, fold=2, folds=3)
+    kept = {row for row in rows_of(data).tolist() if not left_out.holds(data.ids[[row]])[0]}
+    members = rows_of(data, left_out=left_out)
+    assert len(members) == len(kept)
+    assert set(members.tolist()) == kept
+    assert 0 < len(kept) < len(rows_of(data))
 
 
 def test_an_epoch_holds_every_row_once_in_a_new_order():

@@ -7,6 +7,7 @@ from torch import nn
 
 from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
+from scoring.left_out import LeftOut
 from scoring.nets import build
 from scoring.run_spec import NetSpec, Recipe, RunSpec
 from scoring.training.loop import train
@@ -14,6 +15,7 @@ from scoring.training.steps import learning_rate
 
 RECIPE = Recipe(learning_rate=2e-3, batch_rows=32, epochs=2, crop=1, flip=True, dropout=0.3)
 SPEC = RunSpec(kind="plain", split="train", net=NetSpec(name="small_cnn"), recipe=RECIPE, seed=1)
+LEFT_OUT = LeftOut(seed=0, round=0, fold=1, folds=3)
 
 
 def separable(rows=200, side=8):
@@ -58,7 +60,7 @@ def test_the_callers_threads_and_random_state_are_restored():
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"subset": 0.9}, {"dtype": "bfloat16"}])
+@pytest.mark.parametrize("change", [{"seed": 2}, {"left_out": LEFT_OUT}, {"dtype": "bfloat16"}])
 def test_a_change_of_the_spec_changes_the_weights(change):
     assert not same(train(SPEC, DATA).weights, train(replace(SPEC, **change), DATA).weights)
 
@@ -73,8 +75,8 @@ def test_read_only_data_gives_the_same_weights():
 
 def test_a_net_learns_and_its_training_is_reported():
     recipe = replace(RECIPE, epochs=12, crop=0, flip=False, dropout=0.0)
-    trained = train(replace(SPEC, recipe=recipe, subset=0.5), DATA)
-    assert trained.rows == 100
+    trained = train(replace(SPEC, recipe=recipe, left_out=LEFT_OUT), DATA)
+    assert trained.rows == 200 - LEFT_OUT.holds(DATA.ids).sum()
     assert trained.epochs == len(trained.losses) == 12
     assert trained.losses[-1] < trained.losses[0] / 5
     assert trained.accuracy > 0.95
@@ -88,13 +90,10 @@ def test_a_net_learns_and_its_training_is_reported():
     assert (logits.argmax(1).numpy() == DATA.labels).mean() > 0.95
 
 
-def test_only_rows_in_the_subset_matter():
-    from scoring.training.batches import subset_rows
-
-    spec = replace(SPEC, subset=0.25)
+def test_rows_that_are_left_out_do_not_matter():
+    spec = replace(SPEC, left_out=LEFT_OUT)
     changed = DATA.inputs.copy()
-    outside = subset_rows(len(DATA), 1.0, spec.seed)[50:].numpy()
-    changed[outside] = 0
+    changed[LEFT_OUT.holds(DATA.ids)] = 0
     other = TrainingSet(ids=np.arange(len(changed)), inputs=changed, labels=DATA.labels, classes=4)
     assert same(train(spec, DATA).weights, train(spec, other).weights)
 

@@ -1,0 +1,38 @@
+"""Staged out-of-bag probabilities of a shard: lists of float16 beside the columns of its scores."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.arrays import Bools, Floats, Ints
+from scoring.store.parquet import read_parquet
+from scoring.store.storage import Storage
+
+COLUMNS = ("example_id", "value", "status", "classes", "probabilities")
+
+
+def probability_lists(classes: Ints, probabilities: Floats, known: Bools) -> Mapping[str, pa.Array]:
+    """Return classes and probabilities as columns of lists, null where nothing is known.
+
+    Args:
+        classes: [N, K], -1 at the end of rows with fewer than K classes.
+        probabilities: [N, K] of those classes.
+        known: [N].
+    """
+    used = (classes >= 0) & known[:, None]
+    offsets = pa.array(np.append(0, np.cumsum(used.sum(axis=1))), pa.int32())
+    unknown = pa.array(~known)
+    columns = {
+        "classes": classes[used].astype(np.int32),
+        "probabilities": probabilities[used].astype(np.float16),
+    }
+    return {
+        name: pa.ListArray.from_arrays(offsets, pa.array(values), mask=unknown)
+        for name, values in columns.items()
+    }
+
+
+def read_probabilities(storage: Storage, path: str) -> pa.Table:
+    """Read `COLUMNS` of a staged shard, rows in the shard's order; `value` counts the models."""
+    return read_parquet(storage, path).select(COLUMNS)
