@@ -79,7 +79,10 @@ class Store:
     def sql(self, query: str, at: At = None, *, unsafe: bool = False) -> pa.Table:
         """Answer a DuckDB query in which each table is a view of its name.
 
-        The query is a sandbox: it can read these tables, and neither read nor write anything else.
+        `scores` also has the names of classes; `classes` and `metrics` are views alone. `show
+        tables` lists all, `describe scores` the columns of one, and `duckdb_columns()` says what
+        each column means. The query is a sandbox: it can read these tables, and neither read nor
+        write anything else.
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
@@ -93,8 +96,23 @@ class Store:
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
-        known = views(self._storage, table, version)
-        return sql.run(self._storage, query, known, unsafe=unsafe)
+
+        def answer(*, names: bool) -> pa.Table:
+            known = views(self._storage, table, version, names=names)
+            return sql.run(
+                self._storage,
+                query,
+                {name: view.sql for name, view in known.items()},
+                columns={name: view.columns for name, view in known.items()},
+                unsafe=unsafe,
+            )
+
+        if unsafe or "label_name" in query or "predicted_name" in query:
+            return answer(names=True)  # at once; what may do more than read must not run twice
+        try:
+            return answer(names=False)
+        except sql.Deferred:
+            return answer(names=True)
 
     def outliers(
         self,
