@@ -1,7 +1,7 @@
 """What metrics declare, for those who read tables: known without importing PyTorch.
 
-`python -m scoring.registry` writes `declared.jsonl`, a line for each metric; a test compares it with
-the files of `scoring/metrics/`.
+`python -m scoring.registry` writes `declared.jsonl`, a line for each metric; a test compares it
+with the files of `scoring/metrics/`.
 """
 
 import json

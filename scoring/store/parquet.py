@@ -133,9 +133,7 @@ def _blank_writer(
     Comments of columns stay out of files: they are in the log of the table.
     """
     plain = pa.schema(map(pa.Field.remove_metadata, schema), schema.metadata)
-    with pq.ParquetWriter(
-        pa.PythonFile(file, "w"), plain, compression=compression, **options
-    ) as w:
+    with pq.ParquetWriter(pa.PythonFile(file, "w"), plain, compression=compression, **options) as w:
         yield w
         w.add_key_value_metadata({FOOTER_SEAL: FOOTER_BLANK, SEAL: BLANK})
 

@@ -28,7 +28,8 @@ def commented(columns: Mapping[str, tuple[pa.DataType, str]]) -> pa.Schema:
 
 def comment_of(column: pa.Field) -> str:
     """Return the comment of a column; "" if it has none."""
-    return (column.metadata or {}).get(COMMENT.encode(), b"").decode()
+    metadata: dict[bytes, bytes] = column.metadata or {}
+    return metadata.get(COMMENT.encode(), b"").decode()
 
 
 _PARTITION_COMMENTS = {
@@ -73,7 +74,10 @@ SCORES = commented(
             "null if not ranked",
         ),
         "percentile": (pa.float64(), "of rank in the split: 0 = outlying, 100 = prototypical"),
-        "class_percentile": (pa.float64(), "of rank in the class: 0 = outlying, 100 = prototypical"),
+        "class_percentile": (
+            pa.float64(),
+            "of rank in the class: 0 = outlying, 100 = prototypical",
+        ),
         "class_z": (
             pa.float64(),
             "standard deviations of value from its class's mean; not turned, as value",
@@ -124,8 +128,14 @@ RUNS = commented(
         "epsilon_target": (pa.float64(), "privacy asked for; null unless private"),
         "epsilon_spent": (pa.float64(), "privacy spent; null unless private"),
         "delta": (pa.float64(), "of its privacy; null unless private"),
-        "train_accuracy": (pa.float64(), "on the train split; of the rows trained on, over the last epoch"),
-        "test_accuracy": (pa.float64(), "on the test split; of the rows trained on, over the last epoch"),
+        "train_accuracy": (
+            pa.float64(),
+            "on the train split; of the rows trained on, over the last epoch",
+        ),
+        "test_accuracy": (
+            pa.float64(),
+            "on the test split; of the rows trained on, over the last epoch",
+        ),
         "rows": (pa.int64(), "rows that it trained on"),
         "epochs": (pa.int64(), "epochs that it trained for"),
         "seconds": (pa.float64(), "that the training took"),

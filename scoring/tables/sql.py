@@ -48,6 +48,8 @@ _SANDBOX = f"""
 _REFUSED = (
     r"^Permission Error|configuration has been locked|Table with name \S*[/.]\S* does not exist"
 )
+
+
 class Deferred(UserError):
     """A query needs the values of a column that `deferred` stands in for."""
 
@@ -227,7 +229,7 @@ def files_sql(
 
 
 def values_sql(rows: Iterable[Sequence[object]], schema: pa.Schema) -> str:
-    """Return the SQL of rows given as values of `schema`: strings, integers and lists of strings."""
+    """Return the SQL of rows of `schema`, given as values that `literal` can write."""
     lines = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
     if not lines:
         return f"select {_nulls(schema)} where false"

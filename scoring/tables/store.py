@@ -124,6 +124,8 @@ class Store:
     ) -> pa.Table:
         """Return the n lowest ranks of a metric, most outlying first.
 
+        Ranks follow `value` or `class_z`, as the view `metrics` says in `ranked_by`.
+
         Args:
             metric: a published metric.
             split: train or test.

@@ -91,9 +91,7 @@ def views(
         names: read the class names that `scores` has; if not, these columns are deferred.
     """
     return {
-        "scores": View(
-            columns=SCORES_VIEW, sql=lambda: _scores(storage, scores, names=names)
-        ),
+        "scores": View(columns=SCORES_VIEW, sql=lambda: _scores(storage, scores, names=names)),
         "classes": View(columns=CLASSES, sql=lambda: classes_sql(storage, scores)),
         "metrics": View(columns=METRICS, sql=_metrics),
         "runs": View(columns=RUNS, sql=lambda: runs_sql(storage, version)),

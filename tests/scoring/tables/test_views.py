@@ -1,4 +1,4 @@
-"""The views of a query: what there is, class names, classes and metrics, and what is read for it."""
+"""The views of a query: what there is, names, classes, metrics, and what is read for it."""
 
 import io
 from dataclasses import replace
@@ -272,7 +272,9 @@ def test_a_word_in_a_string_or_comment_is_no_table(storage, reads, query):
     assert not [path for path in reads if path.startswith("tables/manifests/")]
 
 
-@pytest.mark.parametrize("query", ["from SCORES", 'from "scores"', "from main.scores", "table scores"])
+@pytest.mark.parametrize(
+    "query", ["from SCORES", 'from "scores"', "from main.scores", "table scores"]
+)
 def test_a_table_is_found_however_it_is_written(storage, query):
     assert len(rows(storage, query)) == 99
 
