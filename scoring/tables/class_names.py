@@ -18,7 +18,8 @@ from scoring.tables.lookup import names_of
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import manifests_of
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES_TABLE
-from scoring.tables.sql import deferred, files_sql, literal, values_sql
+from scoring.tables.sql import deferred, files_sql
+from scoring.tables.values import literal, values_sql
 
 Names = Mapping[str, Sequence[str]]
 """Dataset version to its class names, in the order of labels; none if the dataset has none."""

@@ -9,7 +9,7 @@ the query does not name read nothing.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
 from scoring.tables.delta import unusable
 from scoring.tables.schemas import comment_of
 
-_TYPES = {
+TYPES = {
     pa.string(): "varchar",
     pa.int32(): "integer",
     pa.int64(): "bigint",
@@ -137,7 +137,7 @@ def _describe(
         if name not in made:
             refusal = f"error({quoted(f'{name}: expected its name in the query')})"
             connection.execute(
-                f"create view {name} as select {_nulls(schema)} where {refusal}::boolean"
+                f"create view {name} as select {nulls(schema)} where {refusal}::boolean"
             )
         for column in schema:
             connection.execute(
@@ -220,30 +220,12 @@ def files_sql(
         partition_columns: those of them that are in the path as `column=value`; they come first.
     """
     if not paths:
-        return f"select {_nulls(schema)} where false"
+        return f"select {nulls(schema)} where false"
     files = ", ".join(quoted(data_uri(path)) for path in paths)
     hive = "true, hive_types_autocast = false" if partition_columns else "false"
     return (
         f"select {', '.join(schema.names)} from read_parquet([{files}], hive_partitioning = {hive})"
     )
-
-
-def values_sql(rows: Iterable[Sequence[object]], schema: pa.Schema) -> str:
-    """Return the SQL of rows of `schema`, given as values that `literal` can write."""
-    lines = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
-    if not lines:
-        return f"select {_nulls(schema)} where false"
-    typed = ", ".join(f"{field.name}::{_TYPES[field.type]} as {field.name}" for field in schema)
-    return f"select {typed} from (values {lines}) as rows({', '.join(schema.names)})"
-
-
-def literal(value: object) -> str:
-    """Write a string, an integer, None or a list of these as SQL."""
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(literal, value))}]"
-    return "null" if value is None else f"{value:d}"
 
 
 def deferred(name: str) -> str:
@@ -254,8 +236,9 @@ def deferred(name: str) -> str:
     return f"error({quoted(_DEFERRED)})::varchar as {name}"
 
 
-def _nulls(schema: pa.Schema) -> str:
-    return ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
+def nulls(schema: pa.Schema) -> str:
+    """Return the SQL of a null in each column."""
+    return ", ".join(f"null::{TYPES[field.type]} as {field.name}" for field in schema)
 
 
 def quoted(text: str) -> str:

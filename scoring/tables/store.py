@@ -19,7 +19,7 @@ from scoring.tables.lookup import (
 from scoring.tables.manifest import Partition
 from scoring.tables.movement import BY_METRIC, MOVED
 from scoring.tables.schemas import SCORES_TABLE
-from scoring.tables.views import nights_sql, runs_sql, scores_sql, views
+from scoring.tables.views import answer, nights_sql, runs_sql, scores_sql
 from scoring.tables.whole_partitions import (
     EVALUATIONS_TABLE,
     EXAMPLE_SETS_TABLE,
@@ -96,23 +96,7 @@ class Store:
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
-
-        def answer(*, names: bool) -> pa.Table:
-            known = views(self._storage, table, version, names=names)
-            return sql.run(
-                self._storage,
-                query,
-                {name: view.sql for name, view in known.items()},
-                columns={name: view.columns for name, view in known.items()},
-                unsafe=unsafe,
-            )
-
-        if unsafe or "label_name" in query or "predicted_name" in query:
-            return answer(names=True)  # at once; what may do more than read must not run twice
-        try:
-            return answer(names=False)
-        except sql.Deferred:
-            return answer(names=True)
+        return answer(self._storage, query, table, version, unsafe=unsafe)
 
     def outliers(
         self,

@@ -26,6 +26,7 @@ from scoring.tables.schemas import (
     commented,
     with_partition_columns,
 )
+from scoring.tables.values import values_sql
 from scoring.tables.whole_partitions import WHOLE_TABLES, table_sql
 
 METRICS = commented(
@@ -103,6 +104,28 @@ def views(
     }
 
 
+def answer(
+    storage: Storage, query: str, scores: DeltaTable, version: int | None, *, unsafe: bool
+) -> pa.Table:
+    """Answer a query over all views; see `sql.run`, and `views` for the arguments.
+
+    Class names are read only for a query that needs them.
+    """
+
+    def run(*, names: bool) -> pa.Table:
+        known = views(storage, scores, version, names=names)
+        made = {name: view.sql for name, view in known.items()}
+        columns = {name: view.columns for name, view in known.items()}
+        return sql.run(storage, query, made, columns=columns, unsafe=unsafe)
+
+    if unsafe or "label_name" in query or "predicted_name" in query:
+        return run(names=True)  # at once; what may do more than read must not run twice
+    try:
+        return run(names=False)
+    except sql.Deferred:
+        return run(names=True)
+
+
 def _scores(storage: Storage, scores: DeltaTable, *, names: bool) -> str:
     found = read_names(storage, scores) if names else None
     return named_sql(scores_sql(storage, scores), SCORES_VIEW, found)
@@ -110,7 +133,7 @@ def _scores(storage: Storage, scores: DeltaTable, *, names: bool) -> str:
 
 def _metrics() -> str:
     rows = [[getattr(metric, column) for column in METRICS.names] for metric in declared().values()]
-    return sql.values_sql(rows, METRICS)
+    return values_sql(rows, METRICS)
 
 
 def scores_sql(storage: Storage, table: DeltaTable, only: Mapping[str, str] | None = None) -> str:

@@ -12,6 +12,7 @@ from score_tables import CLASSES, night_row, part, run_row, write_classes
 from ray_jobs.commands.query import QueryFlags
 from scoring.errors import UserError
 from scoring.registry import metrics
+from scoring.store.parquet import write_parquet
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import open_table, table_uri
@@ -148,6 +149,22 @@ def test_names_come_through_as_they_are(tmp_path, name):
     write_classes(storage, conf[0], ("a", name, "c"))
     found = rows(storage, "select distinct label_name from scores where label = 1")
     assert found == [{"label_name": name}]
+
+
+@pytest.mark.parametrize("name", ["{uri}", "x'{uri}", "['{uri}']", "store:{uri}"])
+def test_a_class_named_like_a_file_lets_nobody_read_it(tmp_path, name):
+    storage = Storage(str(tmp_path / "store"))
+    conf = part("conf", n=9)
+    publish(storage, [conf])
+    write_parquet(storage, "secret.parquet", pa.table({"word": ["hunter2"]}))
+    uri = "store://secret.parquet"
+    named = name.format(uri=uri)
+    write_classes(storage, conf[0], ("a", named, "c"))
+    found = rows(storage, "select distinct label_name from scores where label = 1")
+    assert found == [{"label_name": named}]
+    for view in ("scores", "classes"):
+        with pytest.raises(UserError, match="expected the tables by their names"):
+            rows(storage, f"select word, label_name from read_parquet('{uri}'), {view}")
 
 
 def test_a_dataset_without_class_names_has_none(tmp_path):
