@@ -1,12 +1,15 @@
 """Finds every metric: the module-level `METRIC` of each file in `scoring/metrics/`."""
 
 import importlib
+import json
 import pkgutil
-import sys
+import re
+from dataclasses import asdict
 from functools import cache
 from types import ModuleType
 
 import scoring.metrics
+from scoring.declared import FILE, Declared
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
 from scoring.folds.probabilities import PROBABILITIES
@@ -73,18 +76,57 @@ def find(package: ModuleType) -> dict[str, Metric]:
 def markdown_table() -> str:
     """Return the published metrics as the README shows them."""
     lines = [
-        "| metric | value | unit | prototypical | signal | passes per example and run | source |",
-        "|---|---|---|---|---|---|---|",
+        "| metric | purpose | value | unit | prototypical | signal | passes per example and run "
+        "| source |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, declared in metrics().items():
-        cost = declared.passes(declared.config())
+    for name, found in metrics().items():
+        cost = found.passes(found.config())
         backward = f", {cost.backward:g} backward" if cost.backward else ""
+        basis = "" if found.ranked_by == "value" else f", by {found.ranked_by.replace('_', ' ')}"
         lines.append(
-            f"| `{name}` | {declared.summary} | {declared.unit} | {declared.prototypical} "
-            f"| {declared.signal} | {cost.forward:g} forward{backward} | {declared.source} |"
+            f"| `{name}` | {found.purpose} | {found.summary} | {found.unit} "
+            f"| {found.prototypical}{basis} | {found.signal} | {cost.forward:g} forward{backward} "
+            f"| {found.source} |"
         )
     return "\n".join(lines)
 
 
+def declarations() -> str:
+    """Return the published metrics as `declared.jsonl` holds them."""
+    found = [
+        Declared(
+            metric=name,
+            purpose=metric.purpose,
+            summary=metric.summary,
+            unit=metric.unit,
+            direction=metric.prototypical,
+            ranked_by=metric.ranked_by,
+            source=metric.source,
+            version=metric.version,
+        )
+        for name, metric in metrics().items()
+    ]
+    return "".join(f"{json.dumps(asdict(metric), ensure_ascii=False)}\n" for metric in found)
+
+
+def with_metrics(readme: str) -> str:
+    """Return the README with the table of today's metrics between its marks."""
+    return re.sub(
+        r"(<!-- metrics:[^>]*-->\n).*?(\n<!-- /metrics -->)",
+        lambda marks: f"{marks[1]}{markdown_table()}{marks[2]}",
+        readme,
+        count=1,
+        flags=re.DOTALL,
+    )
+
+
+def main() -> None:
+    """Write what is generated from the metrics: `declared.jsonl` and the README's table."""
+    FILE.write_text(declarations(), "utf-8")
+    readme = FILE.parent.parent / "README.md"
+    readme.write_text(with_metrics(readme.read_text("utf-8")), "utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{markdown_table()}\n")
+    main()

@@ -44,6 +44,12 @@ InputGradient = Literal["label", "predicted", "log_label", "log_predicted"]
 or of the class that the finished run predicts."""
 
 
+Purpose = Literal["label errors", "hard", "atypical", "privacy", "robustness"]
+"""What a metric is for, in the order in which people are shown metrics: labels that are wrong;
+examples that nets find hard to learn or get wrong; examples unlike the others; examples that only
+nets without privacy learn; examples close to another class."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """N examples to score; row i of every field is the same example."""
@@ -128,6 +134,7 @@ class Declaration:
     name: str
     summary: str
     """One line for tables and help."""
+    purpose: Purpose
     version: int
     """Part of every score's key: raise it whenever values change."""
     unit: str

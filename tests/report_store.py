@@ -33,6 +33,8 @@ METRICS = (
         summary="L2 norm of the smallest perturbation that changes the predicted class",
         unit="L2 norm of pixels in [0, 1]",
         prototypical="high",
+        ranked_by="value",
+        purpose="robustness",
         source="Carlini et al. 2019, section 2.1",
     ),
     MetricInfo(
@@ -40,6 +42,8 @@ METRICS = (
         summary="mean Jensen-Shannon divergence between independently trained models",
         unit="nats",
         prototypical="low",
+        ranked_by="value",
+        purpose="atypical",
         source="Carlini et al. 2019, section 2.1",
     ),
 )
@@ -195,7 +199,7 @@ def _scores(examples: Examples, version: DatasetVersion, metric: MetricInfo):
         value[row], status[row] = np.nan, "undecodable_image"
     ranks = rank(
         value=value, label=examples.label, example_id=ids, status=status,
-        direction=metric.prototypical,
+        direction=metric.prototypical, ranked_by=metric.ranked_by or "value",
     )  # fmt: skip
     return score_rows(
         example_id=ids,

@@ -8,6 +8,7 @@ COMMANDS = {
     "query": "run SQL on the published tables",
     "outliers": "show the least prototypical examples",
     "prototypes": "show the most prototypical examples",
+    "metrics": "list the metrics and what they are for",
     "explain": "find the training examples that explain a prediction",
     "check": "hold the newest night against expectations, for a scheduler",
     "diff": "compare two nights",

@@ -9,6 +9,7 @@ from ray_jobs.jobs.destination_lease import writing_into
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
 from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri
+from scoring.declared import declared
 from scoring.report import (
     MetricInfo,
     check_output,
@@ -54,16 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _metric_infos() -> list[MetricInfo]:
-    """Describe every registered metric."""
-    from scoring.registry import metrics  # imports torch: seconds that bad flags need not wait for
-
+    """Describe every metric."""
     return [
         MetricInfo(
-            name=spec.name,
-            summary=spec.summary,
-            unit=spec.unit,
-            prototypical=spec.prototypical,
-            source=spec.source,
+            name=metric.metric,
+            summary=metric.summary,
+            unit=metric.unit,
+            prototypical=metric.direction,
+            ranked_by=metric.ranked_by,
+            source=metric.source,
+            purpose=metric.purpose,
         )
-        for spec in metrics().values()
+        for metric in declared().values()
     ]

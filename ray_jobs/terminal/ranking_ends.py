@@ -8,6 +8,7 @@ import tyro
 
 from ray_jobs.terminal.console import parse_flags
 from ray_jobs.terminal.shared_flags import PublishedDataset, TableFlags, by_default
+from scoring.declared import ranked_by
 from scoring.store.keys import Split
 from scoring.tables import Store
 
@@ -35,5 +36,7 @@ def show_end(end: Literal["outliers", "prototypes"], argv: Sequence[str] | None)
     flags = parse_flags(EndFlags, argv, f"protoscore {end}", description)
     store = Store(flags.table.store)
     rank = store.outliers if end == "outliers" else store.prototypes
-    flags.table.show(rank(flags.metric, flags.split, flags.label, flags.n, flags.dataset))
+    rows = rank(flags.metric, flags.split, flags.label, flags.n, flags.dataset)
+    basis = ranked_by(flags.metric)
+    flags.table.show(rows, f"{kind} prototypical first, ranked by {basis}" if basis else "")
     return 0

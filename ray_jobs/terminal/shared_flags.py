@@ -53,21 +53,27 @@ RawCsv = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableFlags:
-    """The store to read and the table to write."""
+class OutputFlags:
+    """How to write a table, and where."""
 
-    store: StoreUri = field(default_factory=default_store)
     format: Annotated[Format | None, by_default("by the suffix of --output, else table")] = None
     """How to write the table."""
     output: Annotated[str, by_default("standard output")] = ""
     """File to write to."""
     raw_csv: RawCsv = False
 
-    def show(self, table: pa.Table) -> None:
-        """Write a table as the flags say.
+    def show(self, table: pa.Table, caption: str = "") -> None:
+        """Write a table as the flags say, with a caption if it is for people.
 
         Raises:
             UserError: Parquet without a file, --raw-csv without CSV, or a file that cannot be
                 written.
         """
-        show(table, self.format, self.output, raw_csv=self.raw_csv)
+        show(table, self.format, self.output, raw_csv=self.raw_csv, caption=caption)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFlags(OutputFlags):
+    """The store to read and the table to write."""
+
+    store: StoreUri = field(default_factory=default_store)

@@ -31,7 +31,14 @@ tabulate.MIN_PADDING = 0  # else columns are two wider than their names
 _aligned = partial(tabulate.tabulate, disable_numparse=True, preserve_whitespace=True)
 
 
-def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = False) -> None:
+def show(
+    table: pa.Table,
+    style: Format | None,
+    output: str,
+    *,
+    raw_csv: bool = False,
+    caption: str = "",
+) -> None:
     """Write a table to a file or standard output.
 
     Args:
@@ -39,6 +46,7 @@ def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = 
         style: None: by the suffix of `output`, else aligned text.
         output: a local file; "" is standard output.
         raw_csv: in CSV, write text that looks like a formula as it is.
+        caption: what to say of the rows below aligned text.
 
     Raises:
         UserError: Parquet without a file, `raw_csv` without CSV, or a file that cannot be written.
@@ -53,7 +61,7 @@ def show(table: pa.Table, style: Format | None, output: str, *, raw_csv: bool = 
     if style == "csv":
         table = _without_lists(table)
         table = table if raw_csv else without_formulas(table)
-    data = _encode(table, style, width=None if output else _terminal_width())
+    data = _encode(table, style, None if output else _terminal_width(), caption)
     if not output:
         text = data.decode()
         sys.stdout.write(printable_lines(text) if sys.stdout.isatty() else text)
@@ -75,8 +83,11 @@ def write_whole(path: Path, data: bytes, flag: str) -> None:
         unfinished.write_bytes(data)
 
 
-def as_text(table: pa.Table, width: int | None = None) -> str:
-    """Return a table in aligned columns, or row by row if it is wider than `width` characters."""
+def as_text(table: pa.Table, width: int | None = None, caption: str = "") -> str:
+    """Return a table in aligned columns, or row by row if it is wider than `width` characters.
+
+    The last line says how many rows there are, and the caption.
+    """
     shown = _times_as_text(table.slice(0, _SHOWN_ROWS), "s")
     names = [printable(name) for name in shown.column_names]
     rows = list(zip(*(map(_cell, column.to_pylist()) for column in shown.columns), strict=True))
@@ -89,7 +100,7 @@ def as_text(table: pa.Table, width: int | None = None) -> str:
     count = f"{len(table)} {'row' if len(table) == 1 else 'rows'}"
     if len(shown) < len(table):
         count += f", the first {len(shown)} shown; csv, json and parquet hold all"
-    return "\n".join([*lines, f"({count})\n"])
+    return "\n".join([*lines, f"({count}{caption and f'; {caption}'})\n"])
 
 
 def _cell(value: object) -> str:
@@ -102,9 +113,9 @@ def _cell(value: object) -> str:
     return printable(str(value))
 
 
-def _encode(table: pa.Table, style: Format, width: int | None) -> bytes:
+def _encode(table: pa.Table, style: Format, width: int | None, caption: str) -> bytes:
     if style == "table":
-        return as_text(table, width).encode()
+        return as_text(table, width, caption).encode()
     if style == "json":
         plain = _times_as_text(table, "us").to_pylist()
         rows = ({name: _json(value) for name, value in row.items()} for row in plain)

@@ -1,6 +1,6 @@
 """One partition of `scores`, with the columns that analyses compute with as arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +64,18 @@ class Scores:
         return numbers
 
 
-def read_scores(store: Store, dataset: str, split: Split, metric: str, at: At = None) -> Scores:
-    """Read one partition.
+def read_scores(
+    store: Store,
+    dataset: str,
+    split: Split,
+    metric: str,
+    at: At = None,
+    also: Sequence[str] = (),
+) -> Scores:
+    """Read one partition, with columns besides the usual ones if they are named.
 
     Raises:
         UnknownName: it is not published; the message lists what is.
     """
-    return Scores.from_table(store.scores(dataset, split, metric, columns=_COLUMNS, at=at))
+    columns = (*_COLUMNS, *also)
+    return Scores.from_table(store.scores(dataset, split, metric, columns=columns, at=at))

@@ -66,9 +66,10 @@ class Snapshot:
         known = self.data.get((split, name))
         return known or _find_version(self.storage, self.dataset, split, name)
 
-    def scores(self, split: Split, metric: str) -> Scores:
-        """Read one partition."""
-        return read_scores(Store(self.storage.uri), self.dataset, split, metric, self.version)
+    def scores(self, split: Split, metric: str, also: Sequence[str] = ()) -> Scores:
+        """Read one partition; see `read_scores`."""
+        store = Store(self.storage.uri)
+        return read_scores(store, self.dataset, split, metric, self.version, also)
 
     def runs(self) -> list[Row]:
         """Read the row of `runs` of every run in the nights that published the scores.

@@ -38,7 +38,8 @@ configs:
 
 Examples and how prototypical each one is, as published by protoscore. For each metric: its value in
 its own unit, the percentile in the split and in the class (0 = most outlying, 100 = most
-prototypical), and the status, which explains a missing value.
+prototypical), and the status, which explains a missing value. Percentiles follow the value, or
+class_z where a metric has that column.
 """
 
 

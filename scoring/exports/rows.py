@@ -15,6 +15,7 @@ from scoring.arrays import Ints
 from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion
+from scoring.declared import declared
 from scoring.errors import BadStore
 from scoring.store.storage import Storage
 from scoring.tables import Store
@@ -25,6 +26,7 @@ _SCORES = {
     "class_percentile": pa.float64(),
     "status": pa.string(),
 }
+_CLASS_Z = {"class_z": pa.float64()}
 _EXAMPLE = {
     "split": pa.string(),
     "example_id": pa.int64(),
@@ -37,9 +39,17 @@ _EXAMPLE = {
 
 
 def wide_schema(metrics: Sequence[str]) -> pa.Schema:
-    """Return the columns of an example, then four for each metric: `<metric>_value` and so on."""
-    scores = {f"{metric}_{name}": kind for metric in metrics for name, kind in _SCORES.items()}
+    """Return the columns of an example, then those of each metric: `<metric>_value` and so on.
+
+    A metric whose percentiles follow `class_z` has that column too.
+    """
+    scores = {f"{m}_{name}": kind for m in metrics for name, kind in _scores_of(m).items()}
     return pa.schema({**_EXAMPLE, **scores})
+
+
+def _scores_of(metric: str) -> dict[str, pa.DataType]:
+    known = declared().get(metric)
+    return _SCORES | _CLASS_Z if known and known.ranked_by == "class_z" else _SCORES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +65,7 @@ class ScoredSplit:
     predicted: pa.ChunkedArray
     """[N] int32, null where unknown."""
     scores: Mapping[str, pa.Table]
-    """Metric to its columns value, percentile, class_percentile and status, [N]."""
+    """Metric to its columns of the rows, [N]."""
 
     @property
     def shards(self) -> list[ShardRecord]:
@@ -100,7 +110,8 @@ class ScoredSplit:
             "predicted_name": classes.take(predicted.combine_chunks()),
         }
         for metric, scores in self.scores.items():
-            columns |= {f"{metric}_{c}": scores[c][rows].cast(_SCORES[c]) for c in _SCORES}
+            kinds = _scores_of(metric).items()
+            columns |= {f"{metric}_{name}": scores[name][rows].cast(kind) for name, kind in kinds}
         columns |= {
             field.name: pa.nulls(len(examples), field.type)
             for field in self.schema
@@ -132,7 +143,7 @@ def read_split(
         table = _read_partition(snapshot, version, metric, ids)
         if metric == newest:
             predicted = table["predicted"]
-        scores[metric] = table.select(list(_SCORES))
+        scores[metric] = table.select(list(_scores_of(metric)))
     return ScoredSplit(
         storage=snapshot.storage,
         version=version,
@@ -147,7 +158,7 @@ def _read_partition(
     snapshot: Snapshot, version: DatasetVersion, metric: str, ids: Ints
 ) -> pa.Table:
     """Read a partition with one row for each of `ids`, in their order."""
-    columns = ("example_id", "predicted", *_SCORES)
+    columns = ("example_id", "predicted", *_scores_of(metric))
     store, split = Store(snapshot.storage.uri), version.split
     table = store.scores(snapshot.dataset, split, metric, columns=columns, at=snapshot.version)
     status = table["status"].dictionary_encode()  # 4 bytes an example, however long

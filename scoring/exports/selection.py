@@ -12,6 +12,7 @@ import pyarrow as pa
 from scoring.analysis.snapshot import Snapshot
 from scoring.data.shapes import InputShape
 from scoring.data.versions import DatasetVersion
+from scoring.declared import ranked_by
 from scoring.errors import UnknownName, UserError
 from scoring.exports.rows import ScoredSplit, read_split, wide_schema
 from scoring.store.keys import Split
@@ -63,6 +64,7 @@ class Selection:
             "dataset": self.snapshot.dataset,
             "scores_version": self.snapshot.version,
             "dataset_versions": {split: self.version(split).version for split in self.splits},
+            "ranked_by": {metric: ranked_by(metric) for metric in self.metrics},
             "metrics": {split: list(metrics) for split, metrics in self.partitions.items()},
         }
 

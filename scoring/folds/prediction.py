@@ -35,6 +35,7 @@ class LargestMean(Fold[Tensor]):
 PREDICTED = FoldedMetric(
     name="predicted",
     summary="class that the models predict together",
+    purpose="hard",
     version=1,
     unit="class",
     prototypical="high",

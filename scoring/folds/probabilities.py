@@ -111,6 +111,7 @@ def kept(mean: Floats, labels: Ints) -> tuple[Ints, Floats]:
 PROBABILITIES = FoldedMetric(
     name="probabilities",
     summary="mean probabilities by the models that did not see the example",
+    purpose="label errors",
     version=1,
     unit="models",
     prototypical="high",

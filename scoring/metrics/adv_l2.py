@@ -140,6 +140,7 @@ def passes(config: Config) -> Passes:
 METRIC = ModelMetric(
     name="adv_l2",
     summary="smallest L2 perturbation that changes the class",
+    purpose="robustness",
     version=3,
     unit="L2 norm, pixels in [0, 1]",
     prototypical="high",

@@ -121,6 +121,7 @@ def passes(config: Config) -> Passes:
 METRIC = ModelMetric(
     name="adv_linf",
     summary="smallest L-infinity perturbation that changes the class",
+    purpose="robustness",
     version=3,
     unit="L-infinity norm, pixels in [0, 1]",
     prototypical="high",

@@ -109,6 +109,7 @@ def passes(config: Config) -> Passes:
 METRIC = ModelMetric(
     name="adv_steps",
     summary="iterations of a basic iterative attack until the class changes",
+    purpose="robustness",
     version=2,
     unit="iterations",
     prototypical="high",

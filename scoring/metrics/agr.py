@@ -171,6 +171,7 @@ class MeanDivergence(Fold[Probabilities]):
 METRIC = FoldedMetric(
     name="agr",
     summary="mean Jensen-Shannon divergence between independently trained models",
+    purpose="atypical",
     version=1,
     unit="nats",
     prototypical="low",

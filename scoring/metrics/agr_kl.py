@@ -69,6 +69,7 @@ class MeanDivergence(Fold[Covariance]):
 METRIC = FoldedMetric(
     name="agr_kl",
     summary="mean symmetric KL between independently trained models",
+    purpose="atypical",
     version=1,
     unit="nats",
     prototypical="low",

@@ -19,6 +19,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="aum",
     summary="mean margin of the label's logit over epochs",
+    purpose="label errors",
     version=1,
     unit="logit",
     prototypical="high",

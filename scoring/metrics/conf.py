@@ -25,6 +25,7 @@ def confidence(output: Output) -> Tensor:
 METRIC = FoldedMetric(
     name="conf",
     summary="mean confidence of independently trained models",
+    purpose="atypical",
     version=1,
     unit="probability",
     prototypical="high",

@@ -17,6 +17,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="confidence_mean",
     summary="mean probability of the label over epochs",
+    purpose="label errors",
     version=1,
     unit="probability",
     prototypical="high",

@@ -37,6 +37,7 @@ def epochs(config: Config, kept: int) -> list[int]:
 METRIC = FoldedMetric(
     name="el2n",
     summary="norm of the prediction's error, early in training",
+    purpose="label errors",
     version=1,
     unit="L2 norm of probabilities",
     prototypical="low",

@@ -29,6 +29,7 @@ def times_forgotten(seen: Floats) -> Floats:
 METRIC = FoldedMetric(
     name="forgetting",
     summary="how often training loses an example that it had right",
+    purpose="hard",
     version=1,
     unit="events",
     prototypical="low",

@@ -97,6 +97,7 @@ def passes(config: Config) -> Passes:
 METRIC = ModelMetric(
     name="gradient_norm",
     summary="norm of the loss gradient with respect to the weights, after training",
+    purpose="hard",
     version=1,
     unit="L2 norm",
     prototypical="low",

@@ -17,6 +17,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="label_conf",
     summary="mean probability of the label over independently trained models",
+    purpose="label errors",
     version=1,
     unit="probability",
     prototypical="high",

@@ -16,6 +16,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="label_margin",
     summary="mean margin of the label's logit over independently trained models",
+    purpose="label errors",
     version=1,
     unit="logit",
     prototypical="high",

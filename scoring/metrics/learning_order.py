@@ -29,6 +29,7 @@ def first_to_stay_right(seen: Floats) -> Floats:
 METRIC = FoldedMetric(
     name="learning_order",
     summary="epoch from which the example stays right",
+    purpose="hard",
     version=1,
     unit="epochs",
     prototypical="low",

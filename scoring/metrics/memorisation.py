@@ -22,6 +22,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="memorisation",
     summary="mean probability of the label over the models that saw the example, minus the others'",
+    purpose="atypical",
     version=1,
     unit="probability",
     prototypical="low",

@@ -29,6 +29,7 @@ def score(config: object, batch: Batch, model: nn.Module) -> Columns:
 METRIC = ModelMetric(
     name="msp",
     summary="largest softmax probability of the base model",
+    purpose="atypical",
     version=1,
     unit="probability",
     prototypical="high",

@@ -21,6 +21,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="oob_conf",
     summary="mean probability of the label over the models that did not see the example",
+    purpose="label errors",
     version=1,
     unit="probability",
     prototypical="high",

@@ -24,6 +24,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="oob_margin",
     summary="mean margin of the label's logit over the models that did not see the example",
+    purpose="label errors",
     version=1,
     unit="logit",
     prototypical="high",

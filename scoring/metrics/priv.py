@@ -118,6 +118,7 @@ class SmallestReliable(Fold[Verdicts]):
 METRIC = FoldedMetric(
     name="priv",
     summary="smallest epsilon at which private models are reliably right",
+    purpose="privacy",
     version=1,
     unit="epsilon",
     prototypical="low",

@@ -74,6 +74,7 @@ class SelfInfluence(Fold[Pull]):
 METRIC = FoldedMetric(
     name="representer_self",
     summary="how strongly the example pulls the last layer towards its own label",
+    purpose="label errors",
     version=1,
     unit="alpha",
     prototypical="low",

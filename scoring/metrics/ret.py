@@ -45,6 +45,7 @@ def change(output: Output) -> Tensor:
 METRIC = FoldedMetric(
     name="ret",
     summary="change in the prediction when training continues without the example",
+    purpose="atypical",
     version=1,
     unit="nats",
     prototypical="low",

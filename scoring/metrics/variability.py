@@ -26,6 +26,7 @@ def deviation(seen: Floats) -> Floats:
 METRIC = FoldedMetric(
     name="variability",
     summary="standard deviation of the label's probability over epochs",
+    purpose="hard",
     version=1,
     unit="probability",
     prototypical="low",

@@ -19,6 +19,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="vog",
     summary="variance of the gradient of the label's logit over epochs",
+    purpose="hard",
     version=1,
     unit="logit / pixel",
     prototypical="low",

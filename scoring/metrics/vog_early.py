@@ -26,6 +26,7 @@ def first(config: StageLength, kept: int) -> list[int]:
 METRIC = FoldedMetric(
     name="vog_early",
     summary="variance of the gradient of the label's logit over the first epochs",
+    purpose="hard",
     version=1,
     unit="logit / pixel",
     prototypical="low",

@@ -26,6 +26,7 @@ def last(config: StageLength, kept: int) -> list[int]:
 METRIC = FoldedMetric(
     name="vog_late",
     summary="variance of the gradient of the label's logit over the last epochs",
+    purpose="hard",
     version=1,
     unit="logit / pixel",
     prototypical="low",

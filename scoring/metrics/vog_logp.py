@@ -23,6 +23,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="vog_logp",
     summary="variance of the gradient of the label's log-probability over epochs",
+    purpose="hard",
     version=1,
     unit="nats / pixel",
     prototypical="low",

@@ -22,6 +22,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="vog_logp_predicted",
     summary="variance of the gradient of the predicted class's log-probability over epochs",
+    purpose="hard",
     version=1,
     unit="nats / pixel",
     prototypical="low",

@@ -20,6 +20,7 @@ from scoring.spec import FoldedMetric, Signal
 METRIC = FoldedMetric(
     name="vog_predicted",
     summary="variance of the gradient of the predicted class's logit over epochs",
+    purpose="hard",
     version=1,
     unit="logit / pixel",
     prototypical="low",

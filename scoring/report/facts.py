@@ -32,8 +32,12 @@ class MetricInfo:
     unit: str = ""
     prototypical: Literal["high", "low", ""] = ""
     """The end of `value` that is prototypical; "" for a metric that is no longer registered."""
+    ranked_by: Literal["value", "class_z", ""] = ""
+    """The column that ranks and percentiles follow; "" if the metric is no longer registered."""
     source: str = ""
     """Paper and section."""
+    purpose: str = ""
+    """What it is for, one of `scoring.spec.Purpose`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +118,16 @@ def _in_order(published: set[str], metrics: Iterable[MetricInfo]) -> list[Metric
 
 
 def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> SplitReport:
-    names = [m.name for m in metrics if (split, m.name) in snapshot.manifests]
-    scored_on = {name: snapshot.manifests[split, name].dataset_version for name in names}
+    shown = [m for m in metrics if (split, m.name) in snapshot.manifests]
+    scored_on = {m.name: snapshot.manifests[split, m.name].dataset_version for m in shown}
     current = snapshot.current(split)
     versions = {current.version: current}
     versions |= {name: snapshot.data[split, name] for name in scored_on.values()}
     positions = place_shards(versions.values())
     statuses, columns, errors, rankings = Statuses(), {}, {}, []
-    for name in names:
-        scores = snapshot.scores(split, name)
+    for metric in shown:
+        name = metric.name
+        scores = snapshot.scores(split, name, ["class_z"] if metric.ranked_by == "class_z" else [])
         at = positions.find(versions[scored_on[name]], scores.ids)
         columns[name] = lay_out(scores, at, positions.count, statuses)
         rankings.append(percentiles_of(scores))

@@ -34,6 +34,8 @@ class MetricColumns:
     """[N], NaN where there is none."""
     spread: npt.NDArray[np.float32] | None
     """[N], NaN where there is none; None if no example has one."""
+    class_z: npt.NDArray[np.float32] | None
+    """[N], NaN where there is none; None if the metric is ranked by its value."""
     status: npt.NDArray[np.uint8]
     """[N] index into the split's statuses; 0 means no status, 255 no score."""
     label: npt.NDArray[np.uint16]
@@ -75,7 +77,7 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
     """Lay out the scores of a metric by position.
 
     Args:
-        scores: the K rows of a partition.
+        scores: the K rows of a partition, with `class_z` if the metric is ranked by it.
         at: [K] position of each row.
         count: N, the number of positions.
         statuses: the split's statuses; new ones are added.
@@ -89,6 +91,8 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
     ranked = np.flatnonzero(scores.rank >= 0)
     order = at[ranked[np.argsort(scores.rank[ranked])]]
     value, spread = (scores.numbers(name).astype(np.float32) for name in ("value", "spread"))
+    ranked_by_z = "class_z" in scores.table.column_names
+    class_z = scores.numbers("class_z").astype(np.float32) if ranked_by_z else None
     return MetricColumns(
         order=order.astype(np.uint32),
         unranked=np.sort(at[scores.rank < 0]).astype(np.uint32),
@@ -96,6 +100,7 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
         class_percentile=by_position(_steps(scores.numbers("class_percentile")), NONE),
         value=by_position(value, np.nan),
         spread=None if np.isnan(spread).all() else by_position(spread, np.nan),
+        class_z=None if class_z is None else by_position(class_z, np.nan),
         status=by_position(statuses.numbers(scores.table["status"]), _UNSCORED),
         label=by_position(_classes(scores.label), NONE),
         predicted=by_position(_classes(scores.predicted), NONE),
@@ -103,18 +108,21 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
 
 
 def pack_rows(metrics: Mapping[str, MetricColumns], rows: slice) -> dict[str, Any]:
-    """Pack the scores of M metrics at R consecutive positions: columns [M * R], by metric."""
+    """Pack the scores of M metrics at R consecutive positions: columns [M * R], by metric.
+
+    `spread` and `class_z`, which few metrics have, map each of these to a column [R].
+    """
 
     def concatenated(name: str) -> dict[str, str]:
         return packed(np.concatenate([getattr(m, name)[rows] for m in metrics.values()]))
 
-    spreads = {
-        name: packed(metric.spread[rows])
-        for name, metric in metrics.items()
-        if metric.spread is not None
-    }
+    def of_some(name: str) -> dict[str, Any]:
+        columns = {metric: getattr(found, name) for metric, found in metrics.items()}
+        return {m: packed(column[rows]) for m, column in columns.items() if column is not None}
+
     names: Sequence[str] = ("value", "percentile", "class_percentile", "status")
-    return {**{name: concatenated(name) for name in names}, "spread": spreads}
+    some = {name: of_some(name) for name in ("spread", "class_z")}
+    return {**{name: concatenated(name) for name in names}, **some}
 
 
 def _steps(percentile: Floats) -> npt.NDArray[np.uint16]:

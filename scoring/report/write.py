@@ -72,7 +72,14 @@ def _summary(report: Report) -> dict[str, Any]:
     return {
         "classes": report.classes,
         "metrics": [
-            {"name": m.name, "summary": m.summary, "unit": m.unit, "prototypical": m.prototypical}
+            {
+                "name": m.name,
+                "summary": m.summary,
+                "unit": m.unit,
+                "prototypical": m.prototypical,
+                "ranked_by": m.ranked_by,
+                "purpose": m.purpose,
+            }
             for m in report.metrics
         ],
         "splits": [split.split for split in report.splits],

@@ -176,10 +176,12 @@ def _blank_writer(
     compression: str = "zstd",
     **options: Any,  # noqa: ANN401
 ) -> Iterator[pq.ParquetWriter]:
-    """Open a writer whose file has room for the seals; the file is complete after the block."""
-    with pq.ParquetWriter(
-        pa.PythonFile(file, "w"), schema, compression=compression, **options
-    ) as w:
+    """Open a writer whose file has room for the seals; the file is complete after the block.
+
+    Comments of columns stay out of files: they are in the log of the table.
+    """
+    plain = pa.schema(map(pa.Field.remove_metadata, schema), schema.metadata)
+    with pq.ParquetWriter(pa.PythonFile(file, "w"), plain, compression=compression, **options) as w:
         yield w
         w.add_key_value_metadata({FOOTER_SEAL: FOOTER_BLANK, SEAL: BLANK})
 

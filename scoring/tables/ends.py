@@ -12,7 +12,7 @@ _QUERY = """
     select rank, example_id, name,
            label, list_extract({classes}, label + 1) as label_name,
            predicted, list_extract({classes}, predicted + 1) as predicted_name,
-           value, status, percentile, class_percentile, class_z
+           value, class_z, status, percentile, class_percentile
     from scores
     where rank is not null {and_label}
     order by rank {order}

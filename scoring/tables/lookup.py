@@ -9,7 +9,7 @@ from scoring.errors import UnknownName, UserError
 from scoring.store.layout import version_path
 from scoring.store.records import read_either
 from scoring.store.storage import Storage
-from scoring.tables.manifest import Partition
+from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.publish import manifest_of
 from scoring.tables.schemas import PARTITION_COLUMNS
 
@@ -57,10 +57,15 @@ def only_dataset(known: Sequence[Partition], metric: str) -> str:
 
 def class_names(storage: Storage, table: DeltaTable, partition: Partition) -> list[str]:
     """Return the class names in the order of labels; empty if the dataset has none."""
-    manifest = manifest_of(storage, table, partition)
+    return names_of(storage, manifest_of(storage, table, partition))
+
+
+def names_of(storage: Storage, manifest: Manifest) -> list[str]:
+    """Return the class names of the dataset version that a manifest names; see `class_names`."""
+    _, split, _ = manifest.partition
     # Scores published under another name still belong to the dataset they were made from.
-    dataset = manifest.settings.get("dataset", partition.dataset)
-    path = version_path(dataset, partition.split, manifest.dataset_version)
+    dataset = manifest.settings.get("dataset", manifest.partition.dataset)
+    path = version_path(dataset, split, manifest.dataset_version)
     try:
         return list(read_either(storage, path, _Classes).classes)
     except FileNotFoundError:

@@ -94,6 +94,11 @@ def manifest_of(storage: Storage, table: DeltaTable, partition: Partition) -> Ma
     return _manifests(storage, {partition: _current(table)[partition]})[partition]
 
 
+def manifests_of(storage: Storage, table: DeltaTable) -> dict[Partition, Manifest]:
+    """Read the manifest of each partition in an open version of `scores`; see `published`."""
+    return _manifests(storage, _current(table))
+
+
 def publish(
     storage: Storage,
     parts: Iterable[tuple[Manifest, Rows]],

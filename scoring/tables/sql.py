@@ -2,11 +2,16 @@
 
 A query is a sandbox: it reads our views, and neither reads nor writes anything else. DuckDB has no
 access to files but through `DataFiles`, which is ours, and its settings are locked.
+
+A view is made only if the query names it. Whoever asks what there is (`show tables`, `describe`,
+`information_schema`, `duckdb_columns()`) gets all views with their columns and comments; those that
+the query does not name read nothing.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import duckdb
 import pyarrow as pa
@@ -16,8 +21,9 @@ from scoring.store.filesystems import filesystem
 from scoring.store.storage import Storage
 from scoring.tables.data_files import PROTOCOL, DataFiles, data_uri
 from scoring.tables.delta import unusable
+from scoring.tables.schemas import comment_of
 
-_TYPES = {
+TYPES = {
     pa.string(): "varchar",
     pa.int32(): "integer",
     pa.int64(): "bigint",
@@ -46,20 +52,35 @@ _REFUSED = (
 )
 
 
+class Deferred(UserError):
+    """A query needs the values of a column that `deferred` stands in for."""
+
+
+_DEFERRED = "protoscore: a deferred column"
+_ASKS_WHAT_THERE_IS = re.compile(r"show|describe|information_schema|sqlite_master|(duckdb|pg)_\w+")
+
+
 def run(
-    storage: Storage, query: str, views: Mapping[str, Callable[[], str]], *, unsafe: bool = False
+    storage: Storage,
+    query: str,
+    views: Mapping[str, Callable[[], str]],
+    *,
+    columns: Mapping[str, pa.Schema] | None = None,
+    unsafe: bool = False,
 ) -> pa.Table:
     """Answer a query.
 
     Args:
         storage: the store with the files of the views.
         query: DuckDB SQL; if there are several statements, the last one answers.
-        views: name to a function that returns the view's SQL, called only if the query mentions the
-            name; a view may use those before it.
+        views: name to a function that returns the view's SQL, called only if the query has the name
+            outside of strings and comments; a view may use those before it.
+        columns: name to the columns of a view, for queries that ask what there is.
         unsafe: allow every statement, and whatever files this process may read or write.
 
     Raises:
         UserError: DuckDB rejects the query, the sandbox refuses it, or it returns no rows.
+        Deferred: it needs a column that is `deferred`.
         BadStore: a file cannot be read.
         Damaged: a file is not what was written.
         Outage: the query needs more memory than there is.
@@ -74,11 +95,14 @@ def run(
         elif "://" in storage.uri:
             connection.register_filesystem(filesystem(storage.uri)[0])
         try:
+            words = _words(query)
             for name, definition in views.items():
-                if re.search(rf"\b{name}\b", query, re.IGNORECASE):
+                if name in words:
                     view = definition()
                     files.allow(_paths(view))
                     connection.execute(f"create view {name} as {view}")
+            if any(map(_ASKS_WHAT_THERE_IS.fullmatch, words)):
+                _describe(connection, columns or {}, words)
             if not unsafe:
                 _check_reading(connection, query)
             rows = _answer(connection, query)
@@ -92,6 +116,35 @@ def run(
 def _paths(view: str) -> list[str]:
     """Return the data files that the SQL of a view reads, as `files_sql` writes them."""
     return [path.replace("''", "'") for path in re.findall(rf"'{PROTOCOL}://((?:[^']|'')*)'", view)]
+
+
+def _words(query: str) -> set[str]:
+    """Return the words of a query outside of strings and comments, in lower case."""
+    text = query.encode()
+    tokens = [*duckdb.tokenize(query), (len(text), None)]
+    ignored = (duckdb.token_type.string_const, duckdb.token_type.comment)
+    kept = [
+        text[start:stop].decode()
+        for (start, kind), (stop, _) in pairwise(tokens)
+        if kind not in ignored
+    ]
+    return {word for token in kept for word in re.findall(r"\w+", token.lower())}
+
+
+def _describe(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, pa.Schema], made: Collection[str]
+) -> None:
+    """Comment the columns of all views, after standing in for those that are not made."""
+    for name, schema in columns.items():
+        if name not in made:
+            refusal = f"error({quoted(f'{name}: expected its name in the query')})"
+            connection.execute(
+                f"create view {name} as select {nulls(schema)} where {refusal}::boolean"
+            )
+        for column in schema:
+            connection.execute(
+                f'comment on column {name}."{column.name}" is {quoted(comment_of(column))}'
+            )
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table | None:
@@ -135,6 +188,8 @@ def _in_our_words(
     if files.failure:
         return _unreadable(files.storage, files.failure)
     got = _one_line(error)
+    if _DEFERRED in got:
+        return Deferred(f"query: expected SQL without {_DEFERRED}, got {got}")
     if isinstance(error, duckdb.IOException):
         return BadStore(f"expected files that can be read, got {got}")
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -167,13 +222,25 @@ def files_sql(
         partition_columns: those of them that are in the path as `column=value`; they come first.
     """
     if not paths:
-        nulls = ", ".join(f"null::{_TYPES[field.type]} as {field.name}" for field in schema)
-        return f"select {nulls} where false"
+        return f"select {nulls(schema)} where false"
     files = ", ".join(quoted(data_uri(path)) for path in paths)
     hive = "true, hive_types_autocast = false" if partition_columns else "false"
     return (
         f"select {', '.join(schema.names)} from read_parquet([{files}], hive_partitioning = {hive})"
     )
+
+
+def deferred(name: str) -> str:
+    """Return the SQL of a string column that is dear to make: no row of it can be had.
+
+    A query that does not use the column never evaluates it; one that does raises `Deferred`.
+    """
+    return f"error({quoted(_DEFERRED)})::varchar as {name}"
+
+
+def nulls(schema: pa.Schema) -> str:
+    """Return the SQL of a null in each column."""
+    return ", ".join(f"null::{TYPES[field.type]} as {field.name}" for field in schema)
 
 
 def quoted(text: str) -> str:

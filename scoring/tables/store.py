@@ -19,7 +19,7 @@ from scoring.tables.lookup import (
 from scoring.tables.manifest import Partition
 from scoring.tables.movement import BY_METRIC, MOVED
 from scoring.tables.schemas import SCORES_TABLE
-from scoring.tables.views import nights_sql, runs_sql, scores_sql, views
+from scoring.tables.views import answer, nights_sql, runs_sql, scores_sql
 from scoring.tables.whole_partitions import (
     EVALUATIONS_TABLE,
     EXAMPLE_SETS_TABLE,
@@ -80,7 +80,10 @@ class Store:
     def sql(self, query: str, at: At = None, *, unsafe: bool = False) -> pa.Table:
         """Answer a DuckDB query in which each table is a view of its name.
 
-        The query is a sandbox: it can read these tables, and neither read nor write anything else.
+        `scores` also has the names of classes; `classes` and `metrics` are views alone. `show
+        tables` lists all, `describe scores` the columns of one, and `duckdb_columns()` says what
+        each column means. The query is a sandbox: it can read these tables, and neither read nor
+        write anything else.
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
@@ -94,8 +97,7 @@ class Store:
         """
         table = open_scores(self._storage, at)
         version = None if at is None else table.version()
-        known = views(self._storage, table, version)
-        return sql.run(self._storage, query, known, unsafe=unsafe)
+        return answer(self._storage, query, table, version, unsafe=unsafe)
 
     def outliers(
         self,
@@ -106,6 +108,8 @@ class Store:
         dataset: str | None = None,
     ) -> pa.Table:
         """Return the n lowest ranks of a metric, most outlying first.
+
+        Ranks follow `value` or `class_z`, as the view `metrics` says in `ranked_by`.
 
         Args:
             metric: a published metric.

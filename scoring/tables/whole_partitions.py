@@ -23,6 +23,7 @@ from scoring.tables.schemas import (
     REPRESENTER_MODELS,
     REPRESENTERS,
     ExampleColumn,
+    with_partition_columns,
 )
 from scoring.tables.sql import files_sql
 
@@ -43,7 +44,7 @@ class WholeTable:
     @property
     def schema(self) -> pa.Schema:
         """Schema as readers see it, partition columns first."""
-        return pa.schema([*(pa.field(c, pa.string()) for c in self.partition_columns), *self.data])
+        return with_partition_columns(self.partition_columns, self.data)
 
     def new_data_path(self, partition: Mapping[str, str], key: str = "") -> str:
         """Return a path that no other data file has; its name begins with the key, if any."""

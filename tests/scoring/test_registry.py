@@ -1,12 +1,15 @@
 import importlib
 import sys
+from typing import get_args
 
 import pytest
 
+from scoring.declared import FILE, declared, ranked_by
 from scoring.errors import UnknownName
 from scoring.folds.prediction import PREDICTED
 from scoring.folds.probabilities import PROBABILITIES
-from scoring.registry import find, metric, metric_or_prediction, metrics
+from scoring.registry import declarations, find, metric, metric_or_prediction, metrics
+from scoring.spec import Purpose
 
 SOURCE = """
 from dataclasses import replace
@@ -34,6 +37,23 @@ def test_finds_every_metric_sorted():
         metrics()
     )
     assert metric("conf") is metrics()["conf"]
+
+
+def test_every_metric_says_what_it_is_for():
+    purposes = {found.purpose for found in metrics().values()}
+    assert purposes == {*get_args(Purpose)}
+
+
+def test_readers_of_tables_know_what_metrics_declare():
+    assert FILE.read_text("utf-8") == declarations(), "run `python -m scoring.registry`"
+    assert [*declared()] == [*metrics()]
+    assert {name: found.ranked_by for name, found in declared().items()} == {
+        name: found.ranked_by for name, found in metrics().items()
+    }
+
+
+def test_what_a_metric_is_ranked_by_in_words():
+    assert [ranked_by(name) for name in ("vog", "aum", "gone")] == ["class z", "value", ""]
 
 
 def test_an_unknown_name_lists_the_known_ones():

@@ -11,6 +11,7 @@ from scoring.spec import FoldedMetric, ModelMetric, Signal
 DECLARED = {
     "name": "mine",
     "summary": "what it is",
+    "purpose": "hard",
     "version": 1,
     "unit": "probability",
     "prototypical": "high",

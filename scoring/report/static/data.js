@@ -101,6 +101,7 @@
           status: this._index.statuses[columns.status[cell]] ?? "",
           value: columns.value[cell],
           spread: columns.spread[metric]?.[at] ?? NaN,
+          classZ: columns.class_z[metric]?.[at] ?? NaN,
           percentile: percentile(columns.percentile[cell]),
           classPercentile: percentile(columns.class_percentile[cell]),
         };
@@ -126,7 +127,7 @@
     const arrays = {};
     for (const [name, column] of Object.entries(columns)) {
       if (column.kind) arrays[name] = unpack(column);
-      else if (name === "spread") arrays[name] = unpackAll(column);
+      else if (name === "spread" || name === "class_z") arrays[name] = unpackAll(column);
     }
     return arrays;
   }

@@ -143,10 +143,12 @@
     return [bar];
   }
 
-  function drawValue({ value, spread, status }, unit) {
+  // A metric that is ranked by class z shows it: its values do not follow its percentiles.
+  function drawValue({ value, spread, classZ, status }, unit) {
     const reason = status ? [element("em", { textContent: words(status) })] : [];
     if (Number.isNaN(value)) return reason;
-    const suffix = `${spread > 0 ? ` ± ${number(spread, 2)}` : ""} ${unit}`;
+    const basis = Number.isNaN(classZ) ? "" : `, class z ${number(classZ, 3)}`;
+    const suffix = `${spread > 0 ? ` ± ${number(spread, 2)}` : ""} ${unit}${basis}`;
     return [number(value), element("small", { textContent: suffix }), ...reason];
   }
 

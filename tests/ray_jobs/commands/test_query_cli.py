@@ -80,6 +80,41 @@ def test_both_ends(store, capsys, command, ranks):
     assert {(row["label"], row["label_name"]) for row in as_json(capsys)} == {(1, CLASSES[1])}
 
 
+@pytest.mark.parametrize(
+    ("metric", "basis"),
+    [("vog", "ranked by class z"), ("conf", "ranked by value"), ("ours", "")],
+)
+def test_the_ends_say_what_they_are_ranked_by(tmp_path, metric, basis, capsys):
+    store = str(tmp_path / "store")
+    publish(Storage(store), [part(metric)])
+    for command, first in (("outliers", "least"), ("prototypes", "most")):
+        assert main([command, "--metric", metric, "-n", "3", "--store", store]) == 0
+        shown = capsys.readouterr().out
+        caption = basis and f"; {first} prototypical first, {basis}"
+        assert shown.endswith(f"(3 rows{caption})\n")
+        assert "class_z" in shown
+        arguments = [command, "--metric", metric, "--store", store, "--format"]
+        assert main([*arguments, "json"]) == 0
+        assert len(as_json(capsys)) == 10
+
+
+def test_metrics_are_listed_by_purpose(capsys):
+    assert main(["metrics", "--format", "json"]) == 0
+    rows = as_json(capsys)
+    assert [row["purpose"] for row in rows] == sorted(row["purpose"] for row in rows)
+    assert {row["metric"]: row["ranked_by"] for row in rows}["vog"] == "class_z"
+
+
+def test_tables_and_their_columns_are_listed(store, capsys):
+    assert query.main(["show tables", "--format", "json"]) == 0
+    assert {"scores", "classes", "metrics", "nights"} <= {row["name"] for row in as_json(capsys)}
+    assert query.main(["describe nights"]) == 0
+    assert "commit_version" in capsys.readouterr().out
+    named = "select distinct label_name from scores where label = 1"
+    assert query.main([named, "--format", "json"]) == 0
+    assert as_json(capsys) == [{"label_name": CLASSES[1]}]
+
+
 # -- in a process of its own -----------------------------------------------------------------------
 
 COMMANDS = {
@@ -87,6 +122,8 @@ COMMANDS = {
     "query help": ["query", "--help"],
     "outliers": ["outliers", "--metric", "conf"],
     "prototypes help": ["prototypes", "--help"],
+    "metrics": ["metrics"],
+    "metrics help": ["metrics", "--help"],
 }
 WATCHED = """
 import atexit, os, runpy, sys
@@ -109,7 +146,8 @@ def test_a_terminal_waits_for_nothing_heavy(local, name, monkeypatch):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert ("usage: protoscore" if "help" in name else "rows)") in done.stdout
+    shown = {"query": "rows)", "outliers": "ranked by value)", "metrics": "rows)"}
+    assert shown.get(name, "usage: protoscore") in done.stdout
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("imported: [] cpu: "), said
     assert float(said.rpartition(" ")[2]) < 2.0

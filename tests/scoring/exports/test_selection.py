@@ -10,6 +10,7 @@ from report_store import METRICS, publish_scores, shapes, write_dataset
 from scoring.analysis.snapshot import take_snapshot
 from scoring.errors import Damaged, UnknownName, UserError
 from scoring.exports import select
+from scoring.report import MetricInfo
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -47,6 +48,23 @@ def test_each_example_is_one_row_with_its_published_scores(selection, store):
         for name in ("label", "predicted"):
             expected = None if row[name] is None else CLASSES[row[name]]
             assert wide[f"{name}_name"] == expected
+
+
+def test_a_metric_that_is_ranked_by_class_z_has_it(tmp_path):
+    storage = Storage(str(tmp_path / "store"))
+    vog = MetricInfo(name="vog", prototypical="low", ranked_by="class_z")
+    examples = {
+        split: replace(found, values={**found.values, "vog": found.values["agr"]})
+        for split, found in EXAMPLES.items()
+    }
+    versions = write_dataset(storage, "shapes", examples, CLASSES)
+    publish_scores(storage, "shapes", versions, examples, (*METRICS, vog))
+    selection = select(take_snapshot(storage.uri), BOTH, ("agr", "vog"))
+    assert [n for n in selection.schema.names if n.endswith("class_z")] == ["vog_class_z"]
+    assert selection.provenance()["ranked_by"] == {"agr": "value", "vog": "class z"}
+    rows = pa.concat_tables(selection.tables())
+    published = Store(storage.uri).scores("shapes", "test", "vog").sort_by("example_id")
+    assert rows.slice(30)["vog_class_z"].to_pylist() == published["class_z"].to_pylist()
 
 
 def test_some_metrics_of_one_split(store):

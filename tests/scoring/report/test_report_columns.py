@@ -42,6 +42,7 @@ def test_rows_are_laid_out_by_position_and_sorted_by_rank():
     np.testing.assert_equal(laid.value, [-2.0, np.nan, np.nan, 0.5, np.nan])
     assert laid.percentile.tolist() == [round(12.3456 * STEPS), NONE, NONE, 100 * STEPS, NONE]
     assert laid.spread is None
+    assert laid.class_z is None
     words = [statuses.names[number] if number < 255 else None for number in laid.status]
     assert words == ["no_adversarial_found", "undecodable_image", None, "", None]
     np.testing.assert_equal(unpacked(laid.ranking())["percentile"], [6173, 50000])
@@ -56,8 +57,9 @@ def test_metrics_share_the_numbers_of_statuses():
 
 
 def test_rows_are_packed_metric_by_metric():
-    def columns(value, spread):
+    def columns(value, spread, **ranked_by):
         published = scores(
+            **ranked_by,
             example_id=[0, 1, 2],
             value=value,
             spread=pa.array(spread, pa.float64()),
@@ -68,7 +70,7 @@ def test_rows_are_packed_metric_by_metric():
 
     metrics = {
         "a": columns([1.0, 2.0, 3.0], [None] * 3),
-        "b": columns([4.0, 5.0, 6.0], [0.5, None, 1]),
+        "b": columns([4.0, 5.0, 6.0], [0.5, None, 1], class_z=[-1.5, None, 0.5]),
     }
     rows = unpacked(pack_rows(metrics, slice(1, 3)))
     assert rows["value"].tolist() == [2.0, 3.0, 5.0, 6.0]
@@ -76,3 +78,4 @@ def test_rows_are_packed_metric_by_metric():
     assert rows["class_percentile"].tolist() == [NONE] * 4
     assert rows["status"].tolist() == [0] * 4
     np.testing.assert_equal(rows["spread"], {"b": np.array([np.nan, 1.0], np.float32)})
+    np.testing.assert_equal(rows["class_z"], {"b": np.array([np.nan, 0.5], np.float32)})

@@ -9,6 +9,7 @@ from report_folder import write
 from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from scoring.store.storage import Storage
+from scoring.tables import Store
 from scoring.tables.findings import Finding, publish_evaluation
 
 pytestmark = [
@@ -181,6 +182,22 @@ def test_a_click_opens_the_dialog_of_an_example(page, report, examples):
     bars = f"[...{DIALOG}.querySelectorAll('.track i')].map(bar => parseFloat(bar.style.width))"
     assert len(page.evaluate(bars)) == 2
     assert page.evaluate("location.hash") == f"#example={EXPLAINED}"
+
+
+def test_the_dialog_shows_the_class_z_that_a_metric_is_ranked_by(page, tmp_path, examples):
+    storage = Storage(str(tmp_path / "store"))
+    versions = write_dataset(storage, "shapes", examples, CLASSES)
+    metrics = (METRICS[0], replace(METRICS[1], ranked_by="class_z"))
+    publish_scores(storage, "shapes", versions, examples, metrics)
+    address = write(storage.uri, metrics, tmp_path / "report").as_uri()
+    opened(page, f"{address}/examples.html#metric=agr&example={EXPLAINED}")
+    until(page, f"{DIALOG}.open")
+    text = page.evaluate(DIALOG_TEXT)
+    published = Store(storage.uri).scores("shapes", "test", "agr").to_pylist()
+    (row,) = (row for row in published if row["example_id"] == EXPLAINED)
+    assert text.count("class z") == 1
+    assert f"class z {row['class_z']:.3g}"[:11] in text
+    assert "ranked by class z" in page.evaluate("document.body.innerText")
 
 
 def test_sets_in_the_dialog_link_to_their_map(page, report):

@@ -84,6 +84,8 @@ def test_metrics_are_described(index):
     assert "unit: nats" in index.words
     assert "↑ high values are prototypical" in index.text
     assert "↓ low values are prototypical" in index.text
+    assert "ranked by value" in index.text
+    assert "purpose: robustness" in index.text
 
 
 def test_errors_and_correlations_match_the_tables(folder, index, report, examples):
