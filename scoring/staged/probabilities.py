@@ -6,10 +6,17 @@ import numpy as np
 import pyarrow as pa
 
 from scoring.arrays import Bools, Floats, Ints
+from scoring.staged.scores import STAGED
 from scoring.store.parquet import read_parquet
 from scoring.store.storage import Storage
 
-COLUMNS = ("example_id", "value", "status", "classes", "probabilities")
+COLUMNS = pa.schema(
+    [
+        *(STAGED.field(name) for name in ("example_id", "value", "status")),
+        pa.field("classes", pa.list_(pa.int32())),
+        pa.field("probabilities", pa.list_(pa.float16())),
+    ]
+)
 
 
 def probability_lists(classes: Ints, probabilities: Floats, known: Bools) -> Mapping[str, pa.Array]:
@@ -35,4 +42,4 @@ def probability_lists(classes: Ints, probabilities: Floats, known: Bools) -> Map
 
 def read_probabilities(storage: Storage, path: str) -> pa.Table:
     """Read `COLUMNS` of a staged shard, rows in the shard's order; `value` counts the models."""
-    return read_parquet(storage, path).select(COLUMNS)
+    return read_parquet(storage, path, COLUMNS).select(COLUMNS.names)

@@ -173,7 +173,7 @@ PROBABILITIES = commented(
         "status": (pa.string(), "why there are no probabilities; null where there are"),
         "classes": (pa.list_(pa.int32()), "all, or the ten likeliest and the label; ascending"),
         "probabilities": (pa.list_(pa.float32()), "of those classes, rounded to float16"),
-        "dataset_version": (pa.string(), "key of the version of the split"),
+        "dataset_version": (pa.string(), "the version of the split that the row belongs to"),
     }
 )
 """A data file of `probabilities`: a row for each example, in the order of the shards."""

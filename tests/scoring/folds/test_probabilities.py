@@ -99,7 +99,7 @@ def test_lists_come_back_from_staging_in_half_precision(tmp_path):
         lists=probability_lists(classes, values, known),
     )
     rows = read_probabilities(storage, "staging/probabilities/x.parquet")
-    assert tuple(rows.column_names) == COLUMNS
+    assert rows.column_names == COLUMNS.names
     for row in range(5):
         if not known[row]:
             assert rows["classes"][row].as_py() is rows["probabilities"][row].as_py() is None
