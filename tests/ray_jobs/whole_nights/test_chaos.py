@@ -43,7 +43,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.ray,
     pytest.mark.s3,
-    pytest.mark.timeout(300 + 200 * ROUNDS),
+    pytest.mark.timeout(300 + 600 * ROUNDS),
 ]
 
 
