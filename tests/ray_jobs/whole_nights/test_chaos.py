@@ -184,25 +184,19 @@ def vacuum_beside_it(victim: Victim) -> None:
     subprocess.run([sys.executable, "-m", "ray_jobs.cli", *command], capture_output=True)
 
 
-KILLS: tuple[Callable[[Victim], None], ...] = (
+FAULTS: tuple[Callable[[Victim], None], ...] = (
     kill_a_node,
     kill_a_process,
     kill_the_driver,
+    terminate_the_driver,
     let_the_store_fail,
     let_the_store_stall,
-)
-MORE: tuple[Callable[[Victim], None], ...] = (
-    terminate_the_driver,
     fill_the_store,
     cut_a_worker_off,
     flip_a_bit,
     cut_a_file_short,
     vacuum_beside_it,
 )
-
-
-FAULTS = (*KILLS, *MORE) if "CHAOS_ROUNDS" in os.environ else KILLS
-"""`make chaos` has all of them."""
 
 
 def disturbed_night(site: Site, store: str, chance: random.Random) -> list[str]:
