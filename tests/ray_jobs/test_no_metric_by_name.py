@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ray_jobs
+from ray_jobs.commands.evaluate import EVALUATIONS
 from scoring.registry import metrics
 
 ROOT = Path(ray_jobs.__file__).parent
@@ -28,7 +29,7 @@ def test_no_string_is_a_metrics_name(module):
     found = [
         f"{node.value} in line {node.lineno}"
         for node in strings((ROOT / module).read_text(encoding="utf-8"))
-        if node.value in metrics()
+        if node.value in metrics().keys() - EVALUATIONS.keys()  # an evaluation may be called so too
     ]
     assert not found
 

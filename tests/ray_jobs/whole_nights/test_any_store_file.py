@@ -40,7 +40,8 @@ from readers import READ
 
 from scoring.data.forgotten import Certificate
 from scoring.errors import Damaged
-from scoring.store.layout import copy_path, is_twice, original_path
+from scoring.store.file_kinds import is_twice
+from scoring.store.layout import copy_path, original_path
 from scoring.store.parquet import write_parquet
 from scoring.store.sealed import BLANK, SEAL, check_seal, write_sealed
 from scoring.store.storage import Storage

@@ -136,7 +136,9 @@ def test_a_broken_model_spoils_the_rows_alone_that_it_counts_for(metric):
 
 
 def test_checkpoints_cannot_say_what_they_saw():
-    declared = {name: getattr(oob_conf.METRIC, name) for name in ("summary", "unit", "source")}
+    declared = {
+        name: getattr(oob_conf.METRIC, name) for name in ("summary", "purpose", "unit", "source")
+    }
     with pytest.raises(TypeError, match="expected finished runs to say what they saw, got epochs"):
         FoldedMetric(
             name="mine",
