@@ -25,7 +25,8 @@ from scoring.store.storage import Storage
 COMMITTED_MS = "committed_ms"
 """When a commit was prepared, in milliseconds since the epoch; hashed, unlike delta-rs's own."""
 _HASH = "protoscore_sha256"
-_METADATA = ("night_id", COMMITTED_MS)
+METADATA = ("night_id", COMMITTED_MS)
+"""What a commit says of itself that is hashed."""
 _Action = dict[str, Any]
 _checked: set[tuple[str, str]] = set()
 """Store and path of each entry that this process has checked; an entry is never rewritten."""
@@ -156,7 +157,7 @@ def _is_intact(data: bytes, *, or_without_hash: bool) -> bool:
         entry = [parse_json(line) for line in data.decode().splitlines()]
         found = [action["commitInfo"] for action in entry if "commitInfo" in action]
         info: dict[str, str] = found[0] if found else {}
-        metadata = {key: value for key, value in info.items() if key in _METADATA}
+        metadata = {key: value for key, value in info.items() if key in METADATA}
         if _HASH not in info:
             return or_without_hash
         return bool(info[_HASH] == _hash(list(_read(entry)), metadata))

@@ -20,7 +20,8 @@ from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import files, open_table
 from scoring.tables.explanations import read_explanations
-from scoring.tables.log_entries import log_entries
+from scoring.tables.log_check import METADATA
+from scoring.tables.log_entries import commit_info, log_entries
 from scoring.tables.publish import read_manifest
 from scoring.training.checkpoints import from_bytes
 
@@ -129,7 +130,9 @@ def log(storage: Storage, path: str) -> object:
     opened = open_table(storage, path.split("/")[1])
     assert opened is not None
     listed = sorted(file["path"] for file in files(opened))
-    return listed, log_entries(storage, path.split("/")[1]), opened.metadata().configuration
+    entries = log_entries(storage, path.split("/")[1])
+    told = {v: {key: commit_info(e).get(key) for key in METADATA} for v, e in entries.items()}
+    return listed, told, opened.metadata().configuration
 
 
 READ: dict[str, Reader] = {
