@@ -18,10 +18,11 @@ from scoring.store.parquet import write_parquet
 from scoring.store.storage import Storage
 from scoring.tables import Store, sql
 from scoring.tables.data_files import DataFiles
+from scoring.tables.leftovers import TABLE_NAMES
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.leftovers import TABLE_NAMES
-from scoring.tables.schemas import DATA_SCHEMAS, (
+from scoring.tables.schemas import (
+    DATA_SCHEMAS,
     EVALUATIONS,
     EXAMPLE_SETS,
     NIGHTS,
