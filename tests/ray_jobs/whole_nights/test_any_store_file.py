@@ -49,8 +49,8 @@ from scoring.store.storage import Storage
 from scoring.tables import log_check
 from scoring.tables.publish import published
 
-CASES = cases(3)  # of each kind of file
-READ_CASES = cases(40)
+CASES = cases(2)  # of each kind of file
+READ_CASES = cases(20)
 ALL_KINDS = {**KINDS, "certificate": "forgotten/*.json", "study": "studies/*.json"}
 CHANGED = [kind for kind in ALL_KINDS if not ALL_KINDS[kind].endswith(".safetensors")]
 COMMANDS = {
