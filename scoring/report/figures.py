@@ -10,11 +10,13 @@ from matplotlib.ticker import NullFormatter
 
 from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.statistics import TENTHS
+from scoring.logs import logger
 from scoring.report import scatters, study_figure, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
 from scoring.report.plain_figures import plain
 from scoring.tables.findings import Finding
 
+_log = logger(__name__)
 _COMPARED = ("representer_self", "influence", "loss", "random")  # in Figure 2 of Yeh et al. 2018
 _NAMED = 4  # of the other orders, how many of the best get a name
 _PAPER_VOG = 0.8542  # mean AUROC of VoG in Table 1 of Agarwal et al. 2022
@@ -145,8 +147,16 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
 
 
 def draw_evaluation(name: str, findings: Sequence[Finding]) -> str:
-    """Return the svg element of an evaluation; "" if there is nothing to draw."""
-    return FIGURES.get(name, plain)(findings)
+    """Return the svg element of an evaluation; "" if there is nothing to draw.
+
+    Findings that another version made may have other parts than a figure is drawn of. The page then
+    shows them without it.
+    """
+    try:
+        return FIGURES.get(name, plain)(findings)
+    except (ValueError, TypeError, LookupError, ArithmeticError, StopIteration) as error:
+        _log.warning("no figure of %s: %s (%s)", name, error, type(error).__name__)
+        return ""
 
 
 def _percent(part: str) -> float:

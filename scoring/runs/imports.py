@@ -11,7 +11,6 @@ order of its outputs if that differs from the dataset's. `"unseen": true` says t
 trained on none of the dataset's rows. Otherwise nobody knows, and out-of-bag scores do without it.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import shorten
@@ -35,6 +34,7 @@ _FLAG = "--import-runs"
 _ROLES = ("base", "ensemble", "checkpoint")
 _REASON_CHARACTERS = 200
 _WIDEST = 64
+_LARGEST = 1e9
 _SCHEMES = ("file", "s3")
 
 
@@ -60,7 +60,7 @@ def read_manifest(path: str, layout: Layout) -> tuple[Imported, ...]:
     if not isinstance(entries, list) or not entries:
         got = _short(repr(entries))
         raise BadData(f"{_FLAG} {path}: expected a list of runs, got {got}")
-    imported = tuple(_imported(path, entry, layout) for entry in entries)
+    imported = _same_once([_imported(path, entry, layout) for entry in entries])
     if (bases := sum(run.role == "base" for run in imported)) > 1:
         raise BadData(f"{_FLAG} {path}: expected at most one run of role base, got {bases}")
     return imported
@@ -83,6 +83,12 @@ def with_imports(fleet: Fleet, imported: Sequence[Imported]) -> Fleet:
         ensemble=by_role["ensemble"] or fleet.ensemble,
         watched=by_role["checkpoint"] or fleet.watched,
     )
+
+
+def _same_once(imported: Sequence[Imported]) -> tuple[Imported, ...]:
+    """Give equal runs the same spec: keys tell 1 from 1.0, which are equal."""
+    first: dict[RunSpec, RunSpec] = {}
+    return tuple(replace(run, spec=first.setdefault(run.spec, run.spec)) for run in imported)
 
 
 def _imported(manifest: str, entry: Any, layout: Layout) -> Imported:  # noqa: ANN401
@@ -184,13 +190,11 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value is a number that a float can hold."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -_LARGEST <= value <= _LARGEST  # not NaN
+    )
 
 
 def _is_list(value: object, fits: Callable[[object], bool]) -> bool:
@@ -202,8 +206,11 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "net": ("the name of a net", _is_text),
     "role": (f"one of {', '.join(_ROLES)}", lambda v: v in _ROLES),
     "width": (f"a number above 0, at most {_WIDEST}", lambda v: _is_number(v) and 0 < v <= _WIDEST),
-    "mean": ("a list of numbers", lambda v: _is_list(v, _is_number)),
-    "std": ("a list of numbers other than 0", lambda v: _is_list(v, _is_number) and 0 not in v),
+    "mean": (f"a list of numbers up to {_LARGEST:g}", lambda v: _is_list(v, _is_number)),
+    "std": (
+        f"a list of numbers up to {_LARGEST:g} other than 0",
+        lambda v: _is_list(v, _is_number) and 0 not in v,
+    ),
     "unseen": ("true or false", lambda v: isinstance(v, bool)),
     "classes": ("a list of class names", lambda v: _is_list(v, _is_text)),
 }

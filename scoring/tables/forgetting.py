@@ -20,13 +20,12 @@ from scoring.store.parquet import opened_parquet
 from scoring.store.storage import Storage
 from scoring.tables.delta import files, open_table
 from scoring.tables.manifest import Manifest, Partition
-from scoring.tables.schemas import SCORES, SCORES_EXAMPLES
+from scoring.tables.schemas import DATA_SCHEMAS, SCORES_EXAMPLES
 from scoring.tables.whole_partitions import WHOLE_TABLES
 
 COMMAND = "command"
 """Name of the columns that hold command lines."""
 _EXAMPLES = {"scores": SCORES_EXAMPLES, **{table.name: table.examples for table in WHOLE_TABLES}}
-_SCHEMAS = {"scores": SCORES, **{table.name: table.data for table in WHOLE_TABLES}}
 _ID_FLAGS = {"--ids", "--example"}
 _STRUCK = "forgotten"  # stands in commands for ids and names
 
@@ -47,7 +46,7 @@ class Forgetting:
         if partition.get("dataset") not in self.datasets:
             return []
         ids = [c.name for c in _EXAMPLES[table] if (c.split or partition["split"]) == self.split]
-        return [*ids, COMMAND] if COMMAND in _SCHEMAS[table].names else ids
+        return [*ids, COMMAND] if COMMAND in DATA_SCHEMAS[table].names else ids
 
     def hits(self, rows: pa.Table, columns: Sequence[str]) -> Bools:
         """[N]: whether each row is about one of the examples; [N] rows of a partition."""
@@ -125,7 +124,7 @@ def _names(
     if not columns:
         return None
     try:
-        wanted = pa.schema([_SCHEMAS[table].field(column) for column in columns])
+        wanted = pa.schema([DATA_SCHEMAS[table].field(column) for column in columns])
         with opened_parquet(storage, table_path(table, path), wanted) as file:
             rows = file.read(columns)
     except Damaged:

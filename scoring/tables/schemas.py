@@ -247,6 +247,7 @@ DATA_SCHEMAS = {
     "nights": NIGHTS,
     "runs": RUNS,
     "evaluations": EVALUATIONS,
+    "probabilities": PROBABILITIES,
     "example_sets": EXAMPLE_SETS,
     "representers": REPRESENTERS,
     "representer_models": REPRESENTER_MODELS,

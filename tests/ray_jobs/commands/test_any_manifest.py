@@ -29,7 +29,7 @@ from scoring.store.retries import VARIABLE
 CASES = cases(150)
 DIGITS = [str(i) for i in range(10)]
 ENTRIES = (
-    {"weights": "mlp.safetensors", "net": "mlp", "role": "base"},
+    {"weights": "mlp.safetensors", "net": "mlp", "role": "base", "unseen": True},
     {"weights": "mlp.pt", "net": "mlp", "role": "ensemble", "width": 1.0},
     {"weights": "mlp.pt", "net": "mlp", "role": "ensemble", "mean": [0.5], "std": [0.25]},
     {"weights": "mlp.pth", "net": "mlp", "role": "checkpoint", "classes": DIGITS[::-1]},
@@ -61,6 +61,7 @@ FIELDS = {
     "net": NETS,
     "role": VALUES,
     "width": NUMBERS,
+    "unseen": [True, False, None, 1, "no"],
     "mean": [*NUMBERS, *([n] for n in NUMBERS), [0.5, 0.5, 0.5], [0.5] * 10_000],
     "std": [*NUMBERS, *([n] for n in NUMBERS), [0.5, 0.5, 0.5]],
     "classes": [DIGITS, DIGITS * 2, DIGITS[:9], [*DIGITS[:9], "8"], ["x" * 10_000] * 10],

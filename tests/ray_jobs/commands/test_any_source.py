@@ -12,7 +12,7 @@ from fuzzing import cases, check_answer, files_below, noise_of, time_limit
 from parquet_files import TYPES, broken_footer, changed_table, values_of
 from PIL import Image
 
-CASES = cases(100)
+CASES = cases(60)
 FLAGS = ("--dataset", "parquet", "--train", "train.parquet", "--test", "test.parquet")
 KINDS = {
     "images": (),

@@ -39,6 +39,7 @@ from parquet_files import broken_footer, changed_table
 from readers import READ
 
 from scoring.data.forgotten import Certificate
+from scoring.data.studies import Screen, new_study
 from scoring.errors import Damaged
 from scoring.store.file_kinds import is_twice
 from scoring.store.layout import copy_path, original_path
@@ -46,16 +47,18 @@ from scoring.store.parquet import write_parquet
 from scoring.store.sealed import BLANK, SEAL, check_seal, write_sealed
 from scoring.store.storage import Storage
 from scoring.tables import log_check
+from scoring.tables.publish import published
 
-CASES = cases(3)  # of each kind of file
-READ_CASES = cases(40)
-ALL_KINDS = {**KINDS, "certificate": "forgotten/*.json"}
+CASES = cases(2)  # of each kind of file
+READ_CASES = cases(20)
+ALL_KINDS = {**KINDS, "certificate": "forgotten/*.json", "study": "studies/*.json"}
 CHANGED = [kind for kind in ALL_KINDS if not ALL_KINDS[kind].endswith(".safetensors")]
 COMMANDS = {
     **READERS,
     **WRITERS,
     "check": ("check", *SHOWN),
     "forget": ("forget", *SHOWN, "--split", "test", "--ids", "IDS"),
+    "study": ("study", "--import", "ANSWERS"),
 }
 READ_BY = {
     ("version", "receipt", "layout", "shard"): ("rescore", "plan", "report", "export", "forget"),
@@ -65,6 +68,7 @@ READ_BY = {
     ("nights", "runs", "night record"): ("query nights", "query runs", "report", "rescore"),
     ("evaluations", "representers"): ("query evaluations", "query representers", "report"),
     ("job record", "certificate"): ("status", "vacuum", "rescore", "forget"),
+    ("study",): ("study", "study", "forget"),
 }
 """Beginnings of the names of kinds, to the commands that most likely read them."""
 
@@ -89,7 +93,24 @@ def stores(tmp_path_factory):
             names=("gone",), hashes=("0" * 64,), shards=("0" * 32,), began_at="2026-03-01T01:00:00",
             data_files={"scores": ("gone.parquet",)}, removed={"tables": 1}, models=("0" * 32,),
         ).save(Storage(str(root / "published")))  # fmt: skip
+        write_study(root / "published")
         yield Stores(root / "published", root / "interrupted")
+
+
+def write_study(store):
+    """Write a study of two screens, and someone's answers beside the store."""
+    manifest = next(iter(published(Storage(str(store)), dataset="digits").values()))
+    screens = (
+        Screen(question="best", label=0, shown=tuple(range(60, 69))),
+        Screen(question="worst", label=1, shown=tuple(range(70, 79)), gold=3),
+    )
+    study = new_study(
+        dataset="digits", data="digits", split="test", sets=(screens, screens),
+        dataset_version=manifest.dataset_version,
+    )  # fmt: skip
+    study.save(Storage(str(store)))
+    answers = {"study": study.id, "set": 1, "chooser": "0" * 32, "picks": [2, 4]}
+    (store.parent / "answers").write_text(json.dumps(answers))
 
 
 @dataclass(frozen=True)
@@ -138,6 +159,7 @@ def make_case(stores, kind, noise, folder, monkeypatch):
         source = stores.interrupted
     store = folder / "home" / "here" / "store"
     copy(source, store)
+    shutil.copy(stores.published.parent / "answers", store.parent)
     path = str(noise.choice(sorted(store.glob(pattern))).relative_to(store))
     if kind == "night record":  # read only if the tables lack the night
         for table in ("nights", "log_copies/nights"):
@@ -152,15 +174,14 @@ def make_case(stores, kind, noise, folder, monkeypatch):
 def check_case(case, what):
     """Run the command of a case on its store."""
     folder, out = case.file.store.parent, case.file.store.parent / "out"
-    (folder / "ids").write_text("2\n")
+    (folder / "ids").write_text("62\n")
     what = (case.command, case.file.path, what)
     before = files_below(case.file.store)
-    words = [
-        {"OUT": str(out), "IDS": str(folder / "ids")}.get(w, w) for w in COMMANDS[case.command]
-    ]
+    names = {"OUT": str(out), "IDS": str(folder / "ids"), "ANSWERS": str(folder / "answers")}
+    words = [names.get(word, word) for word in COMMANDS[case.command]]
     with time_limit(what):
         said = say(*words, "--store", str(case.file.store))
-    assert {path.name for path in folder.iterdir()} <= {"ids", "store", "out"}, what
+    assert {path.name for path in folder.iterdir()} <= {"ids", "answers", "store", "out"}, what
     assert list(folder.parent.iterdir()) == [folder], what
     after = files_below(case.file.store)
     assert not [path for path in after if path.endswith(".partial")], what

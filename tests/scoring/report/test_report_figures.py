@@ -91,6 +91,17 @@ def test_no_findings_make_no_figure():
     assert plain([]) == ""
 
 
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_findings_of_another_version_are_drawn_or_not(name):
+    for odd in (
+        [finding(measure="nothing we know")],
+        [finding(part="many %", measure="flips_found"), finding(part="x x", measure="spearman")],
+        [replace(finding(part="1", measure="share of "), rows=0, value=math.nan)],
+    ):
+        drawn = figures.draw_evaluation(name, odd)
+        assert not drawn or drawn.startswith("<svg")
+
+
 HOSTILE = {
     "classes_train": [
         finding(part=str(tenth), measure=f"share of {name}", value=0.5)

@@ -13,6 +13,7 @@ from scoring.run_spec import NetSpec
 from scoring.runs.fleet import PRESETS, Hardware, build_fleet
 from scoring.runs.imports import read_manifest, store_weights, with_imports
 from scoring.store.filesystems import filesystem
+from scoring.store.keys import digest
 from scoring.store.layout import import_path
 from scoring.store.storage import Storage
 from scoring.training.checkpoints import from_bytes, to_bytes
@@ -141,10 +142,17 @@ REFUSED = {
     "a number for a net": ([{**ENTRY, "net": 3}], r"expected net to be the name of a net, got 3"),
     "a number for a mean": ([{**ENTRY, "mean": 0.5}], r"expected mean to be a list of .*, got 0.5"),
     "two means": ([{**ENTRY, "mean": [0.5, 0.5]}], r"expected 1 or 1 values of mean, .* got 2"),
-    "a std of 0": ([{**ENTRY, "std": [0]}], r"expected std to be a list of numbers other than 0"),
+    "a std of 0": (
+        [{**ENTRY, "std": [0]}],
+        r"expected std to be a list of .* other than 0, got \[0\]",
+    ),
     "no width": ([{**ENTRY, "width": 0}], r"expected width to be a number above 0, at most 64, "),
     "too wide": ([{**ENTRY, "width": 1e6}], r"expected width to be .* at most 64, got 1000000\.0"),
-    "no number": ([{**ENTRY, "mean": [math.nan]}], r"expected mean to be a list of numbers, got "),
+    "no number": ([{**ENTRY, "mean": [math.nan]}], r"expected mean to be a list of numbers up "),
+    "a huge std": (
+        [{**ENTRY, "std": [2**63]}],
+        r"expected std to be .* up to 1e\+09 other than 0, ",
+    ),
     "no truth": ([{**ENTRY, "unseen": "no"}], r"expected unseen to be true or false, got 'no'"),
     "other classes": (
         [{**ENTRY, "classes": ["ant", "bee"]}],
@@ -174,6 +182,12 @@ def test_manifests_that_cannot_be_used(write, name):
         read_manifest(write(entries=entries), LAYOUT)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 600
+
+
+def test_equal_runs_have_one_key_however_numbers_are_spelled(write):
+    entries = [{**ENTRY, "role": "ensemble", "width": width} for width in (1, 1.0)]
+    one, other = read_manifest(write(entries=entries), LAYOUT)
+    assert digest(one.spec) == digest(other.spec)
 
 
 @pytest.mark.parametrize("text", ["", "text", "[]", "3", '{"run": []}', "\xff"])

@@ -18,9 +18,11 @@ from scoring.store.parquet import write_parquet
 from scoring.store.storage import Storage
 from scoring.tables import Store, sql
 from scoring.tables.data_files import DataFiles
+from scoring.tables.leftovers import TABLE_NAMES
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
 from scoring.tables.schemas import (
+    DATA_SCHEMAS,
     EVALUATIONS,
     EXAMPLE_SETS,
     NIGHTS,
@@ -49,6 +51,10 @@ VALUES = {
     pa.list_(pa.string()): [["a", None], [], None, ["it's"], ["x", "y", "z"]],
 }
 HOSTILE = ("a b", "50%", "it's", "a=b", "a/b", "ü", "*?[x]", "x.parquet", "..", "2026-03-01", "007")
+
+
+def test_the_columns_of_every_table_are_known():
+    assert {*DATA_SCHEMAS} == {*TABLE_NAMES}
 
 
 @pytest.fixture
