@@ -47,15 +47,16 @@ def bring_to_rest(
     """
     if not missing:
         return ()
-    cpus = min(_MOST_CPUS, _largest_node())
-    solve = ray.remote(num_cpus=cpus)(telling(_solve))
+    threads = int(min(_MOST_CPUS, _largest_node()))
+    # It asks for one CPU, whatever its threads use: for a whole free node it might wait for ever.
+    solve = ray.remote(num_cpus=1)(telling(_solve))
     with (
-        asking("solve", "a solver", {"CPU": cpus}),
+        asking("solve", "a solver", {"CPU": 1}),
         Progress("solve", len(missing), "layer") as progress,
     ):
         for run in missing:
             try:
-                pace = ray.get(solve.remote(storage, run, versions, memory, scratch, int(cpus)))
+                pace = ray.get(solve.remote(storage, run, versions, memory, scratch, threads))
                 progress.advance(1, pace)
             except RayTaskError as error:
                 failure = told(error)
