@@ -133,7 +133,7 @@ def test_a_night_stops_at_its_hour_and_the_next_goes_on(
         ("ingest", 4, 4),
         ("train", 7, 7),
         ("score", 4, 4),
-        ("publish", 4, 4),
+        ("publish", 6, 6),
     ]
     seconds = {stage["name"]: stage["seconds"] for stage in whole["stages"]}
     ended = night("--max-hours", "1e-9")
