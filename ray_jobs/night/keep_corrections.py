@@ -6,7 +6,7 @@ from ray_jobs.jobs.progress import counted
 from ray_jobs.night.night_record import Night
 from ray_jobs.night.request import Request
 from ray_jobs.terminal.say import say
-from scoring.data.corrections import Amendment, amend, in_force, pending
+from scoring.data.corrections import amend, in_force, pending
 
 
 def keep_corrections(request: Request, night: Night) -> None:
@@ -15,12 +15,14 @@ def keep_corrections(request: Request, night: Night) -> None:
     changes = pending(storage, dataset, request.changes)
     if not changes:
         return
-    amendment = Amendment(
-        made_at=night.started.isoformat(timespec="seconds"),
+    amend(
+        storage,
+        dataset,
+        changes,
+        job=night.night_id,
         origin=request.changes_from,
-        changes=tuple(changes),
+        made_at=night.started.isoformat(timespec="seconds"),
     )
-    amend(storage, dataset, night.night_id, amendment)
     kinds = Counter(
         "given back" if c.withdrawn else "excluded" if c.excluded else "corrected" for c in changes
     )

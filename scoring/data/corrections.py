@@ -61,6 +61,8 @@ class Amendment:
     origin: str
     """Where the changes came from, such as the name of a file."""
     changes: tuple[Correction, ...]
+    number: int
+    """How many records there were before it: clocks of machines differ."""
 
 
 class Overlaid(NamedTuple):
@@ -78,9 +80,19 @@ InForce = Mapping[Split, Sequence[Correction]]
 """Split to the corrections in force, by ascending id."""
 
 
-def amend(storage: Storage, dataset: str, job: str, amendment: Amendment) -> None:
-    """Record changes, which are in force from then on; nothing could make the record again."""
-    write_twice(storage, corrections_path(dataset, job), amendment)
+def amend(
+    storage: Storage,
+    dataset: str,
+    changes: Sequence[Correction],
+    *,
+    job: str,
+    origin: str,
+    made_at: str,
+) -> None:
+    """Record changes, which are in force from then on; for arguments see `Amendment`."""
+    number = len(_amendments(storage, dataset))
+    made = Amendment(made_at=made_at, origin=origin, changes=tuple(changes), number=number)
+    write_twice(storage, corrections_path(dataset, job), made)
 
 
 def in_force(storage: Storage, dataset: str, changes: Iterable[Correction] = ()) -> InForce:
@@ -117,17 +129,19 @@ def drop_forgotten(storage: Storage, dataset: str, split: Split, ids: Iterable[i
         kept = tuple(c for c in amendment.changes if c.split != split or c.example_id not in gone)
         if kept != amendment.changes:
             rewritten.append(corrections_path(dataset, job))
-            amend(storage, dataset, job, replace(amendment, changes=kept))
+            left = replace(amendment, changes=kept)
+            write_twice(storage, corrections_path(dataset, job), left)
     return rewritten
 
 
 def _amendments(storage: Storage, dataset: str) -> dict[str, Amendment]:
-    """Read all records of a dataset, by job, oldest first."""
+    """Read all records of a dataset, by job, in order."""
     names = storage.names(corrections_folder(dataset))
     jobs = sorted({name.partition(".")[0] for name in names} - {""})
     paths = [corrections_path(dataset, job) for job in jobs]
     read = in_parallel(partial(read_either, storage, kind=Amendment), paths)
-    return dict(zip(jobs, read, strict=True))
+    found = zip(jobs, read, strict=True)
+    return dict(sorted(found, key=lambda item: (item[1].number, item[0])))
 
 
 def given_labels(overlaid: Sequence[Overlaid], ids: Ints) -> Ints:

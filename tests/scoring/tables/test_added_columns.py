@@ -11,11 +11,14 @@ from scoring.store.storage import Storage
 from scoring.tables import Store, commit, delta, log_check
 from scoring.tables.nights import append_night
 from scoring.tables.publish import publish
-from scoring.tables.schemas import ADDED, NIGHTS, PARTITION_COLUMNS, SCORES, SCORES_TABLE
-
-
-def without_added(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([field for field in schema if field.name not in ADDED])
+from scoring.tables.schemas import (
+    ADDED,
+    NIGHTS,
+    PARTITION_COLUMNS,
+    SCORES,
+    SCORES_TABLE,
+    without_added,
+)
 
 
 def publish_as_before(storage: Storage, metric: str) -> None:
