@@ -7,6 +7,8 @@ End = Literal["prototypical", "outlying"]
 
 UNLABELLED = "unlabelled"
 """The metric needs a label and the example has none."""
+EXCLUDED = "excluded"
+"""A correction excludes the example: no run trains on it, and no ranking counts it."""
 NO_ADVERSARIAL = "no_adversarial_found"
 """The attack used up its budget without changing the class."""
 TOO_FEW_CHECKPOINTS = "too_few_checkpoints"

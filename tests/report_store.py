@@ -205,6 +205,7 @@ def _scores(examples: Examples, version: DatasetVersion, metric: MetricInfo):
         example_id=ids,
         name=pa.array(examples.names or [f"picture-{i}.png" for i in range(len(ids))]),
         label=examples.label,
+        given_label=np.full(len(ids), -1),
         predicted=examples.predicted,
         value=value,
         spread=None,

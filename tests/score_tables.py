@@ -47,6 +47,7 @@ def rows_of(
         example_id=ids,
         name=pa.array([f"image-{i}.png" for i in ids], pa.string()),
         label=label,
+        given_label=np.full(n, -1),
         predicted=np.arange(n) % 2,
         value=value,
         spread=None,
@@ -107,6 +108,9 @@ def night_row(
         "shards_reused": 0,
         "rows": 60,
         "commit_version": commit_version,
+        "corrected": 0,
+        "excluded": 0,
+        "test_accuracy": 0.9,
         "seconds": 3600.0,
     }
 

@@ -14,6 +14,7 @@ from ray_jobs.terminal.shared_flags import At, PublishedDataset, RawCsv, StoreUr
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.errors import UnknownName, UserError
 from scoring.exports import (
+    CORRECTIONS,
     CSV,
     FIFTYONE,
     FOUND_LABELS_BEST,
@@ -27,7 +28,13 @@ from scoring.exports import (
 from scoring.store.keys import Split
 from scoring.store.whole_files import written_whole
 
-_FORMATS = {"csv": CSV, "parquet": PARQUET, "fiftyone": FIFTYONE, "huggingface": HUGGINGFACE}
+_FORMATS = {
+    "csv": CSV,
+    "parquet": PARQUET,
+    "fiftyone": FIFTYONE,
+    "huggingface": HUGGINGFACE,
+    "corrections": CORRECTIONS,
+}
 _THRESHOLD = 0.05
 
 
@@ -35,10 +42,11 @@ _THRESHOLD = 0.05
 class ExportFlags:
     """Export published scores for other tools: one row per example, with its scores."""
 
-    to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface"]
+    to: Literal["csv", "parquet", "cleanlab", "fiftyone", "huggingface", "corrections"]
     """csv, parquet: a file of scores.
     cleanlab: a Parquet file of label issues, for the examples with a label.
-    fiftyone, huggingface: a folder of examples and scores."""
+    fiftyone, huggingface: a folder of examples and scores.
+    corrections: a CSV file of corrected labels, for the source's owner or rescore --corrections."""
     output: Annotated[str, by_default("named after dataset and format")] = ""
     """File or folder to write."""
     overwrite: bool = False

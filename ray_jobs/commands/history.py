@@ -15,14 +15,19 @@ from scoring.tables import Store
 
 _NIGHTS = """
     select date, commit_version as version, night_id, dataset, metrics, rows, runs_trained,
-           runs_reused, shards_scored, shards_reused, round(seconds, 1) as seconds, command
+           runs_reused, shards_scored, shards_reused, corrected, excluded,
+           round(test_accuracy, 4) as test_accuracy, round(seconds, 1) as seconds, command
     from nights order by started_at desc, night_id limit {n:d}
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryFlags:
-    """List the nights of a store, newest first: what each made and published."""
+    """List the nights of a store, newest first: what each made and published.
+
+    corrected and excluded count the rows whose labels are not the source's. test_accuracy is the
+    share of labelled test rows that are predicted as labelled that night.
+    """
 
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 30
     """Number of nights to list."""

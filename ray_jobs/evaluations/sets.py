@@ -28,6 +28,7 @@ from scoring.analysis.example_sets import Cuts, Evidence, Group
 from scoring.analysis.joined_scores import read_joined_scores, read_names
 from scoring.analysis.map_vectors import Vectors
 from scoring.analysis.snapshot import Snapshot
+from scoring.data.corrections import given_labels
 from scoring.data.texts import TextShape
 from scoring.errors import UserError
 from scoring.representers.layer import Layer
@@ -126,11 +127,12 @@ def _evaluate(
         columns |= example_sets.map_columns(columns, maps)
         findings += clusters.findings(maps, classes)
     names = read_names(snapshot, flags.split, metrics[0], columns["example_id"])
+    given = given_labels(snapshot.current(flags.split).overlaid, columns["example_id"])
     version = publish_example_sets(
         snapshot.storage,
         snapshot.dataset,
         flags.split,
-        {**columns, "name": names},
+        {**columns, "name": names, "given_label": np.where(given < 0, np.nan, given)},
         evaluation.command,
     )
     shown = [(part, "examples") for part in ("all", *classes[:_MOST_SHOWN])]

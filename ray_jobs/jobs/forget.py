@@ -17,6 +17,7 @@ from ray_jobs.jobs.job_record import FORGET, load_jobs
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.jobs.progress import Progress, counted
 from scoring.analysis.rerank import rerank
+from scoring.data.corrections import drop_forgotten
 from scoring.data.forget_shards import (
     copies,
     cut_versions,
@@ -135,11 +136,12 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     rest = storage.existing({*traces(storage, certificate), *old, *shards})
     storage.remove(receipts)  # before their shards, or a night would believe them
     storage.remove(rest)
+    corrected = drop_forgotten(storage, certificate.dataset, certificate.split, certificate.ids)
     struck = _strike_commands(storage, forgetting)
     for study in _studies(storage, certificate):
         study.forget(storage, frozenset(certificate.ids))
         struck.append(study_path(study.id))
-    return _count([*receipts, *rest, *struck])
+    return _count([*receipts, *rest, *corrected, *struck])
 
 
 def _strike_commands(storage: Storage, forgetting: Forgetting) -> list[str]:

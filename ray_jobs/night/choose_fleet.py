@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import torch
 
+from ray_jobs.night.changed_share import changed_share
 from ray_jobs.night.models import ChosenFleet
 from ray_jobs.terminal.night_flags import FleetFlags
 from scoring.data.ingest import Survey
@@ -169,29 +170,6 @@ def _trained_on(
         split: load_version(storage, surveys[split].name, split, before.trained_on[split])
         for split in SPLITS
     }
-
-
-def changed_share(
-    surveys: Mapping[Split, Survey], trained_on: Mapping[Split, DatasetVersion]
-) -> float:
-    """Return the share of rows, of both splits, that changed since a fleet was trained.
-
-    New rows and removed rows are counted, shard by shard; the larger count is divided by the rows
-    the fleet was trained on. 0 if `trained_on` is empty.
-    """
-    if not trained_on:
-        return 0.0
-    new = removed = 0
-    for split, version in trained_on.items():
-        before = {shard.content: shard.rows for shard in version.shards}
-        today = {
-            shard.record.content if shard.record else shard.receipt: shard.rows
-            for shard in surveys[split].shards
-        }
-        new += sum(today[content] for content in today.keys() - before.keys())
-        removed += sum(before[content] for content in before.keys() - today.keys())
-        removed += version.forgotten
-    return max(new, removed) / sum(version.rows_then for version in trained_on.values())
 
 
 def _check_layout(trained_on: DatasetVersion, layout: Layout) -> None:

@@ -9,6 +9,7 @@ from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
 from ray_jobs.night.situation import Situation
 from ray_jobs.terminal.cap_flags import CapFlags
+from scoring.data.corrections import NO_CLASS
 from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
@@ -39,6 +40,8 @@ def forecast_table(forecast: Forecast) -> str:
         _line("publish", forecast.changed_partitions, forecast.partitions, "partitions", ""),
         f"  memory   {_memory(forecast)}",
     ]
+    if labels := _labels(situation):
+        lines.append(f"  labels   {labels}")
     if situation.left_out:
         names = ", ".join(situation.left_out)
         lines.append(f"  left out {names}: not applicable to {layout.shape.plural} or to this net")
@@ -169,6 +172,23 @@ def ingested(surveys: Mapping[Split, Survey], versions: Mapping[Split, DatasetVe
 def _line(stage: str, missing: int, total: int, unit: str, cost: str) -> str:
     reused = f" ({total - missing:,} reused)" if missing < total else ""
     return f"  {stage:<8} {missing:,} of {total:,} {unit}{reused}{': ' + cost if cost else ''}"
+
+
+def _labels(situation: Situation) -> str:
+    """Say what is in force of corrections; "" if there are none."""
+    shards = [shard for survey in situation.surveys.values() for shard in survey.shards]
+    waiting = sum(len(shard.corrections) for shard in shards if shard.record is None)
+    known = [shard for shard in shards if shard.record]
+    rows = [row for shard in known for row in (shard.record.overlaid if shard.record else ())]
+    excluded = sum(row.label == NO_CLASS for row in rows)
+    idle = sum(len(shard.corrections) for shard in known) - len(rows)
+    counts = {
+        "corrected": len(rows) - excluded,
+        "excluded": excluded,
+        "to be changed": waiting,
+        "of no effect, as the source has that label or another example there": idle,
+    }
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 def _ingest_cost(forecast: Forecast) -> str:

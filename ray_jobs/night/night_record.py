@@ -12,7 +12,9 @@ from datetime import date as Day
 from typing import Any
 
 from ray_jobs.jobs.job_record import new_job_id
+from ray_jobs.night.partition_rows import accuracy
 from ray_jobs.night.plan import Plan
+from scoring.data.corrections import NO_CLASS
 from scoring.logs import logger
 from scoring.run_spec import RunSpec
 from scoring.runs.record import RunRecord, load_records
@@ -108,7 +110,20 @@ def _night_row(planned: Plan, plan: Plan, night: Night) -> dict[str, object]:
         "shards_reused": len(tasks) - scored,
         "rows": sum(plan.versions[p.split].rows for p in plan.to_publish),
         "commit_version": None,
+        **_corrected(plan),
         "seconds": (finished - night.started).total_seconds(),
+    }
+
+
+def _corrected(plan: Plan) -> dict[str, object]:
+    """Return the columns of `nights` that say what is corrected, and how good models are on it."""
+    overlaid = [row for version in plan.versions.values() for row in version.overlaid]
+    excluded = sum(row.label == NO_CLASS for row in overlaid)
+    tested = [item for item in plan.work if item.split == "test"]
+    return {
+        "corrected": len(overlaid) - excluded,
+        "excluded": excluded,
+        "test_accuracy": accuracy(plan.request.storage, plan.request.source.name, tested),
     }
 
 

@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from ray_jobs.night.work import ShardWork
 from scoring.arrays import AnyInts, Floats
+from scoring.data.corrections import NO_CLASS, given_labels
 from scoring.data.shard_parts import read_columns
 from scoring.errors import IncompleteError
 from scoring.folds.prediction import PREDICTED
 from scoring.score.ranking import rank
 from scoring.spec import Metric
 from scoring.staged.scores import StagedScores, read_scores
+from scoring.statuses import EXCLUDED
 from scoring.store.layout import staged_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
@@ -37,6 +39,10 @@ class Examples:
     ids: AnyInts
     names: pa.Array
     labels: npt.NDArray[np.int32]
+    given: npt.NDArray[np.int32]
+    """The source's labels where a correction changed them, else -1."""
+    excluded: AnyInts
+    """Rows that corrections exclude."""
     predicted: npt.NDArray[np.int32]
 
 
@@ -83,12 +89,16 @@ def read_examples(
     predicted = np.full(len(ids), -1, dtype=np.int32)
     for here, part in _staged(storage, work, PREDICTED.name, ids):
         predicted[here] = np.nan_to_num(part.value, nan=-1)
+    overlaid = tuple(row for item in work for row in item.record.overlaid)
+    excluded = [row.example_id for row in overlaid if row.label == NO_CLASS]
     return Examples(
         work=work,
         shard=np.repeat(np.arange(len(work), dtype=np.int32), rows),
         ids=ids,
         names=all_names,
         labels=labels,
+        given=given_labels(overlaid, ids).astype(np.int32),
+        excluded=np.flatnonzero(np.isin(ids, excluded)),
         predicted=predicted,
     )
 
@@ -117,6 +127,7 @@ def partition_rows(
         example_id=examples.ids,
         name=examples.names,
         label=examples.labels,
+        given_label=examples.given,
         predicted=examples.predicted,
         value=scores.value,
         spread=scores.spread,
@@ -128,6 +139,20 @@ def partition_rows(
     )
 
 
+def accuracy(storage: Storage, dataset: str, work: Sequence[ShardWork]) -> float | None:
+    """Return the share of labelled rows that are predicted as labelled; None if there are none."""
+    read = partial(read_columns, storage, dataset, columns=("label",))
+    paths = [staged_path(PREDICTED.name, item.key(PREDICTED.name)) for item in work]
+    labels = in_parallel(read, (item.record for item in work))
+    rows = right = 0
+    for part, scores in zip(labels, in_parallel(partial(read_scores, storage), paths), strict=True):
+        label = part["label"].fill_null(-1).to_numpy()
+        known = (label >= 0) & ~np.isnan(scores.value)
+        rows += int(known.sum())
+        right += int((label == scores.value)[known].sum())
+    return right / rows if rows else None
+
+
 def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
     value, spread, tiebreak = (np.full(len(examples.ids), np.nan) for _ in range(3))
     status = np.full(len(examples.ids), "", dtype=np.object_)
@@ -136,6 +161,8 @@ def _scores(storage: Storage, metric: str, examples: Examples) -> _Scores:
         value[here], spread[here], tiebreak[here] = part.value, part.spread, part.tiebreak
         status[here] = part.status
         scored_at.append(part.scored_at)
+    value[examples.excluded] = spread[examples.excluded] = tiebreak[examples.excluded] = np.nan
+    status[examples.excluded] = EXCLUDED
     return _Scores(
         value=value,
         spread=spread,

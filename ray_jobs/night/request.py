@@ -1,14 +1,19 @@
 """A request: a checked command line, with its source, store and metrics."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ray_jobs.terminal.correction_lines import NO_CORRECTIONS, read_wishes
 from ray_jobs.terminal.night_flags import NightFlags
+from ray_jobs.terminal.say import note
 from scoring.allowed_nets import allow_nets
-from scoring.data.ingest import Survey, survey
+from scoring.data.correcting import Mistakes, Wish, all_withdrawn, corrections_for
+from scoring.data.corrections import Correction
+from scoring.data.ingest import Survey, check_classes, survey
 from scoring.data.sources import Source
-from scoring.errors import BadStore
+from scoring.errors import BadStore, UserError
 from scoring.registry import metric, metrics
 from scoring.spec import Metric
 from scoring.store.keys import SPLITS, Split
@@ -30,6 +35,10 @@ class Request:
     storage: Storage
     probabilities: bool = True
     """Whether to publish the ensemble's out-of-bag probabilities."""
+    changes: tuple[Correction, ...] = ()
+    """Corrections of labels to put in force, besides or instead of those in the store."""
+    changes_from: str = ""
+    """Where they come from, such as the name of a file."""
     lost: Mapping[str, Partition] = field(default_factory=dict)
     """Damaged data files of `scores`, and the partitions that are therefore published anew."""
 
@@ -63,7 +72,46 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
     storage.check(writable=writable)
     if writable:
         check_new_or_marked(storage)
-    return Request(flags=flags, configs=configs, metrics=chosen, source=source, storage=storage)
+    request = Request(flags=flags, configs=configs, metrics=chosen, source=source, storage=storage)
+    if flags.corrections == NO_CORRECTIONS:
+        changes = all_withdrawn(storage, source.name)
+        return replace(request, changes=changes, changes_from=NO_CORRECTIONS)
+    if flags.corrections:
+        with naming_mistakes(f"--corrections {flags.corrections}"):
+            return correct(request, read_wishes(flags.corrections), flags.corrections)
+    return request
+
+
+def correct(request: Request, wishes: Sequence[Wish], origin: str) -> Request:
+    """Return a request that puts corrections in force, too; writes nothing.
+
+    Args:
+        request: the source and the store.
+        wishes: at most one for each example.
+        origin: where they come from, for the record.
+
+    Raises:
+        Mistakes: wishes that cannot be fulfilled.
+        UserError: the source cannot be used.
+    """
+    changes = corrections_for(request.storage, _survey(request), wishes)
+    return replace(request, changes=changes, changes_from=origin)
+
+
+@contextmanager
+def naming_mistakes(origin: str) -> Iterator[None]:
+    """Name each of several mistakes in a line of its own.
+
+    Raises:
+        UserError: with the last of them.
+    """
+    try:
+        yield
+    except Mistakes as mistakes:
+        *others, last = (f"{origin}: {line}" for line in mistakes.lines)
+        for line in others:
+            note(f"protoscore: error: {line}")
+        raise UserError(last) from mistakes
 
 
 def check_versions(request: Request, published: Iterable[Manifest]) -> None:
@@ -98,6 +146,13 @@ def survey_splits(request: Request) -> dict[Split, Survey]:
     """Survey both splits of the source. Reads only metadata and writes nothing.
 
     Raises:
-        UserError: the source cannot be used.
+        UserError: the source cannot be used, or lacks a class that a label was corrected to.
     """
-    return survey(request.source, request.storage, request.flags.data.first)
+    surveys = _survey(request)
+    check_classes(surveys.values())
+    return surveys
+
+
+def _survey(request: Request) -> dict[Split, Survey]:
+    source, storage = request.source, request.storage
+    return survey(source, storage, request.flags.data.first, request.changes)

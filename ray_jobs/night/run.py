@@ -12,6 +12,7 @@ from ray_jobs.night.bring_in import bring_in
 from ray_jobs.night.estimate import Rates, earlier_rates, estimate
 from ray_jobs.night.fallback import only_staged, without_runs
 from ray_jobs.night.forecast import Forecast, forecast
+from ray_jobs.night.keep_corrections import keep_corrections
 from ray_jobs.night.night_record import Night, record_nights
 from ray_jobs.night.plan import Plan, plan_night
 from ray_jobs.night.publish_night import publish_night
@@ -60,6 +61,9 @@ def run_night(request: Request, command: str, meter: Meter) -> Plan | None:
             started=night.started,
         )
         with lease as job:
+            if request.changes:
+                job.refuse_old_plans()
+                keep_corrections(request, night)
             request = _find_lost(request)
             if job.waited or request.lost:
                 situation, plan = assess_and_plan(request)

@@ -188,6 +188,10 @@ class NightFlags:
     """Publish under this dataset name, next to what is published already."""
     replace: bool = False
     """Replace published scores that were made with other settings."""
+    corrections: Annotated[str, by_default("those in force")] = ""
+    """File of labels to correct, in CSV, JSON lines or Parquet. Columns: id or name, and label: a
+    class by name or index, exclude, or given for the source's own. Corrections stay in force until
+    a later file changes them. none: drop all of them."""
     date: str = "auto"
     """Day that the night counts for, YYYY-MM-DD. auto: today, in UTC."""
     summary: Annotated[str, by_default("none")] = ""
@@ -221,6 +225,7 @@ class NightFlags:
             UserError: naming the flag.
         """
         self.night_date()
+        refuse_secrets("--corrections", self.corrections)
         if not self.splits:
             raise UserError("--splits: expected train, test or both, got none")
         self.caps.check()

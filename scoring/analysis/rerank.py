@@ -25,8 +25,9 @@ def rerank(metric: Metric, rows: pa.Table, dataset_version: str) -> Iterator[pa.
         The rows with new ranks, percentiles and class_z, sorted.
     """
     ids = rows["example_id"].to_numpy()
-    label, predicted = (
-        rows[name].fill_null(-1).to_numpy().astype(np.int32) for name in ("label", "predicted")
+    label, given, predicted = (
+        rows[name].fill_null(-1).to_numpy().astype(np.int32)
+        for name in ("label", "given_label", "predicted")
     )
     value = rows["value"].to_numpy().astype(np.float64)
     before = rows["rank"].fill_null(UNRANKED).to_numpy().astype(np.float64)
@@ -45,6 +46,7 @@ def rerank(metric: Metric, rows: pa.Table, dataset_version: str) -> Iterator[pa.
         example_id=ids,
         name=rows["name"].combine_chunks(),
         label=label,
+        given_label=given,
         predicted=predicted,
         value=value,
         spread=rows["spread"].to_numpy().astype(np.float64),

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scoring.data.corrections import in_force, within
 from scoring.data.forgotten import Certificate, example_hash, holds_ids, kept_ranges
+from scoring.data.receipts import Receipt, receipt_of
 from scoring.data.shapes import InputShape
 from scoring.data.shard_columns import columns_of
 from scoring.data.shard_parts import read_columns
-from scoring.data.shards import Receipt, ShardRecord, cut_receipt, reading
+from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.data.write_shard import cut_shard
 from scoring.store.keys import SPLITS
@@ -134,34 +136,40 @@ def cut_versions(
     ids = certificate.ids
     every = all_versions(storage, certificate.dataset, certificate.split)
     versions = versions_with(every, ids)
-    cuts: dict[str, list[ShardRecord]] = {}
+    cuts: dict[ShardRecord, list[ShardRecord]] = {}
     for version in versions:
         for shard in version.shards:
-            if shard.content not in cuts and _holds(shard, ids):
+            if shard not in cuts and _holds(shard, ids):
                 with reading(storage, version.name, shard):
-                    cuts[shard.content] = cut_shard(
-                        storage, version.name, shard, version.shape, ids
-                    )
+                    cuts[shard] = cut_shard(storage, version.name, shard, version.shape, ids)
                 advance()
     made = []
     for version in versions:
-        shards = [part for s in version.shards for part in cuts.get(s.content, [s])]
+        shards = [part for s in version.shards for part in cuts.get(s, [s])]
         after = replace(version, shards=tuple(shards), forgotten=0, named="")
         after.save(storage)
         made.append(CutVersion(before=version, after=after))
-    _write_receipts(storage, certificate.dataset, cuts)
+    _write_receipts(storage, certificate, cuts)
     return made
 
 
 def _write_receipts(
-    storage: Storage, dataset: str, cuts: Mapping[str, Sequence[ShardRecord]]
+    storage: Storage, certificate: Certificate, cuts: Mapping[ShardRecord, Sequence[ShardRecord]]
 ) -> None:
-    """Write a receipt for each part of a piece, so that no night reads the piece again."""
+    """Write a receipt for each part of a piece, so that no night reads the piece again.
+
+    Receipts that earlier corrections made are of no use to any night.
+    """
+    dataset = certificate.dataset
+    corrections = in_force(storage, dataset)[certificate.split]
     for path, receipt in _receipts(storage, dataset).items():
-        whole = receipt.whole or stem(path)
-        for part in cuts.get(receipt.content, ()):
-            record = Receipt(**vars(part), whole=whole)
-            write_record(storage, cut_receipt(dataset, whole, part.first_id, part.rows), record)
+        whole, rows = receipt.whole or stem(path), (receipt.first_id, receipt.rows)
+        for of_rows in ((), within(corrections, *rows)):
+            if path in {receipt_of(dataset, whole, part, of_rows) for part in (None, rows)}:
+                for part in cuts.get(receipt.record, ()):
+                    range_ = (part.first_id, part.rows)
+                    target = receipt_of(dataset, whole, range_, within(of_rows, *range_))
+                    write_record(storage, target, Receipt(**vars(part), whole=whole))
 
 
 def remnants(storage: Storage, certificate: Certificate) -> tuple[list[str], list[str]]:

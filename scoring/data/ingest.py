@@ -3,12 +3,14 @@
 Every ingested piece leaves a receipt that holds the record of its shard and is named by what was
 read under which ids. A piece with a receipt is not read again, unless its shard is gone. A limit
 takes the first rows and changes no id. Forgotten examples are left out: their piece becomes the
-shards between them.
+shards between them. Corrected labels take the place of the source's, and receipts are named by them
+too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from scoring.data.corrections import Correction, InForce, in_force, within
 from scoring.data.example_ids import Ranges, allot, check_cut, piece_id
 from scoring.data.forgotten import (
     certificates_of,
@@ -16,13 +18,14 @@ from scoring.data.forgotten import (
     kept_ranges,
     refuse_forgotten,
 )
-from scoring.data.shards import Receipt, ShardRecord, cut_receipt
+from scoring.data.receipts import Receipt, receipt_of
+from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.data.write_shard import write_shard
 from scoring.errors import BadData
 from scoring.store.keys import SPLITS, Split, digest
-from scoring.store.layout import layout_path, receipt_path, receipts_folder, shards_folder, stem
+from scoring.store.layout import layout_path, receipts_folder, shards_folder, stem
 from scoring.store.records import read_sound_records, write_record
 from scoring.store.storage import Storage
 
@@ -40,7 +43,13 @@ class PlannedShard:
     part: tuple[int, int] | None = None
     """Rows [start, stop) of the piece, between forgotten ones; None: all."""
     whole: str = ""
-    """Key that the receipt of the whole piece would have; "" if this is the whole piece."""
+    """`Receipt.whole`."""
+    corrections: tuple[Correction, ...] = ()
+    """Those in force for its rows."""
+    plain_receipt: str = ""
+    """Path that the receipt would have without corrections; "" if there are none."""
+    uncorrected: ShardRecord | None = None
+    """The shard with the source's labels, if there are corrections and an earlier night made it."""
 
     @property
     def taken(self) -> slice:
@@ -76,7 +85,10 @@ class Survey:
 
 
 def survey(
-    source: Source, storage: Storage, limit: Callable[[Split], int | None]
+    source: Source,
+    storage: Storage,
+    limit: Callable[[Split], int | None],
+    changes: Sequence[Correction] = (),
 ) -> dict[Split, Survey]:
     """Compare both splits with the store; writes nothing.
 
@@ -84,12 +96,14 @@ def survey(
         source: the examples.
         storage: the store.
         limit: returns how many of a split's first rows to take; None: all.
+        changes: corrections that are to be in force besides, or instead of, those in the store.
 
     Raises:
         BadData: the source cannot be used.
     """
     pieces = {split: source.pieces(split) for split in SPLITS}
     layout = _layout(source, storage, pieces["train"])
+    corrections = in_force(storage, source.name, changes)
     receipts = storage.names(receipts_folder(source.name))
     kept = {stem(name) for name in storage.names(shards_folder(source.name))}
 
@@ -101,15 +115,36 @@ def survey(
         wanted = [
             shard
             for piece in first_rows(pieces[split], limit(split))
-            for shard in _planned(source, split, piece, ranges, layout, forgotten)
+            for shard in _planned(source, split, piece, ranges, layout, forgotten, corrections)
         ]
-        ingested = [s.receipt for s in wanted if s.receipt.rpartition("/")[2] in receipts]
+        paths = [path for s in wanted for path in (s.receipt, s.plain_receipt) if path]
+        ingested = [path for path in paths if path.rpartition("/")[2] in receipts]
         found = read_sound_records(storage, ingested, ShardRecord)
         records = {path: record for path, record in found.items() if record.content in kept}
-        shards = tuple(replace(shard, record=records.get(shard.receipt)) for shard in wanted)
+        shards = tuple(
+            replace(s, record=records.get(s.receipt), uncorrected=records.get(s.plain_receipt))
+            for s in wanted
+        )
         return Survey(name=source.name, split=split, layout=layout, shards=shards, ranges=ranges)
 
     return {split: compare(split) for split in SPLITS}
+
+
+def check_classes(surveys: Iterable[Survey]) -> None:
+    """Refuse corrections to a class that the dataset no longer has.
+
+    Raises:
+        BadData: naming the example.
+    """
+    for survey in surveys:
+        classes = {None, *survey.layout.classes}
+        for correction in (c for shard in survey.shards for c in shard.corrections):
+            if correction.label not in classes:
+                raise BadData(
+                    f"--corrections: expected the class {correction.label!r}, to which "
+                    f"{survey.split} example {correction.example_id} was corrected, got a source "
+                    "without it; give the example another label, or given, or drop all (none)"
+                )
 
 
 def ingest_piece(
@@ -131,7 +166,9 @@ def ingest_piece(
     rows = rows.part(taken)
     forgotten = certificates_of(storage, source.name, planned.split)
     refuse_forgotten(forgotten, rows, piece.file, piece.start)
-    record = write_shard(storage, source.name, layout, piece, rows, planned.first_id)
+    record = write_shard(
+        storage, source.name, layout, piece, rows, planned.first_id, planned.corrections
+    )
     receipt = Receipt(**vars(record), whole=planned.whole) if planned.whole else record
     write_record(storage, planned.receipt, receipt)
     return record
@@ -185,25 +222,29 @@ def _planned(
     ranges: Ranges,
     layout: Layout,
     forgotten: Sequence[int],
+    corrections: InForce,
 ) -> list[PlannedShard]:
     """Return the shards that a piece becomes: one, or those between forgotten rows."""
     first, _ = ranges[piece_id(piece)]
     key = digest([source, split, piece, first, layout.classes, layout.shape])
-    path = receipt_path(source.name, key)
-    whole = PlannedShard(split=split, piece=piece, first_id=first, receipt=path, record=None)
-    kept = kept_ranges(first, piece.rows, forgotten)
-    if kept == [(first, piece.rows)]:
-        return [whole]
-    return [
-        replace(
-            whole,
+
+    def planned(start: int, rows: int) -> PlannedShard:
+        part = None if rows == piece.rows else (start, rows)
+        ours = within(corrections[split], start, rows)
+        plain = receipt_of(source.name, key, part)
+        return PlannedShard(
+            split=split,
+            piece=piece,
             first_id=start,
-            receipt=cut_receipt(source.name, key, start, rows),
-            part=(start - first, start - first + rows),
-            whole=key,
+            receipt=receipt_of(source.name, key, part, ours),
+            record=None,
+            part=part and (start - first, start - first + rows),
+            whole=key if part or ours else "",
+            corrections=ours,
+            plain_receipt=plain if ours else "",
         )
-        for start, rows in kept
-    ]
+
+    return [planned(*kept) for kept in kept_ranges(first, piece.rows, forgotten)]
 
 
 def _layout(source: Source, storage: Storage, training: Sequence[Piece]) -> Layout:

@@ -67,7 +67,7 @@ def read_images(
     ids: Ints,
 ) -> dict[int, Pixels]:
     """Decode some images of a shard; map id to [H, W, D] uint8, leaving out undecodable ones."""
-    table = _read_rows(storage, dataset, record, shape, ids)
+    table = read_rows(storage, dataset, record, shape, ids)
     images = zip(table["example_id"].to_pylist(), decode_rows(table, shape), strict=True)
     return {i: np.asarray(image, np.uint8) for i, image in images if image is not None}
 
@@ -80,24 +80,28 @@ def read_texts(
     ids: Ints,
 ) -> dict[int, str]:
     """Read some texts of a shard by id, in readable form."""
-    table = _read_rows(storage, dataset, record, shape, ids)
+    table = read_rows(storage, dataset, record, shape, ids)
     texts = zip(table["example_id"].to_pylist(), table[shape.column].to_pylist(), strict=True)
     return {i: plain_text(data) for i, data in texts}
 
 
-def _read_rows(
+def read_rows(
     storage: Storage,
     dataset: str,
     record: ShardRecord,
     shape: InputShape,
     ids: Ints,
+    more: Sequence[str] = (),
 ) -> pa.Table:
-    """Read `example_id` and the example of some rows, touching only the row groups they are in."""
+    """Read `example_id`, more columns and the example of some rows.
+
+    Only the row groups that they are in are touched.
+    """
     with _opened(storage, dataset, record, columns_of(shape)) as parquet:
         sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         group_of_id = np.searchsorted(np.cumsum(sizes), ids - record.first_id, side="right")
         wanted = sorted({int(group) for group in group_of_id if group < len(sizes)})
-        table = parquet.read_row_groups(wanted, columns=["example_id", shape.column])
+        table = parquet.read_row_groups(wanted, columns=["example_id", *more, shape.column])
     check_examples(storage, record.path(dataset), table, shape)
     return table.filter(np.isin(table["example_id"].to_numpy(), ids))
 

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from scoring.arrays import Bools, Ints
+from scoring.data.corrections import Overlaid
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shard_columns import check_examples, columns_of, decode_rows
 from scoring.errors import BadStore, Damaged
-from scoring.store.keys import digest
-from scoring.store.layout import receipt_path, shard_path
+from scoring.store.keys import added
+from scoring.store.layout import shard_path
 from scoring.store.parquet import read_parquet
 from scoring.store.sealed import damaged
 from scoring.store.storage import Storage
@@ -32,30 +33,19 @@ class ShardRecord:
     """Rows whose image Pillow cannot read, or whose text has no words."""
     trainable: int
     """Rows with a label and a readable image or text."""
+    overlaid: tuple[Overlaid, ...] = added(())
+    """Rows whose label is not the source's, by ascending id."""
+    as_given: str = added("")
+    """What `content` would be with the source's labels; "" if all are."""
+
+    @property
+    def source_content(self) -> str:
+        """Hash of the content with the source's labels."""
+        return self.as_given or self.content
 
     def path(self, dataset: str) -> str:
         """Return the shard's path in the store."""
         return shard_path(dataset, self.content)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receipt(ShardRecord):
-    """What a receipt holds."""
-
-    whole: str = ""
-    """Key that the receipt of the whole piece would have, if the shard is only a part of it."""
-
-
-def cut_receipt(dataset: str, whole: str, first_id: int, rows: int) -> str:
-    """Return the path of the receipt of a part of a piece.
-
-    Args:
-        dataset: the dataset's name in the store.
-        whole: key of the receipt of the whole piece.
-        first_id: first example id of the part.
-        rows: rows of the part.
-    """
-    return receipt_path(dataset, digest([whole, first_id, rows]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,12 @@ class Rows:
     pixels: Pixels | None = None
     """[N, H, W, D] uint8, from sources that hold arrays."""
 
+    def data(self, row: int) -> bytes | None:
+        """Return the bytes of an example as a shard holds them."""
+        if self.pixels is not None:
+            return bytes(self.pixels[row].tobytes())
+        return self.encoded[row] if self.encoded is not None else None
+
     def part(self, rows: slice) -> "Rows":
         """Return some of the rows."""
         return Rows(

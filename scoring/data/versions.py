@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from scoring.data.corrections import Overlaid
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
@@ -40,7 +41,12 @@ class DatasetVersion:
         """Hash of the shards in order, the shape and the classes, before rows were forgotten."""
         if self.named:
             return self.named
-        shards = [(shard.content, shard.first_id, shard.rows) for shard in self.shards]
+        shards = [
+            # What is corrected counts even if the content does not tell: a class given to the row
+            # by the source, too, or a row excluded that had no label.
+            (s.content, s.first_id, s.rows, *([s.overlaid] if s.overlaid else ()))
+            for s in self.shards
+        ]
         return digest([shards, self.shape, self.classes])
 
     @property
@@ -62,6 +68,11 @@ class DatasetVersion:
     def trainable(self) -> int:
         """Rows with a label and a decodable image or text."""
         return sum(shard.trainable for shard in self.shards)
+
+    @property
+    def overlaid(self) -> tuple[Overlaid, ...]:
+        """Rows whose label is not the source's."""
+        return tuple(row for shard in self.shards for row in shard.overlaid)
 
     def save(self, storage: Storage) -> None:
         """Write the version, unless it is in the store already."""

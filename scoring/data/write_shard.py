@@ -1,13 +1,14 @@
 """Writing a shard: from the rows of a piece, or of a shard that loses some."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from scoring.arrays import Bools, Ints
+from scoring.data.corrections import Correction, Overlaid, overlay, within
 from scoring.data.forgotten import kept_ranges
 from scoring.data.images import WrongShape
 from scoring.data.shapes import InputShape
@@ -23,9 +24,15 @@ _GROUP_ROWS = 250  # rows that must be read to get at one example
 
 
 def write_shard(
-    storage: Storage, dataset: str, layout: Layout, piece: Piece, rows: Rows, first_id: int
+    storage: Storage,
+    dataset: str,
+    layout: Layout,
+    piece: Piece,
+    rows: Rows,
+    first_id: int,
+    corrections: Sequence[Correction] = (),
 ) -> ShardRecord:
-    """Check the rows of a piece and write them as a shard.
+    """Check the rows of a piece and write them as a shard, with labels as corrected.
 
     Raises:
         BadData: a label is not a class of the training split, or an image has another shape.
@@ -34,7 +41,8 @@ def write_shard(
     files, encoding, decodable = _examples(rows, layout.shape, piece)
     columns = _Columns(
         first_id=first_id,
-        labels=labels,
+        given=labels,
+        overlaid=overlay(corrections, layout, rows, labels, first_id),
         names=rows.names,
         files=files,
         encoding=encoding,
@@ -66,9 +74,12 @@ def cut_shard(
     made = []
     for first_id, rows in kept_ranges(record.first_id, record.rows, forgotten):
         part = table.slice(first_id - record.first_id, rows)
+        overlaid = within(record.overlaid, first_id, rows)
+        labels = part["label"].fill_null(-1).to_numpy().astype(np.int64)
         columns = _Columns(
             first_id=first_id,
-            labels=part["label"].fill_null(-1).to_numpy().astype(np.int64),
+            given=_with(labels, first_id, {row.example_id: row.given for row in overlaid}),
+            overlaid=overlaid,
             names=part["name"].to_pylist(),
             files=part[shape.column].to_pylist(),
             encoding="raw" if holds_pixels(part) else "file",
@@ -84,7 +95,9 @@ class _Columns:
     """The N rows of a shard that is to be written."""
 
     first_id: int
-    labels: Ints
+    given: Ints
+    """Class indices of the source, -1 where unknown."""
+    overlaid: tuple[Overlaid, ...]
     names: Sequence[str | None]
     files: list[bytes | None]
     encoding: str
@@ -92,19 +105,24 @@ class _Columns:
     shape: InputShape
 
     def write(self, storage: Storage, dataset: str) -> ShardRecord:
+        instead = {row.example_id: row.label for row in self.overlaid}
+        labels = _with(self.given, self.first_id, instead)
+        content, as_given = self._content_hashes(labels, self.given)
         record = ShardRecord(
-            content=self._content_hash(),
+            content=content,
             first_id=self.first_id,
             rows=len(self.files),
             undecodable=int((~self.decodable).sum()),
-            trainable=int((self.decodable & (self.labels >= 0)).sum()),
+            trainable=int((self.decodable & (labels >= 0)).sum()),
+            overlaid=self.overlaid,
+            as_given=as_given if self.overlaid else "",
         )
         if storage.exists(record.path(dataset)):
             return record
         schema = columns_of(self.shape).with_metadata({ENCODING: self.encoding.encode()})
         columns = {
             "example_id": np.arange(self.first_id, self.first_id + record.rows),
-            "label": pa.array(self.labels, mask=self.labels < 0),
+            "label": pa.array(labels, mask=labels < 0),
             "name": list(self.names),
             self.shape.column: self.files,
         }
@@ -118,13 +136,22 @@ class _Columns:
         )
         return record
 
-    def _content_hash(self) -> str:
+    def _content_hashes(self, *alternatives: Ints) -> list[str]:
+        """Return the content hash with each of several sets of labels."""
         examples = hashlib.sha256()
         for data in self.files:
             examples.update(len(data or b"").to_bytes(8, "little"))
             examples.update(data or b"")
-        rows = [self.first_id, self.labels.tolist(), list(self.names)]
-        return digest([*rows, self.encoding, self.shape, examples.hexdigest()])
+        rest = [list(self.names), self.encoding, self.shape, examples.hexdigest()]
+        return [digest([self.first_id, labels.tolist(), *rest]) for labels in alternatives]
+
+
+def _with(labels: Ints, first_id: int, instead: Mapping[int, int]) -> Ints:
+    """Return labels [N] with others for some ids."""
+    changed = labels.copy()
+    for example_id, label in instead.items():
+        changed[example_id - first_id] = label
+    return changed
 
 
 def _examples(rows: Rows, shape: InputShape, piece: Piece) -> tuple[list[bytes | None], str, Bools]:

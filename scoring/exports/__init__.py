@@ -1,6 +1,7 @@
 """Published scores and their examples, in the formats of other tools."""
 
 from scoring.exports.cleanlab import FOUND_LABELS_BEST, label_issues
+from scoring.exports.corrections import CORRECTIONS
 from scoring.exports.csv import CSV, RAW_CSV
 from scoring.exports.fiftyone import FIFTYONE
 from scoring.exports.format import Format
@@ -9,6 +10,7 @@ from scoring.exports.parquet import PARQUET
 from scoring.exports.selection import Selection, select
 
 __all__ = [
+    "CORRECTIONS",
     "CSV",
     "FIFTYONE",
     "FOUND_LABELS_BEST",

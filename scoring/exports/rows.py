@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from scoring.analysis.snapshot import Snapshot
 from scoring.arrays import Ints
+from scoring.data.corrections import given_labels
 from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, reading
 from scoring.data.versions import DatasetVersion
@@ -33,6 +34,7 @@ _EXAMPLE = {
     "name": pa.string(),
     "label": pa.int32(),
     "label_name": pa.string(),
+    "given_label_name": pa.string(),  # of the source, where a correction changed it
     "predicted": pa.int32(),
     "predicted_name": pa.string(),
 }
@@ -106,6 +108,7 @@ class ScoredSplit:
             "name": examples["name"],
             "label": label,
             "label_name": classes.take(label.combine_chunks()),
+            "given_label_name": self._given(examples["example_id"].to_numpy()),
             "predicted": predicted,
             "predicted_name": classes.take(predicted.combine_chunks()),
         }
@@ -118,6 +121,12 @@ class ScoredSplit:
             if field.name not in columns
         }
         return pa.table(columns, schema=self.schema)
+
+    def _given(self, ids: Ints) -> pa.Array:
+        """Return the name of the source's class of examples [N] where a correction changed it."""
+        classes = pa.array(self.version.classes, pa.string())
+        given = given_labels(self.version.overlaid, ids)
+        return classes.take(pa.array(given, mask=given < 0))
 
 
 def read_split(

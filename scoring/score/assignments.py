@@ -1,7 +1,7 @@
 """Which runs a metric reads to score a split, what the results are named, what they cost."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scoring.data.shards import ShardRecord
 from scoring.registry import metric_or_prediction
@@ -43,7 +43,8 @@ class Task:
 def score_key(how: Assignment, record: ShardRecord, every: int = 1) -> str:
     """Return the name of a metric's scores on a shard, or on every n-th row of it."""
     metric = metric_or_prediction(how.metric)
-    made_of = [how.metric, metric.version, how.config, how.runs, record]
+    content = replace(record, overlaid=(), as_given="")  # what the source says changes no score
+    made_of = [how.metric, metric.version, how.config, how.runs, content]
     if metric.reads_seen:  # the two splits may hold the same shard, but runs saw only one of them
         made_of.append(how.split)
     return digest(made_of if every == 1 else [*made_of, every])

@@ -8,6 +8,7 @@ import re
 from urllib.parse import unquote
 
 from scoring.store.layout import (
+    CORRECTIONS,
     DAMAGED,
     DATASETS,
     EXPLANATIONS,
@@ -33,7 +34,8 @@ from scoring.store.layout import (
 _HASH = "[0-9a-f]{32}"
 _JOB = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
 _SHAPES = {
-    DATASETS: rf"[^/]+/(shards/{_HASH}\.parquet|[^/]+/{_HASH}(\.copy)?\.json)",
+    DATASETS: rf"[^/]+/(shards/{_HASH}\.parquet|corrections/{_JOB}(\.copy)?\.json"
+    rf"|[^/]+/{_HASH}(\.copy)?\.json)",
     IMPORTS: rf"{_HASH}\.safetensors",
     RUNS: rf"{_HASH}/(run\.json|layer\.json|(model|training|layer)\.safetensors"
     r"|checkpoints/epoch-\d{4,}\.safetensors)",
@@ -64,7 +66,7 @@ def is_twice(path: str) -> bool:
     """Return whether a file of ours is a record that is written twice, or its copy."""
     folder = path.partition("/")[0]
     if folder == DATASETS:
-        return is_version(path)
+        return is_version(path) or is_correction(path)
     return folder in (FORGOTTEN, STUDIES) or (folder == TABLES and table_of(path) == MANIFESTS)
 
 
@@ -86,7 +88,12 @@ def is_receipt(path: str) -> bool:
 def is_version(path: str) -> bool:
     """Return whether a file of `datasets` is a dataset version."""
     folder = path.split("/")[2]
-    return folder not in (SHARDS, RECEIPTS, LAYOUTS) and path.endswith(".json")
+    return folder not in (SHARDS, RECEIPTS, LAYOUTS, CORRECTIONS) and path.endswith(".json")
+
+
+def is_correction(path: str) -> bool:
+    """Return whether a file of `datasets` is a record of corrected labels."""
+    return path.split("/")[2] == CORRECTIONS and path.endswith(".json")
 
 
 def run_of(path: str) -> str:

@@ -7,6 +7,7 @@
         shards/<content>.parquet               examples: an explicit range of ids
         receipts/<key>.json                    the shard that an ingested piece became
         layouts/<state>.json                   classes and shape, for one state of the source files
+        corrections/<job>.json                 what a job changed of the corrections of labels
     imports/<weights>.safetensors              a user's checkpoint, until it is a run
     runs/<run>/
         run.json                               its record; written last, so the run is finished
@@ -69,6 +70,7 @@ TOP_FOLDERS = (
 SHARDS = "shards"
 RECEIPTS = "receipts"
 LAYOUTS = "layouts"
+CORRECTIONS = "corrections"
 MANIFESTS = "manifests"
 LOG_COPIES = "log_copies"
 TRAINING = "training.safetensors"
@@ -113,6 +115,16 @@ def receipt_path(dataset: str, key: str) -> str:
 def layout_path(dataset: str, state: str) -> str:
     """Return the path of the layout read from one state of the training files."""
     return f"{DATASETS}/{dataset}/{LAYOUTS}/{state}.json"
+
+
+def corrections_folder(dataset: str) -> str:
+    """Return the folder of the records of corrected labels of a dataset."""
+    return f"{DATASETS}/{dataset}/{CORRECTIONS}"
+
+
+def corrections_path(dataset: str, job: str) -> str:
+    """Return the path of the record of what a job changed of a dataset's corrections."""
+    return f"{corrections_folder(dataset)}/{job}.json"
 
 
 def import_path(weights: str) -> str:

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from scoring.store.layout import table_path
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
-from scoring.tables.delta import files
+from scoring.tables.delta import files, lacking
 from scoring.tables.lookup import names_of
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import manifests_of
@@ -23,7 +23,7 @@ from scoring.tables.values import literal, values_sql
 
 Names = Mapping[str, Sequence[str]]
 """Dataset version to its class names, in the order of labels; none if the dataset has none."""
-INDICES = ("label", "predicted")
+INDICES = ("label", "given_label", "predicted")
 """The columns of `scores` with class indices."""
 _NAMES = pa.schema({"dataset_version": pa.string(), "names": pa.list_(pa.string())})
 
@@ -64,9 +64,9 @@ def named_sql(table: str, schema: pa.Schema, names: Names | None) -> str:
     """Return SQL over a table that adds the names of its class indices.
 
     Args:
-        table: SQL of a table with `label`, `predicted` and `dataset_version`.
-        schema: its columns, in order, with `label_name` and `predicted_name` among them.
-        names: class names; None: both columns are deferred.
+        table: SQL of a table with the columns `INDICES` and `dataset_version`.
+        schema: its columns, in order, with `label_name` and the other names among them.
+        names: class names; None: the columns of names are deferred.
     """
     added = {f"{index}_name": _name_sql(index, names) for index in INDICES}
     columns = ", ".join(added.get(column, column) for column in schema.names)
@@ -86,11 +86,11 @@ def classes_sql(storage: Storage, scores: DeltaTable) -> str:
     """Return SQL for the classes of each split, counted over the partition planned last."""
     manifests = sorted(manifests_of(storage, scores).values(), key=lambda found: found.planned)
     newest = {manifest.partition[:2]: manifest.partition for manifest in manifests}
-    paths = [
-        table_path("scores", file["path"])
+    found = {
+        table_path("scores", file["path"]): lacking(file, SCORES_TABLE)
         for file in files(scores)
         if Partition(*(file[f"partition.{c}"] for c in PARTITION_COLUMNS)) in newest.values()
-    ]
-    table = files_sql(paths, SCORES_TABLE, PARTITION_COLUMNS)
+    }
+    table = files_sql([*found], SCORES_TABLE, PARTITION_COLUMNS, found)
     names = values_sql(read_names(storage, scores).items(), _NAMES)
     return _CLASSES.format(scores=table, names=names)

@@ -7,7 +7,6 @@ conflict comes back here, and `commit` prepares its change again.
 """
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +16,13 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from scoring.errors import IncompleteError
 from scoring.store.layout import table_path
 from scoring.store.parquet import writing_parquet
 from scoring.store.storage import Storage
 from scoring.tables.delta import HOOKS, files, open_table, unusable, values_of
 from scoring.tables.log_check import copy_entry, hashed
-
-TRIES = 30
-_LONGEST_PAUSE_S = 2.0
+from scoring.tables.schemas import ADDED
+from scoring.tables.tries import TRIES, never_alone, pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +45,13 @@ def write_file(
     partition: Mapping[str, str],
 ) -> AddAction:
     """Write a data file, a row group at a time; it stays invisible until a commit adds it."""
+    nulls = {column: 0 for column in schema.names if column in ADDED}
     with writing_parquet(storage, table_path(name, path), schema) as writer:
         for group in groups:
             writer.write(group)
-    stats = json.dumps({"numRecords": writer.rows})
+            for column in nulls:
+                nulls[column] += group[column].null_count
+    stats = json.dumps({"numRecords": writer.rows, **({"nullCount": nulls} if nulls else {})})
     return AddAction(path, writer.size, dict(partition), _now_ms(), True, stats)
 
 
@@ -93,17 +93,13 @@ def commit(
         try:
             _commit_once(table, change)
         except CommitFailedError:
-            pause_s = min(_LONGEST_PAUSE_S, 0.02 * 2**attempt)
-            time.sleep(random.uniform(0, pause_s))
+            pause(attempt)
         except (DeltaError, OSError) as error:  # delta-rs has tried for as long as it may
             raise unusable(storage, error) from error
         else:
             copy_entry(storage, name, version)
             return version
-    raise IncompleteError(
-        f"{table_path(name)}: expected to commit within {tries} tries, "
-        "got a conflict with another job every time; nothing was published"
-    )
+    raise never_alone(name, tries)
 
 
 def _commit_once(table: DeltaTable, change: Change) -> None:

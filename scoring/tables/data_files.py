@@ -15,7 +15,7 @@ from scoring.store.file_kinds import table_of
 from scoring.store.layout import EXPLANATIONS
 from scoring.store.parquet import check_columns
 from scoring.store.storage import Storage
-from scoring.tables.schemas import DATA_SCHEMAS, REPRESENTERS
+from scoring.tables.schemas import DATA_SCHEMAS, REPRESENTERS, without_added
 
 PROTOCOL = "store"
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # when data files change, as a time to be cached by
@@ -100,10 +100,13 @@ class DataFiles(AbstractFileSystem):  # type: ignore[misc] # fsspec ships no typ
 
 
 def _columns_of(path: str) -> pa.Schema:
-    """Return the columns that a data file of ours, or a file of staged explanations, has."""
+    """Return the columns that a data file of ours, or a file of staged explanations, has.
+
+    Those that were added later are not among them.
+    """
     if path.startswith(f"{EXPLANATIONS}/"):
         return REPRESENTERS
-    return DATA_SCHEMAS.get(table_of(path), pa.schema([]))
+    return without_added(DATA_SCHEMAS.get(table_of(path), pa.schema([])))
 
 
 class _Place(threading.local):

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import create_table_with_add_actions
 
 from scoring.errors import BadStore, Outage, ProtoscoreError
@@ -22,6 +22,8 @@ from scoring.tables.log_check import (
     restore_changed,
 )
 from scoring.tables.log_entries import log_entries
+from scoring.tables.schemas import ADDED
+from scoring.tables.tries import TRIES, never_alone, pause
 
 RETENTION = {
     "delta.logRetentionDuration": "interval 365 days",
@@ -79,7 +81,10 @@ def unusable(storage: Storage, error: Exception) -> ProtoscoreError:
 def ensure_table(
     storage: Storage, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()
 ) -> DeltaTable:
-    """Open a table; create it empty if there is none. Two jobs may do so at once."""
+    """Open a table; create it empty if there is none, or give it the columns that it lacks.
+
+    Two jobs may do so at once.
+    """
     table = open_table(storage, name)
     if table is None:
         uri, columns = table_uri(storage, name), Schema.from_arrow(schema)
@@ -107,11 +112,46 @@ def ensure_table(
                 raise unusable(storage, error) from error
         table = open_table(storage, name)
     assert table is not None
-    return table
+    return _with_columns(storage, name, table, schema)
+
+
+def _with_columns(
+    storage: Storage, name: str, table: DeltaTable, schema: pa.Schema, tries: int = TRIES
+) -> DeltaTable:
+    """Give a table of an earlier protoscore the columns that it lacks, null in its data files."""
+    for attempt in range(tries):
+        there = {field.name for field in table.schema().fields}
+        new = [f for f in Schema.from_arrow(schema).fields if f.name not in there]
+        if not new:
+            return table
+        all_columns = Schema([*table.schema().fields, *new])
+        described = table.metadata()
+        try:
+            table.alter.add_columns(
+                new,
+                commit_properties=CommitProperties(
+                    custom_metadata=hashed_creation(
+                        all_columns, described.partition_columns, described.configuration
+                    ),
+                    max_commit_retries=0,
+                ),
+                post_commithook_properties=HOOKS,
+            )
+            copy_entry(storage, name, table.version())
+        except CommitFailedError:
+            pause(attempt)
+        except (DeltaError, OSError) as error:
+            raise unusable(storage, error) from error
+        opened = open_table(storage, name)
+        assert opened is not None
+        table = opened
+    raise never_alone(name, tries)
 
 
 def files(table: DeltaTable, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
     """List the data files of the open version: path, size_bytes, partition.<column>.
+
+    And null_count.<column> for the columns that were added later, None in a file without them.
 
     Args:
         table: an open version.
@@ -119,7 +159,8 @@ def files(table: DeltaTable, only: Mapping[str, str] | None = None) -> list[dict
     """
     # Not pa.table(...), which imports pandas (a second) to see whether this is a data frame.
     actions = pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
-    keep = [c for c in actions.column_names if c.startswith(_PARTITION)]
+    counts = {f"null_count.{column}" for column in ADDED}
+    keep = [c for c in actions.column_names if c.startswith(_PARTITION) or c in counts]
     rows = actions.select(["path", "size_bytes", *keep]).to_pylist()
     wanted = {f"{_PARTITION}{column}": value for column, value in (only or {}).items()}
     # The log holds percent-encoded paths; delta-rs encodes those of new actions itself.
@@ -130,6 +171,11 @@ def values_of(file: Mapping[str, str]) -> dict[str, str]:
     """Return the partition columns of one of `files`, and their values."""
     named = {column: value for column, value in file.items() if column.startswith(_PARTITION)}
     return {column.removeprefix(_PARTITION): value for column, value in named.items()}
+
+
+def lacking(file: Mapping[str, str], schema: pa.Schema) -> tuple[str, ...]:
+    """Return the columns of a schema that one of `files` lacks, as they were added later."""
+    return tuple(c for c in schema.names if c in ADDED and file.get(f"null_count.{c}") is None)
 
 
 def check_log(storage: Storage, name: str, *, expected: bool) -> None:

@@ -11,6 +11,7 @@ Order = Literal["asc", "desc"]
 _QUERY = """
     select rank, example_id, name,
            label, list_extract({classes}, label + 1) as label_name,
+           list_extract({classes}, given_label + 1) as given_label_name,
            predicted, list_extract({classes}, predicted + 1) as predicted_name,
            value, class_z, status, percentile, class_percentile
     from scores

@@ -19,12 +19,14 @@ from scoring.store.parquet import read_parquet
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
 from scoring.tables.commit import Change, commit, removal, write_file
-from scoring.tables.delta import files
+from scoring.tables.delta import ensure_table, files
 from scoring.tables.forgetting import COMMAND, Forgetting, TableFile
 from scoring.tables.manifest import Manifest
-from scoring.tables.schemas import SCORES
+from scoring.tables.schemas import SCORES, SCORES_TABLE, completed, without_added
 from scoring.tables.score_rows import checked
 from scoring.tables.whole_partitions import WHOLE_TABLES, WholeTable
+
+_AS_READ = {"scores": SCORES_TABLE, **{table.name: table.schema for table in WHOLE_TABLES}}
 
 Rerank = Callable[[str, pa.Table, str], Iterator[pa.RecordBatch]]
 """Ranks what is left of a partition of `scores`: takes metric, rows and their dataset version."""
@@ -114,7 +116,8 @@ def _left(
     storage: Storage, forgetting: Forgetting, table: str, path: str, schema: pa.Schema
 ) -> pa.Table:
     """Read a data file without the examples."""
-    rows = read_parquet(storage, table_path(table, path), schema).cast(schema)
+    rows = read_parquet(storage, table_path(table, path), without_added(schema))
+    rows = completed(rows, schema)
     columns = forgetting.columns(table, partition_of(path))
     return rows.filter(pa.array(~forgetting.hits(rows, columns)))
 
@@ -140,6 +143,7 @@ def _replace(storage: Storage, name: str, new: Mapping[str, AddAction | None]) -
         adds = [add for file in old if (add := new[file["path"]])]
         return Change(adds=adds, removes=[removal(file) for file in old]) if old else None
 
+    ensure_table(storage, name, _AS_READ[name])
     version = commit(storage, name, prepare)
     assert version is not None
     return version

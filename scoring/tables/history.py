@@ -10,7 +10,7 @@ from scoring.errors import BadStore, DroppedVersion, UserError
 from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
-from scoring.tables.delta import files, open_table
+from scoring.tables.delta import files, lacking, open_table
 from scoring.tables.log_check import COMMITTED_MS
 from scoring.tables.log_entries import Action, commit_info, log_entries
 from scoring.tables.schemas import NIGHTS
@@ -88,8 +88,9 @@ def history(storage: Storage) -> pa.Table:
 def log_sql(storage: Storage, name: str, schema: pa.Schema) -> str:
     """Return SQL that reads `nights` or `runs`."""
     table = open_table(storage, name)
-    paths = [] if table is None else [file["path"] for file in files(table)]
-    return sql.files_sql([table_path(name, path) for path in paths], schema)
+    found = [] if table is None else files(table)
+    paths = {table_path(name, file["path"]): lacking(file, schema) for file in found}
+    return sql.files_sql([*paths], schema, lacking=paths)
 
 
 def _version(storage: Storage, table: DeltaTable, at: int | str | datetime) -> int:

@@ -60,7 +60,10 @@ def hashed(
 def hashed_creation(
     schema: Schema, partition_by: Sequence[str], configuration: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the metadata of the commit that creates a table, with the hash of what it holds."""
+    """Return the metadata of the commit that creates a table, or gives it other columns.
+
+    With the hash of what it holds.
+    """
     return _dated_and_hashed([_table(schema.to_json(), partition_by, configuration)], {})
 
 

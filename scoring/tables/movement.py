@@ -4,12 +4,15 @@ Only examples that both versions rank are compared, also by Spearman's correlati
 came or went do not count as movement. `moved` is the difference of the published percentiles,
 positive towards prototypical, and `class_moved` the same within the class. A new label may change
 only the latter, so relabelled examples come first.
+
+What became of labels is counted over all rows that both versions hold, in one metric for each
+split. The accuracy is that of `predicted`.
 """
 
 _BOTH = """
     with one as (select * from "before"), two as (select * from "after"),
     common as (
-        select dataset, split, metric, example_id, two.name, two.label,
+        select dataset, split, metric, example_id, two.name, two.label, two.given_label,
                one.label as label_before, one.percentile as percentile_before,
                two.percentile as percentile, two.percentile - one.percentile as moved,
                two.class_percentile - one.class_percentile as class_moved,
@@ -22,7 +25,7 @@ _BOTH = """
 MOVED = (
     _BOTH
     + """
-    select dataset, split, metric, example_id, name, label_before, label,
+    select dataset, split, metric, example_id, name, label_before, label, given_label,
            percentile_before, percentile, moved, class_moved
     from common
     where moved <> 0 or relabelled
@@ -30,6 +33,37 @@ MOVED = (
     limit {n:d}
 """
 )
+
+CORRECTED = """
+    with one as (select * from "before"), two as (select * from "after"),
+    chosen as (
+        select dataset, split, min(metric) as metric
+        from (select distinct dataset, split, metric from one
+              intersect select distinct dataset, split, metric from two)
+        group by all
+    ),
+    common as (
+        select dataset, split, two.label, two.predicted,
+               one.label as label_before, one.predicted as predicted_before,
+               coalesce(one.status = 'excluded', false) as excluded_before,
+               coalesce(two.status = 'excluded', false) as excluded,
+               one.given_label is not null or excluded_before as changed_before,
+               two.given_label is not null or two.status is not distinct from 'excluded' as changed
+        from one join two using (dataset, split, metric, example_id)
+             join chosen using (dataset, split, metric)
+    )
+    select dataset, split,
+           count(*) filter (changed and not excluded and label is distinct from label_before)
+               as corrected,
+           count(*) filter (excluded and not excluded_before) as excluded,
+           count(*) filter (changed_before and not changed) as given_back,
+           avg((predicted_before = label_before)::int) as accuracy_before,
+           avg((predicted_before = label)::int) as accuracy_before_as_labelled_now,
+           avg((predicted = label)::int) as accuracy
+    from common group by all
+    having count(*) filter (label is distinct from label_before or excluded <> excluded_before) > 0
+    order by dataset, split desc
+"""
 
 BY_METRIC = (
     _BOTH

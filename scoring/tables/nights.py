@@ -11,7 +11,7 @@ from scoring.store.storage import Storage
 from scoring.tables.commit import Change, commit, write_file
 from scoring.tables.delta import ensure_table, files, open_table
 from scoring.tables.log_entries import commit_info, log_entries
-from scoring.tables.schemas import NIGHTS, RUNS
+from scoring.tables.schemas import ADDED, NIGHTS, RUNS
 
 Row = Mapping[str, object]
 
@@ -63,7 +63,8 @@ def _versions_of_nights(storage: Storage) -> dict[str, int]:
 
 
 def _to_table(name: str, schema: pa.Schema, rows: Iterable[Row]) -> pa.Table:
-    found = [dict(row) for row in rows]
+    later = dict.fromkeys(column for column in schema.names if column in ADDED)
+    found = [{**later, **row} for row in rows]  # a record may be of an earlier protoscore
     for row in found:
         if odd := set(schema.names) ^ set(row):
             raise BadRows(f"{name}: expected columns {schema.names}, got odd {sorted(odd)}")

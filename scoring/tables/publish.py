@@ -18,11 +18,12 @@ from scoring.store.layout import manifest_path
 from scoring.store.parallel import in_parallel
 from scoring.store.records import read_either, write_twice
 from scoring.store.storage import Storage
-from scoring.tables.commit import TRIES, Change, commit, removal, write_file
+from scoring.tables.commit import Change, commit, removal, write_file
 from scoring.tables.delta import ensure_table, files, open_table, values_of
 from scoring.tables.manifest import Manifest, Partition
 from scoring.tables.schemas import PARTITION_COLUMNS, SCORES, SCORES_TABLE
 from scoring.tables.score_rows import Rows, checked
+from scoring.tables.tries import TRIES
 
 Fate = Literal["committed", "already", "yielded"]
 _File = dict[str, str]

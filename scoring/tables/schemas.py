@@ -56,6 +56,23 @@ class ExampleColumn:
     """Split of the examples; None: that of the row's partition."""
 
 
+ADDED = frozenset({"given_label", "corrected", "excluded", "test_accuracy"})
+"""Columns that tables were given later: tables and data files of earlier nights lack them."""
+
+
+def without_added(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a schema that data files of any age have."""
+    return pa.schema([field for field in schema if field.name not in ADDED])
+
+
+def completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows of a data file in a schema of today, with nulls in the columns that it lacks."""
+    for name in schema.names:
+        if name in ADDED and name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(len(rows), schema.field(name).type))
+    return rows.select(schema.names).cast(schema)
+
+
 PARTITION_COLUMNS = ("dataset", "split", "metric")
 SCORES_EXAMPLES = (ExampleColumn("example_id"),)
 
@@ -63,7 +80,8 @@ SCORES = commented(
     {
         "example_id": (pa.int64(), "the id that protoscore gave the example"),
         "name": (pa.string(), "the user's own id, or the file name"),
-        "label": (pa.int32(), "class index; null where unknown"),
+        "label": (pa.int32(), "class index; null where unknown or excluded"),
+        "given_label": (pa.int32(), "the source's, where a correction changed it; else null"),
         "predicted": (pa.int32(), "class index, by the ensemble's mean or by the base model"),
         "value": (pa.float64(), "in the metric's unit; null for the reason in status"),
         "spread": (pa.float64(), "standard deviation of value over runs, if there are several"),
@@ -109,6 +127,9 @@ NIGHTS = commented(
         "shards_reused": (pa.int64(), "(metric, shard) pairs that were scored before"),
         "rows": (pa.int64(), "published, over all partitions"),
         "commit_version": (pa.int64(), "version of scores"),
+        "corrected": (pa.int64(), "rows whose class is not the source's"),
+        "excluded": (pa.int64(), "rows that a correction excludes"),
+        "test_accuracy": (pa.float64(), "share of labelled test rows predicted as labelled"),
         "seconds": (pa.float64(), "from start to finish"),
     }
 )
@@ -185,6 +206,7 @@ EXAMPLE_SETS = commented(
         "example_id": (pa.int64(), "the id that protoscore gave the example"),
         "name": (pa.string(), "the user's own id, or the file name"),
         "label": (pa.int32(), "class index"),
+        "given_label": (pa.int32(), "the source's, where a correction changed it; else null"),
         "set": (
             pa.string(),
             "memorized_exceptions, uncommon_submodes or canonical_prototypes",

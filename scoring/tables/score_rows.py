@@ -25,6 +25,7 @@ def score_rows(
     example_id: AnyInts,
     name: pa.Array,
     label: AnyInts,
+    given_label: AnyInts,
     predicted: AnyInts,
     value: Floats,
     spread: Floats | None,
@@ -41,7 +42,8 @@ def score_rows(
     Args:
         example_id: [N], like all other columns.
         name: the user's own ids.
-        label: class index, -1 where unknown.
+        label: class index, -1 where unknown or excluded.
+        given_label: class index in the source, -1 unless a correction changed it.
         predicted: class index, -1 where unknown.
         value: in the metric's unit, NaN where there is none.
         spread: standard deviation over runs; None if the metric has none.
@@ -58,6 +60,7 @@ def score_rows(
             "example_id": example_id[rows],
             "name": name.take(rows),
             "label": _known(label[rows]),
+            "given_label": _known(given_label[rows]),
             "predicted": _known(predicted[rows]),
             "value": _numbers(value[rows]),
             "spread": pa.nulls(len(rows)) if spread is None else _numbers(spread[rows]),

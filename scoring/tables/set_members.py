@@ -26,7 +26,7 @@ def publish_example_sets(
         dataset: its name in `scores`.
         split: train or test.
         columns: the columns of `EXAMPLE_SETS` up to `y`, [K] each, rows in any order; NaN, even in
-            `cluster`, becomes null.
+            `cluster`, becomes null. Without `given_label`, no label is corrected.
         command: the command that was run.
 
     Returns:
@@ -38,6 +38,7 @@ def publish_example_sets(
         if field.name in columns
     }
     count = len(arrays["example_id"])
+    arrays.setdefault("given_label", pa.nulls(count, pa.int32()))
     arrays["evaluated_at"] = pa.repeat(
         pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")), count
     )

@@ -212,7 +212,10 @@ def _unreadable(storage: Storage, error: BaseException) -> BaseException:
 
 
 def files_sql(
-    paths: Sequence[str], schema: pa.Schema, partition_columns: Sequence[str] = ()
+    paths: Sequence[str],
+    schema: pa.Schema,
+    partition_columns: Sequence[str] = (),
+    lacking: Mapping[str, tuple[str, ...]] | None = None,
 ) -> str:
     """Return the SQL that reads data files.
 
@@ -220,13 +223,25 @@ def files_sql(
         paths: the files in the store; may be none.
         schema: the columns, in order.
         partition_columns: those of them that are in the path as `column=value`; they come first.
+        lacking: path to the columns that the file lacks, which are null; None: no file lacks any.
     """
     if not paths:
         return f"select {nulls(schema)} where false"
-    files = ", ".join(quoted(data_uri(path)) for path in paths)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        alike.setdefault((lacking or {}).get(path, ()), []).append(quoted(data_uri(path)))
     hive = "true, hive_types_autocast = false" if partition_columns else "false"
-    return (
-        f"select {', '.join(schema.names)} from read_parquet([{files}], hive_partitioning = {hive})"
+    return " union all ".join(
+        f"select {_columns(schema, null)} from read_parquet([{', '.join(files)}], "
+        f"hive_partitioning = {hive})"
+        for null, files in alike.items()
+    )
+
+
+def _columns(schema: pa.Schema, null: Sequence[str]) -> str:
+    """List the columns of a select, some of them null."""
+    return ", ".join(
+        nulls(pa.schema([field])) if field.name in null else field.name for field in schema
     )
 
 

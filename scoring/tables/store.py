@@ -17,7 +17,7 @@ from scoring.tables.lookup import (
     partitions,
 )
 from scoring.tables.manifest import Partition
-from scoring.tables.movement import BY_METRIC, MOVED
+from scoring.tables.movement import BY_METRIC, CORRECTED, MOVED
 from scoring.tables.schemas import SCORES_TABLE
 from scoring.tables.views import answer, nights_sql, runs_sql, scores_sql
 from scoring.tables.whole_partitions import (
@@ -155,9 +155,9 @@ class Store:
             n: maximum number of rows.
 
         Returns:
-            dataset, split, metric, example_id, name, label_before, label, percentile_before,
-            percentile, moved, class_moved; the last two in percentiles, positive if the example
-            became more prototypical.
+            dataset, split, metric, example_id, name, label_before, label, given_label,
+            percentile_before, percentile, moved, class_moved; the last two in percentiles, positive
+            if the example became more prototypical.
         """
         return self._compare(
             MOVED, before, after, _given(dataset=dataset, split=split, metric=metric), n
@@ -181,6 +181,20 @@ class Store:
         return self._compare(
             BY_METRIC, before, after, _given(dataset=dataset, split=split, metric=metric)
         )
+
+    def relabelled(
+        self, before: At, after: At = None, *, dataset: str | None = None, split: str | None = None
+    ) -> pa.Table:
+        """Return how labels changed between two versions, and what that was worth.
+
+        Arguments as in `moved`.
+
+        Returns:
+            A row for each split of a dataset with another label: dataset, split, corrected,
+            excluded, given_back (in rows), accuracy_before, accuracy_before_as_labelled_now (the
+            earlier predictions, judged by the later labels) and accuracy.
+        """
+        return self._compare(CORRECTED, before, after, _given(dataset=dataset, split=split))
 
     def nights(self) -> pa.Table:
         """Return a row for each published night, oldest first."""

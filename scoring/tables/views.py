@@ -16,7 +16,7 @@ from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
 from scoring.tables.class_names import INDICES, classes_sql, named_sql, read_names
-from scoring.tables.delta import files
+from scoring.tables.delta import files, lacking
 from scoring.tables.history import log_sql
 from scoring.tables.schemas import (
     NIGHTS,
@@ -144,8 +144,11 @@ def scores_sql(storage: Storage, table: DeltaTable, only: Mapping[str, str] | No
         table: an open version of `scores`.
         only: partition column to the value that partitions must have; None: all partitions.
     """
-    paths = [table_path("scores", file["path"]) for file in files(table, only)]
-    return sql.files_sql(paths, SCORES_TABLE, PARTITION_COLUMNS)
+    found = {
+        table_path("scores", file["path"]): lacking(file, SCORES_TABLE)
+        for file in files(table, only)
+    }
+    return sql.files_sql([*found], SCORES_TABLE, PARTITION_COLUMNS, found)
 
 
 def nights_sql(storage: Storage, version: int | None = None) -> str:

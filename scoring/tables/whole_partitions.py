@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from scoring.store.layout import partition_folder, stem, table_path
 from scoring.store.storage import Storage
 from scoring.tables.commit import Change, commit, removal, write_file
-from scoring.tables.delta import ensure_table, files, open_table
+from scoring.tables.delta import ensure_table, files, lacking, open_table
 from scoring.tables.schemas import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
@@ -151,5 +151,5 @@ def table_sql(
     """Return SQL over a table as it is now, or over some of its partitions."""
     current = open_table(storage, table.name)
     found = files(current, partition) if current else []
-    paths = [table_path(table.name, file["path"]) for file in found]
-    return files_sql(paths, table.schema, table.partition_columns)
+    paths = {table_path(table.name, f["path"]): lacking(f, table.schema) for f in found}
+    return files_sql([*paths], table.schema, table.partition_columns, paths)

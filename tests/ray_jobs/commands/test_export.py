@@ -155,7 +155,8 @@ def test_an_old_export_is_replaced_only_by_a_whole_one(store, tmp_path, capsys, 
     [
         (
             ["--to", "excel"],
-            "--to: expected one of cleanlab, csv, fiftyone, huggingface, parquet, got 'excel'",
+            "--to: expected one of cleanlab, corrections, csv, fiftyone, huggingface, parquet, got "
+            "'excel'",
         ),
         (["--dataset", "form"], "--dataset: expected one of shapes, got 'form'"),
         (["--metrics", "aum"], "--metrics: expected one of adv_l2, agr, got 'aum'"),

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
-from ray_jobs.night.choose_fleet import changed_share, choose_fleet
+from ray_jobs.night.changed_share import changed_share
+from ray_jobs.night.choose_fleet import choose_fleet
 from ray_jobs.terminal.night_flags import FleetFlags
+from scoring.data.corrections import Correction, Overlaid
 from scoring.data.images import ImageShape
 from scoring.data.ingest import PlannedShard, Survey
 from scoring.data.shards import ShardRecord
@@ -111,6 +113,55 @@ def test_share_of_changed_rows(train, test, share):
 def test_shards_that_are_not_ingested_are_new():
     assert changed_share(surveys("abcdefgh", new="h"), versions("abcdefg")) == 0.1
     assert changed_share(surveys("abcdefg", new="g"), versions("abcdefg")) == 0.1
+
+
+def relabelled(name, *overlaid):
+    """A shard whose content `name` stands for, with other labels for some rows."""
+    return replace(
+        record(name, 0),
+        content=f"{name} {overlaid}",
+        overlaid=tuple(Overlaid(*row) for row in overlaid),
+        as_given=name,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "today", "rows"),
+    [
+        ([], [(1, 0, 1), (2, 0, -1)], 2),
+        ([(1, 0, 1), (2, 0, -1)], [(1, 0, 1)], 1),  # given back
+        ([(1, 0, 1)], [(1, 0, -1), (2, 0, -1)], 2),
+    ],
+)
+def test_of_a_corrected_shard_the_rows_with_another_label_count(before, today, rows):
+    then, now = versions("abcdefg"), surveys("abcdefg")
+    first = relabelled("a", *before) if before else then["train"].shards[0]
+    others = then["train"].shards[1:]
+    then["train"] = replace(then["train"], shards=(first, *others))
+    planned = replace(now["train"].shards[0], record=relabelled("a", *today))
+    now["train"] = replace(now["train"], shards=(planned, *now["train"].shards[1:]))
+    all_rows = sum(version.rows for version in then.values())
+    assert changed_share(now, then) == pytest.approx(rows / all_rows)
+    as_planned = tuple(
+        Correction(
+            split="train",
+            example_id=i,
+            example="hash",
+            label=None if label < 0 else now["train"].layout.classes[label],
+            excluded=label < 0,
+        )
+        for i, _, label in today
+    )
+    waiting = replace(planned, record=None, corrections=as_planned, uncorrected=record("a", 0))
+    now["train"] = replace(now["train"], shards=(waiting, *now["train"].shards[1:]))
+    assert changed_share(now, then) == pytest.approx(rows / all_rows)
+
+
+def test_a_source_that_takes_over_corrections_has_not_changed():
+    then, now = versions("abcdefg"), surveys("abcdefg")
+    corrected = replace(relabelled("z", (1, 0, 1)), content="a")
+    then["train"] = replace(then["train"], shards=(corrected, *then["train"].shards[1:]))
+    assert changed_share(now, then) == 0
 
 
 def test_nothing_has_changed_since_no_training():

@@ -14,8 +14,8 @@ from scoring.store.storage import Storage
 IDS = np.arange(4)
 
 
-def ranks(tmp_path, name, value, status):
-    """Return the published ranks of staged scores."""
+def published(tmp_path, name, value, status, excluded=()):
+    """Return the rows that staged scores are published as, by id."""
     storage, status = Storage(str(tmp_path)), np.array(status)
     columns = {"value": np.array(value), "spread": None, "tiebreak": None, "status": status}
     write_scores(storage, staged_path(name, "key"), ids=IDS, **columns)
@@ -29,11 +29,12 @@ def ranks(tmp_path, name, value, status):
         ids=IDS,
         names=pa.array(["a", "b", "c", "d"], pa.large_string()),
         labels=classes,
+        given=np.full(4, -1, dtype=np.int32),
+        excluded=np.array(excluded, dtype=np.int64),
         predicted=classes,
     )
     table = pa.Table.from_batches(partition_rows(storage, metric(name), examples, "v"))
-    rank = dict(zip(table["example_id"].to_pylist(), table["rank"].to_pylist(), strict=True))
-    return [rank[i] for i in IDS.tolist()]
+    return table.sort_by("example_id").to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -46,4 +47,13 @@ def ranks(tmp_path, name, value, status):
 )
 def test_a_metric_says_where_rows_without_a_value_rank(tmp_path, name, status, want):
     value = [2.0, np.nan, 1.0, np.nan]
-    assert ranks(tmp_path, name, value, ["", status, "", "unlabelled"]) == want
+    rows = published(tmp_path, name, value, ["", status, "", "unlabelled"])
+    assert [row["rank"] for row in rows] == want
+
+
+def test_an_excluded_row_has_no_value_whatever_was_staged(tmp_path):
+    status = ["", "", "", "never_reliable"]
+    rows = published(tmp_path, "priv", [2.0, 3.0, 1.0, np.nan], status, excluded=(1, 3))
+    assert [row["rank"] for row in rows] == [0, None, 1, None]
+    assert [row["value"] for row in rows] == [2.0, None, 1.0, None]
+    assert [row["status"] for row in rows] == [None, "excluded", None, "excluded"]

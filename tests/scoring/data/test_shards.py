@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -8,13 +9,16 @@ import pytest
 from image_files import encode, grey_pngs, pixels, write_parquet
 from ingest_here import ingest, missing, parquet, survey_splits
 
+from scoring.data.corrections import Correction
+from scoring.data.forgotten import example_hash
 from scoring.data.images import ImageShape, decode
 from scoring.data.shard_columns import columns_of
 from scoring.data.shard_parts import read_columns, read_files, read_images
 from scoring.data.shards import read_shard
 from scoring.data.sources import Layout, Piece, Rows
-from scoring.data.write_shard import write_shard
+from scoring.data.write_shard import cut_shard, write_shard
 from scoring.errors import BadData, Damaged
+from scoring.store.keys import jsonable
 from scoring.store.parquet import read_parquet
 from scoring.store.parquet import write_parquet as write_sealed_parquet
 from scoring.store.storage import Storage
@@ -51,6 +55,35 @@ def test_a_shard_of_files_round_trips(storage):
     columns = read_columns(storage, "mine", record, ("name", "label"))
     assert columns.to_pydict() == {"name": ["x", None, "z"], "label": [1, None, 0]}
     assert list(read_images(storage, "mine", record, LAYOUT.shape, np.array([8, 9]))) == [8]
+
+
+def correction(row, **what):
+    return Correction(
+        split="train", example_id=7 + row, example=example_hash(grey_pngs(2)[row]), **what
+    )
+
+
+def test_corrected_labels_stand_in_a_shard_that_knows_the_given_ones(local):
+    plain = write(local)
+    corrections = (correction(0, label="ant"), correction(1, excluded=True))
+    rows = Rows(**{**ROWS, "encoded": [*grey_pngs(2), b"text"]})
+    record = write_shard(local, "mine", LAYOUT, PIECE, rows, 7, corrections)
+    assert record.overlaid == ((7, 1, 0), (8, -1, -1))
+    assert (record.as_given, record.trainable) == (plain.content, 1)
+    assert record.content != plain.content
+    assert read_shard(local, "mine", record, LAYOUT.shape).labels.tolist() == [0, -1, 0]
+    assert jsonable(plain).keys() == {"content", "first_id", "rows", "undecodable", "trainable"}
+    (left,) = cut_shard(local, "mine", record, LAYOUT.shape, [7])
+    assert (left.overlaid, left.as_given) == (((8, -1, -1),), left.content)
+    assert read_shard(local, "mine", left, LAYOUT.shape).labels.tolist() == [-1, 0]
+
+
+def test_a_correction_to_the_given_label_or_of_other_bytes_changes_nothing(local):
+    plain = write(local)
+    others = (correction(0, label="bee"), replace(correction(0, label="ant"), example="other"))
+    for given in others:
+        rows = Rows(**{**ROWS, "encoded": [*grey_pngs(2), b"text"]})
+        assert write_shard(local, "mine", LAYOUT, PIECE, rows, 7, (given,)) == plain
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ def test_csv_holds_the_same(write, selection):
     assert read == pa.concat_tables(selection.tables())
     lines = path.read_text().splitlines()
     assert len(lines) == 101
-    assert lines[0].startswith('"split","example_id","name","label","label_name","predicted"')
+    assert lines[0].startswith(
+        '"split","example_id","name","label","label_name","given_label_name"'
+    )
     assert lines[1 + UNNAMED].startswith('"train",9,,0,"circle",')
     assert lines[1 + BROKEN].endswith(',,,,"undecodable_image"')

@@ -8,6 +8,7 @@ PATHS = {
     layout.shard_path("mine", "c"): "datasets/mine/shards/c.parquet",
     layout.receipt_path("mine", "r"): "datasets/mine/receipts/r.json",
     layout.layout_path("mine", "s"): "datasets/mine/layouts/s.json",
+    layout.corrections_path("mine", "j"): "datasets/mine/corrections/j.json",
     layout.import_path("w"): "imports/w.safetensors",
     layout.run_path("r"): "runs/r/run.json",
     layout.model_path("r"): "runs/r/model.safetensors",

@@ -23,6 +23,7 @@ def batches(n):
         example_id=ids,
         name=pa.array([f"image-{i}" for i in ids], pa.large_string()),
         label=label,
+        given_label=np.full(n, -1),
         predicted=label,
         value=value,
         spread=None,
