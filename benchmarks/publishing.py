@@ -51,6 +51,7 @@ def measure(rows: int) -> Figures:
             example_id=ids,
             name=pa.array(np.char.add("test/", ids.astype("U8"))),
             label=label,
+            given_label=np.full(rows, -1),
             predicted=label,
             value=value,
             spread=None,

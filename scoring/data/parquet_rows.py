@@ -174,6 +174,6 @@ def _open(uri: str, path: str) -> pq.ParquetFile:
 def _as_bad_data(path: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise BadData(f"expected a readable Parquet file, got {path!r}: {reason}") from error

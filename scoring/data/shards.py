@@ -126,7 +126,7 @@ def reading(storage: Storage, name: str, record: ShardRecord) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise BadStore(
             f"--store: expected to read {storage.uri}/{record.path(name)}, got "
             f"{type(error).__name__}"

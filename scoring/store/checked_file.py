@@ -54,7 +54,8 @@ class CheckedFile(io.RawIOBase):
         try:
             self.metadata = pq.read_metadata(pa.BufferReader(footer))
             self._ranges = list(chunk_ranges(self.metadata))
-        except (pa.ArrowException, OSError) as error:  # the bytes are in memory: they are no footer
+        # The bytes are in memory: they are no footer.
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise damaged(storage, path) from error
 
     def read(self, size: int | None = -1) -> bytes:

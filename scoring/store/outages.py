@@ -1,4 +1,4 @@
-"""Which errors are nobody's mistake: the machine or the store failed, and may be well later.
+"""Which errors are no mistake of ours: the machine or the store failed, and may be well later.
 
 Their messages name a file and what the system says about it, never what a driver says, since
 drivers quote requests and signatures.
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scoring.errors import Outage, ProtoscoreError
+from scoring.errors import Outage, ProtoscoreError, UserError
 
 AGAIN = "run the same command again"
+_NO_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 _SHORT = {errno.EMFILE, errno.ENFILE}
@@ -29,11 +30,13 @@ _HTTP_STATUS = re.compile(r"\b[45]\d\d( [A-Z][a-z]+)+")
 
 
 def known(error: BaseException) -> ProtoscoreError | None:
-    """Return an error raised on purpose, or the outage behind another; None: it is our mistake."""
+    """Return an error raised on purpose, or what is behind another; None: it is our mistake."""
     if isinstance(error, ProtoscoreError):
         return error
-    said = _outage(error)
-    if said:
+    if isinstance(error, OSError) and error.errno in _NO_PATH:
+        said = os.strerror(error.errno)
+        return UserError(f"expected a path that can be, got {error.filename!r} ({said})")
+    if said := _outage(error):
         return Outage(said)
     return known(error.__cause__) if error.__cause__ else None
 

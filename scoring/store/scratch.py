@@ -35,7 +35,7 @@ def check_scratch(flag: str = "") -> None:
         UserError: naming the flag.
     """
     parent = scratch_parent(flag)
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not os.path.isdir(parent) or not os.access(parent, os.W_OK | os.X_OK):
         raise UserError(
             f"{SCRATCH_FLAG}: expected a folder that can be written, got {str(parent)!r}"
         )

@@ -124,6 +124,15 @@ def test_other_files_are_refused(tmp_path, data):
     assert "\n" not in str(error.value)
 
 
+def test_a_column_whose_name_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"label": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"label", b"l\xc1bel"))
+    (file,) = list_files(str(path), ".parquet", "--train")
+    with pytest.raises(BadData, match=r"expected a readable Parquet file, got .*a.parquet'"):
+        footer(str(path), file)
+
+
 def test_damaged_pages_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"n": np.arange(ROWS) ** 2}), path, compression="zstd")

@@ -50,6 +50,13 @@ def test_anything_else_is_a_mistake_of_ours(error):
     assert known(error) is None
 
 
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP])
+def test_a_path_that_cannot_be_is_a_mistake_of_the_users(number):
+    found = known(OSError(number, "x", "/store/a"))
+    assert isinstance(found, UserError)
+    assert "expected a path that can be, got '/store/a' (" in str(found)
+
+
 def test_an_error_raised_on_purpose_stays_as_it_is_and_causes_count():
     error = BadData("expected a, got b")
     assert known(error) is error

@@ -420,8 +420,9 @@ def test_where_it_is(tmp_path, monkeypatch):
 
 
 def test_a_place_that_cannot_be_used_is_refused_before_any_work(tmp_path):
-    with pytest.raises(UserError, match="expected a folder that can be written, got"):
-        check_scratch(str(tmp_path / "missing"))
+    for name in ("missing", "9" * 400, "a\0b"):
+        with pytest.raises(UserError, match="expected a folder that can be written, got"):
+            check_scratch(str(tmp_path / name))
     Scratch(str(tmp_path)).path.chmod(0o777)
     with pytest.raises(UserError, match="got one that others can enter"):
         check_scratch(str(tmp_path))

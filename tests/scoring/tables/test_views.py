@@ -134,7 +134,7 @@ def test_labels_and_predictions_have_names(storage):
 
 
 def test_names_change_nothing_else(storage):
-    query = "select * exclude (label_name, predicted_name) from scores"
+    query = "select * exclude (label_name, given_label_name, predicted_name) from scores"
     order = [(column, "ascending") for column in ("dataset", "split", "metric", "example_id")]
     want = Store(storage.uri).scores()
     assert want.schema.names == SCORES_TABLE.names
