@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast, get_args
 
 import torch
 
@@ -14,10 +14,19 @@ from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion, load_version
-from scoring.errors import BadData, UserError
+from scoring.errors import BadData, BadStore, UserError
 from scoring.nets import PrivateForm, build, check_net, private_form
 from scoring.run_spec import NetSpec, Recipe
-from scoring.runs.fleet import BY_LABELS, FOLDS, Fleet, Hardware, build_fleet, preset
+from scoring.runs.fleet import (
+    BY_LABELS,
+    FOLDS,
+    Device,
+    Dtype,
+    Fleet,
+    Hardware,
+    build_fleet,
+    preset,
+)
 from scoring.runs.imports import Imported, read_manifest, with_imports
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.storage import Storage
@@ -184,11 +193,7 @@ def _check_layout(trained_on: DatasetVersion, layout: Layout) -> None:
 def _hardware(flags: FleetFlags, net: NetSpec, before: Manifest | None) -> Hardware:
     """Return what the flags say, else what the published fleet used, else what is fastest here."""
     if before and flags.device == flags.dtype == "auto" and flags.threads is None:
-        return Hardware(
-            device=cast(Literal["cpu", "cuda"], before.settings["device"]),
-            dtype=cast(Literal["float32", "bfloat16"], before.settings["dtype"]),
-            threads=int(before.settings["threads"]),
-        )
+        return _hardware_of(before)
     device = flags.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -196,3 +201,17 @@ def _hardware(flags: FleetFlags, net: NetSpec, before: Manifest | None) -> Hardw
     if dtype == "auto":
         dtype = "bfloat16" if pays_bfloat16(net, device) else "float32"
     return Hardware(device=device, dtype=dtype, threads=flags.threads or 1)
+
+
+def _hardware_of(published: Manifest) -> Hardware:
+    found = {name: str(published.settings.get(name)) for name in ("device", "dtype", "threads")}
+    device, dtype, threads = found.values()
+    if (
+        device not in get_args(Device)
+        or dtype not in get_args(Dtype)
+        or not (threads.isascii() and threads.isdecimal())
+    ):
+        raise BadStore(
+            f"--store: expected device, dtype and threads of the published fleet, got {found}"
+        )
+    return Hardware(device=cast(Device, device), dtype=cast(Dtype, dtype), threads=int(threads))

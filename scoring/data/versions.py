@@ -10,7 +10,7 @@ from scoring.data.corrections import Overlaid
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
-from scoring.errors import BadData
+from scoring.errors import BadData, BadStore
 from scoring.store.keys import Split, digest
 from scoring.store.layout import version_path, versions_folder
 from scoring.store.parallel import in_parallel
@@ -82,8 +82,17 @@ class DatasetVersion:
 
 
 def load_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
-    """Read a version."""
-    return read_either(storage, version_path(name, split, version), DatasetVersion)
+    """Read a version.
+
+    Raises:
+        BadStore: the file holds another version.
+    """
+    path = version_path(name, split, version)
+    found = read_either(storage, path, DatasetVersion)
+    if (found.name, found.split, found.version) != (name, split, version):
+        got = f"{found.version} of {found.name}, {found.split}"
+        raise BadStore(f"--store: expected the version that {path} is named after, got {got}")
+    return found
 
 
 def load_whole_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:

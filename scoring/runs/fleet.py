@@ -102,12 +102,16 @@ class Fleet:
         return tuple(needed)
 
 
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
     """The part of a spec that fixes the machine, so that what Ray grants never changes a result."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
     threads: int = 1
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
 
+from scoring.errors import BadStore
+
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 
@@ -37,6 +39,13 @@ def jsonable(value: Any) -> Any:  # noqa: ANN401 - any spec or record
 
 
 def digest(value: Any) -> str:  # noqa: ANN401
-    """Return an artefact's name: 32 hex digits of the SHA-256 of `value`'s canonical JSON."""
-    text = json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Return an artefact's name: 32 hex digits of the SHA-256 of `value`'s canonical JSON.
+
+    Raises:
+        BadStore: a number is NaN or infinite; a flag cannot be, so a file of the store said so.
+    """
+    try:
+        text = json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise BadStore("--store: expected records with finite numbers, got NaN or inf") from None
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -17,7 +17,7 @@ from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Piece
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
-from scoring.errors import BadData, UserError
+from scoring.errors import BadData, BadStore, UserError
 from scoring.nets import build
 from scoring.run_spec import NetSpec
 from scoring.store.storage import Storage
@@ -232,6 +232,14 @@ def test_hardware_that_is_asked_for_is_not_inherited(storage):
     manifest = published(storage, versions("abc"), settings, threads="4")
     assert choose(storage, surveys("abc"), [manifest], threads=2).hardware.threads == 2
     assert choose(storage, surveys("abc"), [manifest], dtype="bfloat16").hardware.threads == 1
+
+
+@pytest.mark.parametrize("harm", [{"device": {"a": 1}}, {"dtype": "int8"}, {"threads": "a"}])
+def test_hardware_that_cannot_be_is_refused(storage, harm):
+    settings = choose(storage, surveys("abc")).settings
+    manifest = published(storage, versions("abc"), settings, **harm)
+    with pytest.raises(BadStore, match="expected device, dtype and threads of the published fl"):
+        choose(storage, surveys("abc"), [manifest])
 
 
 def test_a_fleet_of_other_classes_or_images_is_not_reused(storage):

@@ -7,7 +7,9 @@ from ingest_here import ingest, parquet
 
 from scoring.data.shards import ShardRecord
 from scoring.data.versions import all_versions, load_training_set, load_version
+from scoring.errors import BadStore
 from scoring.store.layout import version_path
+from scoring.store.records import write_twice
 from scoring.store.storage import Storage
 
 
@@ -32,6 +34,14 @@ def test_versions_round_trip(storage, source):
         assert all_versions(storage, "mine", split) == [version]
     assert (saved["train"].rows, saved["train"].undecodable, saved["train"].trainable) == (11, 1, 9)
     assert all_versions(storage, "nothing", "train") == []
+
+
+def test_a_version_under_the_name_of_another_is_refused(storage, source):
+    saved = ingest(source, storage, max_corrupt=0.2)
+    test = version_path("mine", "test", saved["test"].version)
+    write_twice(storage, test, saved["train"])
+    with pytest.raises(BadStore, match=f"expected the version that {test} is named after, got"):
+        load_version(storage, "mine", "test", saved["test"].version)
 
 
 def test_the_training_set_holds_the_trainable_rows(storage, source):

@@ -117,6 +117,11 @@ def test_a_spec_keeps_its_key_when_it_is_read_back():
     assert digest(from_json(to_json(SPEC), RunSpec, "run.json")) == digest(SPEC)
 
 
+def test_no_key_is_made_of_an_infinite_number():
+    with pytest.raises(BadStore, match="expected records with finite numbers"):
+        digest([1.0, {"rate": float("inf")}])
+
+
 def test_nan_is_read_back():
     exact = Exactness(residual=0.0, pearson=math.nan, mean_difference=0.0)
     evidence = Evidence(layer="2", is_last=True, gradient_norm=0.0, train=exact, test=exact)
