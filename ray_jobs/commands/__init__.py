@@ -6,6 +6,7 @@ COMMANDS = {
     "submit": "run a command on a cluster and follow it to its end",
     "ingest": "bring a dataset into the store",
     "query": "run SQL on the published tables",
+    "issues": "list the labels that are probably wrong",
     "outliers": "show the least prototypical examples",
     "prototypes": "show the most prototypical examples",
     "metrics": "list the metrics and what they are for",

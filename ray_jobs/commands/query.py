@@ -15,9 +15,9 @@ from scoring.tables import Store
 class QueryFlags:
     """Run SQL, in DuckDB's dialect, on the published tables.
 
-    Tables: scores, classes, metrics, nights, runs, evaluations, probabilities, example_sets,
-    representers, representer_models. "show tables" lists them, "describe scores" lists the
-    columns of one.
+    Tables: scores, classes, metrics, nights, runs, evaluations, probabilities, issues,
+    example_sets, representers, representer_models. "show tables" lists them, "describe scores"
+    lists the columns of one.
     """
 
     query: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SQL")]

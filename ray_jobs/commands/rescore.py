@@ -29,5 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     meter = Meter(flags.caps)
     request = check(flags, configs, writable=True)
     if published := run_night(request, command, meter):
-        say(describe.try_next(published), flush=True)
+        for text in filter(None, (describe.verdict(published), describe.try_next(published))):
+            say(text, flush=True)
     return 0

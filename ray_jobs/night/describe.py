@@ -4,16 +4,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ray_jobs.jobs.progress import counted
+from ray_jobs.jobs.verdict_lines import verdict_lines
 from ray_jobs.night.estimate import Estimate
 from ray_jobs.night.forecast import Forecast
 from ray_jobs.night.plan import Plan
 from ray_jobs.night.situation import Situation
 from ray_jobs.terminal.cap_flags import CapFlags
+from scoring.analysis.verdict import EVALUATION, read_estimates
 from scoring.data.corrections import NO_CLASS
 from scoring.data.ingest import Survey
 from scoring.data.versions import DatasetVersion
 from scoring.runs.record import Run
 from scoring.store.keys import SPLITS, Split
+from scoring.tables import Store
 from scoring.tables.publish import Outcome
 
 
@@ -128,6 +131,15 @@ def outcome(plan: Plan, result: Outcome) -> str:
     return "\n".join(lines)
 
 
+def verdict(plan: Plan) -> str:
+    """Say how many labels are wrong, as far as they were judged; "" if they were not."""
+    if not plan.probabilities:
+        return ""
+    dataset = plan.request.publish_as
+    evaluations = Store(plan.request.storage.uri).evaluations(dataset, EVALUATION)
+    return "\n".join(verdict_lines(dataset, read_estimates(evaluations)))
+
+
 def try_next(plan: Plan) -> str:
     """Suggest what to do with what was published."""
     store = plan.request.flags.store
@@ -135,6 +147,7 @@ def try_next(plan: Plan) -> str:
     return "\n".join(
         [
             "Try next:",
+            *([f"  protoscore issues --store {store}"] if plan.probabilities else []),
             f"  protoscore outliers --store {store} --metric {first}",
             f'  protoscore query --store {store} "select * from scores limit 5"',
             f"  protoscore report --store {store}",

@@ -12,6 +12,8 @@ from ray_jobs.night.models import Models
 from ray_jobs.night.request import Request
 from ray_jobs.night.situation import Situation
 from ray_jobs.night.work import ShardWork, shard_work
+from scoring.analysis.verdict import EVIDENCE
+from scoring.analysis.verdict import VERSION as VERDICT_VERSION
 from scoring.data.ingest import assemble
 from scoring.data.versions import DatasetVersion, load_whole_version
 from scoring.errors import BadData
@@ -20,8 +22,8 @@ from scoring.folds.probabilities import PROBABILITIES
 from scoring.runs.record import Run, finished
 from scoring.spec import Metric
 from scoring.store.keys import Split, digest
+from scoring.tables import issues, probabilities
 from scoring.tables.manifest import Partition
-from scoring.tables.probabilities import published_keys
 
 RANKING_VERSION = 1
 Versions = Mapping[Split, DatasetVersion]
@@ -45,7 +47,7 @@ class PartitionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilitiesPlan:
-    """A partition of the `probabilities` table as it should be after the night."""
+    """A partition of `probabilities`, and that of `issues`, as they should be after the night."""
 
     split: Split
     key: str
@@ -155,15 +157,21 @@ def plan_partitions(
 def _plan_probabilities(
     situation: Situation, versions: Versions, work: Sequence[ShardWork]
 ) -> Iterator[ProbabilitiesPlan]:
-    """Plan the partitions of `probabilities`, if they are computed."""
+    """Plan the partitions of `probabilities` and `issues`, if they are computed."""
     if PROBABILITIES not in situation.computed:
         return
     request = situation.request
-    published = published_keys(request.storage, request.publish_as)
+    published = [
+        table.published_keys(request.storage, request.publish_as)
+        for table in (probabilities, issues)
+    ]
+    names = [m.name for m in situation.computed if m is PROBABILITIES or m.name in EVIDENCE]
     for split in request.splits:
-        keys = [item.key(PROBABILITIES.name) for item in work if item.split == split]
-        key = digest([request.publish_as, split, versions[split].version, keys])
-        yield ProbabilitiesPlan(split=split, key=key, changed=published.get(split) != key)
+        keys = [item.key(name) for name in names for item in work if item.split == split]
+        made_of = [request.publish_as, split, versions[split].version, VERDICT_VERSION, keys]
+        key = digest(made_of)
+        changed = any(keys.get(split) != key for keys in published)
+        yield ProbabilitiesPlan(split=split, key=key, changed=changed)
 
 
 def _refuse_untrainable(versions: Versions, runs: Sequence[Run]) -> None:

@@ -2,22 +2,14 @@
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from ray_jobs.jobs.progress import Progress
 from ray_jobs.night.night_record import Night, record_nights, write_night
 from ray_jobs.night.partition_rows import partition_rows, read_examples
-from ray_jobs.night.plan import PartitionPlan, Plan, ProbabilitiesPlan
-from ray_jobs.night.work import ShardWork
-from scoring.data.shard_parts import read_columns
-from scoring.errors import IncompleteError
-from scoring.folds.probabilities import PROBABILITIES
-from scoring.staged.probabilities import read_probabilities
+from ray_jobs.night.plan import PartitionPlan, Plan
+from ray_jobs.night.publish_verdict import publish_estimates, publish_verdict
 from scoring.store.layout import staged_path
-from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 from scoring.tables.manifest import Manifest
-from scoring.tables.probabilities import publish_probabilities
 from scoring.tables.publish import Outcome, publish
 from scoring.tables.score_rows import Rows
 
@@ -40,10 +32,13 @@ def publish_night(planned: Plan, plan: Plan, night: Night) -> Outcome:
         parts = _parts(plan, storage, night, progress)
         outcome = publish(storage, parts, lost=plan.request.lost)
         yielded = {manifest.partition.split for manifest in outcome.yielded}
+        judged = {}
         for probabilities in changed:
             if probabilities.split not in yielded:
-                _publish_probabilities(plan, storage, probabilities)
+                judged[probabilities.split] = publish_verdict(plan, probabilities)
             progress.advance()
+        if judged:
+            publish_estimates(plan, judged, night.command)
     if outcome.committed:
         record_nights(storage, plan.request.publish_as)
     return outcome
@@ -64,24 +59,6 @@ def _parts(
             version = manifest.dataset_version
             yield manifest, partition_rows(storage, partition.metric, examples, version)
             progress.advance()
-
-
-def _publish_probabilities(plan: Plan, storage: Storage, of: ProbabilitiesPlan) -> None:
-    dataset = plan.request.source.name
-
-    def read(item: ShardWork) -> tuple[pa.Table, pa.ChunkedArray]:
-        rows = read_columns(storage, dataset, item.record, ("example_id", "label"))
-        path = staged_path(PROBABILITIES.name, item.key(PROBABILITIES.name))
-        staged = read_probabilities(storage, path)
-        if not staged["example_id"].equals(rows["example_id"]):
-            raise IncompleteError(f"{path}: expected the ids of {item.record.path(dataset)}")
-        return staged, rows["label"]
-
-    work = (item for item in plan.work if item.split == of.split)
-    version = plan.versions[of.split].version
-    publish_probabilities(
-        storage, plan.request.publish_as, of.split, of.key, in_parallel(read, work), version
-    )
 
 
 def _manifest(plan: Plan, night: Night, partition: PartitionPlan) -> Manifest:

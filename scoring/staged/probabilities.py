@@ -40,6 +40,20 @@ def probability_lists(classes: Ints, probabilities: Floats, known: Bools) -> Map
     }
 
 
+def padded_lists(rows: pa.Table) -> tuple[Ints, Floats]:
+    """Return the lists of rows that have some, [N, K] each: classes and their probabilities.
+
+    Rows with fewer than K classes end with class -1 and probability 0.
+    """
+    classes, probabilities = (rows[name].combine_chunks() for name in ("classes", "probabilities"))
+    lengths = classes.value_lengths().to_numpy()
+    used = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    padded, values = np.full(used.shape, -1, dtype=np.int64), np.zeros(used.shape)
+    padded[used] = classes.flatten().to_numpy()
+    values[used] = probabilities.flatten().to_numpy()
+    return padded, values
+
+
 def read_probabilities(storage: Storage, path: str) -> pa.Table:
     """Read `COLUMNS` of a staged shard, rows in the shard's order; `value` counts the models."""
     return read_parquet(storage, path, COLUMNS).select(COLUMNS.names)

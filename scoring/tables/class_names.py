@@ -17,14 +17,25 @@ from scoring.tables.delta import files, lacking
 from scoring.tables.lookup import names_of
 from scoring.tables.manifest import Partition
 from scoring.tables.publish import manifests_of
-from scoring.tables.schemas import PARTITION_COLUMNS, SCORES_TABLE
+from scoring.tables.schemas import PARTITION_COLUMNS, SCORES_TABLE, commented
 from scoring.tables.sql import deferred, files_sql
 from scoring.tables.values import literal, values_sql
 
 Names = Mapping[str, Sequence[str]]
 """Dataset version to its class names, in the order of labels; none if the dataset has none."""
-INDICES = ("label", "given_label", "predicted")
-"""The columns of `scores` with class indices."""
+INDICES = ("label", "given_label", "predicted", "suggested")
+"""The columns with class indices, in whatever view."""
+
+
+def with_names(schema: pa.Schema) -> pa.Schema:
+    """Return a table's columns with the name of a class after each class index."""
+    for index in INDICES:
+        if index in schema.names:
+            name = commented({f"{index}_name": (pa.string(), f"name of the class {index}")})
+            schema = schema.insert(schema.get_field_index(index) + 1, name.field(0))
+    return schema
+
+
 _NAMES = pa.schema({"dataset_version": pa.string(), "names": pa.list_(pa.string())})
 
 _CLASSES = """
@@ -64,12 +75,12 @@ def named_sql(table: str, schema: pa.Schema, names: Names | None) -> str:
     """Return SQL over a table that adds the names of its class indices.
 
     Args:
-        table: SQL of a table with the columns `INDICES` and `dataset_version`.
-        schema: its columns, in order, with `label_name` and the other names among them.
+        table: SQL of a table with class indices and `dataset_version`.
+        schema: its columns, in order; `<index>_name` is the name of the class in `<index>`.
         names: class names; None: the columns of names are deferred.
     """
-    added = {f"{index}_name": _name_sql(index, names) for index in INDICES}
-    columns = ", ".join(added.get(column, column) for column in schema.names)
+    indices = {f"{column}_name": column for column in schema.names}
+    columns = ", ".join(_name_sql(indices[c], names) if c in indices else c for c in schema.names)
     return f"select {columns} from ({table})"
 
 

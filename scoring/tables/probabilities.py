@@ -1,6 +1,7 @@
 """The table `probabilities`: what models that did not see an example make of each class."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,6 +9,20 @@ import pyarrow.compute as pc
 from scoring.store.storage import Storage
 from scoring.tables.schemas import PROBABILITIES
 from scoring.tables.whole_partitions import PROBABILITIES_TABLE, keys_of, replace_partition
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardProbabilities:
+    """The rows of a shard, N in its order."""
+
+    staged: pa.Table
+    """As `scoring.staged.probabilities` reads them."""
+    labels: pa.ChunkedArray
+    """Class indices, null where unknown."""
+    wrong: pa.Array
+    """Probabilities that labels are wrong, null where not judged."""
+    suggested: pa.Array
+    """Class indices, null where not judged."""
 
 
 def published_keys(storage: Storage, dataset: str) -> dict[str, str]:
@@ -21,7 +36,7 @@ def publish_probabilities(
     dataset: str,
     split: str,
     key: str,
-    shards: Iterable[tuple[pa.Table, pa.ChunkedArray]],
+    shards: Iterable[ShardProbabilities],
     dataset_version: str,
 ) -> int:
     """Replace a partition of `probabilities` in one commit.
@@ -31,7 +46,7 @@ def publish_probabilities(
         dataset: its name in `scores`.
         split: the split of the examples.
         key: hash of what they are made of.
-        shards: staged rows and labels of each shard, null where unknown; consumed one at a time.
+        shards: the rows of each shard, consumed one at a time.
         dataset_version: version of the split.
 
     Returns:
@@ -43,13 +58,16 @@ def publish_probabilities(
 
 
 def _batches(
-    shards: Iterable[tuple[pa.Table, pa.ChunkedArray]], dataset_version: str
+    shards: Iterable[ShardProbabilities], dataset_version: str
 ) -> Iterator[pa.RecordBatch]:
-    for staged, labels in shards:
+    for shard in shards:
+        staged = shard.staged
         columns = {
             "example_id": staged["example_id"],
-            "label": labels,
+            "label": shard.labels,
             "models": pc.cast(staged["value"], pa.int32()),
+            "wrong": shard.wrong,
+            "suggested": shard.suggested,
             "status": staged["status"],
             "classes": staged["classes"],
             "probabilities": staged["probabilities"].cast(pa.list_(pa.float32())),

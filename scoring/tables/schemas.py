@@ -2,8 +2,8 @@
 
 `scores` is partitioned by dataset, split and metric: these columns are in the table's log, not in
 its data files. `nights` and `runs` only grow, by one night at a time. `evaluations` is partitioned
-by dataset and evaluation, `probabilities` and `example_sets` by dataset and split, `representers`
-by dataset, split and run, `representer_models` by dataset and run.
+by dataset and evaluation, `probabilities`, `issues` and `example_sets` by dataset and split,
+`representers` by dataset, split and run, `representer_models` by dataset and run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -191,6 +191,8 @@ PROBABILITIES = commented(
         "example_id": (pa.int64(), "the id that protoscore gave the example"),
         "label": (pa.int32(), "class index; null where unknown"),
         "models": (pa.int32(), "that did not see the example; null for the reason in status"),
+        "wrong": (pa.float64(), "probability that the label is wrong; null if not judged"),
+        "suggested": (pa.int32(), "class index that fits best; null if not judged"),
         "status": (pa.string(), "why there are no probabilities; null where there are"),
         "classes": (pa.list_(pa.int32()), "all, or the ten likeliest and the label; ascending"),
         "probabilities": (pa.list_(pa.float32()), "of those classes, rounded to float16"),
@@ -198,6 +200,27 @@ PROBABILITIES = commented(
     }
 )
 """A data file of `probabilities`: a row for each example, in the order of the shards."""
+
+ISSUE_COLUMNS = ("dataset", "split")
+
+ISSUES = commented(
+    {
+        "example_id": (pa.int64(), "the id that protoscore gave the example"),
+        "name": (pa.string(), "the user's own id, or the file name"),
+        "label": (pa.int32(), "class index, as the models were given it"),
+        "suggested": (pa.int32(), "class index that fits best"),
+        "wrong": (pa.float64(), "probability that the label is wrong"),
+        "kind": (pa.string(), "wrong label, ambiguous, rare but right, or out of place"),
+        "rank": (pa.int64(), "0 = first to look at"),
+        "label_probability": (pa.float64(), "out-of-bag probability of the label"),
+        "suggested_probability": (pa.float64(), "out-of-bag probability of the suggested class"),
+        "models": (pa.int32(), "that did not see the example"),
+        "fleet_aum": (pa.float64(), "margin of the label over models and epochs; null if unknown"),
+        "memorisation": (pa.float64(), "of the label; null if unknown"),
+        "dataset_version": (pa.string(), "the version of the split that the row belongs to"),
+    }
+)
+"""A data file of `issues`: a row for each example whose label a person should look at, by rank."""
 
 EXAMPLE_SET_COLUMNS = ("dataset", "split")
 
@@ -270,6 +293,7 @@ DATA_SCHEMAS = {
     "runs": RUNS,
     "evaluations": EVALUATIONS,
     "probabilities": PROBABILITIES,
+    "issues": ISSUES,
     "example_sets": EXAMPLE_SETS,
     "representers": REPRESENTERS,
     "representer_models": REPRESENTER_MODELS,

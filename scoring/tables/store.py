@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scoring.errors import UnknownName, UserError
 from scoring.store.storage import Storage
@@ -87,8 +88,8 @@ class Store:
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
-            at: does not apply to `evaluations`, `probabilities`, `example_sets`, `representers` and
-                `representer_models`, which are always as they are now.
+            at: does not apply to `evaluations`, `probabilities`, `issues`, `example_sets`,
+                `representers` and `representer_models`, which are always as they are now.
             unsafe: allow every statement, and whatever files this process may read or write.
 
         Raises:
@@ -216,6 +217,22 @@ class Store:
         They are those of the newest night whose metrics read the ensemble.
         """
         return self._whole(PROBABILITIES_TABLE, dataset=dataset, split=split)
+
+    def issues(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
+        """Return the examples whose label a person should look at, the likeliest mistake first.
+
+        They are those of the newest night whose metrics read the ensemble, with the names of
+        classes.
+        """
+        rows = self.sql(
+            "select dataset, split, rank, example_id, name, label, label_name, suggested, "
+            "suggested_name, wrong, kind, label_probability, suggested_probability, models, "
+            "fleet_aum, memorisation, dataset_version from issues "
+            "order by dataset, split desc, rank"
+        )
+        for column, value in _given(dataset=dataset, split=split).items():
+            rows = rows.filter(pc.equal(rows[column], value))
+        return rows
 
     def example_sets(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
         """Return the members of the example sets, with their clusters."""

@@ -1,7 +1,7 @@
 """The views of `protoscore query`: all that SQL can read.
 
-A table of `WHOLE_TABLES` has its view already. Any other view is declared in `views`, with its
-columns and their comments.
+A table of `WHOLE_TABLES` has its view already. Any other view, and one that adds to its table, is
+declared in `views`, with its columns and their comments.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from scoring.declared import declared
 from scoring.store.layout import table_path
 from scoring.store.storage import Storage
 from scoring.tables import sql
-from scoring.tables.class_names import INDICES, classes_sql, named_sql, read_names
+from scoring.tables.class_names import classes_sql, named_sql, read_names, with_names
 from scoring.tables.delta import files, lacking
 from scoring.tables.history import log_sql
 from scoring.tables.schemas import (
@@ -27,7 +27,7 @@ from scoring.tables.schemas import (
     with_partition_columns,
 )
 from scoring.tables.values import values_sql
-from scoring.tables.whole_partitions import WHOLE_TABLES, table_sql
+from scoring.tables.whole_partitions import ISSUES_TABLE, WHOLE_TABLES, table_sql
 
 METRICS = commented(
     {
@@ -59,15 +59,11 @@ CLASSES = with_partition_columns(
 """`classes`: the classes of each split."""
 
 
-def _with_names(schema: pa.Schema) -> pa.Schema:
-    for index in INDICES:
-        name = commented({f"{index}_name": (pa.string(), f"name of the class {index}")})
-        schema = schema.insert(schema.get_field_index(index) + 1, name.field(0))
-    return schema
-
-
-SCORES_VIEW = _with_names(SCORES_TABLE)
+SCORES_VIEW = with_names(SCORES_TABLE)
 """`scores` with the names of classes."""
+
+ISSUES_VIEW = with_names(ISSUES_TABLE.schema)
+"""`issues` with the names of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +97,7 @@ def views(
             table.name: View(columns=table.schema, sql=partial(table_sql, storage, table))
             for table in WHOLE_TABLES
         },
+        "issues": View(columns=ISSUES_VIEW, sql=lambda: _issues(storage, scores, names=names)),
     }
 
 
@@ -118,7 +115,7 @@ def answer(
         columns = {name: view.columns for name, view in known.items()}
         return sql.run(storage, query, made, columns=columns, unsafe=unsafe)
 
-    if unsafe or "label_name" in query or "predicted_name" in query:
+    if unsafe or "_name" in query:
         return run(names=True)  # at once; what may do more than read must not run twice
     try:
         return run(names=False)
@@ -129,6 +126,11 @@ def answer(
 def _scores(storage: Storage, scores: DeltaTable, *, names: bool) -> str:
     found = read_names(storage, scores) if names else None
     return named_sql(scores_sql(storage, scores), SCORES_VIEW, found)
+
+
+def _issues(storage: Storage, scores: DeltaTable, *, names: bool) -> str:
+    found = read_names(storage, scores) if names else None
+    return named_sql(table_sql(storage, ISSUES_TABLE), ISSUES_VIEW, found)
 
 
 def _metrics() -> str:

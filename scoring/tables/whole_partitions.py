@@ -16,6 +16,8 @@ from scoring.tables.schemas import (
     EVALUATIONS,
     EXAMPLE_SET_COLUMNS,
     EXAMPLE_SETS,
+    ISSUE_COLUMNS,
+    ISSUES,
     PROBABILITIES,
     PROBABILITY_COLUMNS,
     REPRESENTER_COLUMNS,
@@ -65,6 +67,13 @@ PROBABILITIES_TABLE = WholeTable(
     data=PROBABILITIES,
     examples=(ExampleColumn("example_id"),),
 )
+ISSUES_TABLE = WholeTable(
+    name="issues",
+    partition_columns=ISSUE_COLUMNS,
+    data=ISSUES,
+    examples=(ExampleColumn("example_id"),),
+    ranked_within=("dataset_version",),  # one in each partition
+)
 EXAMPLE_SETS_TABLE = WholeTable(
     name="example_sets",
     partition_columns=EXAMPLE_SET_COLUMNS,
@@ -87,6 +96,7 @@ REPRESENTER_MODELS_TABLE = WholeTable(
 WHOLE_TABLES = (
     EVALUATIONS_TABLE,
     PROBABILITIES_TABLE,
+    ISSUES_TABLE,
     EXAMPLE_SETS_TABLE,
     REPRESENTERS_TABLE,
     REPRESENTER_MODELS_TABLE,
