@@ -10,7 +10,16 @@ labels are noisy, and too little where they err alike: s and b put that right (v
 et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2). Nobody says which
 labels are wrong, so s, b and T are fitted together, by expectation maximisation, to the labels that
 were given. That tells a wrong label from a wrong model: models err where they are unsure, while
-labels go wrong where models are sure.
+labels go wrong where models are sure, too.
+
+Where models are weak, the labels alone cannot tell the two apart. So T begins with a tenth of the
+rows of each class, those that models are surest of, and is held there by as many rows as are a
+tenth, at most 100: what is labelled otherwise there is labelled wrong (anchor points, Patrini et
+al., "Making Deep Neural Networks Robust to Label Noise", CVPR 2017, section 4.2).
+
+Of many classes, only the likeliest are known, and the label's. All others of an example stand
+together, the rest, as so many classes of the same probability, so that it does not speak for a
+label that its probability is known.
 
 It assumes that labels go wrong by class (Dawid & Skene, "Maximum Likelihood Estimation of Observer
 Error-Rates", Applied Statistics 1979; Northcutt et al., "Confident Learning", JAIR 2021, section 2,
@@ -18,7 +27,7 @@ which counts T from thresholds instead), and that confidence means the same in a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -30,9 +39,11 @@ _LEAST = 1e-6  # probability; that of a class that float16 made 0
 _MOST_ROUNDS = 200
 _STILL = 1e-4  # change of a slope
 _STEPS = 8  # of the inner maximisation, which goes on in the next round
-_START = 0.1  # share of wrong labels to begin with
+_FIRST_ROUNDS = 5
+_SUREST = 10  # one in so many rows
+_PRIOR_SUREST = 100.0  # rows of each class, at most
 _PRIOR_ROWS = 5.0  # of each class, whose labels are wrong as often as all labels are
-_PRIOR_WRONG = 30.0  # wrong labels of each class, spread evenly
+_PRIOR_WRONG = 10.0  # wrong labels of each class, spread evenly
 _PENALTY = 10.0  # rows; of slopes that differ between classes
 
 
@@ -102,11 +113,14 @@ class LabelNoise:
     offsets: Floats
     """[C] b."""
     channel: Floats
-    """[C, C] T: true class, label."""
+    """[C + 1, C] T: true class, the rest last; label."""
+    prior: Floats
+    """[C, C] rows by class and label that T was told of before."""
 
     def judge(self, guesses: Guesses) -> Judged:
         """Judge labels."""
-        share, _ = _shares(guesses, _log_guess(_features(guesses), self), self.channel)
+        known = _share(_features(guesses, self.channel.shape[1]), guesses.labels, self)
+        share = known[:, : guesses.classes.shape[1]]
         is_label = guesses.classes == guesses.labels[:, None]
         others = np.where(is_label | (guesses.classes < 0), -1.0, share)
         best = others.argmax(axis=1)[:, None]
@@ -125,72 +139,125 @@ def fit(guesses: Guesses, classes: int, start: LabelNoise | None = None) -> Labe
         classes: how many there are.
         start: where to begin, such as the model of nearly the same examples.
     """
-    features = _features(guesses)
-    model = start or LabelNoise(
-        slopes=np.full((len(guesses.views), classes), 1 / len(guesses.views)),
-        offsets=np.zeros(classes),
-        channel=(1 - _START) * np.eye(classes) + _START / classes,
-    )
+    features, labels = _features(guesses, classes), guesses.labels
+    model = start or _without_noise(features, labels, classes)
+    prior = _of_the_surest(features, labels, model, classes) if start is None else start.prior
+    if start is None:
+        channel = _channel(features, labels, np.zeros(features.classes.shape), prior)
+        model = replace(model, channel=channel, prior=prior)
     for _ in range(_MOST_ROUNDS):
-        share, _ = _shares(guesses, _log_guess(features, model), model.channel)
+        share = _share(features, labels, model)
         slopes, offsets = _calibrated(features, share, model)
         still = np.abs(slopes - model.slopes).max() < _STILL
-        model = LabelNoise(
-            slopes=slopes, offsets=offsets, channel=_channel(guesses, share, classes)
-        )
+        channel = _channel(features, labels, share, prior)
+        model = LabelNoise(slopes=slopes, offsets=offsets, channel=channel, prior=prior)
         if still:
             break
     return model
 
 
+def _without_noise(features: "_Features", labels: Ints, classes: int) -> LabelNoise:
+    """Fit s and b to the labels as if all were right."""
+    views = len(features.logs)
+    model = LabelNoise(
+        slopes=np.full((views, classes), 1 / views),
+        offsets=np.zeros(classes),
+        channel=np.eye(classes + 1, classes),
+        prior=np.zeros((classes, classes)),
+    )
+    share = (features.classes == labels[:, None]) & features.present
+    for _ in range(_FIRST_ROUNDS):
+        slopes, offsets = _calibrated(features, share.astype(np.float64), model)
+        model = replace(model, slopes=slopes, offsets=offsets)
+    return model
+
+
+def _of_the_surest(features: "_Features", labels: Ints, model: LabelNoise, classes: int) -> Floats:
+    """Return how rows are labelled that models are surest of, [C, C]: rows by class and label.
+
+    Of these, hardly any model is wrong, so what is wrong is the label.
+    """
+    guess = np.where(features.classes < classes, _guess(features, model), 0.0)
+    place = guess.argmax(axis=1)[:, None]
+    sure = np.take_along_axis(guess, place, axis=1)[:, 0]
+    predicted = np.take_along_axis(features.classes, place, axis=1)[:, 0]
+    prior = np.zeros((classes, classes))
+    for c in range(classes):
+        rows = np.flatnonzero(predicted == c)
+        surest = rows[np.argsort(-sure[rows], kind="stable")][: -(-len(rows) // _SUREST)]
+        counts = np.bincount(labels[surest], minlength=classes)
+        prior[c] = counts * min(1.0, _PRIOR_SUREST / max(len(surest), 1))
+    return prior
+
+
 @dataclass(frozen=True)
 class _Features:
     logs: Floats
-    """[V, N, K] log p; 0 where there is no class."""
+    """[V, N, K + 1] log p, the rest last: that of each of its classes."""
     classes: Ints
-    """[N, K], 0 where there is none."""
-    absent: Floats
-    """[N, K] -inf where there is no class, else 0."""
+    """[N, K + 1], C for the rest, 0 where there is none."""
+    log_counts: Floats
+    """[N, K + 1] log of the number of classes: -inf where there is none, 0 for one."""
+
+    @property
+    def present(self) -> Bools:
+        """[N, K + 1] whether there is a class."""
+        return np.isfinite(self.log_counts)
 
 
-def _features(guesses: Guesses) -> _Features:
+def _features(guesses: Guesses, classes: int) -> _Features:
     known = guesses.classes >= 0
-    logs = [np.where(known, np.log(np.maximum(view, _LEAST)), 0.0) for view in guesses.views]
-    absent = np.where(known, 0.0, -np.inf)
-    return _Features(np.stack(logs), np.maximum(guesses.classes, 0), absent)
-
-
-def _log_guess(features: _Features, model: LabelNoise) -> Floats:
-    """Return log q, [N, K]."""
-    return _log_softmax(features, model.slopes, model.offsets)
+    rest = classes - known.sum(axis=1)
+    logs = []
+    for view in guesses.views:
+        probability = np.where(known, view, 0.0)
+        of_rest = (1 - probability.sum(axis=1)) / np.maximum(rest, 1)
+        logs.append(np.log(np.maximum(np.column_stack([probability, of_rest]), _LEAST)))
+    counts = np.column_stack([known, rest])
+    index = np.column_stack([guesses.classes, np.full(len(known), classes)])
+    with np.errstate(divide="ignore"):
+        log_counts = np.log(counts)
+    return _Features(np.stack(logs), np.where(counts > 0, index, 0), log_counts)
 
 
 def _log_softmax(features: _Features, slopes: Floats, offsets: Floats) -> Floats:
+    """Return log q, [N, K + 1]."""
+    slopes = np.column_stack([slopes, slopes.mean(axis=1)])
+    offsets = np.append(offsets, offsets.mean())
     scaled = (slopes[:, features.classes] * features.logs).sum(axis=0)
-    logits = scaled + offsets[features.classes] + features.absent
+    logits = scaled + offsets[features.classes] + features.log_counts
     logs: Floats = logits - logsumexp(logits, axis=1, keepdims=True)
     return logs
 
 
-def _shares(guesses: Guesses, log_guess: Floats, channel: Floats) -> tuple[Floats, Floats]:
-    """Return P(true class | x, label) [N, K], and P(label | x) [N]."""
-    joint = np.exp(log_guess) * channel[np.maximum(guesses.classes, 0), guesses.labels[:, None]]
-    total = joint.sum(axis=1)
-    return joint / total[:, None], total
+def _guess(features: _Features, model: LabelNoise) -> Floats:
+    """Return q, [N, K + 1]."""
+    guess: Floats = np.exp(_log_softmax(features, model.slopes, model.offsets))
+    return guess
 
 
-def _channel(guesses: Guesses, share: Floats, classes: int) -> Floats:
-    """Return T [C, C], smoothed: few wrong labels of a class say little of where they go."""
-    cell = np.maximum(guesses.classes, 0) * classes + guesses.labels[:, None]
-    counts = np.bincount(cell.ravel(), share.ravel(), classes**2).reshape(classes, classes)
+def _share(features: _Features, labels: Ints, model: LabelNoise) -> Floats:
+    """Return P(true class | x, label), [N, K + 1]."""
+    joint = _guess(features, model) * model.channel[features.classes, labels[:, None]]
+    share: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return share
+
+
+def _channel(features: _Features, labels: Ints, share: Floats, prior: Floats) -> Floats:
+    """Return T [C + 1, C], smoothed: few wrong labels of a class say little of where they go."""
+    classes = len(prior)
+    cell = features.classes * classes + labels[:, None]
+    shape = (classes + 1, classes)
+    shared = np.bincount(cell.ravel(), share.ravel(), shape[0] * shape[1]).reshape(shape)
+    counts: Floats = shared[:-1] + prior
     wrong = counts * (1 - np.eye(classes))
     of_class = wrong.sum(axis=1)
-    overall = of_class.sum() / len(share)
+    overall = of_class.sum() / counts.sum()
     rate = (of_class + _PRIOR_ROWS * overall) / (counts.sum(axis=1) + _PRIOR_ROWS)
     evenly = (1 - np.eye(classes)) / (classes - 1)
     where_to = (wrong + _PRIOR_WRONG * evenly) / (of_class + _PRIOR_WRONG)[:, None]
-    channel: Floats = where_to * rate[:, None] + np.diag(1 - rate)
-    return channel
+    rest = np.full((1, classes), overall / classes)
+    return np.concatenate([where_to * rate[:, None] + np.diag(1 - rate), rest])
 
 
 def _calibrated(features: _Features, share: Floats, model: LabelNoise) -> tuple[Floats, Floats]:
@@ -211,21 +278,23 @@ def _loss(
     features: _Features, share: Floats, shape: tuple[int, int]
 ) -> Callable[[Floats], tuple[float, Floats]]:
     """Return the loss of s and b: cross-entropy of the shares, a penalty; and its gradient."""
-    present, (views, classes), rows = features.absent == 0, shape, len(share)
+    present, (views, classes), rows = features.present, shape, len(share)
     column = features.classes.ravel()
+
+    def of_each(values: Floats) -> Floats:
+        """Add values [N, K + 1] up by class, those of the rest spread over all."""
+        sums = np.bincount(column, values.ravel(), classes + 1)
+        spread: Floats = sums[:-1] + sums[-1] / classes
+        return spread
 
     def loss(point: Floats) -> tuple[float, Floats]:
         slopes, offsets = point[:-classes].reshape(shape), point[-classes:]
-        logs = _log_softmax(features, slopes, offsets)
+        logs = np.where(present, _log_softmax(features, slopes, offsets), 0.0)
         error = np.where(present, np.exp(logs) - share, 0.0)
         apart = slopes - slopes.mean(axis=1, keepdims=True)
-        entropy = -np.where(present, share * logs, 0.0).sum() + _PENALTY * (apart**2).sum() / 2
-        of_slopes = [
-            np.bincount(column, (error * features.logs[view]).ravel(), classes)
-            for view in range(views)
-        ]
-        of_offsets = np.bincount(column, error.ravel(), classes)
-        gradient = np.concatenate([(of_slopes + _PENALTY * apart).ravel(), of_offsets])
+        entropy = -(share * logs).sum() + _PENALTY * (apart**2).sum() / 2
+        of_slopes = [of_each(error * features.logs[view]) for view in range(views)]
+        gradient = np.concatenate([(of_slopes + _PENALTY * apart).ravel(), of_each(error)])
         return entropy / rows, gradient / rows
 
     return loss

@@ -5,7 +5,11 @@ from scoring.store.file_kinds import is_ours
 from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.delta import files, open_table
-from scoring.tables.probabilities import publish_probabilities, published_keys
+from scoring.tables.probabilities import (
+    ShardProbabilities,
+    publish_probabilities,
+    published_keys,
+)
 from scoring.tables.whole_partitions import PROBABILITIES_TABLE
 
 KEY, OTHER = "0a" * 16, "1b" * 16
@@ -30,7 +34,13 @@ def shard(first, probabilities):
             "probabilities": pa.array(probabilities, pa.list_(pa.float16())),
         }
     )
-    return staged, pa.chunked_array([pa.array([1] * len(rows), pa.int32())])
+    wrong = [None if n is None else 0.25 for n in rows]
+    return ShardProbabilities(
+        staged=staged,
+        labels=pa.chunked_array([pa.array([1] * len(rows), pa.int32())]),
+        wrong=pa.array(wrong, pa.float64()),
+        suggested=pa.array([None if n is None else 0 for n in rows], pa.int32()),
+    )
 
 
 def publish(storage, key, shards, dataset="digits"):
@@ -50,6 +60,8 @@ def test_shards_become_a_partition(storage):
         1: (None, "seen_by_all", None, None),
         2: (2, None, [0, 1], [1.0, 0.0]),
     }
+    assert table.sort_by("example_id")["wrong"].to_pylist() == [0.25, None, 0.25]
+    assert table.sort_by("example_id")["suggested"].to_pylist() == [0, None, 0]
     assert set(table["label"].to_pylist()) == {1}
     assert set(table["dataset_version"].to_pylist()) == {"v"}
 
