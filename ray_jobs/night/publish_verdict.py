@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from ray_jobs.night.plan import Plan, ProbabilitiesPlan
 from ray_jobs.night.work import ShardWork
-from scoring.analysis.label_noise import Guesses, Judged, joined
+from scoring.analysis.guesses import Guesses, joined
+from scoring.analysis.label_noise import Judged
 from scoring.analysis.verdict import (
     EVALUATION,
     EVIDENCE,

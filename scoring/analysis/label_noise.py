@@ -26,16 +26,16 @@ Error-Rates", Applied Statistics 1979; Northcutt et al., "Confident Learning", J
 which counts T from thresholds instead), and that confidence means the same in all rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from scoring.arrays import Bools, Floats, Ints
+from scoring.analysis.guesses import Features, Guesses, features_of
+from scoring.arrays import Floats, Ints
 
-_LEAST = 1e-6  # probability; that of a class that float16 made 0
 _MOST_ROUNDS = 200
 _STILL = 1e-4  # change of a slope
 _STEPS = 8  # of the inner maximisation, which goes on in the next round
@@ -45,51 +45,6 @@ _PRIOR_SUREST = 100.0  # rows of each class, at most
 _PRIOR_ROWS = 5.0  # of each class, whose labels are wrong as often as all labels are
 _PRIOR_WRONG = 10.0  # wrong labels of each class, spread evenly
 _PENALTY = 10.0  # rows; of slopes that differ between classes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guesses:
-    """What models make of N labelled examples that they did not see."""
-
-    labels: Ints
-    """[N] class indices."""
-    classes: Ints
-    """[N, K] the classes that probabilities are known of; -1 where a row has fewer than K. The
-    label is among them."""
-    views: tuple[Floats, ...]
-    """[N, K] probabilities of those classes, one array for each view."""
-
-    def of(self, classes: Ints) -> Floats:
-        """Return the probability [N] of one class for each example, by the first view.
-
-        NaN where it is unknown.
-        """
-        found = self.classes == classes[:, None]
-        place = found.argmax(axis=1)[:, None]
-        probability = np.take_along_axis(self.views[0], place, axis=1)[:, 0]
-        return np.where(found.any(axis=1), probability, np.nan)
-
-    def take(self, rows: Ints | Bools) -> "Guesses":
-        """Return some of the rows."""
-        views = tuple(view[rows] for view in self.views)
-        return Guesses(labels=self.labels[rows], classes=self.classes[rows], views=views)
-
-
-def joined(parts: Sequence[Guesses]) -> Guesses:
-    """Return the examples of several parts, one after another."""
-    columns = max((part.classes.shape[1] for part in parts), default=0)
-
-    def more(part: Guesses) -> tuple[tuple[int, int], tuple[int, int]]:
-        return (0, 0), (0, columns - part.classes.shape[1])
-
-    return Guesses(
-        labels=np.concatenate([part.labels for part in parts]),
-        classes=np.concatenate([np.pad(p.classes, more(p), constant_values=-1) for p in parts]),
-        views=tuple(
-            np.concatenate([np.pad(part.views[v], more(part)) for part in parts])
-            for v in range(len(parts[0].views))
-        ),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +74,7 @@ class LabelNoise:
 
     def judge(self, guesses: Guesses) -> Judged:
         """Judge labels."""
-        known = _share(_features(guesses, self.channel.shape[1]), guesses.labels, self)
+        known = _share(features_of(guesses, self.channel.shape[1]), guesses.labels, self)
         share = known[:, : guesses.classes.shape[1]]
         is_label = guesses.classes == guesses.labels[:, None]
         others = np.where(is_label | (guesses.classes < 0), -1.0, share)
@@ -139,7 +94,7 @@ def fit(guesses: Guesses, classes: int, start: LabelNoise | None = None) -> Labe
         classes: how many there are.
         start: where to begin, such as the model of nearly the same examples.
     """
-    features, labels = _features(guesses, classes), guesses.labels
+    features, labels = features_of(guesses, classes), guesses.labels
     model = start or _without_noise(features, labels, classes)
     prior = _of_the_surest(features, labels, model, classes) if start is None else start.prior
     if start is None:
@@ -156,7 +111,7 @@ def fit(guesses: Guesses, classes: int, start: LabelNoise | None = None) -> Labe
     return model
 
 
-def _without_noise(features: "_Features", labels: Ints, classes: int) -> LabelNoise:
+def _without_noise(features: Features, labels: Ints, classes: int) -> LabelNoise:
     """Fit s and b to the labels as if all were right."""
     views = len(features.logs)
     model = LabelNoise(
@@ -172,7 +127,7 @@ def _without_noise(features: "_Features", labels: Ints, classes: int) -> LabelNo
     return model
 
 
-def _of_the_surest(features: "_Features", labels: Ints, model: LabelNoise, classes: int) -> Floats:
+def _of_the_surest(features: Features, labels: Ints, model: LabelNoise, classes: int) -> Floats:
     """Return how rows are labelled that models are surest of, [C, C]: rows by class and label.
 
     Of these, hardly any model is wrong, so what is wrong is the label.
@@ -190,37 +145,7 @@ def _of_the_surest(features: "_Features", labels: Ints, model: LabelNoise, class
     return prior
 
 
-@dataclass(frozen=True)
-class _Features:
-    logs: Floats
-    """[V, N, K + 1] log p, the rest last: that of each of its classes."""
-    classes: Ints
-    """[N, K + 1], C for the rest, 0 where there is none."""
-    log_counts: Floats
-    """[N, K + 1] log of the number of classes: -inf where there is none, 0 for one."""
-
-    @property
-    def present(self) -> Bools:
-        """[N, K + 1] whether there is a class."""
-        return np.isfinite(self.log_counts)
-
-
-def _features(guesses: Guesses, classes: int) -> _Features:
-    known = guesses.classes >= 0
-    rest = classes - known.sum(axis=1)
-    logs = []
-    for view in guesses.views:
-        probability = np.where(known, view, 0.0)
-        of_rest = (1 - probability.sum(axis=1)) / np.maximum(rest, 1)
-        logs.append(np.log(np.maximum(np.column_stack([probability, of_rest]), _LEAST)))
-    counts = np.column_stack([known, rest])
-    index = np.column_stack([guesses.classes, np.full(len(known), classes)])
-    with np.errstate(divide="ignore"):
-        log_counts = np.log(counts)
-    return _Features(np.stack(logs), np.where(counts > 0, index, 0), log_counts)
-
-
-def _log_softmax(features: _Features, slopes: Floats, offsets: Floats) -> Floats:
+def _log_softmax(features: Features, slopes: Floats, offsets: Floats) -> Floats:
     """Return log q, [N, K + 1]."""
     slopes = np.column_stack([slopes, slopes.mean(axis=1)])
     offsets = np.append(offsets, offsets.mean())
@@ -230,20 +155,20 @@ def _log_softmax(features: _Features, slopes: Floats, offsets: Floats) -> Floats
     return logs
 
 
-def _guess(features: _Features, model: LabelNoise) -> Floats:
+def _guess(features: Features, model: LabelNoise) -> Floats:
     """Return q, [N, K + 1]."""
     guess: Floats = np.exp(_log_softmax(features, model.slopes, model.offsets))
     return guess
 
 
-def _share(features: _Features, labels: Ints, model: LabelNoise) -> Floats:
+def _share(features: Features, labels: Ints, model: LabelNoise) -> Floats:
     """Return P(true class | x, label), [N, K + 1]."""
     joint = _guess(features, model) * model.channel[features.classes, labels[:, None]]
     share: Floats = joint / joint.sum(axis=1, keepdims=True)
     return share
 
 
-def _channel(features: _Features, labels: Ints, share: Floats, prior: Floats) -> Floats:
+def _channel(features: Features, labels: Ints, share: Floats, prior: Floats) -> Floats:
     """Return T [C + 1, C], smoothed: few wrong labels of a class say little of where they go."""
     classes = len(prior)
     cell = features.classes * classes + labels[:, None]
@@ -260,7 +185,7 @@ def _channel(features: _Features, labels: Ints, share: Floats, prior: Floats) ->
     return np.concatenate([where_to * rate[:, None] + np.diag(1 - rate), rest])
 
 
-def _calibrated(features: _Features, share: Floats, model: LabelNoise) -> tuple[Floats, Floats]:
+def _calibrated(features: Features, share: Floats, model: LabelNoise) -> tuple[Floats, Floats]:
     """Take steps towards the s and b under which q is most like the shares."""
     shape, of_slopes = model.slopes.shape, model.slopes.size
     found = minimize(
@@ -275,7 +200,7 @@ def _calibrated(features: _Features, share: Floats, model: LabelNoise) -> tuple[
 
 
 def _loss(
-    features: _Features, share: Floats, shape: tuple[int, int]
+    features: Features, share: Floats, shape: tuple[int, int]
 ) -> Callable[[Floats], tuple[float, Floats]]:
     """Return the loss of s and b: cross-entropy of the shares, a penalty; and its gradient."""
     present, (views, classes), rows = features.present, shape, len(share)

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from scoring.analysis.label_noise import Guesses, Judged, LabelNoise, fit
+from scoring.analysis.guesses import Guesses
+from scoring.analysis.label_noise import Judged, LabelNoise, fit
 from scoring.arrays import Floats, Strings
 from scoring.tables.findings import Finding
 

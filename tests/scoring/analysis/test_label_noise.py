@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scoring.analysis.label_noise import Guesses, fit, joined
+from scoring.analysis.guesses import Guesses, joined
+from scoring.analysis.label_noise import fit
 
 ROWS, CLASSES = 4_000, 6
 

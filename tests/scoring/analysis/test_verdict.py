@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring.analysis.label_noise import Guesses, Judged
+from scoring.analysis.guesses import Guesses
+from scoring.analysis.label_noise import Judged
 from scoring.analysis.verdict import (
     EVALUATION,
     Estimate,
