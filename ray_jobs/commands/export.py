@@ -17,11 +17,12 @@ from scoring.exports import (
     CORRECTIONS,
     CSV,
     FIFTYONE,
-    FOUND_LABELS_BEST,
     HUGGINGFACE,
+    LABEL_ISSUES,
     PARQUET,
     RAW_CSV,
     Format,
+    check_judged,
     label_issues,
     select,
 )
@@ -35,7 +36,6 @@ _FORMATS = {
     "huggingface": HUGGINGFACE,
     "corrections": CORRECTIONS,
 }
-_THRESHOLD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +57,10 @@ class ExportFlags:
         tuple[str, ...], by_default("all that were scored on the newest dataset version")
     ] = ()
     """Metrics to export."""
-    label_quality: Annotated[str, by_default("the best at finding wrong labels")] = ""
-    """cleanlab: metric whose percentile / 100 is the quality of a label."""
-    threshold: Annotated[float | None, by_default("0.05")] = None
-    """cleanlab: share of labels to report as issues, those of lowest quality."""
+    label_quality: Annotated[str, by_default("the verdict: see protoscore issues")] = ""
+    """cleanlab: metric to judge labels by instead; its percentile / 100 is a label's quality."""
+    threshold: Annotated[float | None, by_default("none")] = None
+    """cleanlab, with --label-quality: share of labels to report as issues, of lowest quality."""
     raw_csv: RawCsv = False
     dataset: PublishedDataset = None
     at: At = None
@@ -80,6 +80,11 @@ class ExportFlags:
             raise UserError(f"--raw-csv: expected it with --to csv, got {self.to}")
         if self.metrics and self.to == "cleanlab":
             raise UserError("--metrics: expected --label-quality with --to cleanlab, got --metrics")
+        if bool(self.label_quality) != (self.threshold is not None):
+            given, lacking = "--label-quality", "--threshold"
+            if not self.label_quality:
+                given, lacking = lacking, given
+            raise UserError(f"{given}: expected it with {lacking}, got it without")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UserError(f"--threshold: expected a share in [0, 1], got {self.threshold}")
 
@@ -95,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     selection = select(snapshot, splits, metrics)
     if style.images_only and selection.shape.column != "image":
         raise UserError(f"--to: expected a dataset of images, got {selection.shape.plural}")
+    if style is LABEL_ISSUES:
+        check_judged(selection)
     output = flags.output or f"{snapshot.dataset}{style.suffix}"
     path = free_path(output, folder=style.folder, overwrite=flags.overwrite)
     if selection.left_out:
@@ -109,10 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows = style.write(selection, unfinished, progress.advance)
         if style.folder:
             write_record(unfinished, selection.provenance())
-    say(
-        f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), scored by "
-        f"{', '.join(selection.metrics)}: {path}"
-    )
+    by = f"scored by {', '.join(selection.metrics)}"
+    by = "judged by the verdict" if style is LABEL_ISSUES else by
+    say(f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), {by}: {path}")
     say(f"Read it with {style.read_with.format(path=path)}")
     return 0
 
@@ -131,9 +137,9 @@ def _format(
     """Return the format and the metrics to write; none: all of the newest dataset version."""
     if flags.to != "cleanlab":
         return RAW_CSV if flags.raw_csv else _FORMATS[flags.to], flags.metrics
+    if flags.threshold is None:
+        return LABEL_ISSUES, ()
     published = {metric for split, metric in snapshot.manifests if split in splits}
-    quality = flags.label_quality or next((m for m in FOUND_LABELS_BEST if m in published), "")
-    if quality not in published:
-        raise UnknownName("--label-quality", quality, published)
-    threshold = _THRESHOLD if flags.threshold is None else flags.threshold
-    return label_issues(quality, threshold), (quality,)
+    if flags.label_quality not in published:
+        raise UnknownName("--label-quality", flags.label_quality, published)
+    return label_issues(flags.label_quality, flags.threshold), (flags.label_quality,)

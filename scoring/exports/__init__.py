@@ -1,6 +1,6 @@
 """Published scores and their examples, in the formats of other tools."""
 
-from scoring.exports.cleanlab import FOUND_LABELS_BEST, label_issues
+from scoring.exports.cleanlab import LABEL_ISSUES, check_judged, label_issues
 from scoring.exports.corrections import CORRECTIONS
 from scoring.exports.csv import CSV, RAW_CSV
 from scoring.exports.fiftyone import FIFTYONE
@@ -13,12 +13,13 @@ __all__ = [
     "CORRECTIONS",
     "CSV",
     "FIFTYONE",
-    "FOUND_LABELS_BEST",
     "HUGGINGFACE",
+    "LABEL_ISSUES",
     "PARQUET",
     "RAW_CSV",
     "Format",
     "Selection",
+    "check_judged",
     "label_issues",
     "select",
 ]

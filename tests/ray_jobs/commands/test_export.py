@@ -57,7 +57,7 @@ NAMES = {
 
 @pytest.mark.parametrize("style", NAMES)
 def test_every_format_goes_to_the_working_folder_by_default(store, tmp_path, capsys, style):
-    more = ["--label-quality", "agr"] if style == "cleanlab" else []
+    more = ["--label-quality", "agr", "--threshold", "0.1"] if style == "cleanlab" else []
     assert protoscore(["export", "--to", style, *more]) == 0
     path = tmp_path / NAMES[style]
     metrics = "agr" if style == "cleanlab" else "adv_l2, agr"
@@ -105,17 +105,16 @@ def test_what_is_of_an_older_dataset_version_is_named(store, capsys):
     assert said.out.startswith("55 examples of shapes (train, test), scored by adv_l2, agr: ")
 
 
-def test_the_quality_of_labels_is_by_what_finds_wrong_ones_best(store, tmp_path, capsys):
-    published = "--label-quality: expected one of adv_l2, agr, got"
-    assert refused(capsys, "--to", "cleanlab") == f"{published} ''"
-    values = {"aum": EXAMPLES["test"].values["agr"], "el2n": EXAMPLES["test"].values["adv_l2"]}
-    seen = replace(EXAMPLES["test"], values=values)
-    texts = [replace(METRICS[0], name=name) for name in values]
-    publish(store, "seen", texts=texts, examples={"train": seen, "test": seen})
-    assert run("--to", "cleanlab", "--dataset", "seen", "--threshold", "0.5") == 0
-    assert "scored by el2n" in capsys.readouterr().out
-    issues = pq.read_table(tmp_path / "seen-label-issues.parquet")["is_label_issue"]
-    assert issues.to_pylist().count(True) == 20
+def test_label_issues_need_a_verdict_or_a_metric_and_a_share(store, tmp_path, capsys):
+    said = refused(capsys, "--to", "cleanlab")
+    assert said.startswith("--to cleanlab: expected a verdict on the train split as it is publish")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+    flags = ("--to", "cleanlab", "--label-quality")
+    said = refused(capsys, *flags, "conf", "--threshold", "0.1")
+    assert said == "--label-quality: expected one of adv_l2, agr, got 'conf'"
+    assert run(*flags, "adv_l2", "--threshold", "0.5") == 0
+    issues = pq.read_table(tmp_path / "shapes-label-issues.parquet")["is_label_issue"]
+    assert issues.to_pylist().count(True) == 25
 
 
 def test_nothing_is_replaced_unless_it_is_an_export_and_one_says_so(store, tmp_path, capsys):
@@ -165,9 +164,19 @@ def test_an_old_export_is_replaced_only_by_a_whole_one(store, tmp_path, capsys, 
         (["--threshold", "0.1"], "--threshold: expected it with --to cleanlab, got csv"),
         (["--label-quality", "agr"], "--label-quality: expected it with --to cleanlab, got csv"),
         (["--to", "parquet", "--raw-csv"], "--raw-csv: expected it with --to csv, got parquet"),
-        (["--to", "cleanlab", "--threshold", "5"], "--threshold: expected a share in [0, 1], got"),
+        (
+            ["--to", "cleanlab", "--label-quality", "agr", "--threshold", "5"],
+            "--threshold: expected a share in [0, 1], got",
+        ),
+        (
+            ["--to", "cleanlab", "--threshold", "0.5"],
+            "--threshold: expected it with --label-quality, got it without",
+        ),
         (["--to", "cleanlab", "--metrics", "agr"], "--metrics: expected --label-quality"),
-        (["--to", "cleanlab", "--label-quality", "x"], "--label-quality: expected one of adv_l2"),
+        (
+            ["--to", "cleanlab", "--label-quality", "agr"],
+            "--label-quality: expected it with --threshold, got it without",
+        ),
     ],
 )
 def test_bad_flags_are_one_line(store, tmp_path, capsys, flags, message):

@@ -1,12 +1,16 @@
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from awkward import BROKEN, CLASSES, UNLABELLED
 from cleanlab.classification import CleanLearning
 from sklearn.linear_model import LogisticRegression
 
-from scoring.exports import label_issues
+from scoring.exports import LABEL_ISSUES, label_issues
+from scoring.staged.probabilities import probability_lists
+from scoring.store.storage import Storage
 from scoring.tables import Store
+from scoring.tables.probabilities import ShardProbabilities, publish_probabilities
 
 
 @pytest.fixture
@@ -23,6 +27,55 @@ def test_columns_are_those_of_cleanlab(frame):
     assert set(own.columns) < set(frame.columns)
     for column in own.columns:
         assert frame.dropna()[column].dtype.kind == own[column].dtype.kind
+
+
+@pytest.fixture
+def judged(store, selection, write):
+    """Label issues by the verdict: rows 4 and 5 of each split are probably wrong."""
+    for split in ("train", "test"):
+        version = selection.version(split)
+        shards = [judged_shard(shard) for shard in version.shards]
+        publish_probabilities(Storage(store), "shapes", split, "0a" * 16, shards, version.version)
+    return pq.read_table(write(LABEL_ISSUES)).to_pandas()
+
+
+def judged_shard(shard):
+    ids = np.arange(shard.first_id, shard.first_id + shard.rows)
+    known = ids != shard.first_id  # the first row of each shard was not judged
+    lists = probability_lists(
+        np.array([[0, 2]] * len(ids)), np.array([[0.25, 0.75]] * len(ids)), known
+    )
+    staged = pa.table(
+        {
+            "example_id": ids,
+            "value": np.full(len(ids), 2.0),
+            "status": pa.nulls(len(ids), pa.string()),
+            **lists,
+        }
+    )
+    wrong = np.where(np.isin(ids % 60, (4, 5)), 0.75, 0.125)
+    return ShardProbabilities(
+        staged=staged,
+        labels=pa.chunked_array([pa.array([0] * len(ids), pa.int32())]),
+        wrong=pa.array(wrong, mask=~known),
+        suggested=pa.array(np.full(len(ids), 2), pa.int32(), mask=~known),
+    )
+
+
+def test_the_verdict_comes_with_its_probabilities(judged, frame):
+    assert judged["example_id"].tolist() == frame["example_id"].tolist()
+    assert set(frame.columns) < set(judged.columns)
+    known = judged[judged["label_quality"].notna()]
+    suspects = known["example_id"].isin([i for i in known["example_id"] if i % 60 in (4, 5)])
+    assert suspects.sum() == 4
+    assert (known["is_label_issue"] == suspects).all()
+    assert set(known["label_quality"][suspects]) == {0.25}
+    assert set(known["suggested_label_name"]) == {CLASSES[2]}
+    assert np.stack(known["pred_probs"].tolist()).tolist() == [[0.25, 0, 0.75]] * len(known)
+    unknown = judged[judged["label_quality"].isna()]
+    assert len(unknown)
+    assert not unknown["is_label_issue"].any()
+    assert unknown["pred_probs"].isna().all()
 
 
 def test_the_quality_of_a_label_is_its_percentile(frame, store):
