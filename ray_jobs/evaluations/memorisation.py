@@ -2,7 +2,8 @@
 
 A share of the training labels is redrawn at random. One night trains as usual and stops before
 nets learn the noise; another trains until they know every label by heart. Every metric is evaluated
-on both nights, and so are the sets of `protoscore evaluate sets`.
+on both nights, and so are the verdict (`protoscore issues`) and the sets of `protoscore evaluate
+sets`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import tyro
 
 from ray_jobs.evaluations.evaluating import Evaluation, evaluating
+from ray_jobs.evaluations.judged_labels import judged_labels, judged_lines
 from ray_jobs.evaluations.run_nights import name_of, prepare, run_nights
 from ray_jobs.night.plan import Plan
 from ray_jobs.terminal.data_flags import DataFlags
@@ -113,8 +115,11 @@ def _evaluate(evaluation: Evaluation, flags: MemorisationFlags, plans: Mapping[s
         for metric in plan.request.metrics:
             rows = _scored_rows(plan, metric.name, labels)
             findings += changed_labels.findings(metric.name, stage, rows, flags.lowest)
+        findings += judged_labels(plan, stage, labels.ids, labels.changed)
         findings += _sets(plan, stage, labels)
     columns = [(stage, measure) for stage in plans for measure in _SHOWN]
+    for line in judged_lines(findings):
+        say(line)
     evaluation.report("memorisation", findings, columns)
 
 

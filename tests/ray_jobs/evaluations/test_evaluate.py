@@ -66,6 +66,22 @@ def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(in_process, 
     assert len(Store(store).nights()) == 2
 
 
+def test_memorisation_holds_the_verdict_against_the_truth_and_cleanlab(in_process, store, capsys):
+    command = ["evaluate", "memorisation", "--store", store, "--dataset", "digits"]
+    command += ["--limit-train", "800", "--limit-test", "50", "--after", "smoke"]
+    assert main([*command, "--metrics", "conf"]) == 0
+    said = capsys.readouterr().out
+    found = values(store, "digits", "memorisation")
+    changed = found["verdict", "before", "changed"]
+    assert found["verdict", "before", "count"] == pytest.approx(changed, rel=0.15)
+    assert found["verdict", "before", "auroc"] > 0.98
+    precision, by_cleanlab = (found[s, "before", "precision"] for s in ("verdict", "cleanlab"))
+    assert precision == pytest.approx(found["verdict", "before", "precision_said"], abs=0.06)
+    assert by_cleanlab < precision
+    assert f" {changed:,.0f} in truth; " in said
+    assert "; cleanlab: " in said
+
+
 def test_ood_judges_every_corruption(in_process, store, capsys):
     command = ["evaluate", "ood", "--store", store, *SMALL, "--recipe", "smoke"]
     command += ["--metrics", "msp", "--detectors", "pca_reconstruction", "--fit-rows", "200"]
