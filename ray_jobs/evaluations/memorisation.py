@@ -124,9 +124,8 @@ def _evaluate(evaluation: Evaluation, flags: MemorisationFlags, plans: Mapping[s
 
 
 def _accuracies(stage: str, plan: Plan) -> list[Finding]:
-    """Return how well the base model knows the labels that it was given."""
-    (run,) = (r for r in plan.runs if r.spec == plan.models.fleet.base)
-    (record,) = load_records(plan.request.storage, [run.key])
+    """Return how well the base model, if metrics need it, knows the labels that it was given."""
+    keys = [run.key for run in plan.runs if run.spec == plan.models.fleet.base]
     return [
         Finding(
             subject="base model",
@@ -135,6 +134,7 @@ def _accuracies(stage: str, plan: Plan) -> list[Finding]:
             value=float("nan") if value is None else value,
             rows=record.rows,
         )
+        for record in load_records(plan.request.storage, keys)
         for measure, value in (
             ("train_accuracy", record.train_accuracy),
             ("test_accuracy", record.test_accuracy),

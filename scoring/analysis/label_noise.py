@@ -36,10 +36,10 @@ from scipy.special import logsumexp
 from scoring.analysis.guesses import Features, Guesses, features_of
 from scoring.arrays import Floats, Ints
 
-_MOST_ROUNDS = 200
-_STILL = 1e-4  # change of a slope
-_STEPS = 8  # of the inner maximisation, which goes on in the next round
-_FIRST_ROUNDS = 5
+_MOST_ROUNDS = 60
+_STILL = 1e-3  # change of a slope
+_STEPS = 3  # of the inner maximisation, which goes on in the next round
+_FIRST_ROUNDS = 15
 _SUREST = 10  # one in so many rows
 _PRIOR_SUREST = 100.0  # rows of each class, at most
 _PRIOR_ROWS = 5.0  # of each class, whose labels are wrong as often as all labels are
