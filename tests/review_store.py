@@ -30,9 +30,11 @@ def publish_judged(
     storage = Storage(uri)
     ensure_marked(storage)
     train = examples or shapes(ROWS, len(classes), seed=1)
-    splits = {"train": train, "test": shapes(60, len(classes), seed=2)}
+    _, side, _, channels = train.images.shape
+    test = shapes(60, len(classes), side=side, channels=channels, seed=2)
+    splits = {"train": train, "test": test}
     if train.texts:
-        splits["test"] = replace(splits["test"], texts=[f"text {i}" for i in range(60)])
+        splits["test"] = replace(test, texts=[f"text {i}" for i in range(60)])
     versions = write_dataset(storage, "shapes", splits, classes)
     publish_scores(storage, "shapes", versions, splits)
     judge(storage, versions["train"], train.label, len(classes))

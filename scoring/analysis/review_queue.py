@@ -21,8 +21,8 @@ PROTOTYPES = 4
 """Prototypes shown of a class."""
 STRONGEST = 3
 """Training examples shown for an output, and as many against it."""
-_BY = ("oob_margin", "label_margin", "fleet_aum", "aum", "oob_confidence_mean", "confidence_mean")
-"""Metrics that tell prototypes, best first: margins of the label, out-of-bag where possible."""
+DEFAULT_METRICS = ("oob_margin", "label_margin", "aum", "confidence_mean")
+"""Metrics to tell prototypes by, best first: margins of the label, out-of-bag where possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Context:
     """What is shown beside the checks of a queue."""
 
     metric: str
-    """The metric that the prototypes are by; "" if there are none."""
+    """The metric that the prototypes are by."""
     prototypes: Mapping[int, tuple[int, ...]]
     """Class to example ids, the most prototypical first."""
     prototypes_of: DatasetVersion
@@ -129,7 +129,7 @@ def read_context(snapshot: Snapshot, queue: Queue) -> Context:
     """Read what helps to decide on the labels of a queue."""
     split: Split = "train" if "train" in snapshot.splits else queue.split
     known = {m: manifest for (s, m), manifest in snapshot.manifests.items() if s == split}
-    metric = next((m for m in (*_BY, *sorted(known)) if m in known), "")
+    metric = next(m for m in (*DEFAULT_METRICS, *sorted(known)) if m in known)
     classes = {c for check in queue.checks for c in (check.label, check.suggested)}
     checked = {check.example_id for check in queue.checks} if split == queue.split else set()
     points, versions = _read_points(snapshot, queue)

@@ -57,6 +57,7 @@
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (by) mark(at + by);
     else if (event.key === "Enter") pick(at);
+    else if (event.key === "Escape") dialog.close();
     else return;
     event.preventDefault();
   }

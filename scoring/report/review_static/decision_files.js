@@ -42,6 +42,7 @@
       throw wrong("something else");
     }
     if (content?.queue !== review.queue) throw wrong(content?.queue ? "one of another queue" : "something else");
+    if (typeof content.reviewer !== "string" || !content.reviewer) throw wrong("one without a reviewer");
     const known = new Set(review.checks.map(({ id }) => id));
     const decisions = {};
     for (const made of Array.isArray(content.decisions) ? content.decisions : []) {
@@ -50,7 +51,7 @@
         && (decision === "relabel" ? typeof review.classes[label] === "string" : label === null);
       if (sound) decisions[id] = { decision, label, decided_at: when };
     }
-    return { reviewer: String(content.reviewer), decisions };
+    return { reviewer: content.reviewer, decisions };
   }
 
   function download(name, text, type) {

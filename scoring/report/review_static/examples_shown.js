@@ -3,7 +3,7 @@
   "use strict";
 
   const { attempt, element, load, stamp } = protoscore;
-  const SMALL = 64; // images of at most this side, in pixels, are enlarged without smoothing
+  const SMALL = 64; // pixels: smaller images are enlarged less, or nobody recognises them
   const sheets = new Map(); // path to the promise of an image
 
   // Loads what `path` holds, so that it is there when it is drawn.
@@ -25,7 +25,7 @@
     }
     const { width, height, across, down, columns } = sheet;
     const canvas = element("canvas", { width, height });
-    canvas.classList.toggle("pixels", Math.max(width, height) <= SMALL);
+    canvas.classList.toggle("small", Math.max(width, height) <= SMALL);
     const [x, y] = [(at % columns) * across, Math.floor(at / columns) * down];
     attempt(image(`${path}.webp`).then((loaded) => {
       canvas.getContext("2d").drawImage(loaded, x, y, width, height, 0, 0, width, height);

@@ -56,8 +56,8 @@
     find("suggested").textContent = other ? review.classes[check.suggested] : "";
     document.querySelector(".suggestion").hidden = !other;
     find("probability").textContent = other
-      ? `wrong with probability ${percent(check.wrong)}`
-      : `wrong with probability ${percent(check.wrong)}; no class fits better`;
+      ? `The label is wrong with probability ${percent(check.wrong)}`
+      : `The label is wrong with probability ${percent(check.wrong)}; no class fits better`;
     find("picture").replaceChildren(show(`data/checks/${at}`, 0, review.large));
     find("caption").textContent = [`${review.split} example ${check.id}`, ...(check.name ? [check.name] : [])].join(" · ");
     find("prototypes").replaceChildren(...[...new Set([check.label, check.suggested])].map(prototypes));
