@@ -121,17 +121,16 @@ def estimate(sizes: Ints, means: Floats, checked: Ints, wrong: Floats) -> Estima
     rate = np.where(checked > 0, wrong / np.maximum(checked, 1), means)
     low, high = _jeffreys(checked, wrong)
     unchecked = np.sqrt(np.maximum(sizes - checked, 0) / np.maximum(sizes - 1, 1))
-    below = sizes * (rate - low) * unchecked
-    above = sizes * (high - rate) * unchecked
-    value = float(np.sum(sizes * rate))
-    known = float(wrong.sum())  # as many were found wrong, and as many right
-    return Estimate(
-        value=value,
-        low=max(known, value - float(np.sqrt(np.sum(below**2)))),
-        high=min(
-            float(sizes.sum() - checked.sum()) + known, value + float(np.sqrt(np.sum(above**2)))
-        ),
-    )
+    value, known = float(np.sum(sizes * rate)), float(wrong.sum())
+    most = float(np.sum(sizes - checked)) + known
+    below = _together(sizes * (rate - low) * unchecked, checked)
+    above = _together(sizes * (high - rate) * unchecked, checked)
+    return Estimate(value=value, low=max(known, value - below), high=min(most, value + above))
+
+
+def _together(sides: Floats, checked: Ints) -> float:
+    """Add one side [S] of the strata's intervals; chance evens out only what was checked."""
+    return float(np.sqrt(np.sum(sides[checked > 0] ** 2)) + np.sum(sides[checked == 0]))
 
 
 def _jeffreys(checked: Ints, wrong: Floats) -> tuple[Floats, Floats]:
