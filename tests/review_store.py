@@ -47,7 +47,9 @@ def wrong_probabilities(rows: int) -> np.ndarray:
     return np.where(bad, random.beta(8, 2, rows), random.beta(0.3, 12, rows))
 
 
-def judge(storage: Storage, version: Any, label: np.ndarray, classes: int) -> None:
+def judge(
+    storage: Storage, version: Any, label: np.ndarray, classes: int, dataset: str = "shapes"
+) -> None:
     """Publish probabilities of a split; where a label is hardly wrong it is suggested itself."""
     count = len(label)
     wrong = wrong_probabilities(count)
@@ -64,7 +66,7 @@ def judge(storage: Storage, version: Any, label: np.ndarray, classes: int) -> No
         "dataset_version": [version.version] * count,
     }
     rows = pa.table({n: pa.array(c) for n, c in columns.items()}).cast(PROBABILITIES)
-    partition = {"dataset": "shapes", "split": version.split}
+    partition = {"dataset": dataset, "split": version.split}
     replace_partition(storage, PROBABILITIES_TABLE, partition, rows.to_batches())
 
 

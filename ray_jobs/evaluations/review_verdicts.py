@@ -10,7 +10,8 @@ from ray_jobs.jobs.progress import counted
 from ray_jobs.terminal.say import say
 from ray_jobs.terminal.tables import as_text
 from scoring.analysis.review_findings import Measured, disagreements, findings, measure
-from scoring.analysis.review_sample import ABOVE, CUT
+from scoring.analysis.review_sample import ABOVE
+from scoring.analysis.verdict import CUT
 from scoring.data.reviews import Queue
 from scoring.data.versions import load_version
 from scoring.store.mark import check_marked

@@ -24,12 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv
 
+from scoring.analysis.verdict import CUT
 from scoring.arrays import Floats, Ints
 
-EDGES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+EDGES = (0.0, 0.05, 0.25, CUT, 0.75, 0.95, 1.0)
 """Bounds of the strata: [0, 0.05), ..., [0.95, 1]."""
-CUT = 0.5
-"""Labels that are wrong with this probability or more are those to mend; one of the bounds."""
 STRATA = len(EDGES) - 1
 ABOVE = EDGES.index(CUT)
 """The first stratum above the cut."""

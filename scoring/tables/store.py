@@ -89,8 +89,9 @@ class Store:
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
-            at: does not apply to `evaluations`, `probabilities`, `issues`, `verdicts`, `example_sets`,
-                `representers` and `representer_models`, which are always as they are now.
+            at: does not apply to `evaluations`, `probabilities`, `issues`, `verdicts`,
+                `example_sets`, `representers` and `representer_models`, which are always as they
+                are now.
             unsafe: allow every statement, and whatever files this process may read or write.
 
         Raises:

@@ -45,6 +45,7 @@ WRITING = [
     ("explain", *OF, "--ids", "1", "--page", "{elsewhere}/page.html"),
     ("evaluate", "classes", *OF),  # tests/ray_jobs/evaluations has all of them
     ("study", *OF, "--sets", "1", "--output", "{elsewhere}/study"),
+    ("review", *OF, "--output", "{elsewhere}/review"),  # evaluations hold that of --import
     ("export", *OF, "--to", "csv", "--output", "{store}/scores.csv"),
     ("export", *OF, "--to", "csv", "--output", "{link}/linked.csv"),
     ("report", *OF, "--output", "{store}/report"),

@@ -7,7 +7,6 @@ import pytest
 
 from scoring.analysis.review_sample import (
     ABOVE,
-    CUT,
     EDGES,
     STRATA,
     allocate,
@@ -16,6 +15,7 @@ from scoring.analysis.review_sample import (
     sizes_and_means,
     strata,
 )
+from scoring.analysis.verdict import CUT
 
 CHECKS, DRAWS = 200, 200
 
