@@ -17,7 +17,7 @@ from scoring.data.reviews import Queue
 from scoring.tables.findings import Finding
 from scoring.tables.verdicts import Verdict
 
-ALL, ABOVE_CUT = "all labels", "above the cut"
+ALL, ABOVE_CUT, STRATUM = "all labels", "above the cut", "stratum"
 """Subjects of the findings."""
 
 
@@ -106,13 +106,13 @@ def findings(measured: Measured, queue: Queue) -> list[Finding]:
     ]
     for n, stratum in enumerate(queue.strata):
         made = int(measured.checked[n])
-        share = float(measured.found[n] / made) if made else np.nan
-        subject = f"from {stratum.start:g}"
-        found += [
-            _finding(subject, "rows", stratum.rows, stratum.rows),
-            _finding(subject, "expected_share", stratum.mean if stratum.rows else np.nan, made),
-            _finding(subject, "share", share, made),
-        ]
+        values = {
+            "rows": stratum.rows,
+            "expected_share": stratum.mean if stratum.rows else np.nan,
+            "share": measured.found[n] / made if made else np.nan,
+        }
+        part = f"from {stratum.start:g}"
+        found += [_finding(STRATUM, m, value, made, part) for m, value in values.items()]
     return found
 
 
@@ -130,5 +130,5 @@ def _estimate(subject: str, measure: str, of: Estimate, rows: int) -> list[Findi
     return [_finding(subject, f"{measure}{end}", value, rows) for end, value in values.items()]
 
 
-def _finding(subject: str, measure: str, value: float, rows: int) -> Finding:
-    return Finding(subject=subject, part="", measure=measure, value=float(value), rows=rows)
+def _finding(subject: str, measure: str, value: float, rows: int, part: str = "") -> Finding:
+    return Finding(subject=subject, part=part, measure=measure, value=float(value), rows=rows)
