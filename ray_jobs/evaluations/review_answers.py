@@ -8,15 +8,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ray_jobs.evaluations.answer_files import load_json, read_each, short
 from ray_jobs.evaluations.label_studio_answers import annotations_of, is_label_studio
 from ray_jobs.terminal.say import note
-from scoring.data.reviews import DECISIONS, Check, Queue, load_queue
-from scoring.data.versions import load_version
+from scoring.data.reviews import DECISIONS, Check, Decision, Queue, load_queue
+from scoring.data.versions import named_version
 from scoring.errors import UserError
 from scoring.printable import printable
 from scoring.store.storage import Storage
@@ -94,7 +94,7 @@ class _Reading:
                 raise UserError(f"expected decisions on a queue of {uri}, got {queue}") from None
             self._checks = {check.example_id: check for check in self._queue.checks}
             q = self._queue
-            data = load_version(self._storage, q.data, q.split, q.dataset_version)
+            data = named_version(self._storage, q.data, q.split, q.dataset_version)
             self._classes = data.classes
         if queue != self._queue.id:
             raise UserError(
@@ -111,37 +111,45 @@ class _Reading:
         assert self._queue is not None
         if not isinstance(made, dict):
             raise UserError(f"expected a decision as a JSON object, got {short(made)}")
-        example_id, decision, label = (made.get(c) for c in ("example_id", "decision", "label"))
+        example_id = made.get("example_id")
         if type(example_id) is not int:
             raise UserError(f"expected a number as example_id, got {short(example_id)}")
         where = f"example {example_id}: expected"
-        if decision not in DECISIONS:
-            raise UserError(f"{where} one of {', '.join(DECISIONS)}, got {short(decision)}")
-        if decision != "relabel" and label is not None:
-            raise UserError(f"{where} no label with {decision}, got {short(label)}")
-        if decision == "relabel" and not (type(label) is int and 0 <= label < len(self._classes)):
-            most = len(self._classes) - 1
-            raise UserError(f"{where} a class index from 0 to {most}, got {short(label)}")
+        decision, label = self._decided(made, where)
+        decided_at = _time(made.get("decided_at"), where)
         check = self._checks.get(example_id)
         if check is None:
             self._unknown.add(example_id)
             return None
-        verdict = Verdict(
+        same = label == check.label
+        return Verdict(
             example_id=example_id,
             example=check.example,
             name=check.name,
             label=check.label,
-            decision=decision,
-            decided_label=label,
+            decision="keep" if same else decision,
+            decided_label=None if same else label,
             wrong=check.wrong,
             stratum=check.stratum,
             queue=self._queue.id,
             reviewer=reviewer,
-            decided_at=_time(made.get("decided_at"), where),
+            decided_at=decided_at,
             dataset_version=self._queue.dataset_version,
         )
-        same = decision == "relabel" and label == check.label
-        return replace(verdict, decision="keep", decided_label=None) if same else verdict
+
+    def _decided(self, made: Mapping[str, Any], where: str) -> tuple[Decision, int | None]:
+        """Return a decision, and the class to relabel to."""
+        decision, label = made.get("decision"), made.get("label")
+        if decision not in DECISIONS:
+            raise UserError(f"{where} one of {', '.join(DECISIONS)}, got {short(decision)}")
+        if decision != "relabel":
+            if label is not None:
+                raise UserError(f"{where} no label with {decision}, got {short(label)}")
+            return decision, None
+        if not (type(label) is int and 0 <= label < len(self._classes)):
+            most = len(self._classes) - 1
+            raise UserError(f"{where} a class index from 0 to {most}, got {short(label)}")
+        return decision, label
 
     def _by_index(self, decision: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the name of a class by its index."""

@@ -13,7 +13,7 @@ from scoring.analysis.review_findings import Measured, disagreements, findings, 
 from scoring.analysis.review_sample import ABOVE
 from scoring.analysis.verdict import CUT
 from scoring.data.reviews import Queue
-from scoring.data.versions import load_version
+from scoring.data.versions import named_version
 from scoring.store.mark import check_marked
 from scoring.store.storage import Storage
 from scoring.tables import Store
@@ -107,7 +107,7 @@ def _summary(measured: Measured) -> Iterable[str]:
 
 def _table(storage: Storage, queue: Queue, disagreed: Sequence[Sequence[Verdict]]) -> pa.Table:
     """Arrange disagreements in a row for each verdict."""
-    data = load_version(storage, queue.data, queue.split, queue.dataset_version)
+    data = named_version(storage, queue.data, queue.split, queue.dataset_version)
     rows = [
         {
             "example_id": verdict.example_id,

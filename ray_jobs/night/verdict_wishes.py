@@ -1,7 +1,7 @@
 """What reviewers decided about labels, as corrections to make: `rescore --apply-verdicts`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ray_jobs.jobs.progress import counted
@@ -9,7 +9,7 @@ from ray_jobs.terminal.say import note
 from scoring.data.correcting import EXCLUDE, Wish
 from scoring.data.corrections import Correction
 from scoring.data.ingest import Survey
-from scoring.data.versions import DatasetVersion, all_versions
+from scoring.data.versions import named_version
 from scoring.errors import UserError
 from scoring.store.keys import SPLITS, Split
 from scoring.store.storage import Storage
@@ -55,39 +55,59 @@ def wishes_of_verdicts(
     Raises:
         UserError: there are no verdicts.
     """
-    wishes, examples, left_out, verdicts = [], {}, Counter[str](), 0
-    for split in SPLITS:
-        found = read_verdicts(storage, dataset, split)
-        verdicts += len(found)
-        names = _class_names(storage, surveys[split].name, split, found)
-        for example_id, made in _newest(found).items():
-            if len({_outcome(verdict, names) for verdict in made}) > 1:
-                left_out["examples that reviewers disagree on, and that stay as they are"] += 1
-                continue
-            deciding = max(made, key=lambda verdict: (verdict.says_wrong, verdict.decided_at))
-            if not deciding.says_wrong:
-                continue
-            if not _is_there(surveys[split], example_id):
-                left_out["verdicts about examples that the source has no more"] += 1
-                continue
-            label = _outcome(deciding, names)[-1]
-            if deciding.decision == EXCLUDE and EXCLUDE in surveys[split].layout.classes:
-                left_out[f"verdicts to exclude, which a class named {EXCLUDE} stands for"] += 1
-                continue
-            where = f"example {example_id} of {split}"
-            wishes.append(Wish(where=where, label=label, split=split, example_id=example_id))
-            examples[split, example_id] = deciding.example
-    if not verdicts:
+    found = {split: read_verdicts(storage, dataset, split) for split in SPLITS}
+    count = sum(map(len, found.values()))
+    if not count:
         raise UserError(
             f"--apply-verdicts: expected verdicts on {dataset} in {storage.uri}, got none; run "
             "protoscore review first"
         )
-    for what, count in left_out.items():
-        note(f"{what}: {count:,}")
-    note(
-        f"--apply-verdicts: {counted(len(wishes), 'label')} to correct, from {verdicts:,} verdicts"
+    left_out: Counter[str] = Counter()
+    wanted = [
+        (wish, verdict)
+        for split, verdicts in found.items()
+        for wish, verdict in _of_split(storage, surveys[split], verdicts, left_out)
+    ]
+    for what, n in left_out.items():
+        note(f"{what}: {n:,}")
+    note(f"--apply-verdicts: {counted(len(wanted), 'label')} to correct, from {count:,} verdicts")
+    return VerdictWishes(
+        wishes=tuple(wish for wish, _ in wanted),
+        examples={
+            (wish.split, verdict.example_id): verdict.example
+            for wish, verdict in wanted
+            if wish.split is not None
+        },
     )
-    return VerdictWishes(wishes=tuple(wishes), examples=examples)
+
+
+def _of_split(
+    storage: Storage, survey: Survey, verdicts: Sequence[Verdict], left_out: Counter[str]
+) -> Iterator[tuple[Wish, Verdict]]:
+    """Yield what the reviewers of a split want, each with a verdict that wants it.
+
+    What does not count is counted in `left_out`, by the reason.
+    """
+    names = _class_names(storage, survey, verdicts)
+    for example_id, made in _newest(verdicts).items():
+        if len({_outcome(verdict, names) for verdict in made}) > 1:
+            left_out["examples that reviewers disagree on, and that stay as they are"] += 1
+            continue
+        deciding = max(made, key=lambda verdict: (verdict.says_wrong, verdict.decided_at))
+        if not deciding.says_wrong:
+            continue
+        if not _is_there(survey, example_id):
+            left_out["verdicts about examples that the source has no more"] += 1
+        elif deciding.decision == EXCLUDE and EXCLUDE in survey.layout.classes:
+            left_out[f"verdicts to exclude, which a class named {EXCLUDE} stands for"] += 1
+        else:
+            wish = Wish(
+                where=f"example {example_id} of {survey.split}",
+                label=_outcome(deciding, names)[-1],
+                split=survey.split,
+                example_id=example_id,
+            )
+            yield wish, deciding
 
 
 def _newest(verdicts: Iterable[Verdict]) -> dict[int, list[Verdict]]:
@@ -103,12 +123,11 @@ def _newest(verdicts: Iterable[Verdict]) -> dict[int, list[Verdict]]:
 
 
 def _class_names(
-    storage: Storage, data: str, split: Split, verdicts: Iterable[Verdict]
+    storage: Storage, survey: Survey, verdicts: Sequence[Verdict]
 ) -> dict[str, tuple[str, ...]]:
     """Return the class names of the dataset versions that verdicts are about."""
-    wanted = {verdict.dataset_version for verdict in verdicts}
-    versions: list[DatasetVersion] = all_versions(storage, data, split) if wanted else []
-    return {v.version: v.classes for v in versions if v.version in wanted}
+    versions = {verdict.dataset_version for verdict in verdicts}
+    return {v: named_version(storage, survey.name, survey.split, v).classes for v in versions}
 
 
 def _outcome(verdict: Verdict, names: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:

@@ -337,3 +337,15 @@ def test_a_bucket_gets_the_same_page(s3_store, tmp_path, capsys):
     assert main([*review, str(local)]) == 0
     files = {f"{f.relative_to(local)}" for f in local.glob("**/*.*")}
     assert {file.path for file in Storage(page).walk("")} == files
+
+
+def test_a_lost_dataset_version_is_one_line(made, files, capsys):
+    queue = only_queue(made)
+    name = write_file(files, decisions(queue))
+    for path in Path(made, "datasets", "shapes", "train").glob(f"{queue.dataset_version}.*"):
+        path.unlink()
+    capsys.readouterr()
+    assert import_(made, name) == 2
+    said = capsys.readouterr().err
+    assert f"expected datasets/shapes/train/{queue.dataset_version}.json, got neither" in said
+    assert said.count("\n") == 1

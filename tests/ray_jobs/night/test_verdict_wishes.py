@@ -24,7 +24,7 @@ def made(tmp_path):
     shards = {split: snapshot.current(split).shards for split in ("train", "test")}
     layout = SimpleNamespace(classes=CLASSES)
     surveys = {
-        split: SimpleNamespace(name="shapes", layout=layout, shards=of_split)
+        split: SimpleNamespace(name="shapes", split=split, layout=layout, shards=of_split)
         for split, of_split in shards.items()
     }
     return snapshot.storage, surveys, snapshot.current("train").version
