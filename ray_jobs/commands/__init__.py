@@ -21,6 +21,7 @@ COMMANDS = {
     "vacuum": "remove files that nothing published needs",
     "evaluate": "test what the scores are good for",
     "study": "ask people which images are typical of their class",
+    "review": "check labels by hand, and measure how many are wrong",
     "export": "write scores and examples for other tools",
     "report": "write a report to browse",
 }

@@ -15,7 +15,7 @@ from scoring.tables import Store
 class QueryFlags:
     """Run SQL, in DuckDB's dialect, on the published tables.
 
-    Tables: scores, classes, metrics, nights, runs, evaluations, probabilities, issues,
+    Tables: scores, classes, metrics, nights, runs, evaluations, probabilities, issues, verdicts,
     example_sets, representers, representer_models. "show tables" lists them, "describe scores"
     lists the columns of one.
     """

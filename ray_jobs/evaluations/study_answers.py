@@ -5,14 +5,13 @@
 Sets and picked cells count from 1.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ray_jobs.terminal.say import complain, note
+from ray_jobs.evaluations.answer_files import load_json, read_each, short
+from ray_jobs.terminal.say import note
 from scoring.analysis.human_picks import Answers
 from scoring.analysis.study_design import CELLS
 from scoring.data.studies import Study, load_study
@@ -20,7 +19,7 @@ from scoring.errors import UserError
 from scoring.store.keys import Split
 from scoring.store.storage import Storage
 
-_LARGEST = 1_000_000  # bytes
+_LARGEST_MB = 1
 _KEY = re.compile("[0-9a-f]{32}")
 
 
@@ -42,16 +41,7 @@ def read_answers(storage: Storage, names: Sequence[str]) -> AnswerFiles:
         Damaged: the design of a study is not what was written.
     """
     reading = _Reading(storage)
-    bad: list[UserError] = []
-    for name in names:
-        try:
-            reading.add(name)
-        except UserError as error:
-            bad.append(UserError(f"--import {name}: {error}"))
-    for earlier in bad[:-1]:
-        complain(str(earlier))
-    if bad:
-        raise bad[-1]
+    read_each(names, reading.add)
     return reading.result()
 
 
@@ -76,7 +66,7 @@ class _Reading:
         self._repeated = 0
 
     def add(self, name: str) -> None:
-        content = _parse(_read(name))
+        content = _parse(_object(load_json(name, _LARGEST_MB, "study")))
         study = self._design(content.study)
         if not 1 <= content.set <= len(study.sets):
             raise UserError(f"expected a set from 1 to {len(study.sets)}, got {content.set}")
@@ -128,12 +118,12 @@ def _parse(content: Mapping[str, Any]) -> _Content:
     """
     set_, picks = content.get("set"), content.get("picks")
     if type(set_) is not int:
-        raise UserError(f"expected a number as set, got {_short(set_)}")
+        raise UserError(f"expected a number as set, got {short(set_)}")
     if not isinstance(picks, list):
-        raise UserError(f"expected a list of picks, got {_short(picks)}")
+        raise UserError(f"expected a list of picks, got {short(picks)}")
     for pick in picks:
         if type(pick) is not int or not 1 <= pick <= CELLS:
-            raise UserError(f"expected picks from 1 to {CELLS}, got {_short(pick)}")
+            raise UserError(f"expected picks from 1 to {CELLS}, got {short(pick)}")
     study, chooser = _key(content, "study"), _key(content, "chooser")
     return _Content(study=study, set=set_, chooser=chooser, picks=tuple(picks))
 
@@ -141,33 +131,11 @@ def _parse(content: Mapping[str, Any]) -> _Content:
 def _key(content: Mapping[str, Any], key: str) -> str:
     value = content.get(key)
     if not (isinstance(value, str) and _KEY.fullmatch(value)):
-        raise UserError(f"expected 32 hex digits as {key}, got {_short(value)}")
+        raise UserError(f"expected 32 hex digits as {key}, got {short(value)}")
     return value
 
 
-def _read(name: str) -> dict[str, Any]:
-    """Read the JSON object that a file holds.
-
-    Raises:
-        UserError: it holds none.
-    """
-    try:
-        path = Path(name).expanduser()
-        if path.exists() and not path.is_file():
-            raise UserError("expected a file, got something else")
-        if path.stat().st_size > _LARGEST:
-            raise UserError("expected a file of at most 1 MB, got a larger one")
-        content = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise UserError(f"expected a file to read, got none ({why})") from error
-    except (ValueError, RuntimeError) as error:  # no UTF-8, no JSON or too deep, no such home
-        raise UserError("expected the JSON file of a study's page, got something else") from error
+def _object(content: object) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise UserError(f"expected a JSON object, got {_short(content)}")
+        raise UserError(f"expected a JSON object, got {short(content)}")
     return content
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"

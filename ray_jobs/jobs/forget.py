@@ -24,9 +24,17 @@ from scoring.data.forget_shards import (
     remnants,
 )
 from scoring.data.forgotten import Certificate, certificates
+from scoring.data.reviews import Queue, queues_with
 from scoring.data.studies import Study, studies_with
 from scoring.registry import metric
-from scoring.store.layout import DATASETS, certificate_path, job_path, study_path, table_path
+from scoring.store.layout import (
+    DATASETS,
+    certificate_path,
+    job_path,
+    review_path,
+    study_path,
+    table_path,
+)
 from scoring.store.records import write_record
 from scoring.store.storage import Storage
 from scoring.tables.forget_rows import rewrite
@@ -82,6 +90,7 @@ def _foretell(storage: Storage, certificate: Certificate) -> str:
     counts = _count(traces(storage, certificate))
     counts[DATASETS] = counts.get(DATASETS, 0) + len(certificate.shards)
     counts |= _count(study_path(study.id) for study in _studies(storage, certificate))
+    counts |= _count(review_path(queue.id) for queue in _queues(storage, certificate))
     lines = [f"Would forget {_of(certificate)}:", *_by_folder(counts)]
     lines += _of_tables([(file.table, file.rows) for file in named if file.current])
     older = sum(not file.current for file in named)
@@ -141,6 +150,9 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     for study in _studies(storage, certificate):
         study.forget(storage, frozenset(certificate.ids))
         struck.append(study_path(study.id))
+    for queue in _queues(storage, certificate):
+        queue.forget(storage, frozenset(certificate.ids))
+        struck.append(review_path(queue.id))
     return _count([*receipts, *rest, *corrected, *struck])
 
 
@@ -159,6 +171,12 @@ def _studies(storage: Storage, certificate: Certificate) -> list[Study]:
     """Read the designs of human studies that show the examples."""
     ids = frozenset(certificate.ids)
     return studies_with(storage, certificate.dataset, certificate.split, ids)
+
+
+def _queues(storage: Storage, certificate: Certificate) -> list[Queue]:
+    """Read the queues of label reviews that hold the examples."""
+    ids = frozenset(certificate.ids)
+    return queues_with(storage, certificate.dataset, certificate.split, ids)
 
 
 def _data_files(certificate: Certificate, named: Sequence[TableFile]) -> dict[str, tuple[str, ...]]:
@@ -189,7 +207,7 @@ def _remaining(storage: Storage, certificate: Certificate) -> tuple[str, ...]:
         lines.append(f"altered copies, if any, in {', '.join(derived)}: forget them there too")
     lines += [
         "the source: remove them there too (protoscore does not read them again)",
-        "reports, exports, studies and pages of explain, written before: write them again",
+        "reports, exports, studies, reviews and pages of explain, written before: write them again",
         "numbers computed with them in evaluations and example sets: run evaluate again",
         "backups and copies of the store, and versions that the bucket keeps of its files",
     ]

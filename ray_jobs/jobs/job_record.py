@@ -39,8 +39,8 @@ class JobRecord:
 
     job_id: str
     job: str
-    """Kind of job: rescore, ingest, explain, evaluate, export, report, study, verify, forget or
-    vacuum."""
+    """Kind of job: rescore, ingest, explain, evaluate, export, report, study, review, verify,
+    forget or vacuum."""
     dataset: str
     """Name of the dataset it works on; empty for a vacuum."""
     command: str

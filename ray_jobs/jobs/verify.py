@@ -11,6 +11,7 @@ from scoring.store.layout import (
     DATASETS,
     FORGOTTEN,
     JOBS,
+    REVIEWS,
     STUDIES,
     TABLES,
     TOP_FOLDERS,
@@ -94,7 +95,7 @@ def _damaged_logs(storage: Storage) -> list[str]:
 
 def _without_twin(storage: Storage) -> list[str]:
     """Return the paths of records that were written twice and now are there but once."""
-    folders = (DATASETS, TABLES, FORGOTTEN, STUDIES)
+    folders = (DATASETS, TABLES, FORGOTTEN, STUDIES, REVIEWS)
     files = [path for folder in folders for path in storage.ours(folder)]
     there = {path for path in files if is_twice(path)}
     twins = {original_path(path) for path in there}

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ray_jobs.night.verdict_wishes import VERDICTS, wishes_of_verdicts
 from ray_jobs.terminal.correction_lines import NO_CORRECTIONS, read_wishes
 from ray_jobs.terminal.night_flags import NightFlags
 from ray_jobs.terminal.say import note
@@ -79,6 +80,9 @@ def check(flags: NightFlags, configs: Mapping[str, Any], *, writable: bool) -> R
     if flags.corrections:
         with naming_mistakes(f"--corrections {flags.corrections}"):
             return correct(request, read_wishes(flags.corrections), flags.corrections)
+    if flags.apply_verdicts:
+        with naming_mistakes("--apply-verdicts"):
+            return _apply_verdicts(request)
     return request
 
 
@@ -96,6 +100,19 @@ def correct(request: Request, wishes: Sequence[Wish], origin: str) -> Request:
     """
     changes = corrections_for(request.storage, _survey(request), wishes)
     return replace(request, changes=changes, changes_from=origin)
+
+
+def _apply_verdicts(request: Request) -> Request:
+    """Return a request that corrects labels as reviewers decided.
+
+    Raises:
+        Mistakes: verdicts that cannot be applied.
+        UserError: there are none, or the source cannot be used.
+    """
+    surveys = _survey(request)
+    found = wishes_of_verdicts(request.storage, request.publish_as, surveys)
+    changes = corrections_for(request.storage, surveys, found.wishes)
+    return replace(request, changes=found.still_true(changes), changes_from=VERDICTS)
 
 
 @contextmanager

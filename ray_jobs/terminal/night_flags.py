@@ -192,6 +192,9 @@ class NightFlags:
     """File of labels to correct, in CSV, JSON lines or Parquet. Columns: id or name, and label: a
     class by name or index, exclude, or given for the source's own. Corrections stay in force until
     a later file changes them. none: drop all of them."""
+    apply_verdicts: bool = False
+    """Correct labels as reviewers decided (protoscore review --import): relabel and exclude those
+    that all reviewers of an example agree on. They stay in force as other corrections do."""
     date: str = "auto"
     """Day that the night counts for, YYYY-MM-DD. auto: today, in UTC."""
     summary: Annotated[str, by_default("none")] = ""
@@ -226,6 +229,8 @@ class NightFlags:
         """
         self.night_date()
         refuse_secrets("--corrections", self.corrections)
+        if self.apply_verdicts and self.corrections:
+            raise UserError("--apply-verdicts: expected it without --corrections, got both")
         if not self.splits:
             raise UserError("--splits: expected train, test or both, got none")
         self.caps.check()

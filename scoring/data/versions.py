@@ -95,6 +95,19 @@ def load_version(storage: Storage, name: str, split: Split, version: str) -> Dat
     return found
 
 
+def named_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
+    """Read a version that something else in the store names.
+
+    Raises:
+        BadStore: it is not there.
+    """
+    try:
+        return load_version(storage, name, split, version)
+    except FileNotFoundError:
+        path = version_path(name, split, version)
+        raise BadStore(f"--store: expected {path}, got neither it nor its copy") from None
+
+
 def load_whole_version(storage: Storage, name: str, split: Split, version: str) -> DatasetVersion:
     """Read a version to make something of all its rows.
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullFormatter
 from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.statistics import TENTHS
 from scoring.logs import logger
-from scoring.report import scatters, study_figure, together
+from scoring.report import review_figure, scatters, study_figure, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
 from scoring.report.plain_figures import plain
 from scoring.tables.findings import Finding
@@ -140,6 +140,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "ood": detection,
     "stability_test": stability,
     "stability_train": stability,
+    **review_figure.FIGURES,
     **study_figure.FIGURES,
     **together.FIGURES,
 }

@@ -20,6 +20,8 @@ GENERATOR = "protoscore report"
 """The `generator` that marks the first page of a report."""
 STUDY_GENERATOR = "protoscore study"
 """The same for the page of a human study."""
+REVIEW_GENERATOR = "protoscore review"
+"""The same for the page of a label review."""
 _FLAG = "--output"
 _FIRST_PAGE = "index.html"
 _PARTS = {"css", "data", "js"}  # subfolders

@@ -9,20 +9,15 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from scoring.analysis.study_design import CELLS
-from scoring.arrays import Ints
-from scoring.data.images import ImageShape, Pixels
-from scoring.data.shard_parts import read_images
-from scoring.data.shards import ShardRecord
+from scoring.data.images import ImageShape
+from scoring.data.some_examples import some_images
 from scoring.data.studies import Screen, Study
 from scoring.data.versions import DatasetVersion
 from scoring.report.folder import STUDY_GENERATOR, appearing
 from scoring.report.scripts import as_script
 from scoring.report.templates import STATIC, STUDY_STATIC, templates
 from scoring.report.thumbnails import ImagePacking, choose_packing
-from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 
 _COLUMNS = 3
@@ -81,25 +76,7 @@ def _sheets(
     storage: Storage, data: DatasetVersion, screens: Sequence[Screen], packing: ImagePacking
 ) -> Iterator[bytes]:
     """Yield one image for each screen: its nine images side by side."""
-    images = _read(storage, data, {i for screen in screens for i in screen.shown if i is not None})
+    shown = {i for screen in screens for i in screen.shown if i is not None}
+    images = some_images(storage, data, shown)
     for screen in screens:
         yield from packing.packs(None if i is None else images.get(i) for i in screen.shown)
-
-
-def _read(storage: Storage, data: DatasetVersion, ids: set[int]) -> dict[int, Pixels]:
-    """Read some images of a dataset version, a few shards at a time."""
-    shape, wanted = data.shape, np.array(sorted(ids), dtype=np.int64)
-    assert isinstance(shape, ImageShape)
-    parts = [
-        (shard, inside)
-        for shard in data.shards
-        if len(
-            inside := wanted[(wanted >= shard.first_id) & (wanted < shard.first_id + shard.rows)]
-        )
-    ]
-
-    def read(part: tuple[ShardRecord, Ints]) -> dict[int, Pixels]:
-        return read_images(storage, data.name, part[0], shape, part[1])
-
-    found = in_parallel(read, parts)
-    return {i: pixels for images in found for i, pixels in images.items()}

@@ -9,6 +9,8 @@ STATIC = _FOLDER / "static"
 """Folder of the styles and scripts."""
 STUDY_STATIC = _FOLDER / "study_static"
 """Folder of those that only the page of a human study has."""
+REVIEW_STATIC = _FOLDER / "review_static"
+"""Folder of those that only the page of a label review has."""
 
 
 def templates() -> Environment:

@@ -132,7 +132,11 @@ class ImagePacking:
 
 def choose_packing(images: int, shape: ImageShape) -> ImagePacking:
     """Choose how to pack images of one shape, in a report with this many images."""
-    encoding = choose_encoding(images, shape)
+    return pack_as(choose_encoding(images, shape), shape)
+
+
+def pack_as(encoding: Encoding, shape: ImageShape) -> ImagePacking:
+    """Return how to pack images of one shape that are encoded in some way."""
     width, height = encoding.size_of(shape.height, shape.width)
     step = 1 if encoding.lossless else _BLOCK
     pitch = math.ceil(width / step) * step, math.ceil(height / step) * step

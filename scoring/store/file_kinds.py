@@ -21,6 +21,7 @@ from scoring.store.layout import (
     NIGHTS,
     OUTPUTS,
     RECEIPTS,
+    REVIEWS,
     RUNS,
     SAMPLE,
     SHARDS,
@@ -49,6 +50,7 @@ _SHAPES = {
     JOBS: rf"{_JOB}\.json",
     FORGOTTEN: rf"{_JOB}(\.copy)?\.json",
     STUDIES: rf"{_HASH}(\.copy)?\.json",
+    REVIEWS: rf"{_HASH}(\.copy)?\.json",
     DAMAGED: r".+\.[0-9a-f]{8}",
 }
 _UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}{re.escape(UNFINISHED)}")
@@ -67,7 +69,8 @@ def is_twice(path: str) -> bool:
     folder = path.partition("/")[0]
     if folder == DATASETS:
         return is_version(path) or is_correction(path)
-    return folder in (FORGOTTEN, STUDIES) or (folder == TABLES and table_of(path) == MANIFESTS)
+    written_twice = folder in (FORGOTTEN, STUDIES, REVIEWS)
+    return written_twice or (folder == TABLES and table_of(path) == MANIFESTS)
 
 
 def dataset_of(path: str) -> str:

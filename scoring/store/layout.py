@@ -25,10 +25,11 @@
     nights/<night>.json                        a night's rows of `nights` and `runs`
     jobs/<job>.json                            a job: its lease, then how it ended
     studies/<study>.json                       a human study: what it shows, and its gold answers
+    reviews/<queue>.json                       labels to check: which examples, of which strata
     damaged/                                   files that were not what had been written
 
-Runs, versions, shards (`content`), receipts, studies and staged files are named by hashes. A record
-that nothing could make again has a copy beside it, `<name>.copy.json`.
+Runs, versions, shards (`content`), receipts, studies, queues and staged files are named by hashes.
+A record that nothing could make again has a copy beside it, `<name>.copy.json`.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ NIGHTS = "nights"
 JOBS = "jobs"
 FORGOTTEN = "forgotten"
 STUDIES = "studies"
+REVIEWS = "reviews"
 DAMAGED = "damaged"
 TOP_FOLDERS = (
     DATASETS,
@@ -64,6 +66,7 @@ TOP_FOLDERS = (
     JOBS,
     FORGOTTEN,
     STUDIES,
+    REVIEWS,
     DAMAGED,
 )
 
@@ -235,6 +238,11 @@ def certificate_path(certificate: str) -> str:
 def study_path(study: str) -> str:
     """Return the path of the design of a human study."""
     return f"{STUDIES}/{study}.json"
+
+
+def review_path(queue: str) -> str:
+    """Return the path of the design of a label review."""
+    return f"{REVIEWS}/{queue}.json"
 
 
 def copy_path(path: str) -> str:

@@ -132,7 +132,7 @@ def _ranks(rows: pa.Table, within: Sequence[str]) -> pa.Array:
     starts[1:] = ~same
     first = np.flatnonzero(starts)
     ranks = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
-    return pa.array(ranks.astype(np.int32))
+    return pa.array(ranks)
 
 
 def _replace(storage: Storage, name: str, new: Mapping[str, AddAction | None]) -> int:
@@ -151,4 +151,4 @@ def _replace(storage: Storage, name: str, new: Mapping[str, AddAction | None]) -
 
 def _with(rows: pa.Table, column: str, values: pa.Array) -> pa.Table:
     at = rows.schema.get_field_index(column)
-    return rows.set_column(at, rows.schema.field(at), values)
+    return rows.set_column(at, rows.schema.field(at), values.cast(rows.schema.field(at).type))

@@ -11,6 +11,7 @@ A file is a leftover if it was written before a given time and is none of these:
     tables/     a data file of any kept version, or its manifest
     nights/     the record of a published night that is not in the tables yet
     studies/    the design of a study: answers to it may still come
+    reviews/    the design of a label review: decisions may still come
 
 Job records, damaged files, weights of imported runs (which become runs), and explanations (which
 become rows of `representers`) are leftovers as soon as they are old enough. All other leftovers can
@@ -121,6 +122,7 @@ def _needed(storage: Storage) -> dict[str, _Needed]:
         layout.NIGHTS: lambda path: layout.stem(path) in unrecorded,
         layout.JOBS: lambda _: False,
         layout.STUDIES: lambda _: True,
+        layout.REVIEWS: lambda _: True,
         layout.DAMAGED: lambda _: False,
     }
 

@@ -2,8 +2,8 @@
 
 `scores` is partitioned by dataset, split and metric: these columns are in the table's log, not in
 its data files. `nights` and `runs` only grow, by one night at a time. `evaluations` is partitioned
-by dataset and evaluation, `probabilities`, `issues` and `example_sets` by dataset and split,
-`representers` by dataset, split and run, `representer_models` by dataset and run.
+by dataset and evaluation, `probabilities`, `issues`, `verdicts` and `example_sets` by dataset and
+split, `representers` by dataset, split and run, `representer_models` by dataset and run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -222,6 +222,26 @@ ISSUES = commented(
 )
 """A data file of `issues`: a row for each example whose label a person should look at, by rank."""
 
+VERDICT_COLUMNS = ("dataset", "split")
+
+VERDICTS = commented(
+    {
+        "example_id": (pa.int64(), "the id that protoscore gave the example"),
+        "example": (pa.string(), "hash of the image or text that was checked"),
+        "name": (pa.string(), "the user's own id, or the file name"),
+        "label": (pa.int32(), "class index when it was checked"),
+        "decision": (pa.string(), "keep, relabel, ambiguous, exclude or skip"),
+        "decided_label": (pa.int32(), "class index to relabel to; else null"),
+        "wrong": (pa.float64(), "probability that the label is wrong, when it was drawn"),
+        "stratum": (pa.int32(), "that it was drawn from; 0 = labels least probably wrong"),
+        "queue": (pa.string(), "the design that it was drawn for"),
+        "reviewer": (pa.string(), "who decided"),
+        "decided_at": (_TIME, "when"),
+        "dataset_version": (pa.string(), "the version of the split when it was drawn"),
+    }
+)
+"""A data file of `verdicts`: what reviewers decided, sorted by (queue, example_id, reviewer)."""
+
 EXAMPLE_SET_COLUMNS = ("dataset", "split")
 
 EXAMPLE_SETS = commented(
@@ -294,6 +314,7 @@ DATA_SCHEMAS = {
     "evaluations": EVALUATIONS,
     "probabilities": PROBABILITIES,
     "issues": ISSUES,
+    "verdicts": VERDICTS,
     "example_sets": EXAMPLE_SETS,
     "representers": REPRESENTERS,
     "representer_models": REPRESENTER_MODELS,

@@ -27,6 +27,7 @@ from scoring.tables.whole_partitions import (
     PROBABILITIES_TABLE,
     REPRESENTER_MODELS_TABLE,
     REPRESENTERS_TABLE,
+    VERDICTS_TABLE,
     WholeTable,
     table_sql,
 )
@@ -88,8 +89,9 @@ class Store:
 
         Args:
             query: DuckDB SQL; if there are several statements, the last one answers.
-            at: does not apply to `evaluations`, `probabilities`, `issues`, `example_sets`,
-                `representers` and `representer_models`, which are always as they are now.
+            at: does not apply to `evaluations`, `probabilities`, `issues`, `verdicts`,
+                `example_sets`, `representers` and `representer_models`, which are always as they
+                are now.
             unsafe: allow every statement, and whatever files this process may read or write.
 
         Raises:
@@ -233,6 +235,10 @@ class Store:
         for column, value in _given(dataset=dataset, split=split).items():
             rows = rows.filter(pc.equal(rows[column], value))
         return rows
+
+    def verdicts(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
+        """Return what reviewers decided about labels."""
+        return self._whole(VERDICTS_TABLE, dataset=dataset, split=split)
 
     def example_sets(self, dataset: str | None = None, split: str | None = None) -> pa.Table:
         """Return the members of the example sets, with their clusters."""

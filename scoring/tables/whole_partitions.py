@@ -24,6 +24,8 @@ from scoring.tables.schemas import (
     REPRESENTER_MODEL_COLUMNS,
     REPRESENTER_MODELS,
     REPRESENTERS,
+    VERDICT_COLUMNS,
+    VERDICTS,
     ExampleColumn,
     with_partition_columns,
 )
@@ -74,6 +76,12 @@ ISSUES_TABLE = WholeTable(
     examples=(ExampleColumn("example_id"),),
     ranked_within=("dataset_version",),  # one in each partition
 )
+VERDICTS_TABLE = WholeTable(
+    name="verdicts",
+    partition_columns=VERDICT_COLUMNS,
+    data=VERDICTS,
+    examples=(ExampleColumn("example_id"),),
+)
 EXAMPLE_SETS_TABLE = WholeTable(
     name="example_sets",
     partition_columns=EXAMPLE_SET_COLUMNS,
@@ -97,6 +105,7 @@ WHOLE_TABLES = (
     EVALUATIONS_TABLE,
     PROBABILITIES_TABLE,
     ISSUES_TABLE,
+    VERDICTS_TABLE,
     EXAMPLE_SETS_TABLE,
     REPRESENTERS_TABLE,
     REPRESENTER_MODELS_TABLE,

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from in_process import jobs_in_process, rescoring
+from review_store import judge
 from small_plans import SMALL
 
 from ray_jobs.cli import main
 from ray_jobs.commands import COMMANDS
 from ray_jobs.jobs.job_record import load_jobs
+from scoring.analysis.snapshot import take_snapshot
 from scoring.store.layout import RESERVE
 from scoring.store.storage import Storage
 
@@ -45,6 +48,7 @@ WRITING = [
     ("explain", *OF, "--ids", "1", "--page", "{elsewhere}/page.html"),
     ("evaluate", "classes", *OF),  # tests/ray_jobs/evaluations has all of them
     ("study", *OF, "--sets", "1", "--output", "{elsewhere}/study"),
+    ("review", *OF, "--output", "{elsewhere}/review"),  # evaluations hold that of --import
     ("export", *OF, "--to", "csv", "--output", "{store}/scores.csv"),
     ("export", *OF, "--to", "csv", "--output", "{link}/linked.csv"),
     ("report", *OF, "--output", "{store}/report"),
@@ -64,6 +68,9 @@ def site(tmp_path_factory):
     (root / "link").symlink_to(root / "store")
     with jobs_in_process():
         assert rescoring(root / "store")(*SMALL, "--metrics", "msp") == 0
+        train = take_snapshot(places["store"]).current("train")
+        labels = np.zeros(train.rows, dtype=np.int64)
+        judge(Storage(places["store"]), train, labels, classes=10, dataset="digits")
         yield places
 
 

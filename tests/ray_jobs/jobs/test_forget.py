@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from digit_files import digit_images, write_digits
+from review_store import decisions, write_file
 from store_search import traces_of
 
 from ray_jobs.cli import main
@@ -17,6 +18,7 @@ from ray_jobs.jobs import lease as lease_module
 from ray_jobs.jobs.job_record import FORGET
 from ray_jobs.jobs.lease import writing_job
 from scoring.data.forgotten import certificates
+from scoring.data.reviews import load_queue, queue_ids
 from scoring.data.studies import load_study, study_ids
 from scoring.errors import Outage
 from scoring.store.storage import Storage
@@ -200,6 +202,28 @@ def test_studies_no_longer_show_them(site, capsys):
     assert site.run("verify") == 0
     assert site.run("vacuum", "--older-than-days", "0") == 0
     assert study_ids(site.storage) == [study]
+
+
+def test_reviews_no_longer_hold_them(site, capsys):
+    page = ("--checks", str(ROWS), "--output", str(site.folder / "review"))
+    assert site.run("review", *page) == 0
+    (queue,) = queue_ids(site.storage)
+    before = load_queue(site.storage, queue)
+    assert {*IDS} <= {check.example_id for check in before.checks}
+    file = write_file(site.folder, decisions(before, lambda check: ("exclude", None)))
+    assert site.run("review", "--import", file) == 0
+    capsys.readouterr()
+    assert site.forget(IDS, "--ids", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "reviews      1 file" in said
+    assert "verdicts     20 rows" in said
+    assert site.forget(IDS) == 0
+    after = load_queue(site.storage, queue)
+    assert after.checks == tuple(c for c in before.checks if c.example_id not in IDS)
+    left = Store(site.uri).verdicts().to_pylist()
+    assert {row["example_id"] for row in left} == {c.example_id for c in after.checks}
+    assert traces_of(site.uri, examples()) == []
+    assert site.run("verify") == 0
 
 
 STEPS = ("cut_versions", "files_with", "rewrite", "remnants", "traces", "_strike_commands")

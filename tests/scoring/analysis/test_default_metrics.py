@@ -1,7 +1,7 @@
 import pytest
 
 from scoring import registry
-from scoring.analysis import across_trainings, detection, windows
+from scoring.analysis import across_trainings, detection, review_queue, windows
 
 
 @pytest.mark.parametrize(
@@ -9,6 +9,7 @@ from scoring.analysis import across_trainings, detection, windows
     [
         across_trainings.DEFAULT_METRICS,
         detection.DEFAULT_METRICS,
+        review_queue.DEFAULT_METRICS,
         windows.DEFAULT_METRICS,
         windows.DEFAULT_ROBUSTNESS,
     ],

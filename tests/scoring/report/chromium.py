@@ -79,6 +79,10 @@ class Chromium:
         for kind in ("keyDown" if more else "rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
+    def type(self, text: str) -> None:
+        """Type text into what has the focus."""
+        self.call("Input.insertText", text=text)
+
     def point_at(self, selector: str) -> None:
         """Scroll an element into view and move the pointer to its middle."""
         x, y = self.evaluate(

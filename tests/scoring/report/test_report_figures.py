@@ -38,6 +38,19 @@ FINDINGS = {
         for name in ("circle", "square")
     ],
     "deciles_test": [finding(part=str(tenth), measure="error_rate") for tenth in range(1, 11)],
+    "review_train": [
+        *(
+            replace(finding(measure=f"{measure}{end}", value=9), subject="all labels")
+            for measure in ("wrong", "ambiguous")
+            for end in ("", "_low", "_high")
+        ),
+        replace(finding(measure="expected_wrong"), subject="all labels"),
+        *(
+            replace(finding(part=part, measure=measure, value=value), subject="stratum")
+            for part, value in (("from 0", math.nan), ("from 0.5", 0.75))
+            for measure in ("share", "expected_share")
+        ),
+    ],
     "mine": [finding(part="here"), finding(part="all", value=math.nan)],
 }
 

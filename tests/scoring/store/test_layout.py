@@ -27,6 +27,7 @@ PATHS = {
     layout.night_path("n"): "nights/n.json",
     layout.job_path("j"): "jobs/j.json",
     layout.study_path("s"): "studies/s.json",
+    layout.review_path("q"): "reviews/q.json",
 }
 
 

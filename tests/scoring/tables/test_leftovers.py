@@ -170,7 +170,7 @@ FOREIGN = [
     "staging/conf/.mine.swp",
     f"runs/{digest('run9')}/tensorboard/events",
     "tables/scores/backup.parquet",
-    "tables/verdicts/0123456789abcdef0123456789abcdef.parquet",  # a table of a later version
+    "tables/opinions/0123456789abcdef0123456789abcdef.parquet",  # a table of a later version
     "features/readme.md",
     "jobs/crontab",
 ]
