@@ -26,6 +26,7 @@ from scoring.data.forget_shards import (
 from scoring.data.forgotten import Certificate, certificates
 from scoring.data.studies import Study, studies_with
 from scoring.registry import metric
+from scoring.runs.tally_file import strike_from_tallies, tallies_with
 from scoring.store.layout import DATASETS, certificate_path, job_path, study_path, table_path
 from scoring.store.records import write_record
 from scoring.store.storage import Storage
@@ -79,9 +80,10 @@ def _forgetting(storage: Storage, certificate: Certificate) -> Forgetting:
 def _foretell(storage: Storage, certificate: Certificate) -> str:
     """Say what would be removed."""
     named = files_with(storage, _forgetting(storage, certificate))
-    counts = _count(traces(storage, certificate))
+    studies = [study_path(study.id) for study in _studies(storage, certificate)]
+    tallies = _tallies(storage, certificate)
+    counts = _count([*traces(storage, certificate), *studies, *tallies])
     counts[DATASETS] = counts.get(DATASETS, 0) + len(certificate.shards)
-    counts |= _count(study_path(study.id) for study in _studies(storage, certificate))
     lines = [f"Would forget {_of(certificate)}:", *_by_folder(counts)]
     lines += _of_tables([(file.table, file.rows) for file in named if file.current])
     older = sum(not file.current for file in named)
@@ -141,6 +143,9 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     for study in _studies(storage, certificate):
         study.forget(storage, frozenset(certificate.ids))
         struck.append(study_path(study.id))
+    tallies = _tallies(storage, certificate)
+    strike_from_tallies(storage, tallies, certificate.ids)
+    struck += tallies
     return _count([*receipts, *rest, *corrected, *struck])
 
 
@@ -159,6 +164,11 @@ def _studies(storage: Storage, certificate: Certificate) -> list[Study]:
     """Read the designs of human studies that show the examples."""
     ids = frozenset(certificate.ids)
     return studies_with(storage, certificate.dataset, certificate.split, ids)
+
+
+def _tallies(storage: Storage, certificate: Certificate) -> list[str]:
+    """List what finished models added up of the examples while they trained."""
+    return tallies_with(storage, certificate.models, certificate.split, certificate.ids)
 
 
 def _data_files(certificate: Certificate, named: Sequence[TableFile]) -> dict[str, tuple[str, ...]]:
