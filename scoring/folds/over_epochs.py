@@ -1,9 +1,8 @@
-"""Means over epochs, which runs added up while they trained, of models that are long finished.
+"""Means over the epochs of a run, which it added up while it trained (its tally).
 
-A run has nothing of an example that came after its training, that it knows by another label, or of
-the other split; a run of an earlier version has nothing at all, and neither has an imported one.
-There the finished net alone is asked: some number is better than none, and it counts as the run's
-mean over epochs.
+The tally lacks examples that came after the training, that the run knows by another label, or that
+are of the other split. Runs of earlier versions have no tally, and neither have imported ones.
+There the finished net stands for all epochs: some number is better than none.
 """
 
 from collections.abc import Callable
