@@ -133,6 +133,8 @@ def _finish(storage: Storage, certificate: Certificate) -> str:
 
 def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) -> dict[str, int]:
     """Remove what no table and no version needs any more; return how many files, by folder."""
+    tallies = _tallies(storage, certificate)
+    strike_from_tallies(storage, tallies, certificate.ids)
     receipts, shards = remnants(storage, certificate)
     old = [table_path(t, path) for t, paths in certificate.data_files.items() for path in paths]
     rest = storage.existing({*traces(storage, certificate), *old, *shards})
@@ -143,10 +145,7 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     for study in _studies(storage, certificate):
         study.forget(storage, frozenset(certificate.ids))
         struck.append(study_path(study.id))
-    tallies = _tallies(storage, certificate)
-    strike_from_tallies(storage, tallies, certificate.ids)
-    struck += tallies
-    return _count([*receipts, *rest, *corrected, *struck])
+    return _count([*receipts, *rest, *corrected, *struck, *tallies])
 
 
 def _strike_commands(storage: Storage, forgetting: Forgetting) -> list[str]:

@@ -37,7 +37,8 @@ _SCHEMA = pa.schema(
         pa.field("wrong_since", pa.float32()),
     ]
 )
-_GROUP_ROWS = 1 << 16
+_COLUMNS = ("probability", "margin", "wrong_since")
+_GROUP_ROWS = 1 << 14
 _REPEATED = ["label", "seen", "epochs", "wrong_since"]
 
 
@@ -66,10 +67,7 @@ def write_tally(storage: Storage, run: str, rows: TallyRows) -> None:
             "label": rows.labels,
             "seen": rows.seen,
             "epochs": np.full(count, rows.epochs),
-            **{
-                name: rows.columns.get(name, pa.nulls(count, pa.float32()))
-                for name in ("probability", "margin", "wrong_since")
-            },
+            **{name: rows.columns.get(name, pa.nulls(count, pa.float32())) for name in _COLUMNS},
         },
         schema=_SCHEMA,
     )
@@ -93,8 +91,8 @@ def read_tally(storage: Storage, record: RunRecord, ids: Ints, labels: Ints) -> 
         vouched_for(storage, path, run_path(record.key)),
         opened_parquet(storage, path, _SCHEMA) as file,
     ):
-        table = file.read_row_groups(_groups(file, ids))
-        if any(table[field.name].null_count for field in _SCHEMA if not field.nullable):
+        table = file.read_row_groups([*_groups(file.metadata, ids)], [_ID, "label", *_COLUMNS])
+        if table[_ID].null_count or table["label"].null_count:
             raise damaged(storage, path)
     held, held_labels = table[_ID].to_numpy(), table["label"].to_numpy()
     at = np.searchsorted(held, ids)
@@ -108,11 +106,7 @@ def read_tally(storage: Storage, record: RunRecord, ids: Ints, labels: Ints) -> 
         found[known] = table[name].to_numpy()[at[known]]
         return found
 
-    return Tally(
-        probability=column("probability"),
-        margin=column("margin"),
-        wrong_since=column("wrong_since"),
-    )
+    return Tally(**{name: column(name) for name in _COLUMNS})
 
 
 def tallies_with(
@@ -147,16 +141,13 @@ def _write(storage: Storage, path: str, table: pa.Table) -> None:
     write_parquet(storage, path, table, _GROUP_ROWS, use_dictionary=_REPEATED)
 
 
-def _groups(file: pq.ParquetFile, ids: Ints) -> list[int]:
-    """Return the row groups that may hold some of the ids."""
-    return [*_with_ids(file.metadata, file.schema_arrow.get_field_index(_ID), ids)]
-
-
-def _with_ids(metadata: pq.FileMetaData, column: int, ids: Ints) -> Iterator[int]:
+def _groups(metadata: pq.FileMetaData, ids: Ints) -> Iterator[int]:
+    """Yield the row groups that may hold some of the ids."""
     if not len(ids):
         return
     first, last = ids.min(), ids.max()
+    paths = [metadata.schema.column(column).path for column in range(metadata.num_columns)]
     for group in range(metadata.num_row_groups):
-        found = metadata.row_group(group).column(column).statistics
+        found = metadata.row_group(group).column(paths.index(_ID)).statistics
         if not found or not found.has_min_max or (found.min <= last and first <= found.max):
             yield group
