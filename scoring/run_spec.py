@@ -147,6 +147,19 @@ class RunSpec:
         """Share of the split's rows that it trains on, on average."""
         return 1 - self.left_out.share if self.left_out else 1.0
 
+    @property
+    def tallies(self) -> Split | None:
+        """The split of whose examples it keeps a tally over its epochs; None: it keeps none.
+
+        A member of an ensemble, which is trained on the training split, looks at all of that split;
+        a fine-tuned run at the split that only its parent was trained on. Where epochs are kept,
+        they tell more.
+        """
+        if self.kind == "finetuned" and self.parent and self.parent.split != self.split:
+            return self.parent.split
+        is_member = self.kind == "plain" and self.split == "train" and not self.keep_epochs
+        return self.split if is_member else None
+
     def splits(self) -> tuple[Split, ...]:
         """Return the splits whose rows shaped the weights, sorted."""
         if self.kind == "imported":

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from scoring.arrays import Bools, Floats, Ints, Strings
+from scoring.arrays import Bools, Floats, Floats32, Ints, Strings
 from scoring.statuses import End
 
 
@@ -76,6 +76,31 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What a run added up of N examples over its K epochs of training.
+
+    NaN where the run does not keep that number, did not look at the example, or knew it by another
+    label.
+    """
+
+    probability: Floats32
+    """[N] float32, mean over epochs of f(x)_label."""
+    margin: Floats32
+    """[N] float32, mean over epochs of z_label - max_other z."""
+    wrong_since: Floats32
+    """[N] float32, first epoch from which the label's logit is never the largest; K + 1 if it is
+    the largest after the last epoch."""
+
+    def rows(self, rows: Ints) -> "Tally":
+        """Return the tally of some of the examples."""
+        return Tally(
+            probability=self.probability[rows],
+            margin=self.margin[rows],
+            wrong_since=self.wrong_since[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """Output of one run, or of one of its checkpoints, for a batch."""
 
@@ -86,6 +111,9 @@ class Output:
     seen: Bools | None = None
     """[N] whether each example was among the rows that shaped the run's weights; None: nobody
     knows, or the fold does not read it."""
+    tally: Tally | None = None
+    """What the run added up of the examples while it trained; None: nothing, or the fold does not
+    read it."""
     epsilon: float | None = None
     """Epsilon actually spent (PRIVATE)."""
     alpha_scale: float | None = None
@@ -174,6 +202,11 @@ class Fold(Protocol[State]):
         """Whether it reads who saw the examples."""
         return False
 
+    @property
+    def reads_tally(self) -> bool:
+        """Whether it reads what runs added up of the examples while they trained."""
+        return False
+
     def start(self, config: Any, batch: Batch, classes: int) -> State:  # noqa: ANN401
         """Return the state before the first output.
 
@@ -216,7 +249,7 @@ class FoldedMetric(Declaration):
         needs = "input gradients" if self.gradient else "epochs" if self.epochs else ""
         if needs and self.signal is not Signal.CHECKPOINTS:
             raise TypeError(f"{self.name}: expected checkpoints for {needs}, got {self.signal}")
-        if self.reads_seen and self.signal is Signal.CHECKPOINTS:
+        if (self.reads_seen or self.reads_tally) and self.signal is Signal.CHECKPOINTS:
             raise TypeError(f"{self.name}: expected finished runs to say what they saw, got epochs")
 
     @property
@@ -228,6 +261,11 @@ class FoldedMetric(Declaration):
     def reads_seen(self) -> bool:
         """Whether it reads who saw the examples."""
         return self.fold.reads_seen
+
+    @property
+    def reads_tally(self) -> bool:
+        """Whether it reads what runs added up of the examples while they trained."""
+        return self.fold.reads_tally
 
     @property
     def images_only(self) -> bool:
@@ -257,6 +295,7 @@ class ModelMetric(Declaration):
 
     signal: ClassVar[Literal[Signal.BASE]] = Signal.BASE
     reads_seen: ClassVar[bool] = False
+    reads_tally: ClassVar[bool] = False
     score: Callable[[Any, Batch, nn.Module], Columns]
     """From the config, N examples with inputs and the model, which is left as it was."""
     passes: Callable[[Any], Passes] = one_forward_pass

@@ -27,6 +27,7 @@ from scoring.data.forgotten import Certificate, certificates
 from scoring.data.reviews import Queue, queues_with
 from scoring.data.studies import Study, studies_with
 from scoring.registry import metric
+from scoring.runs.tally_file import strike_from_tallies, tallies_with
 from scoring.store.layout import (
     DATASETS,
     certificate_path,
@@ -87,10 +88,11 @@ def _forgetting(storage: Storage, certificate: Certificate) -> Forgetting:
 def _foretell(storage: Storage, certificate: Certificate) -> str:
     """Say what would be removed."""
     named = files_with(storage, _forgetting(storage, certificate))
-    counts = _count(traces(storage, certificate))
+    studies = [study_path(study.id) for study in _studies(storage, certificate)]
+    queues = [review_path(queue.id) for queue in _queues(storage, certificate)]
+    tallies = _tallies(storage, certificate)
+    counts = _count([*traces(storage, certificate), *studies, *queues, *tallies])
     counts[DATASETS] = counts.get(DATASETS, 0) + len(certificate.shards)
-    counts |= _count(study_path(study.id) for study in _studies(storage, certificate))
-    counts |= _count(review_path(queue.id) for queue in _queues(storage, certificate))
     lines = [f"Would forget {_of(certificate)}:", *_by_folder(counts)]
     lines += _of_tables([(file.table, file.rows) for file in named if file.current])
     older = sum(not file.current for file in named)
@@ -140,6 +142,8 @@ def _finish(storage: Storage, certificate: Certificate) -> str:
 
 def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) -> dict[str, int]:
     """Remove what no table and no version needs any more; return how many files, by folder."""
+    tallies = _tallies(storage, certificate)
+    strike_from_tallies(storage, tallies, certificate.ids)
     receipts, shards = remnants(storage, certificate)
     old = [table_path(t, path) for t, paths in certificate.data_files.items() for path in paths]
     rest = storage.existing({*traces(storage, certificate), *old, *shards})
@@ -153,7 +157,7 @@ def _remove(storage: Storage, certificate: Certificate, forgetting: Forgetting) 
     for queue in _queues(storage, certificate):
         queue.forget(storage, frozenset(certificate.ids))
         struck.append(review_path(queue.id))
-    return _count([*receipts, *rest, *corrected, *struck])
+    return _count([*receipts, *rest, *corrected, *struck, *tallies])
 
 
 def _strike_commands(storage: Storage, forgetting: Forgetting) -> list[str]:
@@ -177,6 +181,11 @@ def _queues(storage: Storage, certificate: Certificate) -> list[Queue]:
     """Read the queues of label reviews that hold the examples."""
     ids = frozenset(certificate.ids)
     return queues_with(storage, certificate.dataset, certificate.split, ids)
+
+
+def _tallies(storage: Storage, certificate: Certificate) -> list[str]:
+    """List what finished models added up of the examples while they trained."""
+    return tallies_with(storage, certificate.models, certificate.split, certificate.ids)
 
 
 def _data_files(certificate: Certificate, named: Sequence[TableFile]) -> dict[str, tuple[str, ...]]:

@@ -218,7 +218,10 @@ def _train_cost(forecast: Forecast) -> str:
         return ""
     kinds = Counter(run.kind for run in forecast.missing_runs)
     parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{parts}; at most {_count(forecast.training_passes)} forward + backward passes"
+    passes = f"at most {_count(forecast.training_passes)} forward + backward passes"
+    if looking := forecast.looking_passes:
+        passes += f", {_count(looking)} forward passes to look at other rows"
+    return f"{parts}; {passes}"
 
 
 def _score_cost(forecast: Forecast) -> str:

@@ -60,6 +60,17 @@ class Forecast:
         sizes = ((run, surveys[run.split].rows * run.share) for run in trained)
         return sum(rows * run.recipe.epochs_for(int(rows)) for run, rows in sizes)
 
+    @property
+    def looking_passes(self) -> float:
+        """Forward passes by which runs look at rows that they do not train on, at most."""
+        surveys, passes = self.situation.surveys, 0.0
+        for run in self.missing_runs:
+            if run.tallies:
+                seen = run.share if run.tallies == run.split else 0.0
+                epochs = run.recipe.epochs_for(int(surveys[run.split].rows * run.share))
+                passes += surveys[run.tallies].rows * (1 - seen) * epochs
+        return passes
+
 
 def forecast(situation: Situation, plan: Plan | None) -> Forecast:
     """Forecast a night: exactly if there is a plan, else as far as metadata tells."""

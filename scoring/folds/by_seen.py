@@ -7,11 +7,10 @@ example has on either side, which differs from example to example.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from scoring.arrays import Bools, Floats, Ints, Strings
 from scoring.folds.dynamics import OfCheckpoint
+from scoring.folds.over_epochs import OverEpochs, of_label
 from scoring.spec import Batch, Columns, Fold, Output
 from scoring.statuses import NOBODY_KNOWS, SEEN_BY_ALL, SEEN_BY_NONE, UNLABELLED
 
@@ -84,6 +83,13 @@ class _Divided(Fold[BySeen]):
     """Divides what runs make of the label by whether they saw the example."""
 
     of_run: OfCheckpoint
+    over_epochs: OverEpochs | None = None
+    """The mean over a run's epochs, which goes before `of_run` of its finished net."""
+
+    @property
+    def reads_tally(self) -> bool:
+        """Whether it takes means over epochs."""
+        return self.over_epochs is not None
 
     @property
     def reads_seen(self) -> bool:
@@ -100,7 +106,7 @@ class _Divided(Fold[BySeen]):
         state = replace(state, runs=state.runs + 1)
         if output.seen is None:
             return state
-        value = _of_label(self.of_run, output.logits, state.labels)
+        value = of_label(output, state.labels, self.of_run, self.over_epochs)
         return replace(
             state,
             seen=state.seen.add(value, output.seen),
@@ -132,9 +138,3 @@ class SeenMinusUnseen(_Divided):
         status = state.status(needs_seen=True)
         difference = state.seen.means - state.unseen.means
         return Columns(value=np.where(status != "", np.nan, difference), status=status)
-
-
-def _of_label(of_run: OfCheckpoint, logits: Tensor, labels: Ints) -> Floats:
-    known = torch.from_numpy(labels).to(logits.device).clamp(min=0)
-    value: Floats = of_run(logits.double(), known).double().cpu().numpy()
-    return value

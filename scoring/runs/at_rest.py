@@ -152,6 +152,7 @@ def make_run(
         host=platform.node(),
         device="cpu",
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        tallied=False,
     )
     write_sealed(storage, layer_path(run.key), exact_bytes({"weights": rest.weights}))
     write_record(storage, evidence_path(run.key), evidence)

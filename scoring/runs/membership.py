@@ -65,6 +65,10 @@ class Membership:
         """
         return self._seen(record, record.spec, split, ids)
 
+    def is_of_dataset(self, record: RunRecord, split: Split) -> bool:
+        """Return whether what shaped a run's weights of a split is a version of the dataset."""
+        return self._version(split, record.versions.get(split, "")) is not None
+
     def _seen(self, record: RunRecord, spec: RunSpec, split: Split, ids: Ints) -> Bools | None:
         earlier = self._seen(record, spec.parent, split, ids) if spec.parent else _none(ids)
         own = self._own(record, spec, split, ids)

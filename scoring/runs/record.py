@@ -59,6 +59,8 @@ class RunRecord:
     host: str
     device: str
     trained_at: str
+    tallied: bool = False
+    """Whether it kept a tally of examples; runs of earlier versions kept none."""
 
     @property
     def alpha_scale(self) -> float | None:

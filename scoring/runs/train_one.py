@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -12,6 +13,8 @@ from scoring.data.training_set import TrainingSet
 from scoring.errors import OutOfTime
 from scoring.inputs import as_input
 from scoring.runs.record import Run, RunRecord, frozen, load_weights, write_run
+from scoring.runs.tally_file import write_tally
+from scoring.runs.tallying import Tallying
 from scoring.store.keys import Split
 from scoring.store.layout import epoch_path, import_path, training_path
 from scoring.store.sealed import read_sealed, read_sound, write_sealed
@@ -44,42 +47,62 @@ def train_run(
         OutOfTime: it is over; the unfinished training is kept.
     """
     spec = run.spec
+    tally: Tallying | None = None
     if spec.kind == "imported":
         weights = from_bytes(read_sealed(storage, import_path(spec.weights)))
         trained = None
     else:
-        trained = _train(storage, run, data[spec.split], is_over)
+        trained, tally = _train(storage, run, data, is_over)
         weights = trained.weights
-    record = _record(run, versions, data, weights, trained)
+        if tally:
+            write_tally(storage, run.key, tally.finish(trained.epochs))
+    record = replace(_record(run, versions, data, weights, trained), tallied=tally is not None)
     write_run(storage, record, weights)
     storage.delete(training_path(run.key))
     return record
 
 
-def _train(storage: Storage, run: Run, data: TrainingSet, is_over: Callable[[], bool]) -> Trained:
-    """Train, saving the unfinished training once a minute, all that a lost machine costs."""
+def _train(
+    storage: Storage,
+    run: Run,
+    data: Mapping[Split, TrainingSet],
+    is_over: Callable[[], bool],
+) -> tuple[Trained, Tallying | None]:
+    """Train, saving the unfinished training once a minute, all that a lost machine costs.
+
+    Returns:
+        The training and its tally, if it keeps one and kept it from the first epoch on.
+    """
     unfinished = training_path(run.key)
+    resume, tally = _unfinished(storage, unfinished), Tallying.begin(run.spec, data)
+    if tally and resume and not tally.load(resume):
+        tally = None
     saved_at = time.monotonic()
 
     def after_epoch(training: Training) -> None:
         nonlocal saved_at
+        if tally:
+            tally.end_epoch(training)
         if run.spec.keep_epochs:
             path = epoch_path(run.key, len(training.losses))
             write_sealed(storage, path, to_bytes(training.weights))
         out_of_time = is_over()
         if out_of_time or time.monotonic() - saved_at > _SAVE_S:
-            write_sealed(storage, unfinished, exact_bytes(training.save()))
+            state = {**training.save(), **(tally.save() if tally else {})}
+            write_sealed(storage, unfinished, exact_bytes(state))
             saved_at = time.monotonic()
         if out_of_time:
             raise OutOfTime(f"{run.spec.label}: stopped after epoch {len(training.losses)}")
 
-    return train(
+    trained = train(
         run.spec,
-        data,
+        data[run.spec.split],
         start=load_weights(storage, run.parent) if run.parent else None,
         on_epoch=after_epoch,
-        resume=_unfinished(storage, unfinished),
+        on_batch=tally.on_batch if tally else None,
+        resume=resume,
     )
+    return trained, tally
 
 
 def _unfinished(storage: Storage, path: str) -> dict[str, Tensor] | None:

@@ -45,7 +45,8 @@ def score_key(how: Assignment, record: ShardRecord, every: int = 1) -> str:
     metric = metric_or_prediction(how.metric)
     content = replace(record, overlaid=(), as_given="")  # what the source says changes no score
     made_of = [how.metric, metric.version, how.config, how.runs, content]
-    if metric.reads_seen:  # the two splits may hold the same shard, but runs saw only one of them
+    if metric.reads_seen or metric.reads_tally:
+        # The two splits may hold the same shard, but runs saw only one of them.
         made_of.append(how.split)
     return digest(made_of if every == 1 else [*made_of, every])
 

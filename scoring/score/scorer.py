@@ -1,6 +1,7 @@
 """Scores one shard for any set of metrics, and stages each result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +12,17 @@ from scoring.data.shards import Shard
 from scoring.folds.columns import head, joined
 from scoring.registry import metric_or_prediction
 from scoring.runs.membership import Membership
+from scoring.runs.tally_file import read_tally
 from scoring.score.assignments import Assignment, Task
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Folding, Trajectories
-from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal
+from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal, Tally
 from scoring.staged.probabilities import probability_lists
 from scoring.staged.scores import write_scores
 from scoring.statuses import NOT_FINITE
+from scoring.store.keys import Split
 from scoring.store.layout import staged_path
-from scoring.store.parallel import do_in_parallel
+from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage
 
 Folded = tuple[FoldedMetric, Assignment]
@@ -76,30 +79,49 @@ class Scorer:
         runs = dict.fromkeys(
             key for _, how in folds for run in how.runs for key in (run.parent, run.key) if key
         )
+        tallies = self._tallies(folds, shard)
         parts: list[list[Columns]] = [[] for _ in folds]
         for rows, logits in self._signals.logits(runs, content, shard, classes):
-            batch = Batch(ids=shard.ids[rows], labels=shard.labels[rows])
+            block = _Block(
+                batch=Batch(ids=shard.ids[rows], labels=shard.labels[rows]),
+                classes=classes,
+                logits=logits,
+                tallies={run: tally.rows(rows) for run, tally in tallies.items()},
+            )
             for (metric, how), done in zip(folds, parts, strict=True):
-                done.append(self._fold_block(metric, how, batch, classes, logits))
+                done.append(self._fold_block(metric, how, block))
         return [joined(done) for done in parts]
 
-    def _fold_block(
-        self,
-        metric: FoldedMetric,
-        how: Assignment,
-        batch: Batch,
-        classes: int,
-        logits: Mapping[str, Tensor],
-    ) -> Columns:
-        state = metric.fold.start(how.config, batch, classes)
+    def _tallies(self, folds: Sequence[Folded], shard: Shard) -> dict[tuple[str, Split], Tally]:
+        """Read what runs added up of a shard of a split while they trained, if it is read."""
+        wanted = dict.fromkeys(
+            (run.key, how.split) for metric, how in folds if metric.reads_tally for run in how.runs
+        )
+        there = [of for of in wanted if self._keeps_tally(*of)]
+
+        def read(of: tuple[str, Split]) -> Tally:
+            record = self._signals.record(of[0])
+            return read_tally(self._storage, record, shard.ids, shard.labels)
+
+        return dict(zip(there, in_parallel(read, there), strict=True))
+
+    def _keeps_tally(self, run: str, split: Split) -> bool:
+        """Return whether a run looked at this very split while it trained."""
+        record = self._signals.record(run)
+        looked = record.tallied and record.spec.tallies == split
+        return looked and self._membership.is_of_dataset(record, split)
+
+    def _fold_block(self, metric: FoldedMetric, how: Assignment, block: "_Block") -> Columns:
+        state = metric.fold.start(how.config, block.batch, block.classes)
         for run in how.runs:
             record = self._signals.record(run.key)
             output = Output(
-                logits=logits[run.key],
-                before=logits[run.parent] if run.parent else None,
-                seen=self._membership.seen(record, how.split, batch.ids)
+                logits=block.logits[run.key],
+                before=block.logits[run.parent] if run.parent else None,
+                seen=self._membership.seen(record, how.split, block.batch.ids)
                 if metric.reads_seen
                 else None,
+                tally=block.tallies.get((run.key, how.split)) if metric.reads_tally else None,
                 epsilon=record.epsilon,
                 alpha_scale=record.alpha_scale,
             )
@@ -145,6 +167,18 @@ class Scorer:
             status=np.where(shard.decodable, status, f"undecodable_{shard.kind}"),
             lists=_lists(columns, known),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """Rows of a shard that are folded together."""
+
+    batch: Batch
+    classes: int
+    logits: Mapping[str, Tensor]
+    """By run, [N, C]."""
+    tallies: Mapping[tuple[str, Split], Tally]
+    """By run and split, of those that looked at it."""
 
 
 def _lists(columns: Columns, known: Bools) -> Mapping[str, pa.Array]:

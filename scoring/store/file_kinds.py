@@ -28,6 +28,7 @@ from scoring.store.layout import (
     STAGING,
     STUDIES,
     TABLES,
+    TALLY,
     TRAINING,
     UNFINISHED,
 )
@@ -38,7 +39,7 @@ _SHAPES = {
     DATASETS: rf"[^/]+/(shards/{_HASH}\.parquet|corrections/{_JOB}(\.copy)?\.json"
     rf"|[^/]+/{_HASH}(\.copy)?\.json)",
     IMPORTS: rf"{_HASH}\.safetensors",
-    RUNS: rf"{_HASH}/(run\.json|layer\.json|(model|training|layer)\.safetensors"
+    RUNS: rf"{_HASH}/(run\.json|layer\.json|(model|training|layer)\.safetensors|epochs\.parquet"
     r"|checkpoints/epoch-\d{4,}\.safetensors)",
     OUTPUTS: rf"{_HASH}/{_HASH}({SAMPLE})?\.parquet",
     FEATURES: rf"{_HASH}/[^/]+/{_HASH}\.parquet",
@@ -107,6 +108,11 @@ def run_of(path: str) -> str:
 def is_training(path: str) -> bool:
     """Return whether a file of `runs` holds an unfinished training."""
     return path.endswith(f"/{TRAINING}")
+
+
+def is_tally(path: str) -> bool:
+    """Return whether a file of `runs` holds what a run added up of examples over its epochs."""
+    return path.endswith(f"/{TALLY}")
 
 
 def is_of_sample(path: str) -> bool:

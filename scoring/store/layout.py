@@ -14,6 +14,7 @@
         model.safetensors                      its weights
         checkpoints/epoch-0003.safetensors     its weights after an epoch, where epochs are kept
         training.safetensors                   an unfinished training, to be resumed
+        epochs.parquet                         its tally of examples, added up over its epochs
         layer.safetensors, layer.json          a layer at rest, and the evidence that it is
     outputs/<run>/<content>.parquet            logits of a run on a shard
     features/<run>/<layer>/<content>.parquet   what a layer sees of a shard
@@ -77,6 +78,7 @@ CORRECTIONS = "corrections"
 MANIFESTS = "manifests"
 LOG_COPIES = "log_copies"
 TRAINING = "training.safetensors"
+TALLY = "epochs.parquet"
 _DELTA_LOG = "_delta_log"
 UNFINISHED = ".partial"
 """Ends the name of a file that is still being written."""
@@ -153,6 +155,11 @@ def epoch_path(run: str, epoch: int) -> str:
 def training_path(run: str) -> str:
     """Return the path of the state from which an unfinished training resumes."""
     return f"{RUNS}/{run}/{TRAINING}"
+
+
+def tally_path(run: str) -> str:
+    """Return the path of what a run added up of each example over its epochs."""
+    return f"{RUNS}/{run}/{TALLY}"
 
 
 def layer_path(run: str) -> str:

@@ -9,6 +9,7 @@ bit that has flipped, a file that was cut off, and a file in the place of anothe
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from scoring.errors import Damaged
@@ -64,8 +65,16 @@ def read_part(storage: Storage, path: str, record: str) -> bytes:
     Raises:
         Damaged: the file is missing, or not what was written; the record is set aside with it.
     """
-    try:
+    with vouched_for(storage, path, record):
         return read_sealed(storage, path)
+
+
+@contextmanager
+def vouched_for(storage: Storage, path: str, record: str) -> Iterator[None]:
+    """Read a file, in the block, that a record vouches for; raises what `read_part` raises."""
+    try:
+        yield
+        return
     except FileNotFoundError:
         error = Damaged(
             f"--store: expected {path}, which {record} tells of, got none; run rescore again"

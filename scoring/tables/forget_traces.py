@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from scoring.data.forgotten import Certificate, holds_ids
 from scoring.store import layout
-from scoring.store.file_kinds import is_of_sample, is_ours, is_training, run_of
+from scoring.store.file_kinds import is_of_sample, is_ours, is_tally, is_training, run_of
 from scoring.store.parallel import in_parallel
 from scoring.store.storage import Storage
 from scoring.tables.publish import published
@@ -58,7 +58,7 @@ def _with_ids(storage: Storage, certificate: Certificate) -> list[str]:
 
 
 def _remains(storage: Storage) -> Iterator[str]:
-    """Yield what dead jobs and damage left: unfinished and damaged files, unfinished trainings."""
+    """Yield what dead jobs and damage left: unfinished and damaged files, trainings, tallies."""
     for folder in layout.TOP_FOLDERS:
         for file in storage.walk(folder):
             if is_ours(file.path) and (file.is_unfinished or folder == layout.DAMAGED):
@@ -66,5 +66,5 @@ def _remains(storage: Storage) -> Iterator[str]:
     runs = storage.ours(layout.RUNS)
     finished = {run_of(path) for path in runs if path == layout.run_path(run_of(path))}
     for path in runs:
-        if is_training(path) and run_of(path) not in finished:
+        if (is_training(path) or is_tally(path)) and run_of(path) not in finished:
             yield path

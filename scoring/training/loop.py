@@ -31,13 +31,15 @@ from scoring.training.reproducible import (
 from scoring.training.resumable import State, Training
 from scoring.training.steps import BatchResult, Step, learning_rate, optimizer_for, plain_step
 
-__all__ = ["LOOP_VERSION", "OnEpoch", "Trained", "Training", "train"]
+__all__ = ["LOOP_VERSION", "OnBatch", "OnEpoch", "Trained", "Training", "train"]
 
 LOOP_VERSION = 1
 """Raise it whenever a spec would give other weights than before: it is part of every run's key."""
 
 OnEpoch = Callable[[Training], None]
-"""Callback that receives the training after each epoch."""
+"""Callback that receives the training after each epoch, in the training's surroundings."""
+OnBatch = Callable[[int, Tensor, BatchResult], None]
+"""Callback that receives each batch: its epoch from 1, its rows [B] on the CPU, its result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ def train(
     *,
     start: State | None = None,
     on_epoch: OnEpoch | None = None,
+    on_batch: OnBatch | None = None,
     resume: State | None = None,
 ) -> Trained:
     """Train the run that `spec` describes.
@@ -76,6 +79,7 @@ def train(
         data: the rows of `spec.split`; never copied as a whole, may be read-only.
         start: weights of the inner net to start from; required for a fine-tuned run.
         on_epoch: called after every epoch; raising an exception ends the training.
+        on_batch: called after every step.
         resume: state saved by `Training.save` in an earlier process; the weights come out as if
             there had been no break.
 
@@ -99,7 +103,7 @@ def train(
             if on_epoch is not None:
                 on_epoch(training)
 
-        _train_epochs(spec, data, rows, training, private, after_epoch)
+        _train_epochs(spec, data, rows, training, private, after_epoch, on_batch)
     epochs = len(training.losses)
     return Trained(
         weights=snapshot(training.model.net),
@@ -146,7 +150,8 @@ def _train_epochs(
     rows: Tensor,
     training: Training,
     private: Mechanism | None,
-    after_epoch: Callable[[Training], None],
+    after_epoch: OnEpoch,
+    on_batch: OnBatch | None,
 ) -> None:
     """Continue `training` in place until the recipe is done."""
     recipe, streams = spec.recipe, training.streams
@@ -154,17 +159,20 @@ def _train_epochs(
     step = _make_step(spec, training, private)
     while not _done(training.losses, recipe, len(rows)):
         epoch = len(training.losses) + 1
-        results: list[BatchResult] = []
+        totals: list[tuple[Tensor, Tensor]] = []
         count = 0
         for batch in _batches(spec, rows, private, streams["order"]):
             rate = learning_rate(recipe, epoch, training.steps)
             training.optimizer.param_groups[0]["lr"] = rate
             decoded, labels = gather(batch)
             inputs = as_input(augment(decoded, recipe, streams["augmentation"]))
-            results.append(step(inputs, labels))
+            result = step(inputs, labels)
+            totals.append((result.loss, result.correct))
             count += len(batch)
             training.steps += 1
-        loss, training.accuracy = _means(results, count)
+            if on_batch is not None:
+                on_batch(epoch, batch, result)
+        loss, training.accuracy = _means(totals, count)
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"{spec.label}: expected a finite training loss, got {loss} in epoch {epoch}"
@@ -200,9 +208,9 @@ def _make_step(spec: RunSpec, training: Training, private: Mechanism | None) -> 
     )
 
 
-def _means(results: Sequence[BatchResult], rows: int) -> tuple[float, float]:
+def _means(totals: Sequence[tuple[Tensor, Tensor]], rows: int) -> tuple[float, float]:
     """Return the mean loss and the accuracy over an epoch's batches."""
-    columns = zip(*results, strict=True)
+    columns = zip(*totals, strict=True)
     loss, correct = (torch.stack(values).double().sum().item() for values in columns)
     return loss / max(1, rows), correct / max(1, rows)
 

@@ -68,7 +68,10 @@ def private_step(
             if len(labels):
                 results.append(_sum_clipped(module, loss, inputs[chunk], labels[chunk]))
             noisy.step()
-        return BatchResult(*(torch.stack(values).sum() for values in zip(*results, strict=True)))
+        return BatchResult(
+            loss=torch.stack([result.loss for result in results]).sum(),
+            correct=torch.stack([result.correct for result in results]).sum(),
+        )
 
     return step
 

@@ -15,12 +15,14 @@ from scoring.run_spec import Recipe
 
 
 class BatchResult(NamedTuple):
-    """Result of a batch before the weights change; scalars on the training device."""
+    """Result of a batch of B rows before the weights change, on the training device."""
 
     loss: Tensor
     """Sum of the cross-entropy over the batch, in nats."""
     correct: Tensor
     """Number of rows classified correctly."""
+    logits: Tensor | None = None
+    """[B, C] as the step saw them, in training mode; None if the step is private."""
 
 
 Step = Callable[[Tensor, Tensor], BatchResult]
@@ -58,7 +60,8 @@ def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, *, bfloat16: 
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return BatchResult(loss.detach() * len(labels), count_correct(logits, labels))
+        logits = logits.detach()
+        return BatchResult(loss.detach() * len(labels), count_correct(logits, labels), logits)
 
     return step
 

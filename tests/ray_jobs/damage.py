@@ -29,7 +29,7 @@ DIGITS = ("--dataset", "digits", "--limit-train", "60", "--limit-test", "30", "-
 DIGITS += ("--recipe", "smoke", "--batch-rows", "30")
 FIRST = ("--metrics", "conf", "el2n")
 SECOND = ("--metrics", "conf", "el2n", "label_conf", "label_margin")
-SECOND += ("forgetting", "representer_self")
+SECOND += ("forgetting", "representer_self", "fleet_aum")
 SHOWN = ("--dataset", "digits")  # of the two datasets that are published
 
 KINDS = {
@@ -44,6 +44,7 @@ KINDS = {
     "model": "runs/{base}/model.safetensors",
     "epoch": "runs/{base}/checkpoints/epoch-0002.safetensors",
     "training": "runs/*/training.safetensors",
+    "tally": "runs/*/epochs.parquet",
     "layer": "runs/{layer}/layer.safetensors",
     "layer.json": "runs/{layer}/layer.json",
     "logits": "outputs/*/*.parquet",
@@ -147,7 +148,7 @@ def build_interrupted(store: Path, patch: pytest.MonkeyPatch) -> None:
     with patch.context() as patched:
         patched.setattr(night, "publish_night", stop)
         assert rescore(store).code == 4
-    for metric in ("label_conf", "forgetting", "representer_self"):
+    for metric in ("label_conf", "forgetting", "representer_self", "fleet_aum"):
         shutil.rmtree(store / "staging" / metric)
     _leave_half_trained(store)
 

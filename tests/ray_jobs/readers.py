@@ -7,10 +7,11 @@ from ray_jobs.jobs.job_record import load_jobs
 from scoring.data.ingest import Layout
 from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, read_shard
-from scoring.data.versions import load_version
+from scoring.data.versions import load_training_set, load_version
 from scoring.errors import Damaged
 from scoring.runs.at_rest import load_layer
 from scoring.runs.record import load_model, load_record, load_weights
+from scoring.runs.tally_file import read_tally
 from scoring.staged.features import read_features
 from scoring.staged.scores import read_logits, read_scores
 from scoring.store.mark import check_marked
@@ -86,6 +87,12 @@ def training(storage: Storage, path: str) -> object:
     return tensors(found[path])
 
 
+def tally(storage: Storage, path: str) -> object:
+    record = load_record(storage, run_of(path))
+    data = load_training_set(storage, load_version(storage, "digits", *record.versions.popitem()))
+    return repr(read_tally(storage, record, data.ids, data.labels))
+
+
 def layer(storage: Storage, path: str) -> object:
     rest, evidence = load_layer(storage, load_record(storage, run_of(path)))
     return rest.weights.tolist(), evidence
@@ -147,6 +154,7 @@ READ: dict[str, Reader] = {
     "model": weights,
     "epoch": epoch,
     "training": training,
+    "tally": tally,
     "layer": layer,
     "layer.json": layer,
     "logits": lambda storage, path: read_logits(storage, path).tolist(),

@@ -17,6 +17,7 @@ from scoring.spec import (
     ModelMetric,
     Output,
     Signal,
+    Tally,
 )
 
 CLASSES = 3
@@ -50,9 +51,33 @@ def output_rows(output: Output, rows) -> Output:
     index = torch.from_numpy(rows)
     before = None if output.before is None else output.before[index]
     seen = None if output.seen is None else output.seen[rows]
+    tally = None if output.tally is None else output.tally.rows(rows)
     gradients = {kind: gradient[index] for kind, gradient in output.gradients.items()}
     return replace(
-        output, logits=output.logits[index], before=before, seen=seen, gradients=gradients
+        output,
+        logits=output.logits[index],
+        before=before,
+        seen=seen,
+        tally=tally,
+        gradients=gradients,
+    )
+
+
+def tally(probability=np.nan, margin=np.nan, wrong_since=np.nan) -> Tally:
+    """Return a tally from columns, or from numbers for columns of one row."""
+    named = {"probability": probability, "margin": margin, "wrong_since": wrong_since}
+    columns = np.broadcast_arrays(*(np.atleast_1d(c) for c in named.values()))
+    return Tally(**{n: c.astype(np.float32) for n, c in zip(named, columns, strict=True)})
+
+
+def small_tally(rows: int, labels, run: int) -> Tally:
+    """Return a tally of most of the labelled rows, drawn by the number of the run."""
+    numbers = np.random.default_rng(run)
+    held = (labels >= 0) & (np.arange(rows) != run)
+    return tally(
+        probability=np.where(held, numbers.random(rows), np.nan),
+        margin=np.where(held, numbers.standard_normal(rows), np.nan),
+        wrong_since=np.where(held, numbers.integers(1, 5, rows), np.nan),
     )
 
 
@@ -80,11 +105,12 @@ def small_case(rows: int = 12, models: int = 5) -> Case:
     predicted = firsts[0].argmax(dim=1)
     runs = {
         Signal.ENSEMBLE: [
-            Output(logits=z, seen=ids % models != run) for run, z in enumerate(firsts)
+            Output(logits=z, seen=ids % models != run, tally=small_tally(rows, labels, run))
+            for run, z in enumerate(firsts)
         ],
         Signal.PAIRS: [
-            Output(logits=after, before=before)
-            for before, after in zip(firsts, seconds, strict=True)
+            Output(logits=after, before=before, tally=small_tally(rows, labels, run))
+            for run, (before, after) in enumerate(zip(firsts, seconds, strict=True))
         ],
         Signal.PRIVATE: [
             Output(logits=z, epsilon=float(1 + run // 2)) for run, z in enumerate(firsts)

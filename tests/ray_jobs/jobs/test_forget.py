@@ -25,7 +25,7 @@ from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.whole_partitions import WHOLE_TABLES
 
-METRICS = ("msp", "gradient_norm", "vog", "agr", "representer_self")
+METRICS = ("msp", "gradient_norm", "vog", "agr", "representer_self", "fleet_aum")
 FIRST, ROWS, TESTED = 130, 160, 60
 """Training rows of the first night, and of later ones; test rows."""
 IDS = (60, 61, 75, 76, 77, 88, 99, 100, 101, 110, 119, 120, 125, 129, 130, 131, 140, 149, 150, 159)
@@ -125,7 +125,7 @@ def out_of_bag(site: Site, split: str) -> dict[int, list[float]]:
 
 def test_nothing_of_them_stays_and_all_else_does(site, capsys):
     places = {place.partition("/")[0] for place in traces_of(site.uri, examples())}
-    assert places == {"datasets", "tables", "staging", "features", "explanations", "jobs"}
+    assert places == {"datasets", "tables", "staging", "features", "explanations", "jobs", "runs"}
     before, explained = site.rows(), Store(site.uri).representers().to_pylist()
     tested = Store(site.uri).scores(split="test")
     probable = {split: out_of_bag(site, split) for split in ("train", "test")}

@@ -28,7 +28,8 @@ def test_a_first_night_as_a_table(ingested, tmp_path):
     assert table.splitlines() == [
         f"Plan for digits in {store}: 100 train + 50 test examples, 10 classes, 8x8x1",
         "  ingest   3 of 3 shards: 150 images, 9.6 kB decoded",
-        "  train    18 of 18 runs: 6 finetuned, 12 plain; at most 2.6 k forward + backward passes",
+        "  train    18 of 18 runs: 6 finetuned, 12 plain; at most 2.6 k forward + backward passes, "
+        "1.3 k forward passes to look at other rows",
         "  score    12 of 12 shard results: about 1.8 k forward and 0 backward passes",
         "  publish  4 of 4 partitions",
         "  memory   training data 9.6 kB per node, in memory; 3.2 kB per shard; "

@@ -26,6 +26,7 @@ NUMBERS = (
     "logits_bytes",
     "largest_shard_bytes",
     "training_passes",
+    "looking_passes",
 )
 
 
@@ -56,6 +57,16 @@ def test_sizes(ingested):
     smoke = base.recipe.epochs_for(100)
     on_part = 100 * 2 / 3 * members[0].recipe.epochs_for(66)
     assert ahead.training_passes == pytest.approx(100 * smoke + 6 * on_part)
+    assert ahead.looking_passes == pytest.approx(on_part / 2 * 6)  # a third is left out
+
+
+def test_pairs_look_at_the_split_that_they_are_scored_on(ingested):
+    ahead = forecast_of(ingested, "--metrics", "ret")
+    epochs = ahead.runs[0].recipe.epochs  # of smoke, as many as fine-tuning has at most
+    pairs = sum(run.kind == "finetuned" for run in ahead.runs) // 2
+    seeds = [r for r in ahead.runs if r.kind == "plain" and r.split == "train"]
+    assert len(seeds) == pairs
+    assert ahead.looking_passes == pairs * epochs * (100 + 50)
 
 
 def staged(store):

@@ -8,7 +8,7 @@ from small_plans import plan_of, request_of
 from ray_jobs.night.run import assess_and_plan
 from ray_jobs.night.situation import assess
 from ray_jobs.night.work import provisional_assignments, shard_work
-from scoring.registry import metrics
+from scoring.registry import metric_or_prediction, metrics
 from scoring.score.assignments import passes
 from scoring.spec import Signal
 from scoring.store.layout import staged_path
@@ -68,7 +68,8 @@ def test_only_pairs_name_the_parents_of_their_runs(ingested):
     for split in ("train", "test"):
         for assignment in assignments(plan, split):
             parents = {run.parent for run in assignment.runs}
-            assert ("" in parents) == (assignment.metric != "ret"), assignment.metric
+            of_pairs = metric_or_prediction(assignment.metric).signal is Signal.PAIRS
+            assert ("" in parents) != of_pairs, assignment.metric
 
 
 def test_checkpoints_are_counted_for_the_metrics_that_read_them(ingested):

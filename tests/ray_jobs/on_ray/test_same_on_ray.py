@@ -73,6 +73,13 @@ def test_a_night_leaves_the_same_runs(stores: dict[str, str]) -> None:
     )
     assert len(on_ray) == 27
     assert on_ray.equals(here)
+    # On Ray several runs are trained in one trial.
+    tallies = [
+        {path.parent.name: path.read_bytes() for path in Path(store).glob("runs/*/epochs.parquet")}
+        for store in stores.values()
+    ]
+    assert len(tallies[0]) == 6 + 2 + 6  # members, parents of pairs other than the base, pairs
+    assert tallies[0] == tallies[1]
 
 
 def test_maps_are_the_same(cluster: Engine, snapshot: Snapshot) -> None:

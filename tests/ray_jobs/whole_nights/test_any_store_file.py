@@ -62,7 +62,7 @@ COMMANDS = {
 }
 READ_BY = {
     ("version", "receipt", "layout", "shard"): ("rescore", "plan", "report", "export", "forget"),
-    ("import", "run.json", "logits", "staged"): ("rescore", "explain", "plan", "forget"),
+    ("import", "run.json", "tally", "logits", "staged"): ("rescore", "explain", "plan", "forget"),
     ("layer", "features"): ("rescore", "explain", "report", "evaluate"),
     ("scores", "manifest", "log"): ("query", "outliers", "diff", "report", "export", "rescore"),
     ("nights", "runs", "night record"): ("query nights", "query runs", "report", "rescore"),

@@ -42,3 +42,13 @@ def test_files_name_their_run():
     assert file_kinds.run_of(layout.features_path("r", "last", "c")) == "r"
     assert file_kinds.is_training(layout.training_path("r"))
     assert not file_kinds.is_training(layout.model_path("r"))
+    assert file_kinds.is_tally(layout.tally_path("r"))
+    assert not file_kinds.is_tally(layout.training_path("r"))
+
+
+def test_files_of_a_run_are_ours():
+    run = "0" * 32
+    paths = (layout.run_path, layout.model_path, layout.training_path, layout.tally_path)
+    assert all(file_kinds.is_ours(path(run)) for path in paths)
+    assert not file_kinds.is_ours(layout.tally_path("r"))
+    assert not file_kinds.is_ours(layout.tally_path(run).replace("epochs", "epoch"))

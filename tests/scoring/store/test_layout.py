@@ -14,6 +14,7 @@ PATHS = {
     layout.model_path("r"): "runs/r/model.safetensors",
     layout.epoch_path("r", 3): "runs/r/checkpoints/epoch-0003.safetensors",
     layout.training_path("r"): "runs/r/training.safetensors",
+    layout.tally_path("r"): "runs/r/epochs.parquet",
     layout.layer_path("r"): "runs/r/layer.safetensors",
     layout.evidence_path("r"): "runs/r/layer.json",
     layout.logits_path("r", "c"): "outputs/r/c.parquet",
