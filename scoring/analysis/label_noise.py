@@ -80,7 +80,7 @@ class LabelNoise:
         others = np.where(is_label | (guesses.classes < 0), -1.0, share)
         best = others.argmax(axis=1)[:, None]
         return Judged(
-            wrong=1 - share[is_label],
+            wrong=np.clip(1 - share[is_label], 0.0, 1.0),
             suggested=np.take_along_axis(guesses.classes, best, axis=1)[:, 0],
             suggested_probability=np.take_along_axis(share, best, axis=1)[:, 0],
         )

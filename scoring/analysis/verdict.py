@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from scoring.analysis.guesses import Guesses
 from scoring.analysis.label_noise import Judged, LabelNoise, fit
@@ -111,11 +112,12 @@ def fit_noise(guesses: Guesses, classes: int, seed: int = 0) -> Fitted:
         classes: how many there are, at least 2.
         seed: of the bootstrap.
     """
-    model, noise, rows = fit(guesses, classes), np.random.default_rng(seed), len(guesses.labels)
-    shares = []
-    for _ in range(_RESAMPLES):
-        sample = guesses.take(noise.integers(0, rows, rows))
-        shares.append(fit(sample, classes, model).judge(sample).wrong.mean())
+    noise, rows, shares = np.random.default_rng(seed), len(guesses.labels), []
+    with threadpool_limits(1):  # its matrices are so small that threads only wait for each other
+        model = fit(guesses, classes)
+        for _ in range(_RESAMPLES):
+            sample = guesses.take(noise.integers(0, rows, rows))
+            shares.append(fit(sample, classes, model).judge(sample).wrong.mean())
     return Fitted(model=model, shares=np.array(shares))
 
 

@@ -197,5 +197,8 @@ def test_nothing_to_do_says_since_when(in_process, tmp_path):
 
 def test_commands_to_try_next_name_the_store_and_a_metric(ingested):
     lines = describe.try_next(plan_of(ingested, "--metrics", "conf", "msp")).splitlines()
-    assert lines[1] == f"  protoscore outliers --store {ingested} --metric conf"
+    assert lines[1:3] == [
+        f"  protoscore issues --store {ingested}",
+        f"  protoscore outliers --store {ingested} --metric conf",
+    ]
     assert all(f"--store {ingested}" in line for line in lines[1:])
