@@ -128,7 +128,7 @@ def test_the_page_of_explanations(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("style", ["csv", "parquet", "cleanlab", "fiftyone", "huggingface"])
 def test_exports(run: Run, tmp_path: Path, style: str) -> None:
-    more = ("--label-quality", "conf") if style == "cleanlab" else ()
+    more = ("--label-quality", "conf", "--threshold", "0.1") if style == "cleanlab" else ()
     assert not unprintable(run("export", "--to", style, "--output", "out", *more))
     out = tmp_path / "out"
     if style == "csv":
