@@ -23,7 +23,7 @@ from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout, Piece, Source, first_rows
 from scoring.data.versions import DatasetVersion, all_versions
 from scoring.data.write_shard import write_shard
-from scoring.errors import BadData
+from scoring.errors import BadData, Damaged
 from scoring.store.keys import SPLITS, Split, digest
 from scoring.store.layout import layout_path, receipts_folder, shards_folder, stem
 from scoring.store.records import read_sound_records, write_record
@@ -191,8 +191,13 @@ def assemble(
 
     Raises:
         BadData: more examples are undecodable, or no row can be trained on.
+        Damaged: a receipt was lost or damaged since it was written.
     """
     new = dict(made)
+    if lost := [s.receipt for s in plan.missing if s.receipt not in new]:
+        raise Damaged(
+            f"--store: expected {lost[0]} as this job wrote it, got a damaged file or none; run again"
+        )
     shards = tuple(shard.record or new[shard.receipt] for shard in plan.shards)
     version = DatasetVersion(
         name=plan.name,

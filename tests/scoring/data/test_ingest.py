@@ -11,7 +11,7 @@ from scoring.data import parquet_rows
 from scoring.data.ingest import assemble, ingest_piece, remember_layout
 from scoring.data.shard_parts import read_columns
 from scoring.data.versions import load_training_set
-from scoring.errors import BadData
+from scoring.errors import BadData, Damaged
 from scoring.store.storage import Storage
 
 
@@ -295,8 +295,13 @@ def test_footers_are_read_in_parallel_and_only_once(storage, source, save, monke
 
 def test_assemble_needs_every_piece(storage, source, save):
     save({"a": 9})
-    with pytest.raises(KeyError):
-        assemble(survey_splits(source, storage)["train"], (), 0.05)
+    ingest(source, storage)
+    lost = receipts(storage)[0]
+    storage.write(f"datasets/mine/receipts/{lost}", b"{}")
+    surveys = survey_splits(source, storage)
+    (split,) = (split for split in surveys if surveys[split].missing)
+    with pytest.raises(Damaged, match=f"{lost} as this job wrote it, got a damaged file or none"):
+        assemble(surveys[split], (), 0.05)
 
 
 def test_a_receipt_without_its_shard_counts_as_missing(storage, source, save):
