@@ -12,6 +12,7 @@ from scoring.analysis.statistics import percentiles_of, spearman
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explained_examples import Explanations, read_explanations
+from scoring.report.judged_labels import JudgedLabels, read_judged_labels
 from scoring.report.positions import Positions, place_shards
 from scoring.report.run_table import RunGroup, group_runs
 from scoring.report.score_columns import MetricColumns, Statuses, lay_out
@@ -60,6 +61,8 @@ class SplitReport:
     """[M, M] Spearman correlations of the metrics."""
     sets: ExampleSets | None
     explanations: Explanations
+    labels: JudgedLabels | None
+    """The verdict on the labels; None if they were not judged."""
 
     @property
     def version(self) -> DatasetVersion:
@@ -101,14 +104,15 @@ def gather(snapshot: Snapshot, metrics: Iterable[MetricInfo], written_at: dateti
         BadStore: a table cannot be read.
     """
     shown = _in_order({metric for _, metric in snapshot.manifests}, metrics)
+    evaluations = snapshot.evaluations()
     return Report(
         snapshot=snapshot,
         written_at=written_at,
         metrics=shown,
-        splits=[_split(snapshot, split, shown) for split in snapshot.splits],
+        splits=[_split(snapshot, split, shown, evaluations) for split in snapshot.splits],
         runs=group_runs(snapshot.runs()),
         nights=snapshot.nights(_NIGHTS),
-        evaluations=snapshot.evaluations(),
+        evaluations=evaluations,
     )
 
 
@@ -117,7 +121,12 @@ def _in_order(published: set[str], metrics: Iterable[MetricInfo]) -> list[Metric
     return [*known.values(), *(MetricInfo(name=n) for n in sorted(published - set(known)))]
 
 
-def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> SplitReport:
+def _split(
+    snapshot: Snapshot,
+    split: Split,
+    metrics: Sequence[MetricInfo],
+    evaluations: Mapping[str, Sequence[Finding]],
+) -> SplitReport:
     shown = [m for m in metrics if (split, m.name) in snapshot.manifests]
     scored_on = {m.name: snapshot.manifests[split, m.name].dataset_version for m in shown}
     current = snapshot.current(split)
@@ -144,4 +153,5 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
         correlations=spearman(rankings),
         sets=read_sets(snapshot.example_sets(split), positions, current),
         explanations=read_explanations(snapshot, positions, current),
+        labels=read_judged_labels(snapshot, split, versions, positions, evaluations),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scoring.analysis.error_by_tenth import Errors
+from scoring.analysis.verdict import CUT, KINDS
 from scoring.data.texts import TextShape
 from scoring.report import figures
 from scoring.report.facts import Report
@@ -19,6 +20,7 @@ from scoring.report.templates import templates
 from scoring.secrets import without_secrets
 
 PAGES = {
+    "labels": "Labels",
     "index": "Overview",
     "examples": "Examples",
     "correlations": "Correlations",
@@ -37,6 +39,8 @@ def render(report: Report) -> dict[str, str]:
         "duration": _duration,
         "moment": _moment,
         "number": _number,
+        "rounded": _rounded,
+        "isnan": math.isnan,
         "breakable": _breakable,
         "correlation": _correlation,
         "extent": _extent,
@@ -53,8 +57,10 @@ def render(report: Report) -> dict[str, str]:
         "stamp": f"{report.written_at:%Y%m%d%H%M%S}",
         "written_by": f"protoscore {version('protoscore')}",
         "evaluate_flags": _evaluate_flags(report),
+        "judged": [split for split in report.splits if split.labels],
     }
     special = {
+        "labels": {"kinds": KINDS, "cut": CUT},
         "index": _overview(report),
         "correlations": {"matrices": matrices(report)},
         "evaluations": {
@@ -116,7 +122,9 @@ def _evaluation_figures(report: Report) -> dict[str, Markup]:
 def _own_pages(report: Report) -> dict[str, str]:
     """Return the evaluations that have a page of their own, and its name."""
     kinds = {name: name.partition("_")[0] for name in report.evaluations}
-    return {name: kind for name, kind in kinds.items() if kind in PAGES}
+    pages = {"issues": "labels", "review": "labels"}
+    found = {name: pages.get(kind, kind) for name, kind in kinds.items()}
+    return {name: page for name, page in found.items() if page in PAGES}
 
 
 def _count(value: int | None) -> str:
@@ -129,6 +137,10 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 def _number(value: float | None) -> str:
     return _MISSING if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _extent(ascending: Sequence[float]) -> str:

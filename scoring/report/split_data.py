@@ -3,6 +3,7 @@
 data/<split>.js                      shards, metrics and packings
 data/<split>/rankings/<metric>.js    positions in order of rank, with their percentiles
 data/<split>/answers/<number>.js     labels and predictions; metrics with the same ones share a file
+data/<split>/issues.js               labels to look at, the likeliest mistake first
 data/<split>/sets.js                 example sets and their maps
 data/<split>/names.js                the user's own names
 data/<split>/rows/<shard>-<n>.js     scores, sets and explanations of `ROWS` examples
@@ -66,6 +67,8 @@ def write_split(
             answers[content] = len(answers)
             _script(folder, f"{name}/answers/{answers[content]}.js", columns.answers())
         metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
+    if report.labels:
+        _script(folder, f"{name}/issues.js", report.labels.data())
     if report.sets:
         _script(folder, f"{name}/sets.js", report.sets.data())
     _script(folder, f"{name}.js", _index(report, packings, metrics))
@@ -96,6 +99,7 @@ def _index(
         "packings": [packing.describe() for packing in packings.values()],
         "rows": ROWS,
         "statuses": report.statuses,
+        "judged": report.labels.version if report.labels else None,
     }
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from scoring.analysis.verdict import KINDS
 from scoring.data.shapes import InputShape
 from scoring.report.facts import Report
 from scoring.report.figures import SCATTERS
@@ -83,4 +84,5 @@ def _summary(report: Report) -> dict[str, Any]:
             for m in report.metrics
         ],
         "splits": [split.split for split in report.splits],
+        "kinds": KINDS,
     }

@@ -29,6 +29,7 @@
       this.name = name;
       this.metrics = index.metrics;
       this.current = index.current;
+      this.judged = index.judged; // the version whose labels were judged, or null
       this._index = index;
       this._starts = [];
       this.count = 0;
@@ -71,8 +72,17 @@
 
     // Some metric that was scored on the current version.
     get anyMetric() {
-      const names = Object.keys(this.metrics);
-      return names.find((name) => this.metrics[name].version === this.current);
+      return this.metricOn(this.current);
+    }
+
+    // Some metric that was scored on a version.
+    metricOn(version) {
+      return Object.keys(this.metrics).find((name) => this.metrics[name].version === version);
+    }
+
+    // The labels to look at, the likeliest mistake first.
+    issues() {
+      return this._columns("issues.js");
     }
 
     // The user's own names, by position.

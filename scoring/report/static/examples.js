@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, count, exampleButton, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, STEPS, address, count, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const NOTHING_FOUND = "No examples match.";
   const controls = Object.fromEntries(["metric", "class", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
   const grid = makeGrid(find("grid"), makeCell);
@@ -91,7 +91,8 @@
 
   function makeCell(index) {
     const { split, answers, positions } = list;
-    return exampleButton(report, split, positions[index], answers, `, ${count(index + 1)} of ${count(positions.length)}`);
+    const more = `, ${count(index + 1)} of ${count(positions.length)}`;
+    return exampleTile(exampleButton(report, split, positions[index], answers, more), []);
   }
 
   // The place of the open example in the list, for the Previous and Next buttons of the dialog.
@@ -111,7 +112,7 @@
   find("grid").addEventListener("click", (event) => {
     const cell = event.target.closest(".thumb");
     if (!cell) return;
-    grid.moveTo(Number(cell.dataset.index));
+    grid.moveTo(Number(cell.closest("[data-index]").dataset.index));
     openExample(cell.dataset.id);
   });
   find("choices").addEventListener("submit", (event) => event.preventDefault());

@@ -79,5 +79,11 @@
     return button;
   }
 
-  Object.assign(protoscore, { exampleButton, thumbnail });
+  // An example with lines of text below it; a line is a list of texts and elements.
+  function exampleTile(button, lines) {
+    const caption = lines.map((line) => element("span", {}, ...line));
+    return element("div", { className: "tile" }, button, element("div", { className: "caption" }, ...caption));
+  }
+
+  Object.assign(protoscore, { exampleButton, exampleTile, thumbnail });
 })();
