@@ -81,6 +81,10 @@ class JudgedLabels:
         counts = np.bincount(self.issues["kind"], minlength=len(KINDS)).tolist()
         return {kind: n for kind, n in zip(KINDS, counts, strict=True) if n}
 
+    def within(self, rows: slice) -> dict[str, Any]:
+        """Return what is known of the labels at consecutive positions."""
+        return {"wrong": packed(self.wrong[rows]), "suggested": packed(self.suggested[rows])}
+
     def data(self) -> dict[str, Any]:
         """Return the issues as the page reads them."""
         return {name: packed(column) for name, column in self.issues.items()}

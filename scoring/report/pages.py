@@ -13,6 +13,7 @@ from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.verdict import CUT, KINDS
 from scoring.data.texts import TextShape
 from scoring.report import figures
+from scoring.report.class_tables import class_tables
 from scoring.report.facts import Report
 from scoring.report.folder import GENERATOR
 from scoring.report.matrices import matrices
@@ -23,6 +24,7 @@ PAGES = {
     "labels": "Labels",
     "index": "Overview",
     "examples": "Examples",
+    "classes": "Classes",
     "correlations": "Correlations",
     "sets": "Sets",
     "evaluations": "Evaluations",
@@ -62,6 +64,9 @@ def render(report: Report) -> dict[str, str]:
     special = {
         "labels": {"kinds": KINDS, "cut": CUT},
         "index": _overview(report),
+        "classes": {
+            "tables": [class_tables(split, len(report.classes)) for split in report.splits]
+        },
         "correlations": {"matrices": matrices(report)},
         "evaluations": {
             "figures": _evaluation_figures(report),

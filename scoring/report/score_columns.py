@@ -15,6 +15,7 @@ STEPS = 500
 """Resolution of stored percentiles: 500 steps per point."""
 NONE = 65535
 """Stands for a missing percentile or class in a 16-bit column."""
+_UNKNOWN = 255  # in `probability`, which is in percent
 _UNSCORED = 255  # in `status`: the metric has no row for the example
 
 
@@ -52,9 +53,16 @@ class MetricColumns:
             "unranked": packed(self.unranked),
         }
 
-    def answers(self) -> dict[str, Any]:
-        """Return labels and predictions by position."""
-        return {"label": packed(self.label), "predicted": packed(self.predicted)}
+    def answers(self, probability: Floats | None) -> dict[str, Any]:
+        """Return labels and predictions by position.
+
+        Args:
+            probability: [N] of the predicted class; NaN where unknown, None if it is everywhere.
+        """
+        columns = {"label": packed(self.label), "predicted": packed(self.predicted)}
+        if probability is None:
+            return columns
+        return {**columns, "probability": packed(_percents(probability))}
 
 
 class Statuses:
@@ -123,6 +131,11 @@ def pack_rows(metrics: Mapping[str, MetricColumns], rows: slice) -> dict[str, An
     names: Sequence[str] = ("value", "percentile", "class_percentile", "status")
     some = {name: of_some(name) for name in ("spread", "class_z")}
     return {**{name: concatenated(name) for name in names}, **some}
+
+
+def _percents(probability: Floats) -> npt.NDArray[np.uint8]:
+    whole = np.round(100 * np.nan_to_num(probability)).astype(np.uint8)
+    return np.where(np.isnan(probability), np.uint8(_UNKNOWN), whole)
 
 
 def _steps(percentile: Floats) -> npt.NDArray[np.uint16]:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from scoring.arrays import Floats
 from scoring.data.shapes import InputShape
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import reading
@@ -23,7 +26,7 @@ from scoring.report.facts import SplitReport
 from scoring.report.folder import Folder
 from scoring.report.packs import Packing, pack_files
 from scoring.report.positions import PlacedShard
-from scoring.report.score_columns import pack_rows
+from scoring.report.score_columns import MetricColumns, pack_rows
 from scoring.report.scripts import as_script
 from scoring.report.set_maps import Memberships, memberships
 from scoring.store.parallel import in_parallel
@@ -65,7 +68,11 @@ def write_split(
         content = columns.label.tobytes(), columns.predicted.tobytes()
         if content not in answers:
             answers[content] = len(answers)
-            _script(folder, f"{name}/answers/{answers[content]}.js", columns.answers())
+            _script(
+                folder,
+                f"{name}/answers/{answers[content]}.js",
+                columns.answers(_probability(report, columns)),
+            )
         metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
     if report.labels:
         _script(folder, f"{name}/issues.js", report.labels.data())
@@ -82,6 +89,13 @@ def write_split(
     shards = range(len(report.positions.shards))
     names = in_parallel(partial(_write_shard, job), shards, _AT_ONCE)
     _write_names(folder, f"{name}/names.js", names)
+
+
+def _probability(report: SplitReport, columns: MetricColumns) -> Floats | None:
+    """Return what models that did not see an example make of its predicted class."""
+    if report.labels is None:
+        return None
+    return report.labels.probabilities.of(columns.predicted.astype(np.int64))
 
 
 def _index(
@@ -126,6 +140,7 @@ def _rows(job: _Job, shard: PlacedShard, first: int, names: Sequence[Name]) -> d
         **pack_rows(job.report.columns, rows),
         "sets": job.members.within(rows),
         "explained": job.report.explanations.within(rows),
+        **(job.report.labels.within(rows) if job.report.labels else {}),
     }
 
 

@@ -5,6 +5,7 @@
   const { load, unpack } = protoscore;
   const STEPS = 500; // in one point of a percentile, as in score_columns.py
   const NONE = 65535; // no percentile or class, as in score_columns.py
+  const UNKNOWN = 255; // probability in percent, as in score_columns.py
   const UNSCORED = 255; // status of an example without a score
   const splits = new Map();
 
@@ -116,8 +117,14 @@
           classPercentile: percentile(columns.class_percentile[cell]),
         };
       });
-      const metrics = scores.filter((score) => score.known);
-      return { name: file.names[at], metrics, sets: file.sets[at] ?? [], explained: file.explained[at] };
+      return {
+        name: file.names[at],
+        metrics: scores.filter((score) => score.known),
+        sets: file.sets[at] ?? [],
+        explained: file.explained[at],
+        wrong: columns.wrong?.[at] ?? NaN,
+        suggested: columns.suggested?.[at] ?? NONE,
+      };
     }
 
     async _columns(path) {
@@ -157,5 +164,11 @@
     return label !== NONE && predicted !== NONE && label !== predicted;
   }
 
-  Object.assign(protoscore, { NONE, STEPS, isWrong, openReport, openSplit });
+  // "98%": what models that did not see an example make of its predicted class; "" if unknown.
+  function certainty({ probability }, position) {
+    const percent = probability?.[position] ?? UNKNOWN;
+    return percent === UNKNOWN ? "" : `${percent}%`;
+  }
+
+  Object.assign(protoscore, { NONE, STEPS, certainty, isWrong, openReport, openSplit });
 })();

@@ -2,7 +2,8 @@
 (() => {
   "use strict";
 
-  const { address, attempt, count, element, find, navigate, number, openSplit, thumbnail, words } = protoscore;
+  const { address, attempt, certainty, count, element, find, navigate, number, openSplit, thumbnail, words } = protoscore;
+  const LOOKED_AT = 0.25; // as in verdict.py
   const dialog = find("example");
   let shown = null; // the example in the dialog
   let step = null; // moves to the next (1) or previous (-1) example of the page
@@ -57,7 +58,8 @@
         "div",
         { className: "identity" },
         element("h2", { id: "example-title", textContent: report.className(label) }),
-        drawVerdict(report, label, predicted),
+        drawVerdict(report, label, predicted, certainty(answers, position)),
+        ...drawJudgement(report, split, label, row),
         element("p", { className: "id", textContent: `${split.name} example ${id}${name}` }),
         ...drawSets(split, label, row.sets),
       ),
@@ -87,7 +89,7 @@
     );
   }
 
-  function drawVerdict(report, label, predicted) {
+  function drawVerdict(report, label, predicted, sure) {
     const wrong = protoscore.isWrong(label, predicted);
     const text =
       predicted === protoscore.NONE
@@ -97,7 +99,17 @@
           : wrong
             ? `✗ predicted ${report.className(predicted)}`
             : "✓ predicted correctly";
-    return element("p", { className: wrong ? "verdict wrong" : "verdict", textContent: text });
+    const more = sure ? [element("small", { textContent: ` ${sure} sure, not having seen it` })] : [];
+    return element("p", { className: wrong ? "verdict wrong" : "verdict" }, text, ...more);
+  }
+
+  // How probably the label is wrong.
+  function drawJudgement(report, split, label, { wrong, suggested }) {
+    if (!(wrong >= LOOKED_AT)) return [];
+    const what = suggested === label ? "" : `: ${report.className(suggested)} suggested`;
+    const params = new URLSearchParams({ split: split.name, class: label });
+    const link = element("a", { href: `labels.html#${params}`, textContent: "Labels" });
+    return [element("p", { className: "judgement" }, `Label wrong with probability ${Math.round(100 * wrong)}%${what} · `, link)];
   }
 
   function drawSets(split, label, sets) {

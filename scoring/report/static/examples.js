@@ -2,9 +2,9 @@
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, count, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, STEPS, address, answerLines, count, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const NOTHING_FOUND = "No examples match.";
-  const controls = Object.fromEntries(["metric", "class", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
+  const controls = Object.fromEntries(["metric", "class", "predicted", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
   const grid = makeGrid(find("grid"), makeCell);
   let report = null;
   let list = null; // the examples shown: split, answers and positions in order
@@ -41,6 +41,7 @@
       metric,
       published: Object.keys(metrics),
       class: params.get("class") ?? "",
+      predicted: params.get("predicted") ?? "",
       from: percentile("from", 0),
       to: percentile("to", 100),
       order: params.get("order") ?? "",
@@ -64,9 +65,10 @@
   async function makeList(state) {
     const split = await openSplit(state.split);
     const [ranking, answers, isFound] = await Promise.all([split.ranking(state.metric), split.answers(state.metric), finder(split, state)]);
-    const label = state.class === "" ? null : Number(state.class);
+    const [label, guess] = [state.class, state.predicted].map((chosen) => (chosen === "" ? null : Number(chosen)));
     const fits = (position) =>
       (label === null || answers.label[position] === label) &&
+      (guess === null || answers.predicted[position] === guess) &&
       (!state.wrong || isWrong(answers.label[position], answers.predicted[position])) &&
       isFound(position);
     const percentiles = label === null ? ranking.percentile : ranking.class_percentile;
@@ -92,7 +94,7 @@
   function makeCell(index) {
     const { split, answers, positions } = list;
     const more = `, ${count(index + 1)} of ${count(positions.length)}`;
-    return exampleTile(exampleButton(report, split, positions[index], answers, more), []);
+    return exampleTile(exampleButton(report, split, positions[index], answers, more), answerLines(report, answers, positions[index]));
   }
 
   // The place of the open example in the list, for the Previous and Next buttons of the dialog.

@@ -61,8 +61,8 @@
     const [given, suggested] = [issues.label[row], issues.suggested[row]].map(report.className);
     const wrong = `${Math.round(100 * issues.wrong[row])}% wrong`;
     const lines = [
-      [given, element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: suggested })],
-      [element("span", { className: "wrong-share", textContent: wrong }), ` ${report.kinds[issues.kind[row]]}`],
+      [element("span", { className: "words" }, given, element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: suggested }))],
+      [element("span", { className: "words" }, element("span", { className: "wrong-share", textContent: wrong }), ` ${report.kinds[issues.kind[row]]}`)],
     ];
     const more = `, suggested ${suggested}, ${wrong}, ${report.kinds[issues.kind[row]]}, ${count(index + 1)} of ${total}`;
     const tile = exampleTile(exampleButton(report, split, issues.position[row], answers, more), lines);

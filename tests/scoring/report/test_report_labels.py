@@ -1,5 +1,7 @@
 """What the report says of labels."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from report_folder import WRITTEN, read_data, write
@@ -8,6 +10,7 @@ from report_store import METRICS, publish_scores, shapes, write_dataset
 
 from scoring.analysis.review_findings import ABOVE_CUT, ALL
 from scoring.report import gather, take_snapshot
+from scoring.report.class_tables import class_tables
 from scoring.store.storage import Storage
 from scoring.tables.findings import Finding, publish_evaluation
 
@@ -86,3 +89,49 @@ def test_a_verdict_on_data_that_is_not_published_is_left_out(judged, examples, t
     publish_scores(storage, "shapes", versions, other)
     report = gather(take_snapshot(storage.uri), METRICS, WRITTEN)
     assert [split.labels for split in report.splits] == [None, None]
+
+
+def test_examples_know_their_verdict_and_how_likely_their_prediction_is(written, examples):
+    answers = read_data(written, "data/train/answers/0.js")
+    train, predicted = examples["train"], answers["predicted"]
+    of_row = {issue.row: issue for issue in ISSUES}
+    for row, label in enumerate(train.label):
+        issue, known = of_row.get(row), {int(label): 100}
+        if issue:
+            known = {
+                int(label): round(100 - 100 * issue.wrong),
+                issue.suggested: round(100 * issue.wrong),
+            }
+        assert answers["probability"][row] == known.get(int(predicted[row]), 255)
+    rows = read_data(written, "data/train/rows/1-0.js")  # from 25 on
+    assert rows["wrong"][5] == np.float32(0.96)
+    assert rows["suggested"][5] == 1
+    assert "probability" not in read_data(written, "data/test/answers/0.js")
+
+
+def test_classes_are_counted_and_their_numbers_open_examples(written, examples):
+    html = (written / "classes.html").read_text()
+    for split, of_split in examples.items():
+        pairs = Counter(zip(of_split.label.tolist(), of_split.predicted.tolist(), strict=True))
+        for (label, predicted), rows in pairs.items():
+            link = f"#split={split}&amp;metric=adv_l2&amp;class={label}&amp;predicted={predicted}"
+            assert f'href="examples.html{link}">{rows}</a>' in html
+    expected = (0.96, 0.9 + 0.3, 0.0)
+    for label, wrong in enumerate(expected):
+        link = f'<a href="labels.html#split=train&amp;class={label}">{wrong:.1f}</a>'
+        assert (link in html) == (wrong > 0)
+    assert html.count("wrong labels</th>") == 1  # the test split was not judged
+
+
+def test_of_many_classes_the_most_confused_pairs_are_shown(tmp_path):
+    examples = {split: shapes(120, 40, seed=3) for split in ("train", "test")}
+    storage = Storage(str(tmp_path / "store"))
+    versions = write_dataset(storage, "many", examples, [f"class {i}" for i in range(40)])
+    publish_scores(storage, "many", versions, examples)
+    (_, tables) = (
+        class_tables(s, 40) for s in gather(take_snapshot(storage.uri), METRICS, WRITTEN).splits
+    )
+    assert not tables.has_matrix
+    wrong = examples["test"].label != examples["test"].predicted
+    assert sum(rows for _, _, rows in tables.most_confused) == wrong.sum()
+    assert all(predicted == (label + 1) % 40 for label, predicted, _ in tables.most_confused)
