@@ -13,6 +13,7 @@ from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explained_examples import Explanations, read_explanations
 from scoring.report.judged_labels import JudgedLabels, read_judged_labels
+from scoring.report.metric_groups import best_first, by_purpose, front
 from scoring.report.positions import Positions, place_shards
 from scoring.report.run_table import RunGroup, group_runs
 from scoring.report.score_columns import MetricColumns, Statuses, lay_out
@@ -89,6 +90,26 @@ class Report:
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of labels."""
         return self.splits[-1].version.classes
+
+    @property
+    def by_purpose(self) -> Mapping[str, Sequence[MetricInfo]]:
+        """Metrics by what they are for."""
+        return by_purpose(self.metrics)
+
+    @property
+    def errors(self) -> Mapping[str, Errors]:
+        """Each metric's errors on the test split; on training rows they would flatter."""
+        return next((split.errors for split in self.splits if split.split == "test"), {})
+
+    @property
+    def front(self) -> Sequence[str]:
+        """The metrics that lead."""
+        return front(self.metrics, self.errors)
+
+    @property
+    def best(self) -> str:
+        """The metric whose most outlying tenth holds the largest share of errors."""
+        return best_first(self.metrics, self.errors)[0].name
 
 
 def gather(snapshot: Snapshot, metrics: Iterable[MetricInfo], written_at: datetime) -> Report:

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from scoring.analysis.error_by_tenth import Errors
-from scoring.analysis.verdict import CUT, KINDS
+from scoring.analysis.verdict import KINDS
 from scoring.data.texts import TextShape
 from scoring.report import figures
 from scoring.report.class_tables import class_tables
@@ -62,7 +62,7 @@ def render(report: Report) -> dict[str, str]:
         "judged": [split for split in report.splits if split.labels],
     }
     special = {
-        "labels": {"kinds": KINDS, "cut": CUT},
+        "labels": {"kinds": KINDS},
         "index": _overview(report),
         "classes": {
             "tables": [class_tables(split, len(report.classes)) for split in report.splits]
@@ -83,12 +83,18 @@ def render(report: Report) -> dict[str, str]:
 
 
 def _overview(report: Report) -> dict[str, Any]:
-    errors = _errors_on_test(report)
+    errors = report.errors
+    ordered = [m.name for group in report.by_purpose.values() for m in group if m.name in errors]
     return {
         "night": _night_of(report),
         "planned": datetime.fromisoformat(report.snapshot.newest.planned_at),
         "undecodable": sum(split.version.undecodable for split in report.splits),
         "errors": errors,
+        "purposes": {metric.name: metric.purpose for metric in report.metrics},
+        "groups": {
+            "": [name for name in ordered if name in report.front],
+            "more": [name for name in ordered if name not in report.front],
+        },
         "error_figures": _error_figures(errors),
     }
 
@@ -103,11 +109,6 @@ def _night_of(report: Report) -> object:
     """Return the row of the night that published last, or None if it is not recorded."""
     night_id = report.snapshot.newest.night_id
     return next((night for night in report.nights if night["night_id"] == night_id), None)
-
-
-def _errors_on_test(report: Report) -> Mapping[str, Errors]:
-    """Return each metric's errors on the test split; on training rows they would flatter."""
-    return next((split.errors for split in report.splits if split.split == "test"), {})
 
 
 def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:

@@ -70,6 +70,7 @@ def _row(finding: Finding) -> list[str | float | None]:
 
 
 def _summary(report: Report) -> dict[str, Any]:
+    purposes = {m.name: purpose for purpose, group in report.by_purpose.items() for m in group}
     return {
         "classes": report.classes,
         "metrics": [
@@ -79,10 +80,13 @@ def _summary(report: Report) -> dict[str, Any]:
                 "unit": m.unit,
                 "prototypical": m.prototypical,
                 "ranked_by": m.ranked_by,
-                "purpose": m.purpose,
+                "purpose": purposes[m.name],
             }
             for m in report.metrics
         ],
         "splits": [split.split for split in report.splits],
         "kinds": KINDS,
+        "purposes": list(report.by_purpose),
+        "front": report.front,
+        "best": report.best,
     }

@@ -160,6 +160,11 @@
     return { ...report, className };
   }
 
+  // The metric that a page shows unless the reader chooses another.
+  function defaultMetric({ best }, { metrics }) {
+    return best in metrics ? best : Object.keys(metrics)[0];
+  }
+
   function isWrong(label, predicted) {
     return label !== NONE && predicted !== NONE && label !== predicted;
   }
@@ -170,5 +175,5 @@
     return percent === UNKNOWN ? "" : `${percent}%`;
   }
 
-  Object.assign(protoscore, { NONE, STEPS, certainty, isWrong, openReport, openSplit });
+  Object.assign(protoscore, { NONE, STEPS, certainty, defaultMetric, isWrong, openReport, openSplit });
 })();

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { NONE, address, answerLines, attempt, count, element, exampleButton, exampleTile, find, follow, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, address, answerLines, attempt, count, defaultMetric, element, exampleButton, exampleTile, find, follow, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const CLASSES_AT_ONCE = 20;
   // Columns and examples at each end; texts need more room than images.
   const [COLUMNS, EXAMPLES] = document.documentElement.dataset.kind === "text" ? [2, 4] : [10, 20];
@@ -17,7 +17,7 @@
     const params = address();
     const name = report.splits.includes(params.get("split")) ? params.get("split") : report.splits.at(-1);
     const split = await openSplit(name);
-    const metric = params.get("metric") in split.metrics ? params.get("metric") : Object.keys(split.metrics)[0];
+    const metric = params.get("metric") in split.metrics ? params.get("metric") : defaultMetric(report, split);
     if (shown !== `${name} ${metric}`) {
       shown = `${name} ${metric}`;
       writeControls(name, metric, split);

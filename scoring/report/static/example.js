@@ -6,6 +6,7 @@
   const LOOKED_AT = 0.25; // as in verdict.py
   const dialog = find("example");
   let shown = null; // the example in the dialog
+  let everyMetric = false; // show the metrics that do not lead, too
   let step = null; // moves to the next (1) or previous (-1) example of the page
 
   function openExample(id) {
@@ -125,7 +126,7 @@
   // The example's percentile by every metric; look for disagreements.
   function drawMetrics(report, split, current, id, metrics) {
     const units = new Map(report.metrics.map((metric) => [metric.name, metric.unit]));
-    const rows = metrics.map((score) => {
+    const drawRow = (score) => {
       const params = new URLSearchParams({ split: split.name, metric: score.metric, example: id });
       const link = element("a", { href: `examples.html#${params}`, textContent: score.metric, title: "browse examples by this metric" });
       const cells = [
@@ -135,16 +136,38 @@
         element("td", { className: "n", textContent: rounded(score.classPercentile) }),
         element("td", { className: "value" }, ...drawValue(score, units.get(score.metric))),
       ];
-      return element("tr", { className: score.metric === current ? "current" : "" }, ...cells);
+      const inFront = folded < 2 || everyMetric || score.metric === current || report.front.includes(score.metric);
+      return element("tr", { className: score.metric === current ? "current" : "", hidden: !inFront }, ...cells);
+    };
+    const folded = metrics.filter(({ metric }) => metric !== current && !report.front.includes(metric)).length;
+    const groups = byPurpose(report, metrics).map(([purpose, scores]) => {
+      const rows = scores.map(drawRow);
+      const name = element("th", { scope: "rowgroup", colSpan: 5, textContent: purpose });
+      const title = element("tr", { className: "purpose", hidden: rows.every((row) => row.hidden) }, name);
+      return element("tbody", {}, title, ...rows);
     });
     const heads = ["metric", "outlying · prototypical", "percentile", "in class", "value"];
     const head = heads.map((text, i) => element("th", { scope: "col", textContent: text, className: i === 2 || i === 3 ? "n" : "" }));
-    return element(
-      "table",
-      { className: "percentiles" },
-      element("thead", {}, element("tr", {}, ...head)),
-      element("tbody", {}, ...rows),
-    );
+    const table = element("table", { className: "percentiles" }, element("thead", {}, element("tr", {}, ...head)), ...groups);
+    return element("div", { className: "metrics" }, table, ...(folded < 2 || everyMetric ? [] : [drawMore(table, folded)]));
+  }
+
+  // The scores of each purpose, in the order of the metrics' list.
+  function byPurpose(report, scores) {
+    const purposes = new Map(report.metrics.map(({ name, purpose }) => [name, purpose]));
+    const groups = new Map(report.purposes.map((purpose) => [purpose, []]));
+    for (const score of scores) groups.get(purposes.get(score.metric)).push(score);
+    return [...groups].filter(([, group]) => group.length);
+  }
+
+  function drawMore(table, folded) {
+    const more = element("button", { type: "button", className: "more", textContent: count(folded, "more metric") });
+    more.addEventListener("click", () => {
+      everyMetric = true;
+      for (const row of table.rows) row.hidden = false;
+      more.remove();
+    });
+    return more;
   }
 
   function drawTrack({ percentile }) {

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, answerLines, count, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, STEPS, address, answerLines, count, defaultMetric, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const NOTHING_FOUND = "No examples match.";
   const controls = Object.fromEntries(["metric", "class", "predicted", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
   const grid = makeGrid(find("grid"), makeCell);
@@ -33,8 +33,9 @@
     report ??= await openReport();
     const params = address();
     const split = report.splits.includes(params.get("split")) ? params.get("split") : report.splits.at(-1);
-    const metrics = (await openSplit(split)).metrics;
-    const metric = params.get("metric") in metrics ? params.get("metric") : Object.keys(metrics)[0];
+    const opened = await openSplit(split);
+    const metrics = opened.metrics;
+    const metric = params.get("metric") in metrics ? params.get("metric") : defaultMetric(report, opened);
     const percentile = (name, fallback) => Math.min(Math.max(parseFloat(params.get(name) ?? fallback) || 0, 0), 100);
     return {
       split,
