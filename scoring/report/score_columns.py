@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from scoring.analysis.score_table import Scores
 from scoring.arrays import Floats, Ints
+from scoring.report.histograms import histogram
 from scoring.report.scripts import packed
 
 STEPS = 500
@@ -46,12 +47,17 @@ class MetricColumns:
 
     def ranking(self) -> dict[str, Any]:
         """Return what the examples page sorts and filters by, in order of rank."""
-        return {
+        ranking = {
             "order": packed(self.order),
             "percentile": packed(self.percentile[self.order]),
             "class_percentile": packed(self.class_percentile[self.order]),
             "unranked": packed(self.unranked),
         }
+        if not len(self.order):
+            return ranking
+        ranked_by = self.value if self.class_z is None else self.class_z
+        values = histogram(ranked_by[self.order].astype(np.float64))
+        return {**ranking, "bin": packed(values.bin), "edges": packed(values.edges)}
 
     def answers(self, probability: Floats | None) -> dict[str, Any]:
         """Return labels and predictions by position.

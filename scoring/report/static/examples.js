@@ -2,10 +2,11 @@
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, answerLines, count, defaultMetric, exampleButton, exampleTile, find, follow, isWrong, makeGrid, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, STEPS, address, answerLines, count, defaultMetric, exampleButton, exampleTile, find, follow, isWrong, makeGrid, makeHistogram, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const NOTHING_FOUND = "No examples match.";
   const controls = Object.fromEntries(["metric", "class", "predicted", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
   const grid = makeGrid(find("grid"), makeCell);
+  const histogram = makeHistogram(find("histogram"), (from, to) => navigate({ bins: from === null ? null : `${from}-${to}` }));
   let report = null;
   let list = null; // the examples shown: split, answers and positions in order
   let pending = null; // the promise of the list that the address asks for
@@ -24,6 +25,8 @@
     if (made !== list) {
       list = made;
       grid.show(list.positions.length);
+      find("histogram").hidden = !list.values;
+      if (list.values) histogram.show(list.values);
       find("found").textContent = list.positions.length ? count(list.positions.length, "example") : NOTHING_FOUND;
     }
     await showExample(report, state.split, state.metric, neighbours(state));
@@ -48,6 +51,7 @@
       order: params.get("order") ?? "",
       wrong: params.has("wrong"),
       find: params.get("find") ?? "",
+      bins: params.get("bins") ?? "",
       example: params.get("example"),
     };
   }
@@ -74,14 +78,26 @@
       isFound(position);
     const percentiles = label === null ? ranking.percentile : ranking.class_percentile;
     const [low, high] = [state.from * STEPS, state.to * STEPS];
+    const values = ranking.bin ? binned(state, ranking) : null;
     const positions = [...ranking.order].filter((position, i) => {
       const inside = percentiles[i] === NONE ? low <= 0 : percentiles[i] >= low && percentiles[i] <= high;
-      return inside && fits(position);
+      if (!inside || !fits(position)) return false;
+      values.counts[ranking.bin[i]] += 1;
+      return ranking.bin[i] >= values.from && ranking.bin[i] < values.to;
     });
     if (state.order === "prototypical") positions.reverse();
     // Examples without a rank have no percentile: they come last, unless a range is chosen.
-    if (low <= 0 && high >= 100 * STEPS) positions.push(...[...ranking.unranked].filter(fits));
-    return { split, answers, positions };
+    if (low <= 0 && high >= 100 * STEPS && !state.bins) positions.push(...[...ranking.unranked].filter(fits));
+    return { split, answers, positions, values };
+  }
+
+  // The histogram of a ranking's values, still empty, and the range of it that is chosen.
+  function binned({ metric, bins }, { edges }) {
+    const last = edges.length - 1;
+    const [from, to] = bins.split("-").map(Number);
+    const sound = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= last;
+    const rising = report.metrics.find(({ name }) => name === metric).prototypical !== "low";
+    return { counts: new Array(last).fill(0), edges, rising, from: sound ? from : 0, to: sound ? to : last };
   }
 
   // A test whether an example matches the search text, by its id or by part of its name.
@@ -121,7 +137,8 @@
   find("choices").addEventListener("submit", (event) => event.preventDefault());
   find("choices").addEventListener("input", ({ target }) => {
     const value = target.type === "checkbox" ? (target.checked ? "1" : "") : target.value;
-    navigate({ [target.name || target.id]: value });
+    const name = target.name || target.id;
+    navigate({ [name]: value, ...(name === "metric" || name === "split" ? { bins: null } : {}) });
   });
   addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input:not([type=checkbox], [type=radio]), select, dialog");
