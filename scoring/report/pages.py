@@ -17,6 +17,7 @@ from scoring.report.class_tables import class_tables
 from scoring.report.facts import Report
 from scoring.report.folder import GENERATOR
 from scoring.report.matrices import matrices
+from scoring.report.night_against_night import FAR, MOST
 from scoring.report.templates import templates
 from scoring.secrets import without_secrets
 
@@ -25,6 +26,7 @@ PAGES = {
     "index": "Overview",
     "examples": "Examples",
     "classes": "Classes",
+    "changes": "Changes",
     "correlations": "Correlations",
     "sets": "Sets",
     "evaluations": "Evaluations",
@@ -66,6 +68,11 @@ def render(report: Report) -> dict[str, str]:
         "index": _overview(report),
         "classes": {
             "tables": [class_tables(split, len(report.classes)) for split in report.splits]
+        },
+        "changes": {
+            "changed": [split for split in report.splits if split.changes],
+            "far": FAR,
+            "most": MOST,
         },
         "correlations": {"matrices": matrices(report)},
         "evaluations": {

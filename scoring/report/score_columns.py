@@ -110,14 +110,14 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
     return MetricColumns(
         order=order.astype(np.uint32),
         unranked=np.sort(at[scores.rank < 0]).astype(np.uint32),
-        percentile=by_position(_steps(scores.percentile), NONE),
-        class_percentile=by_position(_steps(scores.numbers("class_percentile")), NONE),
+        percentile=by_position(percentiles_u2(scores.percentile), NONE),
+        class_percentile=by_position(percentiles_u2(scores.numbers("class_percentile")), NONE),
         value=by_position(value, np.nan),
         spread=None if np.isnan(spread).all() else by_position(spread, np.nan),
         class_z=None if class_z is None else by_position(class_z, np.nan),
         status=by_position(statuses.numbers(scores.table["status"]), _UNSCORED),
-        label=by_position(_classes(scores.label), NONE),
-        predicted=by_position(_classes(scores.predicted), NONE),
+        label=by_position(classes_u2(scores.label), NONE),
+        predicted=by_position(classes_u2(scores.predicted), NONE),
     )
 
 
@@ -144,10 +144,12 @@ def _percents(probability: Floats) -> npt.NDArray[np.uint8]:
     return np.where(np.isnan(probability), np.uint8(_UNKNOWN), whole)
 
 
-def _steps(percentile: Floats) -> npt.NDArray[np.uint16]:
+def percentiles_u2(percentile: Floats) -> npt.NDArray[np.uint16]:
+    """Return percentiles times `STEPS`; `NONE` where there is none."""
     steps = np.round(np.nan_to_num(percentile) * STEPS).astype(np.uint16)
     return np.where(np.isnan(percentile), np.uint16(NONE), steps)
 
 
-def _classes(index: Ints) -> npt.NDArray[np.uint16]:
+def classes_u2(index: Ints) -> npt.NDArray[np.uint16]:
+    """Return class indices; `NONE` where they are below 0."""
     return np.where(index < 0, NONE, index).astype(np.uint16)

@@ -4,6 +4,7 @@ data/<split>.js                      shards, metrics and packings
 data/<split>/rankings/<metric>.js    positions in order of rank, with their percentiles
 data/<split>/answers/<number>.js     labels and predictions; metrics with the same ones share a file
 data/<split>/issues.js               labels to look at, the likeliest mistake first
+data/<split>/changes/<metric>.js     what changed since the night before
 data/<split>/sets.js                 example sets and their maps
 data/<split>/names.js                the user's own names
 data/<split>/rows/<shard>-<n>.js     scores, sets and explanations of `ROWS` examples
@@ -73,6 +74,8 @@ def write_split(
                 f"{name}/answers/{answers[content]}.js",
                 columns.answers(_probability(report, columns)),
             )
+        if metric in report.changes:
+            _script(folder, f"{name}/changes/{metric}.js", report.changes[metric].data())
         metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
     if report.labels:
         _script(folder, f"{name}/issues.js", report.labels.data())
@@ -113,6 +116,7 @@ def _index(
         "packings": [packing.describe() for packing in packings.values()],
         "rows": ROWS,
         "statuses": report.statuses,
+        "changed": list(report.changes),
         "judged": report.labels.version if report.labels else None,
     }
 

@@ -30,6 +30,7 @@
       this.name = name;
       this.metrics = index.metrics;
       this.current = index.current;
+      this.changed = index.changed; // metrics that the night before published, too
       this.judged = index.judged; // the version whose labels were judged, or null
       this._index = index;
       this._starts = [];
@@ -79,6 +80,11 @@
     // Some metric that was scored on a version.
     metricOn(version) {
       return Object.keys(this.metrics).find((name) => this.metrics[name].version === version);
+    }
+
+    // What changed in a metric since the night before.
+    changes(metric) {
+      return this._columns(`changes/${metric}.js`);
     }
 
     // The labels to look at, the likeliest mistake first.
