@@ -65,7 +65,7 @@
         ...drawSets(split, label, row.sets),
       ),
       drawMetrics(report, split, metric, id, row.metrics),
-      ...(row.explained ? [drawExplanation(report, row.explained)] : []),
+      ...(row.explained ? [drawExplanation(report, id, row.explained)] : []),
     ];
   }
 
@@ -192,8 +192,11 @@
   }
 
   // The training examples that a prediction is composed of (representer points).
-  function drawExplanation(report, { layer, train, outputs }) {
+  function drawExplanation(report, id, { layer, train, outputs }) {
     const section = element("section", { className: "explained" }, element("h3", { textContent: "Explained by training examples" }));
+    if (report.explained) {
+      section.append(element("a", { className: "maps", href: `${report.explained}#example-${id}`, textContent: "Sensitivity maps" }));
+    }
     for (const [output, points] of Object.entries(outputs)) {
       const name = layer ? `unit ${output} of ${layer}` : report.className(Number(output));
       for (const [sign, side] of [[1, "for"], [-1, "against"]]) {
