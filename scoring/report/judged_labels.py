@@ -114,18 +114,17 @@ def read_judged_labels(
     judged = next(iter(table["dataset_version"][:1].to_pylist()), "")
     if estimate is None or judged not in versions:
         return None
-    at = positions.find(versions[judged], table["example_id"].to_numpy())
-    table, at = table.filter(pa.array(at >= 0)), at[at >= 0]
+    table, at = _found(table, versions[judged], positions)
+    unknown = (
+        np.full(positions.count, np.nan, np.float32),
+        np.full(positions.count, NONE, np.uint16),
+    )
     return JudgedLabels(
         version=judged,
         estimate=estimate,
         measured=_measured(evaluations.get(f"review_{split}", ())),
-        wrong=_by_position(table["wrong"], at, np.full(positions.count, np.nan, np.float32)),
-        suggested=_by_position(
-            pc.fill_null(table["suggested"], NONE),
-            at,
-            np.full(positions.count, NONE, np.uint16),
-        ),
+        wrong=_by_position(table["wrong"], at, unknown[0]),
+        suggested=_by_position(pc.fill_null(table["suggested"], NONE), at, unknown[1]),
         issues=_issues(snapshot.issues(split), versions[judged], positions),
         probabilities=Probabilities(
             position=at,
@@ -135,11 +134,16 @@ def read_judged_labels(
     )
 
 
+def _found(table: pa.Table, version: DatasetVersion, positions: Positions) -> tuple[pa.Table, Ints]:
+    """Return the rows of examples that have a position, and these positions."""
+    at = positions.find(version, table["example_id"].to_numpy())
+    return table.filter(pa.array(at >= 0)), at[at >= 0]
+
+
 def _issues(table: pa.Table, version: DatasetVersion, positions: Positions) -> dict[str, _Column]:
     of_version = pc.equal(table["dataset_version"], version.version)
     table = table.filter(pc.and_(of_version, pc.is_in(table["kind"], pa.array(KINDS))))
-    at = positions.find(version, table["example_id"].to_numpy())
-    table, at = table.filter(pa.array(at >= 0)), at[at >= 0]
+    table, at = _found(table, version, positions)
     return {
         "position": at.astype(np.uint32),
         "label": table["label"].to_numpy().astype(np.uint16),

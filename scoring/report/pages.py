@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -37,20 +37,7 @@ _MISSING = "–"
 def render(report: Report) -> dict[str, str]:
     """Render the pages, by file name."""
     environment = templates()
-    environment.filters |= {
-        "count": _count,
-        "percent": _percent,
-        "duration": _duration,
-        "moment": _moment,
-        "number": _number,
-        "rounded": _rounded,
-        "isnan": math.isnan,
-        "breakable": _breakable,
-        "correlation": _correlation,
-        "extent": _extent,
-        "without_secrets": without_secrets,
-        "words": lambda name: name.replace("_", " "),
-    }
+    environment.filters |= _FILTERS
     shared = {
         "report": report,
         "snapshot": report.snapshot,
@@ -63,7 +50,18 @@ def render(report: Report) -> dict[str, str]:
         "evaluate_flags": _evaluate_flags(report),
         "judged": [split for split in report.splits if split.labels],
     }
-    special = {
+    special = _special(report)
+    return {
+        f"{page}.html": environment.get_template(f"{page}.html.j2").render(
+            page=page, **shared, **special.get(page, {})
+        )
+        for page in PAGES
+    }
+
+
+def _special(report: Report) -> dict[str, dict[str, Any]]:
+    """Return what single pages show, by page."""
+    return {
         "labels": {"kinds": KINDS},
         "index": _overview(report),
         "classes": {
@@ -80,12 +78,6 @@ def render(report: Report) -> dict[str, str]:
             "own_pages": _own_pages(report),
             "scatters": figures.SCATTERS,
         },
-    }
-    return {
-        f"{page}.html": environment.get_template(f"{page}.html.j2").render(
-            page=page, **shared, **special.get(page, {})
-        )
-        for page in PAGES
     }
 
 
@@ -182,3 +174,20 @@ def _duration(seconds: float | None) -> str:
 def _moment(at: datetime) -> str:
     utc = at - (at.utcoffset() or timedelta())
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+
+
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "count": _count,
+    "percent": _percent,
+    "duration": _duration,
+    "moment": _moment,
+    "number": _number,
+    "rounded": _rounded,
+    "isnan": math.isnan,
+    "breakable": _breakable,
+    "correlation": _correlation,
+    "extent": _extent,
+    "without_secrets": without_secrets,
+    "words": lambda name: name.replace("_", " "),
+}
+"""What templates write values with."""

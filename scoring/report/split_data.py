@@ -62,21 +62,7 @@ def write_split(
         folder: the report's folder.
     """
     name = f"data/{report.split}"
-    answers: dict[tuple[bytes, bytes], int] = {}
-    metrics: dict[str, dict[str, Any]] = {}
-    for metric, columns in report.columns.items():
-        _script(folder, f"{name}/rankings/{metric}.js", columns.ranking())
-        content = columns.label.tobytes(), columns.predicted.tobytes()
-        if content not in answers:
-            answers[content] = len(answers)
-            _script(
-                folder,
-                f"{name}/answers/{answers[content]}.js",
-                columns.answers(_probability(report, columns)),
-            )
-        if metric in report.changes:
-            _script(folder, f"{name}/changes/{metric}.js", report.changes[metric].data())
-        metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
+    metrics = _write_metrics(report, name, folder)
     if report.labels:
         _script(folder, f"{name}/issues.js", report.labels.data())
     if report.sets:
@@ -92,6 +78,26 @@ def write_split(
     shards = range(len(report.positions.shards))
     names = in_parallel(partial(_write_shard, job), shards, _AT_ONCE)
     _write_names(folder, f"{name}/names.js", names)
+
+
+def _write_metrics(report: SplitReport, name: str, folder: Folder) -> dict[str, dict[str, Any]]:
+    """Write the files of each metric; return what the split's index says of it."""
+    answers: dict[tuple[bytes, bytes], int] = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    for metric, columns in report.columns.items():
+        _script(folder, f"{name}/rankings/{metric}.js", columns.ranking())
+        content = columns.label.tobytes(), columns.predicted.tobytes()
+        if content not in answers:
+            answers[content] = len(answers)
+            _script(
+                folder,
+                f"{name}/answers/{answers[content]}.js",
+                columns.answers(_probability(report, columns)),
+            )
+        if metric in report.changes:
+            _script(folder, f"{name}/changes/{metric}.js", report.changes[metric].data())
+        metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
+    return metrics
 
 
 def _probability(report: SplitReport, columns: MetricColumns) -> Floats | None:
