@@ -2,11 +2,16 @@
 (() => {
   "use strict";
 
-  const { NONE, STEPS, address, answerLines, count, defaultMetric, exampleButton, exampleTile, find, follow, isWrong, makeGrid, makeHistogram, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, STEPS, address, answerLines, count, defaultMetric, exampleButton, exampleTile, find, follow, isWrong, makeGrid, makeHistogram, makeSelection, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const NOTHING_FOUND = "No examples match.";
   const controls = Object.fromEntries(["metric", "class", "predicted", "from", "to", "order", "wrong", "find"].map((id) => [id, find(id)]));
   const grid = makeGrid(find("grid"), makeCell);
   const histogram = makeHistogram(find("histogram"), (from, to) => navigate({ bins: from === null ? null : `${from}-${to}` }));
+  const selection = makeSelection(find("selection"), {
+    file: "examples.csv",
+    head: ["id", "split", "name", "given", "predicted"],
+    row: ({ split, position, given, predicted }, name) => [split.id(position), split.name, name, ...[given, predicted].map((label) => (label === NONE ? "" : report.className(label)))],
+  });
   let report = null;
   let list = null; // the examples shown: split, answers and positions in order
   let pending = null; // the promise of the list that the address asks for
@@ -25,6 +30,7 @@
     if (made !== list) {
       list = made;
       grid.show(list.positions.length);
+      selection.offer(list.positions.length, () => list.positions.map(chosen));
       find("histogram").hidden = !list.values;
       if (list.values) histogram.show(list.values);
       find("found").textContent = list.positions.length ? count(list.positions.length, "example") : NOTHING_FOUND;
@@ -111,7 +117,14 @@
   function makeCell(index) {
     const { split, answers, positions } = list;
     const more = `, ${count(index + 1)} of ${count(positions.length)}`;
-    return exampleTile(exampleButton(report, split, positions[index], answers, more), answerLines(report, answers, positions[index]));
+    const tile = exampleTile(exampleButton(report, split, positions[index], answers, more), answerLines(report, answers, positions[index]));
+    tile.append(selection.box(chosen(positions[index]), `Select example ${split.id(positions[index])}`));
+    return tile;
+  }
+
+  function chosen(position) {
+    const { split, answers } = list;
+    return { split, position, given: answers.label[position], predicted: answers.predicted[position] };
   }
 
   // The place of the open example in the list, for the Previous and Next buttons of the dialog.

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { address, count, element, exampleButton, exampleTile, find, follow, makeGrid, makeSelection, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { address, count, exampleButton, exampleTile, find, follow, issueLines, makeGrid, makeSelection, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const FILTERS = ["kind", "class", "suggested"];
   const radios = [...document.querySelectorAll("[name=split]")];
   const grid = makeGrid(find("grid"), makeCell);
@@ -35,7 +35,7 @@
       list = made;
       find("found").textContent = list.rows.length ? count(list.rows.length, "label") : "No labels match.";
       grid.show(list.rows.length);
-      selection.offer(list.rows.map(chosen));
+      selection.offer(list.rows.length, () => list.rows.map(chosen));
     }
     await showExample(report, name, list.metric, neighbours());
   }
@@ -58,14 +58,10 @@
   function makeCell(index) {
     const { split, answers, issues, rows } = list;
     const [row, total] = [rows[index], count(rows.length)];
-    const [given, suggested] = [issues.label[row], issues.suggested[row]].map(report.className);
+    const suggested = report.className(issues.suggested[row]);
     const wrong = `${Math.round(100 * issues.wrong[row])}% wrong`;
-    const lines = [
-      [element("span", { className: "words" }, given, element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: suggested }))],
-      [element("span", { className: "words" }, element("span", { className: "wrong-share", textContent: wrong }), ` ${report.kinds[issues.kind[row]]}`)],
-    ];
     const more = `, suggested ${suggested}, ${wrong}, ${report.kinds[issues.kind[row]]}, ${count(index + 1)} of ${total}`;
-    const tile = exampleTile(exampleButton(report, split, issues.position[row], answers, more), lines);
+    const tile = exampleTile(exampleButton(report, split, issues.position[row], answers, more), issueLines(report, issues, row));
     tile.append(selection.box(chosen(row), `Select example ${split.id(issues.position[row])}`));
     return tile;
   }

@@ -10,9 +10,9 @@
   function makeSelection(bar, { file, head, row }) {
     const selected = new Map(); // key of an example to the example
     const boxes = new Map(); // key of an example to its check box, while that exists
-    let offered = []; // what "select all" selects
+    let offered = { total: 0, examples: () => [] }; // what "select all" selects
     const said = element("span", { role: "status" });
-    const all = button("", () => choose(offered));
+    const all = button("", () => choose(offered.examples()));
     const none = button("Clear", clear);
     const save = button("Download CSV", () => attempt(write()));
     save.classList.add("main");
@@ -59,15 +59,15 @@
       update();
     }
 
-    // Says what "select all" would select.
-    function offer(examples) {
-      offered = examples;
+    // Says how many examples "select all" would select, and what returns them.
+    function offer(total, examples) {
+      offered = { total, examples };
       update();
     }
 
     function update() {
-      all.textContent = `Select all ${count(offered.length)}`;
-      all.hidden = !offered.length || offered.every((example) => selected.has(key(example)));
+      all.textContent = `Select all ${count(offered.total)}`;
+      all.hidden = !offered.total;
       said.textContent = selected.size ? `${count(selected.size)} selected` : "";
       save.hidden = none.hidden = !selected.size;
     }

@@ -89,11 +89,18 @@
     return [[element("span", { className: "words" }, ...words), element("span", { className: "sure", textContent: sure })]];
   }
 
+  // The lines below an issue: given → suggested, then how probably the label is wrong, and its kind.
+  function issueLines(report, { label, suggested, wrong, kind }, row) {
+    const names = [report.className(label[row]), element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: report.className(suggested[row]) })];
+    const share = element("span", { className: "wrong-share", textContent: `${Math.round(100 * wrong[row])}% wrong` });
+    return [[element("span", { className: "words" }, ...names)], [element("span", { className: "words" }, share, ` ${report.kinds[kind[row]]}`)]];
+  }
+
   // An example with lines of text below it; a line is a list of texts and elements.
   function exampleTile(button, lines) {
     const caption = lines.map((line) => element("span", {}, ...line));
     return element("div", { className: "tile" }, button, element("div", { className: "caption" }, ...caption));
   }
 
-  Object.assign(protoscore, { answerLines, exampleButton, exampleTile, thumbnail });
+  Object.assign(protoscore, { answerLines, exampleButton, exampleTile, issueLines, thumbnail });
 })();
