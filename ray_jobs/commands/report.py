@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Annotated
 
 from ray_jobs.jobs.destination_lease import writing_into
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
-from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri
+from ray_jobs.terminal.shared_flags import At, PublishedDataset, StoreUri, by_default
 from scoring.declared import declared
 from scoring.report import (
     MetricInfo,
@@ -31,6 +32,9 @@ class ReportFlags:
     """Folder or s3://bucket/prefix: new, empty or an earlier report, which is replaced."""
     images: bool = True
     """Show the examples themselves, images or texts; --no-images leaves them out."""
+    explained: Annotated[str, by_default("no link")] = ""
+    """Page of protoscore explain to link explained examples to, by its address as seen from the
+    report."""
     dataset: PublishedDataset = None
     at: At = None
     store: StoreUri = field(default_factory=default_store)
@@ -48,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         snapshot.storage, output, "report", command=command, dataset=snapshot.dataset
     ):
         gathered = gather(snapshot, _metric_infos(), datetime.now(UTC))
-        size = write_report(gathered, output, images=flags.images)
+        size = write_report(gathered, output, images=flags.images, explained=flags.explained)
     where = output if "://" in output else local_path(output)
     say(f"Report on {snapshot.dataset}, {size / 1e6:.1f} MB: open {where}/index.html")
     return 0

@@ -47,6 +47,8 @@ class ExplainFlags:
     """Average sensitivity maps over this many noisy copies of an image (SmoothGrad)."""
     page: str = "explain.html"
     """File to draw the examples of --ids in."""
+    report: Annotated[str, by_default("no links")] = ""
+    """Report to link the examples of the page to, by its address as seen from the page."""
     images: bool = True
     """Draw the examples themselves, images or texts, and maps; --no-images leaves them out."""
     allow_nets: AllowedNets = ()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ray_jobs.explanations.explain_flags import ExplainFlags
 from ray_jobs.explanations.explain_plan import ExplainPlan
 from scoring.arrays import Floats, Floats32, Ints
 from scoring.data.shard_parts import read_columns, read_images, read_texts
@@ -27,7 +28,7 @@ Row = Mapping[str, Any]
 
 
 def explanation_page(
-    plan: ExplainPlan, rows: Sequence[Row], subtitle: str, smooth: int, *, images: bool = True
+    plan: ExplainPlan, rows: Sequence[Row], subtitle: str, flags: ExplainFlags
 ) -> str:
     """Draw the page of some examples.
 
@@ -35,20 +36,19 @@ def explanation_page(
         plan: the explanation.
         rows: rows of `representers`, with class names in place of indices.
         subtitle: one line about the layer.
-        smooth: number of noisy copies of an image to average its maps over.
-        images: draw the examples themselves, images or texts, and maps.
+        flags: what to draw, and the report to link to.
     """
     layer = Layer(load_model(plan.storage, plan.base, "cpu"), plan.representer.layer)
     ids = _ids(row["test_id"] for row in rows)
     tests, trains, names = {}, {}, _names(plan, ids)
-    if images:
+    if flags.images:
         tests = contents(plan, plan.explained, ids)
         trains = contents(plan, plan.versions["train"], _ids(row["train_id"] for row in rows))
     features = _features(plan, _ids(row["train_id"] for row in rows))
     shown = []
     for group in _by_output(rows):
         first = group[0]
-        maps = _maps(layer, tests.get(first["test_id"]), group, features, smooth)
+        maps = _maps(layer, tests.get(first["test_id"]), group, features, flags.smooth)
         points = [_point(row, trains, map_) for row, map_ in zip(group, maps, strict=True)]
         shown.append(
             ShownExample(
@@ -62,7 +62,13 @@ def explanation_page(
                 inhibitory=[point for point in points if point.value < 0],
             )
         )
-    return render_explanations(f"{plan.dataset}, {plan.split} split", subtitle, shown)
+    return render_explanations(
+        f"{plan.dataset}, {plan.split} split",
+        subtitle,
+        shown,
+        split=plan.split,
+        report=flags.report.rstrip("/"),
+    )
 
 
 def _by_output(rows: Sequence[Row]) -> Iterable[list[Row]]:

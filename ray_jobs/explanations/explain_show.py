@@ -52,7 +52,7 @@ def show(plan: ExplainPlan, flags: ExplainFlags, staged: Sequence[str]) -> None:
         points = sql.run(plan.storage, _POINTS.format(ids=ids, **columns), views)
         say(as_text(_with_texts(plan, points)), end="")
         rows = points.to_pylist()
-        page = explanation_page(plan, rows, subtitle, flags.smooth, images=flags.images)
+        page = explanation_page(plan, rows, subtitle, flags)
         write_whole(Path(flags.page), page.encode(), "--page")
         say(f"Drawn in {flags.page}")
         return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.analysis.score_table import Row, Scores, read_scores
+from scoring.analysis.verdict import EVALUATION, Estimate, read_estimates
 from scoring.data.versions import DatasetVersion, load_version
 from scoring.errors import BadStore, UnknownName, UserError
 from scoring.store.keys import SPLITS, Split
@@ -96,6 +97,23 @@ class Snapshot:
             for row in Store(self.storage.uri).evaluations(dataset).to_pylist():
                 found.setdefault(row["evaluation"], []).append(finding_of(row))
         return dict(sorted(found.items()))
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Read how many labels are wrong, by split, as far as the newest night judged them."""
+        found = Store(self.storage.uri).evaluations(self.dataset, EVALUATION)
+        return read_estimates(found)
+
+    def probabilities(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types
+        """Read the newest rows of `probabilities`."""
+        return Store(self.storage.uri).probabilities(self.dataset, split)
+
+    def issues(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types
+        """Read the newest rows of `issues`, the likeliest mistake first."""
+        return Store(self.storage.uri).sql(
+            "select example_id, label, suggested, wrong, kind, dataset_version from issues "
+            f"where dataset = {quoted(self.dataset)} and split = {quoted(split)} order by rank",
+            at=self.version,
+        )
 
     def example_sets(self, split: Split) -> Any:  # noqa: ANN401 - Arrow ships no types
         """Read the newest rows of `example_sets`."""

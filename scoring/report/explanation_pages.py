@@ -7,13 +7,15 @@ from importlib.metadata import version
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib import colormaps
+from matplotlib.colors import LinearSegmentedColormap
 
 from scoring.arrays import Floats
 from scoring.data.images import Pixels
+from scoring.report.drawing import OUTLYING, PROTOTYPICAL
 from scoring.report.templates import STATIC, templates
 from scoring.report.thumbnails import MEDIA_TYPE, Encoding
 
+_SHADES = LinearSegmentedColormap.from_list("shades", [OUTLYING, "#ffffff", PROTOTYPICAL])
 _ENCODING = Encoding(side=96, lossless=True)
 
 Content = Pixels | str
@@ -56,19 +58,30 @@ class ShownExample:
         return max((float(np.abs(map_).max()) for map_ in maps), default=0.0)
 
 
-def render_explanations(title: str, layer: str, examples: Sequence[ShownExample]) -> str:
+def render_explanations(
+    title: str,
+    layer: str,
+    examples: Sequence[ShownExample],
+    *,
+    split: str = "test",
+    report: str = "",
+) -> str:
     """Render one self-contained HTML file.
 
     Args:
         title: dataset and split.
         layer: one line that describes the explained layer.
         examples: the examples, in the order to show them.
+        split: the split that they are of.
+        report: address of a report's folder, relative to the page, to link examples to; "": none.
     """
     environment = templates()
     environment.filters |= {"picture": _picture, "map": _map, "number": lambda v: f"{v:.3g}"}
     return environment.get_template("explanations.html.j2").render(
         title=title,
         layer=layer,
+        split=split,
+        report=report,
         examples=examples,
         maps=any(example.largest for example in examples),
         written_by=f"protoscore {version('protoscore')}",
@@ -82,9 +95,9 @@ def _picture(pixels: Pixels) -> str:
 
 
 def _map(sensitivity: Floats, largest: float) -> str:
-    """Colour a signed map, red above 0 and blue below, and encode it as a data URI."""
+    """Colour a signed map, blue above 0 and orange below, and encode it as a data URI."""
     shade = 0.5 + 0.5 * sensitivity / largest if largest else np.full(sensitivity.shape, 0.5)
-    colours = colormaps["RdBu_r"](shade, bytes=True)[..., :3]
+    colours = _SHADES(shade, bytes=True)[..., :3]
     return _data_uri(_encode(np.ascontiguousarray(colours)))
 
 

@@ -12,6 +12,14 @@ from scoring.analysis.statistics import percentiles_of, spearman
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explained_examples import Explanations, read_explanations
+from scoring.report.judged_labels import JudgedLabels, read_judged_labels
+from scoring.report.metric_groups import best_first, by_purpose, front
+from scoring.report.night_against_night import (
+    EarlierNight,
+    MetricChanges,
+    changes_since,
+    earlier_night,
+)
 from scoring.report.positions import Positions, place_shards
 from scoring.report.run_table import RunGroup, group_runs
 from scoring.report.score_columns import MetricColumns, Statuses, lay_out
@@ -60,6 +68,10 @@ class SplitReport:
     """[M, M] Spearman correlations of the metrics."""
     sets: ExampleSets | None
     explanations: Explanations
+    labels: JudgedLabels | None
+    """The verdict on the labels; None if they were not judged."""
+    changes: Mapping[str, MetricChanges]
+    """What changed since the night before, by metric; empty if there is none."""
 
     @property
     def version(self) -> DatasetVersion:
@@ -81,11 +93,33 @@ class Report:
     """The last few rows of `nights`, newest first."""
     evaluations: Mapping[str, Sequence[Finding]]
     """Findings by evaluation."""
+    earlier: datetime | None
+    """Start of the night before, if what it published is there."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of labels."""
         return self.splits[-1].version.classes
+
+    @property
+    def by_purpose(self) -> Mapping[str, Sequence[MetricInfo]]:
+        """Metrics by what they are for."""
+        return by_purpose(self.metrics)
+
+    @property
+    def errors(self) -> Mapping[str, Errors]:
+        """Each metric's errors on the test split; on training rows they would flatter."""
+        return next((split.errors for split in self.splits if split.split == "test"), {})
+
+    @property
+    def front(self) -> Sequence[str]:
+        """The metrics that lead."""
+        return front(self.metrics, self.errors)
+
+    @property
+    def best(self) -> str:
+        """The metric whose most outlying tenth holds the largest share of errors."""
+        return best_first(self.metrics, self.errors)[0].name
 
 
 def gather(snapshot: Snapshot, metrics: Iterable[MetricInfo], written_at: datetime) -> Report:
@@ -101,14 +135,17 @@ def gather(snapshot: Snapshot, metrics: Iterable[MetricInfo], written_at: dateti
         BadStore: a table cannot be read.
     """
     shown = _in_order({metric for _, metric in snapshot.manifests}, metrics)
+    evaluations, nights = snapshot.evaluations(), snapshot.nights(_NIGHTS)
+    earlier = earlier_night(snapshot, nights)
     return Report(
         snapshot=snapshot,
         written_at=written_at,
         metrics=shown,
-        splits=[_split(snapshot, split, shown) for split in snapshot.splits],
+        splits=[_split(snapshot, split, shown, evaluations, earlier) for split in snapshot.splits],
         runs=group_runs(snapshot.runs()),
-        nights=snapshot.nights(_NIGHTS),
-        evaluations=snapshot.evaluations(),
+        nights=nights,
+        evaluations=evaluations,
+        earlier=earlier.started_at if earlier else None,
     )
 
 
@@ -117,7 +154,13 @@ def _in_order(published: set[str], metrics: Iterable[MetricInfo]) -> list[Metric
     return [*known.values(), *(MetricInfo(name=n) for n in sorted(published - set(known)))]
 
 
-def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> SplitReport:
+def _split(
+    snapshot: Snapshot,
+    split: Split,
+    metrics: Sequence[MetricInfo],
+    evaluations: Mapping[str, Sequence[Finding]],
+    earlier: EarlierNight | None,
+) -> SplitReport:
     shown = [m for m in metrics if (split, m.name) in snapshot.manifests]
     scored_on = {m.name: snapshot.manifests[split, m.name].dataset_version for m in shown}
     current = snapshot.current(split)
@@ -125,6 +168,7 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
     versions |= {name: snapshot.data[split, name] for name in scored_on.values()}
     positions = place_shards(versions.values())
     statuses, columns, errors, rankings = Statuses(), {}, {}, []
+    changes: dict[str, MetricChanges] = {}
     for metric in shown:
         name = metric.name
         scores = snapshot.scores(split, name, ["class_z"] if metric.ranked_by == "class_z" else [])
@@ -133,6 +177,8 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
         rankings.append(percentiles_of(scores))
         if by_decile := errors_by_tenth(scores):
             errors[name] = by_decile
+        if earlier and (found := changes_since(earlier, split, name, scores, at)):
+            changes[name] = found
     return SplitReport(
         split=split,
         versions=versions,
@@ -144,4 +190,6 @@ def _split(snapshot: Snapshot, split: Split, metrics: Sequence[MetricInfo]) -> S
         correlations=spearman(rankings),
         sets=read_sets(snapshot.example_sets(split), positions, current),
         explanations=read_explanations(snapshot, positions, current),
+        labels=read_judged_labels(snapshot, split, versions, positions, evaluations),
+        changes=changes,
     )

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from scoring.analysis.error_by_tenth import Errors
 from scoring.analysis.statistics import TENTHS
+from scoring.analysis.verdict import EVALUATION
 from scoring.logs import logger
 from scoring.report import review_figure, scatters, study_figure, together
 from scoring.report.drawing import INK, OUTLYING, PROTOTYPICAL, SOFT, as_label, styled
@@ -140,6 +141,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
     "ood": detection,
     "stability_test": stability,
     "stability_train": stability,
+    EVALUATION: lambda _: "",  # the page of labels says it in words
     **review_figure.FIGURES,
     **study_figure.FIGURES,
     **together.FIGURES,

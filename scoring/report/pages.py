@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -10,17 +10,23 @@ from typing import Any
 from markupsafe import Markup
 
 from scoring.analysis.error_by_tenth import Errors
+from scoring.analysis.verdict import KINDS
 from scoring.data.texts import TextShape
 from scoring.report import figures
+from scoring.report.class_tables import class_tables
 from scoring.report.facts import Report
 from scoring.report.folder import GENERATOR
 from scoring.report.matrices import matrices
+from scoring.report.night_against_night import FAR, MOST
 from scoring.report.templates import templates
 from scoring.secrets import without_secrets
 
 PAGES = {
+    "labels": "Labels",
     "index": "Overview",
     "examples": "Examples",
+    "classes": "Classes",
+    "changes": "Changes",
     "correlations": "Correlations",
     "sets": "Sets",
     "evaluations": "Evaluations",
@@ -31,18 +37,7 @@ _MISSING = "–"
 def render(report: Report) -> dict[str, str]:
     """Render the pages, by file name."""
     environment = templates()
-    environment.filters |= {
-        "count": _count,
-        "percent": _percent,
-        "duration": _duration,
-        "moment": _moment,
-        "number": _number,
-        "breakable": _breakable,
-        "correlation": _correlation,
-        "extent": _extent,
-        "without_secrets": without_secrets,
-        "words": lambda name: name.replace("_", " "),
-    }
+    environment.filters |= _FILTERS
     shared = {
         "report": report,
         "snapshot": report.snapshot,
@@ -53,16 +48,9 @@ def render(report: Report) -> dict[str, str]:
         "stamp": f"{report.written_at:%Y%m%d%H%M%S}",
         "written_by": f"protoscore {version('protoscore')}",
         "evaluate_flags": _evaluate_flags(report),
+        "judged": [split for split in report.splits if split.labels],
     }
-    special = {
-        "index": _overview(report),
-        "correlations": {"matrices": matrices(report)},
-        "evaluations": {
-            "figures": _evaluation_figures(report),
-            "own_pages": _own_pages(report),
-            "scatters": figures.SCATTERS,
-        },
-    }
+    special = _special(report)
     return {
         f"{page}.html": environment.get_template(f"{page}.html.j2").render(
             page=page, **shared, **special.get(page, {})
@@ -71,13 +59,41 @@ def render(report: Report) -> dict[str, str]:
     }
 
 
+def _special(report: Report) -> dict[str, dict[str, Any]]:
+    """Return what single pages show, by page."""
+    return {
+        "labels": {"kinds": KINDS},
+        "index": _overview(report),
+        "classes": {
+            "tables": [class_tables(split, len(report.classes)) for split in report.splits]
+        },
+        "changes": {
+            "changed": [split for split in report.splits if split.changes],
+            "far": FAR,
+            "most": MOST,
+        },
+        "correlations": {"matrices": matrices(report)},
+        "evaluations": {
+            "figures": _evaluation_figures(report),
+            "own_pages": _own_pages(report),
+            "scatters": figures.SCATTERS,
+        },
+    }
+
+
 def _overview(report: Report) -> dict[str, Any]:
-    errors = _errors_on_test(report)
+    errors = report.errors
+    ordered = [m.name for group in report.by_purpose.values() for m in group if m.name in errors]
     return {
         "night": _night_of(report),
         "planned": datetime.fromisoformat(report.snapshot.newest.planned_at),
         "undecodable": sum(split.version.undecodable for split in report.splits),
         "errors": errors,
+        "purposes": {metric.name: metric.purpose for metric in report.metrics},
+        "groups": {
+            "": [name for name in ordered if name in report.front],
+            "more": [name for name in ordered if name not in report.front],
+        },
         "error_figures": _error_figures(errors),
     }
 
@@ -92,11 +108,6 @@ def _night_of(report: Report) -> object:
     """Return the row of the night that published last, or None if it is not recorded."""
     night_id = report.snapshot.newest.night_id
     return next((night for night in report.nights if night["night_id"] == night_id), None)
-
-
-def _errors_on_test(report: Report) -> Mapping[str, Errors]:
-    """Return each metric's errors on the test split; on training rows they would flatter."""
-    return next((split.errors for split in report.splits if split.split == "test"), {})
 
 
 def _error_figures(errors: Mapping[str, Errors]) -> dict[str, Markup]:
@@ -116,7 +127,9 @@ def _evaluation_figures(report: Report) -> dict[str, Markup]:
 def _own_pages(report: Report) -> dict[str, str]:
     """Return the evaluations that have a page of their own, and its name."""
     kinds = {name: name.partition("_")[0] for name in report.evaluations}
-    return {name: kind for name, kind in kinds.items() if kind in PAGES}
+    pages = {"issues": "labels", "review": "labels"}
+    found = {name: pages.get(kind, kind) for name, kind in kinds.items()}
+    return {name: page for name, page in found.items() if page in PAGES}
 
 
 def _count(value: int | None) -> str:
@@ -129,6 +142,10 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 def _number(value: float | None) -> str:
     return _MISSING if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _extent(ascending: Sequence[float]) -> str:
@@ -157,3 +174,20 @@ def _duration(seconds: float | None) -> str:
 def _moment(at: datetime) -> str:
     utc = at - (at.utcoffset() or timedelta())
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
+
+
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "count": _count,
+    "percent": _percent,
+    "duration": _duration,
+    "moment": _moment,
+    "number": _number,
+    "rounded": _rounded,
+    "isnan": math.isnan,
+    "breakable": _breakable,
+    "correlation": _correlation,
+    "extent": _extent,
+    "without_secrets": without_secrets,
+    "words": lambda name: name.replace("_", " "),
+}
+"""What templates write values with."""

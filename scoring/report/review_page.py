@@ -59,10 +59,10 @@ def write_review(
             written_by=f"protoscore {version('protoscore')}",
         )
     )
-    static = [STATIC / "base.css", STATIC / "base.js", *sorted(REVIEW_STATIC.iterdir())]
+    shared = [STATIC / name for name in ("base.css", "base.js", "files.js")]
     with appearing(target) as folder:
         folder.write("index.html", page.encode())
-        for file in static:
+        for file in (*shared, *sorted(REVIEW_STATIC.iterdir())):
             folder.write(f"{file.suffix[1:]}/{file.name}", file.read_bytes())
         folder.write(_DATA, as_script(_DATA, _data(queue, data, context)))
         _write_examples(storage, queue, data, folder)

@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from scoring.analysis.score_table import Scores
 from scoring.arrays import Floats, Ints
+from scoring.report.histograms import histogram
 from scoring.report.scripts import packed
 
 STEPS = 500
 """Resolution of stored percentiles: 500 steps per point."""
 NONE = 65535
 """Stands for a missing percentile or class in a 16-bit column."""
+_UNKNOWN = 255  # in `probability`, which is in percent
 _UNSCORED = 255  # in `status`: the metric has no row for the example
 
 
@@ -45,16 +47,28 @@ class MetricColumns:
 
     def ranking(self) -> dict[str, Any]:
         """Return what the examples page sorts and filters by, in order of rank."""
-        return {
+        ranking = {
             "order": packed(self.order),
             "percentile": packed(self.percentile[self.order]),
             "class_percentile": packed(self.class_percentile[self.order]),
             "unranked": packed(self.unranked),
         }
+        if not len(self.order):
+            return ranking
+        ranked_by = self.value if self.class_z is None else self.class_z
+        values = histogram(ranked_by[self.order].astype(np.float64))
+        return {**ranking, "bin": packed(values.bin), "edges": packed(values.edges)}
 
-    def answers(self) -> dict[str, Any]:
-        """Return labels and predictions by position."""
-        return {"label": packed(self.label), "predicted": packed(self.predicted)}
+    def answers(self, probability: Floats | None) -> dict[str, Any]:
+        """Return labels and predictions by position.
+
+        Args:
+            probability: [N] of the predicted class; NaN where unknown, None if it is everywhere.
+        """
+        columns = {"label": packed(self.label), "predicted": packed(self.predicted)}
+        if probability is None:
+            return columns
+        return {**columns, "probability": packed(_percents(probability))}
 
 
 class Statuses:
@@ -96,14 +110,14 @@ def lay_out(scores: Scores, at: Ints, count: int, statuses: Statuses) -> MetricC
     return MetricColumns(
         order=order.astype(np.uint32),
         unranked=np.sort(at[scores.rank < 0]).astype(np.uint32),
-        percentile=by_position(_steps(scores.percentile), NONE),
-        class_percentile=by_position(_steps(scores.numbers("class_percentile")), NONE),
+        percentile=by_position(percentiles_u2(scores.percentile), NONE),
+        class_percentile=by_position(percentiles_u2(scores.numbers("class_percentile")), NONE),
         value=by_position(value, np.nan),
         spread=None if np.isnan(spread).all() else by_position(spread, np.nan),
         class_z=None if class_z is None else by_position(class_z, np.nan),
         status=by_position(statuses.numbers(scores.table["status"]), _UNSCORED),
-        label=by_position(_classes(scores.label), NONE),
-        predicted=by_position(_classes(scores.predicted), NONE),
+        label=by_position(classes_u2(scores.label), NONE),
+        predicted=by_position(classes_u2(scores.predicted), NONE),
     )
 
 
@@ -125,10 +139,17 @@ def pack_rows(metrics: Mapping[str, MetricColumns], rows: slice) -> dict[str, An
     return {**{name: concatenated(name) for name in names}, **some}
 
 
-def _steps(percentile: Floats) -> npt.NDArray[np.uint16]:
+def _percents(probability: Floats) -> npt.NDArray[np.uint8]:
+    whole = np.round(100 * np.nan_to_num(probability)).astype(np.uint8)
+    return np.where(np.isnan(probability), np.uint8(_UNKNOWN), whole)
+
+
+def percentiles_u2(percentile: Floats) -> npt.NDArray[np.uint16]:
+    """Return percentiles times `STEPS`; `NONE` where there is none."""
     steps = np.round(np.nan_to_num(percentile) * STEPS).astype(np.uint16)
     return np.where(np.isnan(percentile), np.uint16(NONE), steps)
 
 
-def _classes(index: Ints) -> npt.NDArray[np.uint16]:
+def classes_u2(index: Ints) -> npt.NDArray[np.uint16]:
+    """Return class indices; `NONE` where they are below 0."""
     return np.where(index < 0, NONE, index).astype(np.uint16)

@@ -3,6 +3,8 @@
 data/<split>.js                      shards, metrics and packings
 data/<split>/rankings/<metric>.js    positions in order of rank, with their percentiles
 data/<split>/answers/<number>.js     labels and predictions; metrics with the same ones share a file
+data/<split>/issues.js               labels to look at, the likeliest mistake first
+data/<split>/changes/<metric>.js     what changed since the night before
 data/<split>/sets.js                 example sets and their maps
 data/<split>/names.js                the user's own names
 data/<split>/rows/<shard>-<n>.js     scores, sets and explanations of `ROWS` examples
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from scoring.arrays import Floats
 from scoring.data.shapes import InputShape
 from scoring.data.shard_parts import read_columns
 from scoring.data.shards import reading
@@ -22,7 +27,7 @@ from scoring.report.facts import SplitReport
 from scoring.report.folder import Folder
 from scoring.report.packs import Packing, pack_files
 from scoring.report.positions import PlacedShard
-from scoring.report.score_columns import pack_rows
+from scoring.report.score_columns import MetricColumns, pack_rows
 from scoring.report.scripts import as_script
 from scoring.report.set_maps import Memberships, memberships
 from scoring.store.parallel import in_parallel
@@ -57,15 +62,9 @@ def write_split(
         folder: the report's folder.
     """
     name = f"data/{report.split}"
-    answers: dict[tuple[bytes, bytes], int] = {}
-    metrics: dict[str, dict[str, Any]] = {}
-    for metric, columns in report.columns.items():
-        _script(folder, f"{name}/rankings/{metric}.js", columns.ranking())
-        content = columns.label.tobytes(), columns.predicted.tobytes()
-        if content not in answers:
-            answers[content] = len(answers)
-            _script(folder, f"{name}/answers/{answers[content]}.js", columns.answers())
-        metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
+    metrics = _write_metrics(report, name, folder)
+    if report.labels:
+        _script(folder, f"{name}/issues.js", report.labels.data())
     if report.sets:
         _script(folder, f"{name}/sets.js", report.sets.data())
     _script(folder, f"{name}.js", _index(report, packings, metrics))
@@ -79,6 +78,33 @@ def write_split(
     shards = range(len(report.positions.shards))
     names = in_parallel(partial(_write_shard, job), shards, _AT_ONCE)
     _write_names(folder, f"{name}/names.js", names)
+
+
+def _write_metrics(report: SplitReport, name: str, folder: Folder) -> dict[str, dict[str, Any]]:
+    """Write the files of each metric; return what the split's index says of it."""
+    answers: dict[tuple[bytes, bytes], int] = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    for metric, columns in report.columns.items():
+        _script(folder, f"{name}/rankings/{metric}.js", columns.ranking())
+        content = columns.label.tobytes(), columns.predicted.tobytes()
+        if content not in answers:
+            answers[content] = len(answers)
+            _script(
+                folder,
+                f"{name}/answers/{answers[content]}.js",
+                columns.answers(_probability(report, columns)),
+            )
+        if metric in report.changes:
+            _script(folder, f"{name}/changes/{metric}.js", report.changes[metric].data())
+        metrics[metric] = {"version": report.scored_on[metric], "answers": answers[content]}
+    return metrics
+
+
+def _probability(report: SplitReport, columns: MetricColumns) -> Floats | None:
+    """Return what models that did not see an example make of its predicted class."""
+    if report.labels is None:
+        return None
+    return report.labels.probabilities.of(columns.predicted.astype(np.int64))
 
 
 def _index(
@@ -96,6 +122,8 @@ def _index(
         "packings": [packing.describe() for packing in packings.values()],
         "rows": ROWS,
         "statuses": report.statuses,
+        "changed": list(report.changes),
+        "judged": report.labels.version if report.labels else None,
     }
 
 
@@ -122,6 +150,7 @@ def _rows(job: _Job, shard: PlacedShard, first: int, names: Sequence[Name]) -> d
         **pack_rows(job.report.columns, rows),
         "sets": job.members.within(rows),
         "explained": job.report.explanations.within(rows),
+        **(job.report.labels.within(rows) if job.report.labels else {}),
     }
 
 

@@ -5,7 +5,6 @@ from itertools import combinations
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -22,13 +21,16 @@ _AGREEMENT = LinearSegmentedColormap.from_list(
     [(0, OUTLYING), (0.5, _CLEAR_OUTLYING), (0.5, _CLEAR_PROTOTYPICAL), (1, PROTOTYPICAL)],
 )
 _DISTANCE = LinearSegmentedColormap.from_list("distance", [PROTOTYPICAL, _CLEAR_PROTOTYPICAL])
-_ACROSS = 5  # small figures side by side
+_PANEL = 1.65  # inches; two fit a narrow page
+_LINE = 60  # characters in a line of class names
 _CLASSES = 20  # as many as colours can tell apart
 
 
-@styled
-def correlations(findings: Sequence[Finding]) -> Figure:
-    """Draw heat maps of how metrics agree, with one measure on each side of the diagonal."""
+def correlations(findings: Sequence[Finding]) -> str:
+    """Draw heat maps of how metrics agree, with one measure on each side of the diagonal.
+
+    Each is a figure of its own, so that a narrow page shows one below the other.
+    """
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
     lowest, highest = dict.fromkeys(f.part for f in findings if f.measure == "jaccard_distance")
     metrics = list(dict.fromkeys(name for f in findings for name in f.subject.split(" x ")))
@@ -39,24 +41,21 @@ def correlations(findings: Sequence[Finding]) -> Figure:
         "Correlation\nPearson below, Spearman above": (correlation, _AGREEMENT, -1),
         f"Jaccard distance\n{ends}": (distance, _DISTANCE, 0),
     }
-    side = 1.5 + 0.27 * len(metrics)
-    figure = Figure(figsize=(2 * side, side), layout="constrained")
-    panels = zip(figure.subplots(1, 2), maps.items(), strict=True)
-    for axes, (title, ((below, above), shades, least)) in panels:
+    drawn = []
+    for title, ((below, above), shades, least) in maps.items():
         grid = np.full((len(metrics), len(metrics)), np.nan)
         for i, j in combinations(range(len(metrics)), 2):
             pair = f"{metrics[i]} x {metrics[j]}"
             grid[j, i], grid[i, j] = (found.get((pair, *m), np.nan) for m in (below, above))
-        _heat(axes, grid, metrics, shades, least)
-        axes.set_title(title)
-    return figure
+        drawn.append(_draw_map(title, grid, metrics, shades, least))
+    return "".join(drawn)
 
 
-@styled
-def classes(findings: Sequence[Finding]) -> Figure:
+def classes(findings: Sequence[Finding]) -> str:
     """Draw the share of each class in the tenths of every ranking, the most outlying tenth first.
 
-    If there are many classes, only those with the largest share of any tenth are drawn.
+    Each ranking is a figure of its own, and so are the names of the classes, so that they fit any
+    page. If there are many classes, only those with the largest share of any tenth are drawn.
     """
     prefix = "share of "
     found = {(f.subject, f.part, f.measure): f.value for f in findings}
@@ -66,26 +65,32 @@ def classes(findings: Sequence[Finding]) -> Figure:
         largest[f.measure] = max(f.value, largest.get(f.measure, 0.0))
     shown = sorted(largest, key=lambda share: -largest[share])[:_CLASSES]
     shares = [share for share in largest if share in shown]
-    metrics = list(dict.fromkeys(f.subject for f in findings))
-    tenths = [str(tenth + 1) for tenth in range(TENTHS)]
-    rows = -(-len(metrics) // _ACROSS)
-    figure = Figure(figsize=(9, 1.7 * rows + 0.5), layout="constrained")
-    grid = list(figure.subplots(rows, _ACROSS, squeeze=False, sharex=True, sharey=True).flat)
     shades = mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(shares)))
-    for axes, metric in zip(grid, metrics, strict=False):
+    drawn = []
+    for metric in dict.fromkeys(f.subject for f in findings):
+        tenths = [str(tenth + 1) for tenth in range(TENTHS)]
         values = [[found.get((metric, t, share), 0.0) for t in tenths] for share in shares]
-        axes.stackplot(range(1, TENTHS + 1), 100 * np.array(values), colors=shades)
-        axes.set(title=metric, xticks=[1, TENTHS], xlim=(1, TENTHS), ylim=(0, 100))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
-    for axes in grid[len(metrics) :]:
-        axes.set_visible(False)
-    figure.legend(
-        [Patch(color=shade) for shade in shades],
-        [as_label(share.removeprefix(prefix)) for share in shares],
-        frameon=False,
-        loc="outside lower center",
-        ncols=5,
-    )
+        drawn.append(_draw_shares(metric, 100 * np.array(values), shades))
+    names = [as_label(share.removeprefix(prefix)) for share in shares]
+    return "".join([*drawn, _draw_names(names, shades)])
+
+
+@styled
+def _draw_shares(metric: str, values: Floats, shades: Floats) -> Figure:
+    figure = Figure(figsize=(_PANEL, 1.5), layout="constrained")
+    axes = figure.subplots()
+    axes.stackplot(range(1, TENTHS + 1), values, colors=shades)
+    axes.set(title=metric, xticks=[1, TENTHS], xlim=(1, TENTHS), ylim=(0, 100))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
+    return figure
+
+
+@styled
+def _draw_names(names: Sequence[str], shades: Floats) -> Figure:
+    across = max(1, min(3, _LINE // (max(map(len, names), default=0) + 6)))
+    figure = Figure(figsize=(2 * _PANEL, 0.2 + 0.19 * -(-len(names) // across)))
+    patches = [Patch(color=shade) for shade in shades]
+    figure.legend(patches, names, frameon=False, loc="center left", ncols=across)
     return figure
 
 
@@ -120,8 +125,15 @@ FIGURES: Mapping[str, Callable[[Sequence[Finding]], str]] = {
 """The evaluations that this module draws, and the functions that draw them."""
 
 
-def _heat(axes: Axes, grid: Floats, names: Sequence[str], shades: Colormap, least: float) -> None:
+@styled
+def _draw_map(
+    title: str, grid: Floats, names: Sequence[str], shades: Colormap, least: float
+) -> Figure:
     """Draw a square of numbers from `least` to 1, each written in its cell; NaN stays empty."""
+    side = 1.5 + 0.27 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
     axes.imshow(grid, cmap=shades, vmin=least, vmax=1, interpolation="none")
     for i, j in np.argwhere(~np.isnan(grid)):
         number = f"{grid[i, j]:.2f}".replace("0.", ".", 1)
@@ -130,3 +142,4 @@ def _heat(axes: Axes, grid: Floats, names: Sequence[str], shades: Colormap, leas
     axes.set_yticks(range(len(names)), names)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    return figure

@@ -2,10 +2,8 @@
 (() => {
   "use strict";
 
-  const { element } = protoscore;
+  const { toCsv } = protoscore;
   const DECISIONS = ["keep", "relabel", "ambiguous", "exclude", "skip"];
-  // What spreadsheets take for a formula, full-width signs included.
-  const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
   function asJson(review, { reviewer, decisions }) {
     const checked = review.checks.filter(({ id }) => decisions[id]);
@@ -23,13 +21,7 @@
       const { decision, label, decided_at: when } = decisions[check.id];
       return [check.id, review.split, check.name ?? "", name(check.label), name(check.suggested), check.wrong, decision, name(label), reviewer, when];
     });
-    return [head, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-  }
-
-  // An apostrophe stands before text that a spreadsheet would run.
-  function cell(value) {
-    const text = typeof value === "string" && FORMULA.test(value) ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    return toCsv([head, ...rows]);
   }
 
   // Reads a file that `asJson` wrote.
@@ -54,11 +46,5 @@
     return { reviewer: content.reviewer, decisions };
   }
 
-  function download(name, text, type) {
-    const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }
-
-  Object.assign(protoscore, { DECISIONS, asCsv, asJson, download, readJson });
+  Object.assign(protoscore, { DECISIONS, asCsv, asJson, readJson });
 })();

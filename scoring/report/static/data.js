@@ -5,6 +5,7 @@
   const { load, unpack } = protoscore;
   const STEPS = 500; // in one point of a percentile, as in score_columns.py
   const NONE = 65535; // no percentile or class, as in score_columns.py
+  const UNKNOWN = 255; // probability in percent, as in score_columns.py
   const UNSCORED = 255; // status of an example without a score
   const splits = new Map();
 
@@ -29,6 +30,8 @@
       this.name = name;
       this.metrics = index.metrics;
       this.current = index.current;
+      this.changed = index.changed; // metrics that the night before published, too
+      this.judged = index.judged; // the version whose labels were judged, or null
       this._index = index;
       this._starts = [];
       this.count = 0;
@@ -71,8 +74,22 @@
 
     // Some metric that was scored on the current version.
     get anyMetric() {
-      const names = Object.keys(this.metrics);
-      return names.find((name) => this.metrics[name].version === this.current);
+      return this.metricOn(this.current);
+    }
+
+    // Some metric that was scored on a version.
+    metricOn(version) {
+      return Object.keys(this.metrics).find((name) => this.metrics[name].version === version);
+    }
+
+    // What changed in a metric since the night before.
+    changes(metric) {
+      return this._columns(`changes/${metric}.js`);
+    }
+
+    // The labels to look at, the likeliest mistake first.
+    issues() {
+      return this._columns("issues.js");
     }
 
     // The user's own names, by position.
@@ -106,8 +123,14 @@
           classPercentile: percentile(columns.class_percentile[cell]),
         };
       });
-      const metrics = scores.filter((score) => score.known);
-      return { name: file.names[at], metrics, sets: file.sets[at] ?? [], explained: file.explained[at] };
+      return {
+        name: file.names[at],
+        metrics: scores.filter((score) => score.known),
+        sets: file.sets[at] ?? [],
+        explained: file.explained[at],
+        wrong: columns.wrong?.[at] ?? NaN,
+        suggested: columns.suggested?.[at] ?? NONE,
+      };
     }
 
     async _columns(path) {
@@ -143,9 +166,20 @@
     return { ...report, className };
   }
 
+  // The metric that a page shows unless the reader chooses another.
+  function defaultMetric({ best }, { metrics }) {
+    return best in metrics ? best : Object.keys(metrics)[0];
+  }
+
   function isWrong(label, predicted) {
     return label !== NONE && predicted !== NONE && label !== predicted;
   }
 
-  Object.assign(protoscore, { NONE, STEPS, isWrong, openReport, openSplit });
+  // "98%": what models that did not see an example make of its predicted class; "" if unknown.
+  function certainty({ probability }, position) {
+    const percent = probability?.[position] ?? UNKNOWN;
+    return percent === UNKNOWN ? "" : `${percent}%`;
+  }
+
+  Object.assign(protoscore, { NONE, STEPS, certainty, defaultMetric, isWrong, openReport, openSplit });
 })();

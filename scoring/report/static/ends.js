@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { NONE, address, attempt, count, element, exampleButton, find, follow, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { NONE, address, answerLines, attempt, count, defaultMetric, element, exampleButton, exampleTile, find, follow, navigate, openExample, openReport, openSplit, showExample } = protoscore;
   const CLASSES_AT_ONCE = 20;
   // Columns and examples at each end; texts need more room than images.
   const [COLUMNS, EXAMPLES] = document.documentElement.dataset.kind === "text" ? [2, 4] : [10, 20];
@@ -17,7 +17,7 @@
     const params = address();
     const name = report.splits.includes(params.get("split")) ? params.get("split") : report.splits.at(-1);
     const split = await openSplit(name);
-    const metric = params.get("metric") in split.metrics ? params.get("metric") : Object.keys(split.metrics)[0];
+    const metric = params.get("metric") in split.metrics ? params.get("metric") : defaultMetric(report, split);
     if (shown !== `${name} ${metric}`) {
       shown = `${name} ${metric}`;
       writeControls(name, metric, split);
@@ -38,8 +38,8 @@
     if (shown !== `${split.name} ${metric}`) return; // the reader has chosen again
     const classes = byClass(ranking.order, answers.label);
     const visible = everyClass ? classes : classes.slice(0, CLASSES_AT_ONCE);
-    const thumb = (position) => exampleButton(report, split, position, answers);
-    grid.replaceChildren(...visible.map(([label, members]) => drawRow(split, metric, label, members, thumb)));
+    const tile = (position) => exampleTile(exampleButton(report, split, position, answers), answerLines(report, answers, position));
+    grid.replaceChildren(...visible.map(([label, members]) => drawRow(split, metric, label, members, tile)));
     const first = grid.querySelector(".thumb");
     for (const button of grid.querySelectorAll(".thumb")) button.tabIndex = button === first ? 0 : -1;
     more.hidden = visible.length === classes.length;
@@ -60,7 +60,7 @@
     return [...found].sort(([one], [other]) => one - other);
   }
 
-  function drawRow(split, metric, label, members, thumb) {
+  function drawRow(split, metric, label, members, tile) {
     const half = Math.ceil(members.length / 2);
     const low = members.slice(0, Math.min(EXAMPLES, half));
     const high = members.slice(Math.max(half, members.length - EXAMPLES));
@@ -68,9 +68,9 @@
     const name = label === NONE ? report.className(label) : element("a", { href: `examples.html#${ofClass}`, textContent: report.className(label) });
     const size = element("small", { textContent: `${count(members.length)} ranked` });
     const strip = (positions, end, column) => {
-      const thumbs = positions.map(thumb);
-      if (thumbs.length) thumbs[0].style.gridColumnStart = column;
-      return element("div", { className: `strip ${end}` }, ...thumbs);
+      const tiles = positions.map(tile);
+      if (tiles.length) tiles[0].style.gridColumnStart = column;
+      return element("div", { className: `strip ${end}` }, ...tiles);
     };
     return element(
       "div",

@@ -2,9 +2,11 @@
 (() => {
   "use strict";
 
-  const { address, attempt, count, element, find, navigate, number, openSplit, thumbnail, words } = protoscore;
+  const { address, attempt, certainty, count, element, find, navigate, number, openSplit, thumbnail, words } = protoscore;
+  const LOOKED_AT = 0.25; // as in verdict.py
   const dialog = find("example");
   let shown = null; // the example in the dialog
+  let everyMetric = false; // show the metrics that do not lead, too
   let step = null; // moves to the next (1) or previous (-1) example of the page
 
   function openExample(id) {
@@ -57,12 +59,13 @@
         "div",
         { className: "identity" },
         element("h2", { id: "example-title", textContent: report.className(label) }),
-        drawVerdict(report, label, predicted),
+        drawVerdict(report, label, predicted, certainty(answers, position)),
+        ...drawJudgement(report, split, label, row),
         element("p", { className: "id", textContent: `${split.name} example ${id}${name}` }),
         ...drawSets(split, label, row.sets),
       ),
       drawMetrics(report, split, metric, id, row.metrics),
-      ...(row.explained ? [drawExplanation(report, row.explained)] : []),
+      ...(row.explained ? [drawExplanation(report, id, row.explained)] : []),
     ];
   }
 
@@ -87,7 +90,7 @@
     );
   }
 
-  function drawVerdict(report, label, predicted) {
+  function drawVerdict(report, label, predicted, sure) {
     const wrong = protoscore.isWrong(label, predicted);
     const text =
       predicted === protoscore.NONE
@@ -97,7 +100,17 @@
           : wrong
             ? `✗ predicted ${report.className(predicted)}`
             : "✓ predicted correctly";
-    return element("p", { className: wrong ? "verdict wrong" : "verdict", textContent: text });
+    const more = sure ? [element("small", { textContent: ` ${sure} sure, not having seen it` })] : [];
+    return element("p", { className: wrong ? "verdict wrong" : "verdict" }, text, ...more);
+  }
+
+  // How probably the label is wrong.
+  function drawJudgement(report, split, label, { wrong, suggested }) {
+    if (!(wrong >= LOOKED_AT)) return [];
+    const what = suggested === label ? "" : `: ${report.className(suggested)} suggested`;
+    const params = new URLSearchParams({ split: split.name, class: label });
+    const link = element("a", { href: `labels.html#${params}`, textContent: "Labels" });
+    return [element("p", { className: "judgement" }, `Label wrong with probability ${Math.round(100 * wrong)}%${what} · `, link)];
   }
 
   function drawSets(split, label, sets) {
@@ -113,7 +126,7 @@
   // The example's percentile by every metric; look for disagreements.
   function drawMetrics(report, split, current, id, metrics) {
     const units = new Map(report.metrics.map((metric) => [metric.name, metric.unit]));
-    const rows = metrics.map((score) => {
+    const drawRow = (score) => {
       const params = new URLSearchParams({ split: split.name, metric: score.metric, example: id });
       const link = element("a", { href: `examples.html#${params}`, textContent: score.metric, title: "browse examples by this metric" });
       const cells = [
@@ -123,16 +136,38 @@
         element("td", { className: "n", textContent: rounded(score.classPercentile) }),
         element("td", { className: "value" }, ...drawValue(score, units.get(score.metric))),
       ];
-      return element("tr", { className: score.metric === current ? "current" : "" }, ...cells);
+      const inFront = folded < 2 || everyMetric || score.metric === current || report.front.includes(score.metric);
+      return element("tr", { className: score.metric === current ? "current" : "", hidden: !inFront }, ...cells);
+    };
+    const folded = metrics.filter(({ metric }) => metric !== current && !report.front.includes(metric)).length;
+    const groups = byPurpose(report, metrics).map(([purpose, scores]) => {
+      const rows = scores.map(drawRow);
+      const name = element("th", { scope: "rowgroup", colSpan: 5, textContent: purpose });
+      const title = element("tr", { className: "purpose", hidden: rows.every((row) => row.hidden) }, name);
+      return element("tbody", {}, title, ...rows);
     });
     const heads = ["metric", "outlying · prototypical", "percentile", "in class", "value"];
     const head = heads.map((text, i) => element("th", { scope: "col", textContent: text, className: i === 2 || i === 3 ? "n" : "" }));
-    return element(
-      "table",
-      { className: "percentiles" },
-      element("thead", {}, element("tr", {}, ...head)),
-      element("tbody", {}, ...rows),
-    );
+    const table = element("table", { className: "percentiles" }, element("thead", {}, element("tr", {}, ...head)), ...groups);
+    return element("div", { className: "metrics" }, table, ...(folded < 2 || everyMetric ? [] : [drawMore(table, folded)]));
+  }
+
+  // The scores of each purpose, in the order of the metrics' list.
+  function byPurpose(report, scores) {
+    const purposes = new Map(report.metrics.map(({ name, purpose }) => [name, purpose]));
+    const groups = new Map(report.purposes.map((purpose) => [purpose, []]));
+    for (const score of scores) groups.get(purposes.get(score.metric)).push(score);
+    return [...groups].filter(([, group]) => group.length);
+  }
+
+  function drawMore(table, folded) {
+    const more = element("button", { type: "button", className: "more", textContent: count(folded, "more metric") });
+    more.addEventListener("click", () => {
+      everyMetric = true;
+      for (const row of table.rows) row.hidden = false;
+      more.remove();
+    });
+    return more;
   }
 
   function drawTrack({ percentile }) {
@@ -157,8 +192,11 @@
   }
 
   // The training examples that a prediction is composed of (representer points).
-  function drawExplanation(report, { layer, train, outputs }) {
+  function drawExplanation(report, id, { layer, train, outputs }) {
     const section = element("section", { className: "explained" }, element("h3", { textContent: "Explained by training examples" }));
+    if (report.explained) {
+      section.append(element("a", { className: "maps", href: `${report.explained}#example-${id}`, textContent: "Sensitivity maps" }));
+    }
     for (const [output, points] of Object.entries(outputs)) {
       const name = layer ? `unit ${output} of ${layer}` : report.className(Number(output));
       for (const [sign, side] of [[1, "for"], [-1, "against"]]) {

@@ -5,19 +5,21 @@
   const GAP = 4; // px
   const MARGIN = 3; // rows kept above and below the screen
 
-  // `makeCell(index)` returns a button. The grid is a single tab stop; arrow keys move within it.
+  // `makeCell(index)` returns an element that holds a button. The grid is a single tab stop; arrow
+  // keys move within it.
   function makeGrid(container, makeCell) {
-    const cells = new Map(); // index to its button
+    const cells = new Map(); // index to its element
     const state = { count: 0, columns: 1, across: 1, down: 1, current: 0 }; // across, down: px between cells
     let frame = 0;
 
     function measure() {
       const width = container.clientWidth;
-      const [wanted, tall] = ["--cell", "--tall"].map((name) => parseFloat(getComputedStyle(container).getPropertyValue(name)));
+      const styles = getComputedStyle(container);
+      const [wanted, tall, caption] = ["--cell", "--tall", "--caption"].map((name) => parseFloat(styles.getPropertyValue(name)));
       state.columns = Math.max(1, Math.floor((width + GAP) / (wanted + GAP)));
       const side = (width - GAP * (state.columns - 1)) / state.columns;
       state.across = side + GAP;
-      state.down = side * tall + GAP;
+      state.down = side * tall + caption + GAP;
       container.style.setProperty("--side", `${side}px`);
       container.style.height = `${Math.ceil(state.count / state.columns) * state.down}px`;
       for (const [index, cell] of cells) put(cell, index);
@@ -37,7 +39,7 @@
       const end = Math.min(state.count, first + rows * state.columns);
       for (const [index, cell] of cells) {
         // Keep the focused cell, or key presses would be lost.
-        if ((index < first || index >= end) && cell !== document.activeElement) drop(index);
+        if ((index < first || index >= end) && !cell.contains(document.activeElement)) drop(index);
       }
       for (let index = first; index < end; index += 1) cell(index);
     }
@@ -46,12 +48,16 @@
       if (!cells.has(index)) {
         const created = makeCell(index);
         created.dataset.index = index;
-        created.tabIndex = index === state.current ? 0 : -1;
+        button(created).tabIndex = index === state.current ? 0 : -1;
         put(created, index);
         cells.set(index, created);
         container.append(created);
       }
       return cells.get(index);
+    }
+
+    function button(cell) {
+      return cell.querySelector("button");
     }
 
     function drop(index) {
@@ -72,16 +78,16 @@
     // Makes a cell the current one and scrolls it into view.
     function moveTo(index, focus = true) {
       const previous = cells.get(state.current);
-      if (previous) previous.tabIndex = -1;
+      if (previous) button(previous).tabIndex = -1;
       state.current = index;
       const current = cell(index);
-      current.tabIndex = 0;
-      if (focus) current.focus({ preventScroll: true });
+      button(current).tabIndex = 0;
+      if (focus) button(current).focus({ preventScroll: true });
       current.scrollIntoView({ block: "nearest" });
     }
 
     function onKey(event) {
-      const index = Number(event.target.closest("[data-index]")?.dataset.index ?? -1);
+      const index = Number(event.target.closest("button")?.closest("[data-index]")?.dataset.index ?? -1);
       if (index < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
       const { count, columns, down } = state;
       const screen = Math.max(1, Math.floor(innerHeight / down) - 2) * columns;

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { address, count, element, exampleButton, find, follow, makeMap, navigate, openExample, openReport, openSplit, showExample, words } = protoscore;
+  const { address, answerLines, count, element, exampleButton, exampleTile, find, follow, makeMap, navigate, openExample, openReport, openSplit, showExample, words } = protoscore;
   const COLOURS = 10; // --cluster-1 and so on
   const FIRST = 30; // examples of a cluster shown at first
   const [NOISE, NOT_CLUSTERED] = [-1, -2]; // in `cluster`, as in set_maps.py
@@ -89,7 +89,7 @@
     const dot = element("span", { className: "dot" });
     dot.style.background = `var(${cluster < 0 ? "--muted" : `--cluster-${1 + (cluster % COLOURS)}`})`;
     const strip = element("div", { className: "of-cluster" });
-    const add = (batch) => strip.append(...batch.map((position) => exampleButton(report, split, position, answers)));
+    const add = (batch) => strip.append(...batch.map((position) => exampleTile(exampleButton(report, split, position, answers), answerLines(report, answers, position))));
     add(positions.slice(0, FIRST));
     const section = element("section", { className: "cluster" }, element("h3", {}, dot, title, element("small", { textContent: count(positions.length) })), strip);
     if (positions.length > FIRST) {

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { attempt, element, load, stamp } = protoscore;
+  const { attempt, certainty, element, load, stamp } = protoscore;
   const KEPT = 400; // packs of images
   const DELAY = 60; // ms before loading, so that examples scrolled past are not loaded
   const SMALL = 64; // images of at most this side, in pixels, are enlarged without smoothing
@@ -79,5 +79,28 @@
     return button;
   }
 
-  Object.assign(protoscore, { exampleButton, thumbnail });
+  // The lines below an example: given → predicted, and the probability of that.
+  function answerLines(report, { label, predicted, ...answers }, position) {
+    const [given, guess] = [label[position], predicted[position]];
+    const sure = certainty(answers, position);
+    const wrong = protoscore.isWrong(given, guess);
+    const words = [report.className(given)];
+    if (wrong) words.push(element("span", { className: "arrow", textContent: " → " }), element("span", { className: "guess", textContent: report.className(guess) }));
+    return [[element("span", { className: "words" }, ...words), element("span", { className: "sure", textContent: sure })]];
+  }
+
+  // The lines below an issue: given → suggested, then how probably the label is wrong, and its kind.
+  function issueLines(report, { label, suggested, wrong, kind }, row) {
+    const names = [report.className(label[row]), element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: report.className(suggested[row]) })];
+    const share = element("span", { className: "wrong-share", textContent: `${Math.round(100 * wrong[row])}% wrong` });
+    return [[element("span", { className: "words" }, ...names)], [element("span", { className: "words" }, share, ` ${report.kinds[kind[row]]}`)]];
+  }
+
+  // An example with lines of text below it; a line is a list of texts and elements.
+  function exampleTile(button, lines) {
+    const caption = lines.map((line) => element("span", {}, ...line));
+    return element("div", { className: "tile" }, button, element("div", { className: "caption" }, ...caption));
+  }
+
+  Object.assign(protoscore, { answerLines, exampleButton, exampleTile, issueLines, thumbnail });
 })();

@@ -28,7 +28,7 @@ def test_it_writes_a_folder_and_says_where(store, tmp_path, capsys):
     output.parent.mkdir()
     assert run("--store", store, "--output", f"{output}/") == 0
     said = capsys.readouterr().out
-    assert said == f"Report on shapes, 0.1 MB: open {output}/index.html\n"
+    assert said == f"Report on shapes, 0.2 MB: open {output}/index.html\n"
     page = (output / "index.html").read_text()
     assert page.startswith("<!doctype html>")
     # What the metrics say of themselves, from the registry.

@@ -19,7 +19,7 @@ pytestmark = [
     ),
 ]
 CLASSES = ("circle", "<b>square</b>", "star")
-PAGES = ("index", "examples", "correlations", "sets", "evaluations")
+PAGES = ("labels", "index", "examples", "classes", "changes", "correlations", "sets", "evaluations")
 FIRST = 90  # id of the first test example
 EXPLAINED = FIRST + 4
 IDS = "[...document.querySelectorAll('#grid .thumb')].map(thumb => Number(thumb.dataset.id))"
