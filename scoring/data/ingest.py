@@ -196,7 +196,8 @@ def assemble(
     new = dict(made)
     if lost := [s.receipt for s in plan.missing if s.receipt not in new]:
         raise Damaged(
-            f"--store: expected {lost[0]} as this job wrote it, got a damaged file or none; run again"
+            f"--store: expected {lost[0]} as this job wrote it, got a damaged file or none; "
+            "run again"
         )
     shards = tuple(shard.record or new[shard.receipt] for shard in plan.shards)
     version = DatasetVersion(
