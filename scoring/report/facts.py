@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+
 from scoring.analysis.error_by_tenth import Errors, errors_by_tenth
 from scoring.analysis.score_table import Row
 from scoring.analysis.snapshot import Snapshot
-from scoring.analysis.statistics import percentiles_of, spearman
+from scoring.analysis.statistics import Percentiles, percentiles_of, spearman
 from scoring.arrays import Floats
 from scoring.data.versions import DatasetVersion
 from scoring.report.explained_examples import Explanations, read_explanations
@@ -187,9 +189,18 @@ def _split(
         columns=columns,
         statuses=statuses.names,
         errors=errors,
-        correlations=spearman(rankings),
+        correlations=_correlations(rankings),
         sets=read_sets(snapshot.example_sets(split), positions, current),
         explanations=read_explanations(snapshot, positions, current),
         labels=read_judged_labels(snapshot, split, versions, positions, evaluations),
         changes=changes,
     )
+
+
+def _correlations(rankings: Sequence[Percentiles]) -> Floats:
+    """Correlate the M metrics that rank anything; the others would leave nothing to compare."""
+    ranks = [n for n, ranking in enumerate(rankings) if not np.isnan(ranking.percentile).all()]
+    found: Floats = np.full((len(rankings), len(rankings)), np.nan)
+    if ranks:
+        found[np.ix_(ranks, ranks)] = spearman([rankings[n] for n in ranks])
+    return found

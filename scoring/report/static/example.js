@@ -100,7 +100,7 @@
           : wrong
             ? `✗ predicted ${report.className(predicted)}`
             : "✓ predicted correctly";
-    const more = sure ? [element("small", { textContent: ` ${sure} sure, not having seen it` })] : [];
+    const more = sure ? [element("small", { textContent: `by models that did not see it: ${sure}` })] : [];
     return element("p", { className: wrong ? "verdict wrong" : "verdict" }, text, ...more);
   }
 
@@ -110,7 +110,7 @@
     const what = suggested === label ? "" : `: ${report.className(suggested)} suggested`;
     const params = new URLSearchParams({ split: split.name, class: label });
     const link = element("a", { href: `labels.html#${params}`, textContent: "Labels" });
-    return [element("p", { className: "judgement" }, `Label wrong with probability ${Math.round(100 * wrong)}%${what} · `, link)];
+    return [element("p", { className: "judgement" }, `Label wrong with probability ${protoscore.wrongShare(wrong)}${what} · `, link)];
   }
 
   function drawSets(split, label, sets) {

@@ -102,8 +102,9 @@
     const last = edges.length - 1;
     const [from, to] = bins.split("-").map(Number);
     const sound = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= last;
-    const rising = report.metrics.find(({ name }) => name === metric).prototypical !== "low";
-    return { counts: new Array(last).fill(0), edges, rising, from: sound ? from : 0, to: sound ? to : last };
+    const described = report.metrics.find(({ name }) => name === metric);
+    const [rising, unit] = [described.prototypical !== "low", described.ranked_by === "class_z" ? " class z" : ""];
+    return { counts: new Array(last).fill(0), edges, rising, unit, from: sound ? from : 0, to: sound ? to : last };
   }
 
   // A test whether an example matches the search text, by its id or by part of its name.

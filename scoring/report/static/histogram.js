@@ -11,13 +11,13 @@
     const [least, most, said] = [element("span"), element("span"), element("strong")];
     const all = element("button", { type: "button", textContent: "All values" });
     frame.append(bars, element("div", { className: "handles" }, low, high), element("div", { className: "extent" }, least, said, all, most));
-    let state = { edges: [], from: 0, to: 0 };
+    let state = { edges: [], from: 0, to: 0, unit: "" };
     let start = -1; // the bin where a drag began
 
     // `counts` of the examples in each bin, their `edges`, the range chosen, and whether high values
-    // are prototypical.
-    function show({ counts, edges, from, to, rising }) {
-      state = { edges, from, to };
+    // are prototypical; `unit` follows the range in words.
+    function show({ counts, edges, from, to, rising, unit }) {
+      state = { edges, from, to, unit };
       const highest = Math.max(...counts, 1);
       bars.replaceChildren(...counts.map((count, bin) => {
         const bar = element("i", { title: `${number(edges[bin], 3)} to ${number(edges[bin + 1], 3)}: ${protoscore.count(count)}` });
@@ -37,7 +37,7 @@
       [...bars.children].forEach((bar, bin) => bar.classList.toggle("outside", bin < from || bin >= to));
       low.value = from;
       high.value = to;
-      said.textContent = whole ? "" : `${number(edges[from], 3)} to ${number(edges[to], 3)}`;
+      said.textContent = whole ? "" : `${number(edges[from], 3)} to ${number(edges[to], 3)}${state.unit}`;
       all.hidden = whole;
     }
 
@@ -70,7 +70,8 @@
       drag(event);
     });
     bars.addEventListener("pointermove", drag);
-    bars.addEventListener("pointerup", () => {
+    bars.addEventListener("pointerup", (event) => {
+      drag(event);
       start = -1;
       done();
     });

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { address, count, exampleButton, exampleTile, find, follow, issueLines, makeGrid, makeSelection, navigate, openExample, openReport, openSplit, showExample } = protoscore;
+  const { address, count, exampleButton, exampleTile, find, follow, issueLines, makeGrid, makeSelection, navigate, openExample, openReport, openSplit, showExample, wrongShare } = protoscore;
   const FILTERS = ["kind", "class", "suggested"];
   const radios = [...document.querySelectorAll("[name=split]")];
   const grid = makeGrid(find("grid"), makeCell);
@@ -59,7 +59,7 @@
     const { split, answers, issues, rows } = list;
     const [row, total] = [rows[index], count(rows.length)];
     const suggested = report.className(issues.suggested[row]);
-    const wrong = `${Math.round(100 * issues.wrong[row])}% wrong`;
+    const wrong = `${wrongShare(issues.wrong[row])} wrong`;
     const more = `, suggested ${suggested}, ${wrong}, ${report.kinds[issues.kind[row]]}, ${count(index + 1)} of ${total}`;
     const tile = exampleTile(exampleButton(report, split, issues.position[row], answers, more), issueLines(report, issues, row));
     tile.append(selection.box(chosen(row), `Select example ${split.id(issues.position[row])}`));

@@ -28,9 +28,9 @@
       return `${split.name} ${position}`;
     }
 
-    // A check box for one example.
+    // A check box for one example. The grid is a single tab stop, so that keys select by "x".
     function box(example, label) {
-      const input = element("input", { type: "checkbox", checked: selected.has(key(example)), ariaLabel: label });
+      const input = element("input", { type: "checkbox", checked: selected.has(key(example)), tabIndex: -1, ariaLabel: label });
       input.addEventListener("change", () => {
         if (input.checked) selected.set(key(example), example);
         else selected.delete(key(example));
@@ -81,6 +81,9 @@
       download(file, toCsv([head, ...rows]), "text/csv");
     }
 
+    addEventListener("keydown", (event) => {
+      if (event.key === "x" && !event.ctrlKey && !event.metaKey) event.target.closest?.(".tile")?.querySelector(".select input")?.click();
+    });
     return { box, offer };
   }
 

@@ -89,11 +89,16 @@
     return [[element("span", { className: "words" }, ...words), element("span", { className: "sure", textContent: sure })]];
   }
 
-  // The lines below an issue: given → suggested, then how probably the label is wrong, and its kind.
+  // How probably a label is wrong; nothing is certain.
+  function wrongShare(probability) {
+    return probability > 0.99 ? ">99%" : `${Math.round(100 * probability)}%`;
+  }
+
+  // The lines below an issue: given → suggested and how probably the label is wrong, then its kind.
   function issueLines(report, { label, suggested, wrong, kind }, row) {
     const names = [report.className(label[row]), element("span", { className: "arrow", textContent: " → " }), element("strong", { textContent: report.className(suggested[row]) })];
-    const share = element("span", { className: "wrong-share", textContent: `${Math.round(100 * wrong[row])}% wrong` });
-    return [[element("span", { className: "words" }, ...names)], [element("span", { className: "words" }, share, ` ${report.kinds[kind[row]]}`)]];
+    const share = element("span", { className: "sure wrong-share", textContent: wrongShare(wrong[row]) });
+    return [[element("span", { className: "words" }, ...names), share], [element("span", { className: "words" }, report.kinds[kind[row]])]];
   }
 
   // An example with lines of text below it; a line is a list of texts and elements.
@@ -102,5 +107,5 @@
     return element("div", { className: "tile" }, button, element("div", { className: "caption" }, ...caption));
   }
 
-  Object.assign(protoscore, { answerLines, exampleButton, exampleTile, issueLines, thumbnail });
+  Object.assign(protoscore, { answerLines, exampleButton, exampleTile, issueLines, thumbnail, wrongShare });
 })();

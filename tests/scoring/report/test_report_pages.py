@@ -251,6 +251,20 @@ def test_metrics_may_miss_a_split_or_be_unregistered(tmp_path):
     assert [*read_data(folder, "data/test.js")["metrics"]] == ["agr", "adv_l2"]
 
 
+def test_a_metric_that_ranks_nothing_correlates_with_none(tmp_path):
+    nothing = np.full(12, np.nan)
+    examples = {split: shapes(12, 2, seed=1) for split in SPLITS}
+    values = {**examples["test"].values, "nothing": nothing}
+    examples = {split: replace(of, values=values) for split, of in examples.items()}
+    metrics = [replace(METRICS[0], name="nothing"), *METRICS]
+    storage = Storage(str(tmp_path / "store"))
+    versions = write_dataset(storage, "shapes", examples, ["round", "square"])
+    publish_scores(storage, "shapes", versions, examples, metrics)
+    found = gather(take_snapshot(storage.uri), metrics, WRITTEN).splits[0].correlations
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1:, 1:]).all()
+
+
 def test_a_missing_shard_is_one_error_and_nothing_is_written(tmp_path):
     storage = Storage(str(tmp_path / "store"))
     examples = {split: shapes(30, 2) for split in SPLITS}
