@@ -31,6 +31,12 @@ PAGES = {
     "sets": "Sets",
     "evaluations": "Evaluations",
 }
+_OWN_PAGES = {
+    "correlations": "correlations",
+    "issues": "labels",
+    "review": "labels",
+    "sets": "sets",
+}
 _MISSING = "–"
 
 
@@ -127,9 +133,7 @@ def _evaluation_figures(report: Report) -> dict[str, Markup]:
 def _own_pages(report: Report) -> dict[str, str]:
     """Return the evaluations that have a page of their own, and its name."""
     kinds = {name: name.partition("_")[0] for name in report.evaluations}
-    pages = {"issues": "labels", "review": "labels"}
-    found = {name: pages.get(kind, kind) for name, kind in kinds.items()}
-    return {name: page for name, page in found.items() if page in PAGES}
+    return {name: _OWN_PAGES[kind] for name, kind in kinds.items() if kind in _OWN_PAGES}
 
 
 def _count(value: int | None) -> str:

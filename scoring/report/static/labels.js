@@ -3,13 +3,14 @@
   "use strict";
 
   const { address, count, exampleButton, exampleTile, find, follow, issueLines, makeGrid, makeSelection, navigate, openExample, openReport, openSplit, showExample, wrongShare } = protoscore;
+  const RIGHT = "rare but right"; // the kind of label that is to stay, as in verdict.py
   const FILTERS = ["kind", "class", "suggested"];
   const radios = [...document.querySelectorAll("[name=split]")];
   const grid = makeGrid(find("grid"), makeCell);
   const selection = makeSelection(find("selection"), {
     file: "labels.csv",
     head: ["id", "split", "name", "label", "given"],
-    row: ({ split, position, label, suggested }, name) => [split.id(position), split.name, name, report.className(suggested), report.className(label)],
+    row: ({ split, position, label, better }, name) => [split.id(position), split.name, name, report.className(better), report.className(label)],
   });
   let report = null;
   let list = null; // what is shown: split, answers, issues and the rows of those in order
@@ -52,7 +53,9 @@
 
   function chosen(row) {
     const { split, issues } = list;
-    return { split, position: issues.position[row], label: issues.label[row], suggested: issues.suggested[row] };
+    const label = issues.label[row];
+    const better = report.kinds[issues.kind[row]] === RIGHT ? label : issues.suggested[row];
+    return { split, position: issues.position[row], label, better };
   }
 
   function makeCell(index) {

@@ -28,6 +28,7 @@ TRAIN = (
     Issue(7, 2, 0.9, "out of place"),
     Issue(1, 0, 0.3, "ambiguous"),
     Issue(33, 2, 0.28, "ambiguous"),
+    Issue(36, 1, 0.03, "rare but right"),
 )
 TEST = (Issue(5, 0, 0.8),)
 IDS = "[...document.querySelectorAll('#grid .thumb')].map(thumb => Number(thumb.dataset.id))"
@@ -111,7 +112,7 @@ def test_pages_fit_the_screen_and_have_captions(page, report, name, width):
 
 def test_issues_are_listed_in_their_order_and_filtered(page, report):
     opened(page, f"{report}/labels.html")
-    assert page.evaluate(IDS) == [30, 7, 1, 33]
+    assert page.evaluate(IDS) == [30, 7, 1, 33, 36]
     assert page.evaluate(CAPTIONS)[0] == "=circle → <b>square</b>\n96%\nwrong label"
     choose(page, "kind", "1")
     until(page, f"{FOUND} === '2 labels'")
@@ -135,11 +136,21 @@ def test_an_issue_opens_and_its_neighbours_follow(page, report):
     until(page, f"{DIALOG}.open")
     text = page.evaluate(f"{DIALOG}.innerText")
     assert "Label wrong with probability 96%: <b>square</b> suggested" in text
-    assert "1 of 4" in text
+    assert "1 of 5" in text
     page.press("ArrowRight")
     until(page, f"{DIALOG}.innerText.includes('train example 7 ')")
     page.press("Escape")
     until(page, f"!{DIALOG}.open")
+
+
+def test_the_overview_leads_with_the_likeliest_mistakes(page, report):
+    opened(page, f"{report}/index.html")
+    shown = "[...document.querySelectorAll('#suspects .thumb')].map(it => Number(it.dataset.id))"
+    until(page, f"{shown}.length === 6")
+    assert page.evaluate(shown) == [30, 7, 1, 33, 36, 95]
+    page.evaluate("document.querySelector('#suspects [data-id=\"7\"]').click()")
+    until(page, f"location.pathname.endsWith('labels.html') && {DIALOG}.open")
+    assert "train example 7 " in page.evaluate(f"{DIALOG}.innerText")
 
 
 def test_the_selected_are_downloaded_as_corrections(page, report, tmp_path):
@@ -147,12 +158,13 @@ def test_the_selected_are_downloaded_as_corrections(page, report, tmp_path):
     page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     boxes = "document.querySelectorAll('.select input')"
     page.evaluate(f"{boxes}[0].click()")
+    page.evaluate(f"{boxes}[4].click()")
     page.evaluate("document.querySelectorAll('.thumb')[2].focus()")
     page.press("x")
     page.evaluate("document.querySelector('[name=split][value=test]').click()")
     until(page, f"{IDS}.join() === '95'")
     page.evaluate(f"{BUTTON.format('Select all 1')}.click()")
-    until(page, "document.querySelector('#selection').innerText.includes('3 selected')")
+    until(page, "document.querySelector('#selection').innerText.includes('4 selected')")
     page.evaluate(f"{BUTTON.format('Download CSV')}.click()")
     file = tmp_path / "labels.csv"
     deadline = time.monotonic() + 20
@@ -161,12 +173,14 @@ def test_the_selected_are_downloaded_as_corrections(page, report, tmp_path):
     rows = [[*row.values()] for row in csv.DictReader(io.StringIO(file.read_text()))]
     assert rows == [  # an apostrophe keeps spreadsheets from running a name
         ["30", "train", "picture-30.png", "<b>square</b>", "'=circle"],
+        ["36", "train", "picture-36.png", "'=circle", "'=circle"],
         ["1", "train", "picture-1.png", "'=circle", "<b>square</b>"],
         ["95", "test", "picture-5.png", "'=circle", "star"],
     ]
     wishes = read_wishes(str(file))
     assert [(wish.split, wish.example_id) for wish in wishes] == [
         ("train", 30),
+        ("train", 36),
         ("train", 1),
         ("test", 95),
     ]
