@@ -149,7 +149,11 @@ def test_the_overview_leads_with_the_likeliest_mistakes(page, report):
     until(page, f"{shown}.length === 6")
     assert page.evaluate(shown) == [30, 7, 1, 33, 36, 95]
     page.evaluate("document.querySelector('#suspects [data-id=\"7\"]').click()")
-    until(page, f"location.pathname.endsWith('labels.html') && {DIALOG}.open")
+    deadline = time.monotonic() + 20  # a promise would not outlive the page
+    while not page.evaluate("location.pathname.endsWith('labels.html')"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    until(page, f"document.readyState === 'complete' && {DIALOG}.open")
     assert "train example 7 " in page.evaluate(f"{DIALOG}.innerText")
 
 
