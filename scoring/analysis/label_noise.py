@@ -42,6 +42,7 @@ _STEPS = 3  # of the inner maximisation, which goes on in the next round
 _FIRST_ROUNDS = 15
 _SUREST = 10  # one in so many rows
 _PRIOR_SUREST = 100.0  # rows of each class, at most
+_NEVER = 1e-6  # share of wrong labels, at least: without any, all other classes look alike
 _PRIOR_ROWS = 5.0  # of each class, whose labels are wrong as often as all labels are
 _PRIOR_WRONG = 10.0  # wrong labels of each class, spread evenly
 _PENALTY = 10.0  # rows; of slopes that differ between classes
@@ -177,7 +178,7 @@ def _channel(features: Features, labels: Ints, share: Floats, prior: Floats) -> 
     counts: Floats = shared[:-1] + prior
     wrong = counts * (1 - np.eye(classes))
     of_class = wrong.sum(axis=1)
-    overall = of_class.sum() / counts.sum()
+    overall = max(of_class.sum() / counts.sum(), _NEVER)
     rate = (of_class + _PRIOR_ROWS * overall) / (counts.sum(axis=1) + _PRIOR_ROWS)
     evenly = (1 - np.eye(classes)) / (classes - 1)
     where_to = (wrong + _PRIOR_WRONG * evenly) / (of_class + _PRIOR_WRONG)[:, None]

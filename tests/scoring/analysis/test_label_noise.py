@@ -82,6 +82,8 @@ def test_labels_that_are_right_are_left_alone():
     judged = fit(given, CLASSES).judge(given)
     assert (probabilities.argmax(axis=1) != labels).mean() > 0.05  # models do err
     assert judged.wrong.sum() < 0.005 * ROWS
+    others = np.where(given.classes == labels[:, None], 0, probabilities)
+    assert (judged.suggested == others.argmax(axis=1)).mean() > 0.6
 
 
 def test_of_two_views_the_one_that_knows_counts():
