@@ -25,6 +25,7 @@
     tables/log_copies/<table>/<entry>.json     a copy of an entry of a table's log
     nights/<night>.json                        a night's rows of `nights` and `runs`
     jobs/<job>.json                            a job: its lease, then how it ended
+    forgotten/<job>.json                       which examples were forgotten, and what was removed
     studies/<study>.json                       a human study: what it shows, and its gold answers
     reviews/<queue>.json                       labels to check: which examples, of which strata
     damaged/                                   files that were not what had been written

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+from deltalake import DeltaTable
+from review_store import decisions, only_queue, write_file
 from safetensors.torch import save_file
 
 from ray_jobs.cli import main
@@ -39,6 +41,8 @@ KINDS = {
     "receipt": "datasets/digits/receipts/*.json",
     "layout": "datasets/digits/layouts/*.json",
     "shard": "datasets/digits/shards/*.parquet",
+    "correction": "datasets/digits/corrections/*[0-9a-f].json",
+    "correction copy": "datasets/digits/corrections/*.copy.json",
     "import": "imports/*.safetensors",
     "run.json": "runs/{base}/run.json",
     "model": "runs/{base}/model.safetensors",
@@ -55,11 +59,16 @@ KINDS = {
     "scores": "tables/scores/dataset=digits/split=test/metric=conf/*.parquet",
     "nights": "tables/nights/*.parquet",
     "runs": "tables/runs/*.parquet",
-    "evaluations": "tables/evaluations/dataset=digits/*/*.parquet",
+    "evaluations": "tables/evaluations/dataset=digits/evaluation=classes_train/*.parquet",
+    "probabilities": "tables/probabilities/dataset=digits/split=train/*.parquet",
+    "issues": "tables/issues/dataset=digits/split=train/*.parquet",
+    "verdicts": "tables/verdicts/dataset=digits/*/*.parquet",
     "representers": "tables/representers/dataset=digits/split=test/*/*.parquet",
     "manifest": "tables/manifests/*[0-9a-f].json",
     "manifest copy": "tables/manifests/*.copy.json",
     "night record": "nights/*.json",
+    "review": "reviews/*[0-9a-f].json",
+    "review copy": "reviews/*.copy.json",
     "job record": "jobs/*.json",
     "log entry": "tables/scores/_delta_log/*.json",
     "old log entry": "tables/scores/_delta_log/*1.json",
@@ -71,7 +80,7 @@ WAYS = ("truncated", "garbled", "missing")
 
 SCORES = "select * exclude (scored_at) from scores order by all"
 JSON = ("--format", "json")
-TABLES = ("nights", "runs", "representers", "evaluations")
+TABLES = ("nights", "runs", "representers", "evaluations", "probabilities", "issues", "verdicts")
 READERS: dict[str, tuple[str, ...]] = {
     "query": ("query", SCORES, *JSON),
     **{f"query {name}": ("query", f"select * from {name} order by all", *JSON) for name in TABLES},
@@ -140,7 +149,10 @@ def build_interrupted(store: Path, patch: pytest.MonkeyPatch) -> None:
 
     The scores by three of its metrics are not staged yet, and a run is half trained.
     """
-    assert rescore(store, *FIRST).code == 0
+    succeed("ingest", "--store", str(store), *DIGITS[:8])
+    corrections = store.with_name("corrections.csv")
+    corrections.write_text("id,split,label\n3,train,7\n4,train,exclude\n")
+    assert rescore(store, *FIRST, "--corrections", str(corrections)).code == 0
 
     def stop(*_: object) -> None:
         raise IncompleteError("stopped")
@@ -154,12 +166,16 @@ def build_interrupted(store: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def build_published(store: Path, interrupted: Path) -> None:
-    """Finish an interrupted night; then import a run, explain and evaluate."""
+    """Finish an interrupted night; then import a run, explain, evaluate and review."""
     copy(interrupted, store)
     assert rescore(store).code == 0
     succeed("rescore", "--store", str(store), *DIGITS, *_imported(store.parent))
     succeed("explain", "--store", str(store), *SHOWN)
     succeed("evaluate", "classes", "--store", str(store), *SHOWN)
+    page = str(store.with_name("review"))
+    succeed("review", "--store", str(store), *SHOWN, "--checks", "10", "--output", page)
+    decided = write_file(store.parent, decisions(only_queue(str(store))))
+    succeed("review", "--store", str(store), "--import", decided)
 
 
 def _imported(folder: Path) -> list[str]:
@@ -204,8 +220,15 @@ def find(store: Path, kind: str) -> Path | None:
         "layer": (of_metrics or ["-"])[0],
         "explained": (explained or ["-"])[0],
     }
-    found = sorted(store.glob(KINDS[kind].format(**keys)))
+    found = sorted(p for p in store.glob(KINDS[kind].format(**keys)) if _is_listed(store, p))
     return found[-1] if found else None
+
+
+def _is_listed(store: Path, file: Path) -> bool:
+    """Whether a file is not a data file that its table has replaced."""
+    table = store.joinpath(*file.relative_to(store).parts[:2])
+    is_data = file.suffix == ".parquet" and table.parent.name == "tables"
+    return not is_data or str(file) in DeltaTable(table).file_uris()
 
 
 def copy(store: Path, to: Path) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_jobs.jobs.job_record import load_jobs
+from scoring.data.corrections import in_force
 from scoring.data.ingest import Layout
+from scoring.data.reviews import load_queue
 from scoring.data.shard_parts import read_columns, read_files
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.versions import load_training_set, load_version
@@ -49,11 +51,24 @@ def mark(storage: Storage, path: str) -> object:
     return storage.has_unsealed_files
 
 
-def version(storage: Storage, path: str) -> object:
-    """Read a version whose copy is gone, or a copy whose version is gone."""
+def alone(storage: Storage, path: str) -> str:
+    """Remove the copy of a record, or the record of a copy, and return its name."""
     stem, copied = path.removesuffix(".json").removesuffix(".copy"), path.endswith(".copy.json")
     storage.remove([f"{stem}.json" if copied else f"{stem}.copy.json"])
-    return load_version(storage, "digits", "train", stem.rpartition("/")[2])
+    return stem.rpartition("/")[2]
+
+
+def version(storage: Storage, path: str) -> object:
+    return load_version(storage, "digits", "train", alone(storage, path))
+
+
+def correction(storage: Storage, path: str) -> object:
+    alone(storage, path)
+    return in_force(storage, "digits")
+
+
+def review(storage: Storage, path: str) -> object:
+    return load_queue(storage, alone(storage, path))
 
 
 def shard(storage: Storage, path: str) -> object:
@@ -121,10 +136,7 @@ def table(name: str) -> Reader:
 
 
 def manifest(storage: Storage, path: str) -> object:
-    """Read a manifest whose copy is gone, or a copy whose manifest is gone."""
-    stem, copied = path.removesuffix(".json").removesuffix(".copy"), path.endswith(".copy.json")
-    storage.remove([f"{stem}.json" if copied else f"{stem}.copy.json"])
-    return read_manifest(storage, f"{stem.rpartition('/')[2]}.parquet")
+    return read_manifest(storage, f"{alone(storage, path)}.parquet")
 
 
 def jobs(storage: Storage, path: str) -> object:
@@ -149,6 +161,8 @@ READ: dict[str, Reader] = {
     "receipt": records(ShardRecord),
     "layout": records(Layout),
     "shard": shard,
+    "correction": correction,
+    "correction copy": correction,
     "import": lambda storage, path: tensors(read_sealed(storage, path)),
     "run.json": lambda storage, path: load_record(storage, run_of(path)),
     "model": weights,
@@ -166,10 +180,15 @@ READ: dict[str, Reader] = {
     "nights": table("nights"),
     "runs": table("runs"),
     "evaluations": table("evaluations"),
+    "probabilities": table("probabilities"),
+    "issues": table("issues"),
+    "verdicts": table("verdicts"),
     "representers": table("representers"),
     "manifest": manifest,
     "manifest copy": manifest,
     "night record": read_json,
+    "review": review,
+    "review copy": review,
     "job record": jobs,
     "log entry": log,
     "old log entry": log,

@@ -58,15 +58,24 @@ COMMANDS = {
     **WRITERS,
     "check": ("check", *SHOWN),
     "forget": ("forget", *SHOWN, "--split", "test", "--ids", "IDS"),
+    "review": ("review", *SHOWN, "--checks", "5", "--output", "OUT"),
     "study": ("study", "--import", "ANSWERS"),
 }
 READ_BY = {
-    ("version", "receipt", "layout", "shard"): ("rescore", "plan", "report", "export", "forget"),
+    ("version", "receipt", "layout", "shard", "correction"): (
+        "rescore",
+        "plan",
+        "report",
+        "export",
+        "forget",
+    ),
     ("import", "run.json", "tally", "logits", "staged"): ("rescore", "explain", "plan", "forget"),
     ("layer", "features"): ("rescore", "explain", "report", "evaluate"),
     ("scores", "manifest", "log"): ("query", "outliers", "diff", "report", "export", "rescore"),
     ("nights", "runs", "night record"): ("query nights", "query runs", "report", "rescore"),
     ("evaluations", "representers"): ("query evaluations", "query representers", "report"),
+    ("probabilities", "issues"): ("query probabilities", "query issues", "report", "export"),
+    ("verdicts", "review"): ("query verdicts", "report", "review", "forget"),
     ("job record", "certificate"): ("status", "vacuum", "rescore", "forget"),
     ("study",): ("study", "study", "forget"),
 }
