@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
 from torch import Tensor, nn
 
-from scoring.arrays import Bools, Floats, Floats32, Ints, Strings
+from scoring.arrays import Bools, Floats, Ints, Strings
 from scoring.statuses import End
+from scoring.tally import Tally
 
 
 class Signal(StrEnum):
@@ -76,31 +77,6 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
-    """What a run added up of N examples over its K epochs of training.
-
-    NaN where the run does not keep that number, did not look at the example, or knew it by another
-    label.
-    """
-
-    probability: Floats32
-    """[N] float32, mean over epochs of f(x)_label."""
-    margin: Floats32
-    """[N] float32, mean over epochs of z_label - max_other z."""
-    wrong_since: Floats32
-    """[N] float32, first epoch from which the label's logit is never the largest; K + 1 if it is
-    the largest after the last epoch."""
-
-    def rows(self, rows: Ints) -> "Tally":
-        """Return the tally of some of the examples."""
-        return Tally(
-            probability=self.probability[rows],
-            margin=self.margin[rows],
-            wrong_since=self.wrong_since[rows],
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Output:
     """Output of one run, or of one of its checkpoints, for a batch."""
 
@@ -140,6 +116,8 @@ class Columns:
     """[N, K] classes whose probabilities are kept, ascending, -1 at the end of shorter rows."""
     probabilities: Floats | None = None
     """[N, K] their probabilities, for a table of their own."""
+    over_epochs: Floats | None = None
+    """[N, K] their probabilities, averaged over the epochs of training."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from scoring.analysis.verdict import (
 from scoring.arrays import Bools, Floats
 from scoring.data.shard_parts import read_columns
 from scoring.errors import IncompleteError
-from scoring.folds.probabilities import PROBABILITIES
+from scoring.folds.probabilities import PROBABILITIES, views_of
 from scoring.staged.probabilities import padded_lists, read_probabilities
 from scoring.staged.scores import read_scores
 from scoring.store.keys import SPLITS, Split
@@ -97,6 +97,7 @@ def publish_estimates(plan: Plan, judged: Mapping[Split, Estimate | None], comma
 def _shards(plan: Plan, work: Sequence[ShardWork]) -> Iterator[_Shard]:
     """Read what is staged."""
     storage, dataset = plan.request.storage, plan.request.source.name
+    views = views_of(len(plan.situation.layout.classes))
 
     def read(item: ShardWork) -> _Shard:
         rows = read_columns(storage, dataset, item.record, ("example_id", "label"))
@@ -106,11 +107,11 @@ def _shards(plan: Plan, work: Sequence[ShardWork]) -> Iterator[_Shard]:
             raise IncompleteError(f"{path}: expected the ids of {item.record.path(dataset)}")
         labels = rows["label"]
         known = pc.and_(labels.is_valid(), staged["probabilities"].is_valid()).to_numpy()
-        classes, probabilities = padded_lists(staged.filter(known))
+        judged = staged.filter(known)
         guesses = Guesses(
             labels=labels.filter(known).to_numpy().astype(np.int64),
-            classes=classes,
-            views=(probabilities,),
+            classes=padded_lists(judged)[0],
+            views=tuple(padded_lists(judged, name)[1] for name in views),
         )
         return _Shard(work=item, staged=staged, labels=labels, known=known, guesses=guesses)
 

@@ -34,6 +34,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
         status=np.concatenate(status),
         classes=_joined([part.classes for part in parts]),
         probabilities=_joined([part.probabilities for part in parts]),
+        over_epochs=_joined([part.over_epochs for part in parts]),
     )
 
 

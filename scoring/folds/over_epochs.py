@@ -15,8 +15,9 @@ from scoring.arrays import Floats, Floats32, Ints
 from scoring.folds.dynamics import OfCheckpoint
 from scoring.folds.moments import Moments
 from scoring.folds.runs import mean_over_runs
-from scoring.spec import Batch, Columns, Fold, Output, Tally
+from scoring.spec import Batch, Columns, Fold, Output
 from scoring.statuses import UNLABELLED
+from scoring.tally import Tally
 
 OverEpochs = Callable[[Tally], Floats32]
 """Returns a column of a tally, [N]."""

@@ -5,6 +5,12 @@
 
 They are folded like a metric, from the same outputs, but published as a table of their own: all C
 classes up to 50, beyond that the ten largest and the label's. `value` is the number of models.
+
+Up to 50 classes there is a second mean beside it, for the verdict: over the models and the epochs
+of their training, from their tallies. A model that has no tally of an example counts with what it
+makes of it when finished. The first epochs of a model that comes to know noise by heart are wiser
+than its last.
+
 Cost: M forward passes per example, shared with every metric of the ensemble.
 """
 
@@ -33,6 +39,8 @@ class Sums:
     """[N, C] float64 on the CPU, over the models that did not see the row."""
     counts: Ints
     """[N] how many those are."""
+    over_epochs: Tensor | None
+    """[N, C] float64 on the CPU, the sum of their means over epochs; None: too many classes."""
     known: int = 0
     """Models of which it is known what they saw."""
     models: int = 0
@@ -43,6 +51,11 @@ class OutOfBagMean(Fold[Sums]):
     """Sums the softmax of the models that did not see the example."""
 
     @property
+    def reads_tally(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def reads_seen(self) -> bool:
         """It does."""
         return True
@@ -50,10 +63,12 @@ class OutOfBagMean(Fold[Sums]):
     def start(self, config: object, batch: Batch, classes: int) -> Sums:
         """Return the sum over no model."""
         rows = len(batch.ids)
+        nothing = torch.zeros(rows, classes, dtype=torch.float64)
         return Sums(
             labels=batch.labels,
-            sums=torch.zeros(rows, classes, dtype=torch.float64),
+            sums=nothing,
             counts=np.zeros(rows, dtype=np.int64),
+            over_epochs=nothing if "over_epochs" in views_of(classes) else None,
         )
 
     def update(self, state: Sums, output: Output) -> Sums:
@@ -63,9 +78,13 @@ class OutOfBagMean(Fold[Sums]):
             return state
         unseen = torch.from_numpy(~output.seen).unsqueeze(1)
         more = torch.softmax(output.logits.double(), dim=1).cpu()
+        before = state.over_epochs
         return replace(
             state,
             sums=state.sums + torch.where(unseen, more, 0.0),
+            over_epochs=None
+            if before is None
+            else before + torch.where(unseen, _over_epochs(output, more), 0.0),
             counts=state.counts + ~output.seen,
             known=state.known + 1,
         )
@@ -74,7 +93,8 @@ class OutOfBagMean(Fold[Sums]):
         """Return the mean and the number of models, NaN where every model saw the example."""
         if not state.models:
             raise ValueError("expected outputs of at least one run, got none")
-        mean = state.sums.numpy() / np.maximum(state.counts, 1)[:, None]
+        counts = np.maximum(state.counts, 1)[:, None]
+        mean = state.sums.numpy() / counts
         missing = SEEN_BY_ALL if state.known else NOBODY_KNOWS
         usable = (state.counts > 0) & np.isfinite(mean).all(axis=1)
         classes, probabilities = kept(mean, state.labels)
@@ -83,7 +103,21 @@ class OutOfBagMean(Fold[Sums]):
             status=np.where(state.counts > 0, "", missing),
             classes=classes,
             probabilities=probabilities,
+            over_epochs=None if state.over_epochs is None else state.over_epochs.numpy() / counts,
         )
+
+
+def views_of(classes: int) -> tuple[str, ...]:
+    """Return the columns of probabilities that there are of so many classes."""
+    return ("probabilities", "over_epochs") if classes <= ALL_CLASSES else ("probabilities",)
+
+
+def _over_epochs(output: Output, finished: Tensor) -> Tensor:
+    """Return a model's mean probabilities over its epochs; of the finished model where unknown."""
+    if output.tally is None or output.tally.probabilities is None:
+        return finished
+    mean = torch.from_numpy(output.tally.probabilities).double()
+    return torch.where(torch.isfinite(mean), mean, finished)
 
 
 def kept(mean: Floats, labels: Ints) -> tuple[Ints, Floats]:
@@ -112,7 +146,7 @@ PROBABILITIES = FoldedMetric(
     name="probabilities",
     summary="mean probabilities by the models that did not see the example",
     purpose="label errors",
-    version=1,
+    version=2,
     unit="models",
     prototypical="high",
     source="Northcutt et al. 2021, section 3",

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scoring.arrays import Bools, Floats32, Ints
 from scoring.data.forgotten import holds_ids
 from scoring.errors import Damaged
 from scoring.runs.record import RunRecord
-from scoring.spec import Tally
 from scoring.store.keys import Split
 from scoring.store.layout import run_path, tally_path
 from scoring.store.parallel import in_parallel
@@ -24,8 +24,10 @@ from scoring.store.parquet import opened_parquet, read_parquet, write_parquet
 from scoring.store.records import read_sound_records
 from scoring.store.sealed import damaged, vouched_for
 from scoring.store.storage import Storage
+from scoring.tally import Tally
 
 _ID = "example_id"
+_ALL = "probabilities"
 _SCHEMA = pa.schema(
     [
         pa.field(_ID, pa.int64(), nullable=False),
@@ -35,10 +37,12 @@ _SCHEMA = pa.schema(
         pa.field("probability", pa.float32()),
         pa.field("margin", pa.float32()),
         pa.field("wrong_since", pa.float32()),
+        pa.field(_ALL, pa.list_(pa.float16())),
     ]
 )
 _COLUMNS = ("probability", "margin", "wrong_since")
 _GROUP_ROWS = 1 << 14
+_READ = (_ID, "label", *_COLUMNS, _ALL)
 _REPEATED = ["label", "seen", "epochs", "wrong_since"]
 
 
@@ -56,6 +60,8 @@ class TallyRows:
     """How many it looked at."""
     columns: Mapping[str, Floats32]
     """[N] each, by their names in `Tally`; a run keeps only some of them."""
+    of_unseen: Floats32 | None = None
+    """[U, C] mean probabilities of the U rows that the run did not train on, if it keeps them."""
 
 
 def write_tally(storage: Storage, run: str, rows: TallyRows) -> None:
@@ -68,6 +74,7 @@ def write_tally(storage: Storage, run: str, rows: TallyRows) -> None:
             "seen": rows.seen,
             "epochs": np.full(count, rows.epochs),
             **{name: rows.columns.get(name, pa.nulls(count, pa.float32())) for name in _COLUMNS},
+            _ALL: _lists(rows),
         },
         schema=_SCHEMA,
     )
@@ -91,8 +98,9 @@ def read_tally(storage: Storage, record: RunRecord, ids: Ints, labels: Ints) -> 
         vouched_for(storage, path, run_path(record.key)),
         opened_parquet(storage, path, _SCHEMA) as file,
     ):
-        table = file.read_row_groups([*_groups(file.metadata, ids)], [_ID, "label", *_COLUMNS])
-        if table[_ID].null_count or table["label"].null_count:
+        table = file.read_row_groups([*_groups(file.metadata, ids)], [*_READ])
+        lengths = pc.min_max(pc.list_value_length(table[_ALL]))
+        if table[_ID].null_count or table["label"].null_count or lengths["min"] != lengths["max"]:
             raise damaged(storage, path)
     held, held_labels = table[_ID].to_numpy(), table["label"].to_numpy()
     at = np.searchsorted(held, ids)
@@ -106,7 +114,10 @@ def read_tally(storage: Storage, record: RunRecord, ids: Ints, labels: Ints) -> 
         found[known] = table[name].to_numpy()[at[known]]
         return found
 
-    return Tally(**{name: column(name) for name in _COLUMNS})
+    return Tally(
+        **{name: column(name) for name in _COLUMNS},
+        probabilities=_matrix(table[_ALL].combine_chunks(), known, at),
+    )
 
 
 def tallies_with(
@@ -135,6 +146,30 @@ def strike_from_tallies(storage: Storage, paths: Sequence[str], ids: Sequence[in
             continue
         kept = ~np.isin(table[_ID].to_numpy(), ids)
         _write(storage, path, table.filter(pa.array(kept)))
+
+
+def _lists(rows: TallyRows) -> pa.Array:
+    """Return the probabilities of rows that were not seen, null elsewhere."""
+    if rows.of_unseen is None:
+        return pa.nulls(len(rows.ids), _SCHEMA.field(_ALL).type)
+    unseen = np.where(rows.seen, 0, rows.of_unseen.shape[1])
+    offsets = pa.array(np.append(0, np.cumsum(unseen)), pa.int32())
+    values = pa.array(rows.of_unseen.ravel().astype(np.float16))
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(rows.seen))
+
+
+def _matrix(lists: pa.ListArray, known: Bools, at: Ints) -> Floats32 | None:
+    """Return lists as rows [N, C], NaN where there is none; None if there are none at all."""
+    width = pc.max(lists.value_lengths()).as_py()
+    if width is None:
+        return None
+    held = np.full((len(lists), width), np.nan, dtype=np.float32)
+    held[lists.is_valid().to_numpy(zero_copy_only=False)] = (
+        lists.flatten().to_numpy().reshape(-1, width)
+    )
+    found = np.full((len(known), width), np.nan, dtype=np.float32)
+    found[known] = held[at[known]]
+    return found
 
 
 def _write(storage: Storage, path: str, table: pa.Table) -> None:

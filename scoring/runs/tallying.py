@@ -11,7 +11,10 @@ out take a forward pass in eval mode at the end of each epoch, and so do all row
 split in a fine-tuned run. Looking draws no random numbers of the training's and leaves the net as
 it was, so that the weights are those of a training that nobody looks at.
 
-Memory: two columns of four bytes, or one, for each row.
+Of the rows that a member leaves out, it keeps the mean probabilities of all classes too, if there
+are at most fifty.
+
+Memory: two columns of four bytes, or one, for each row; four bytes a class for each row left out.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +28,7 @@ from scoring.arrays import Bools, Ints
 from scoring.data.training_set import TrainingSet
 from scoring.folds.dynamics import OfCheckpoint, label_probability, margin, right
 from scoring.folds.moments import next_mean
+from scoring.folds.probabilities import ALL_CLASSES
 from scoring.inputs import as_input
 from scoring.run_spec import RunSpec
 from scoring.runs.tally_file import TallyRows
@@ -35,6 +39,7 @@ from scoring.training.steps import BatchResult
 
 _ROWS = 1000  # to pass forward at once
 _WAITING = 1 << 20  # logits of batches that are held before they are added up
+_ALL = "probabilities"
 _PREFIX = "tally."  # of the names of its tensors in the state of an unfinished training
 
 _Update = Callable[[Tensor, Tensor, Tensor, int], Tensor]
@@ -75,8 +80,11 @@ class Tallying:
         self._spec = spec
         self._data = data
         self._seen = seen
+        self._unseen = np.flatnonzero(~seen)
         self._updates = _SINCE if spec.kind == "finetuned" else _MEANS
         self._columns = {name: torch.zeros(len(data)) for name in self._updates}
+        if spec.kind != "finetuned" and data.classes <= ALL_CLASSES:
+            self._columns[_ALL] = torch.zeros(len(self._unseen), data.classes)
         self._waiting: list[tuple[Tensor, Tensor]] = []
 
     @classmethod
@@ -98,16 +106,16 @@ class Tallying:
         """Look at the rows that the epoch did not train on."""
         epoch = len(training.losses)
         self._add_waiting(epoch)
-        unseen = np.flatnonzero(~self._seen)
         bfloat16 = self._spec.dtype == "bfloat16"
         with _looking(training.model, training.device):
-            for first in range(0, len(unseen), _ROWS):
-                rows = unseen[first : first + _ROWS]
+            for first in range(0, len(self._unseen), _ROWS):
+                rows = self._unseen[first : first + _ROWS]
                 decoded = torch.from_numpy(np.take(self._data.inputs, rows, axis=0))
                 inputs = as_input(decoded.to(training.device))
                 with torch.autocast(training.device, torch.bfloat16, enabled=bfloat16):
                     logits = training.model(inputs)
                 self._add(epoch, torch.from_numpy(rows), logits)
+                self._add_probabilities(epoch, slice(first, first + _ROWS), logits)
 
     def save(self) -> dict[str, Tensor]:
         """Copy the state after an epoch, for the state of an unfinished training."""
@@ -121,7 +129,8 @@ class Tallying:
 
     def finish(self, epochs: int) -> TallyRows:
         """Return what was added up over all epochs."""
-        columns = {name: column.numpy() for name, column in self._columns.items()}
+        columns = {name: self._columns[name].numpy() for name in self._updates}
+        of_unseen = self._columns.get(_ALL)
         if (since := columns.get("wrong_since")) is not None:
             columns["wrong_since"] = np.where(since == 0, np.float32(epochs + 1), since)
         return TallyRows(
@@ -130,6 +139,7 @@ class Tallying:
             seen=self._seen,
             epochs=epochs,
             columns=columns,
+            of_unseen=None if of_unseen is None else of_unseen.numpy(),
         )
 
     def _add_waiting(self, epoch: int) -> None:
@@ -141,8 +151,15 @@ class Tallying:
     def _add(self, epoch: int, rows: Tensor, logits: Tensor) -> None:
         """Add what an epoch makes of some rows [B], given their logits [B, C]."""
         labels = torch.from_numpy(self._data.labels[rows.numpy()]).to(logits.device)
-        for name, column in self._columns.items():
-            column[rows] = self._updates[name](column[rows], logits.double(), labels, epoch)
+        for name, update in self._updates.items():
+            column = self._columns[name]
+            column[rows] = update(column[rows], logits.double(), labels, epoch)
+
+    def _add_probabilities(self, epoch: int, places: slice, logits: Tensor) -> None:
+        """Add the probabilities of some of the unseen rows, given their logits [B, C]."""
+        if (column := self._columns.get(_ALL)) is not None:
+            now = torch.softmax(logits.double(), dim=1).cpu()
+            column[places] = next_mean(column[places].double(), now, epoch).float()
 
 
 def _trained_on(spec: RunSpec, ids: Ints) -> Bools:

@@ -16,7 +16,7 @@ from scoring.runs.tally_file import read_tally
 from scoring.score.assignments import Assignment, Task
 from scoring.score.signals import SignalOptions, Signals
 from scoring.score.trajectories import Folding, Trajectories
-from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal, Tally
+from scoring.spec import Batch, Columns, FoldedMetric, ModelMetric, Output, Signal
 from scoring.staged.probabilities import probability_lists
 from scoring.staged.scores import write_scores
 from scoring.statuses import NOT_FINITE
@@ -24,6 +24,7 @@ from scoring.store.keys import Split
 from scoring.store.layout import staged_path
 from scoring.store.parallel import do_in_parallel, in_parallel
 from scoring.store.storage import Storage
+from scoring.tally import Tally
 
 Folded = tuple[FoldedMetric, Assignment]
 
@@ -185,7 +186,7 @@ def _lists(columns: Columns, known: Bools) -> Mapping[str, pa.Array]:
     """Return the probabilities of some rows as columns of lists, if there are any."""
     if columns.classes is None or columns.probabilities is None:
         return {}
-    return probability_lists(columns.classes, columns.probabilities, known)
+    return probability_lists(columns.classes, columns.probabilities, columns.over_epochs, known)
 
 
 def _assignments(tasks: Sequence[tuple[FoldedMetric, Task]]) -> list[Folded]:

@@ -43,7 +43,7 @@ def judged_shard(shard):
     ids = np.arange(shard.first_id, shard.first_id + shard.rows)
     known = ids != shard.first_id  # the first row of each shard was not judged
     lists = probability_lists(
-        np.array([[0, 2]] * len(ids)), np.array([[0.25, 0.75]] * len(ids)), known
+        np.array([[0, 2]] * len(ids)), np.array([[0.25, 0.75]] * len(ids)), None, known
     )
     staged = pa.table(
         {

@@ -22,6 +22,7 @@ from scoring.store.storage import Storage
 RUN = "0" * 32
 IDS = np.arange(0, 200, 2)
 LABELS = IDS % 7
+PROBABILITIES = np.stack([IDS / 256, 1 - IDS / 256], axis=1).astype(np.float32)
 RECORD = replace(record(MEMBER, {"train": "v"}), key=RUN, tallied=True)
 
 
@@ -37,6 +38,7 @@ def storage(tmp_path, monkeypatch):
         seen=IDS % 3 > 0,
         epochs=4,
         columns={name: column.astype(np.float32) for name, column in columns.items()},
+        of_unseen=PROBABILITIES[IDS % 3 == 0],
     )
     write_tally(storage, RUN, rows)
     write_record(storage, run_path(RUN), RECORD)
@@ -52,6 +54,12 @@ def test_rows_of_a_shard_are_found(storage, first, last):
     np.testing.assert_allclose(got.margin[held], ids[held] - 50.5)
     np.testing.assert_allclose(got.probability[held], ids[held] / 1000, rtol=1e-6)
     assert np.isnan(got.wrong_since).all()
+    unseen = held & (ids % 3 == 0)
+    if unseen.any():
+        assert np.isfinite(got.probabilities).all(axis=1).tolist() == unseen.tolist()
+        np.testing.assert_array_equal(got.probabilities[unseen, 0], ids[unseen] / 256)
+    else:
+        assert got.probabilities is None or np.isnan(got.probabilities).all()
 
 
 def test_only_row_groups_of_the_shard_are_read(storage):

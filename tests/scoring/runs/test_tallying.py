@@ -97,12 +97,16 @@ def by_formula(logits, labels):
 def test_left_out_rows_are_looked_at_after_every_epoch(storage, recipe):
     spec, data = replace(MEMBER, recipe=recipe), DATA["train"]
     record = made(storage, spec)
-    probability, margin, _ = by_formula(logits_after_each_epoch(spec, data, data), data.labels)
+    logits = logits_after_each_epoch(spec, data, data)
+    probability, margin, _ = by_formula(logits, data.labels)
     out, got = FOLD.holds(data.ids), tally_of(storage, record)
     assert 20 < out.sum() < 40
     np.testing.assert_allclose(got.probability[out], probability[out], rtol=2e-5)
     np.testing.assert_allclose(got.margin[out], margin[out], rtol=2e-5, atol=1e-5)
     assert np.isnan(got.wrong_since).all()
+    of_classes = torch.from_numpy(logits).softmax(dim=2).mean(dim=0).numpy()
+    np.testing.assert_allclose(got.probabilities[out], of_classes[out], atol=3e-4)  # half precision
+    assert np.isnan(got.probabilities[~out]).all()
 
 
 def test_rows_that_are_trained_on_are_taken_before_the_step(storage):
