@@ -1,9 +1,9 @@
 """Find whether metrics find labels that were changed on purpose.
 
-A share of the training labels is redrawn at random. One night trains as usual and stops before
-nets learn the noise; another trains until they know every label by heart. Every metric is evaluated
-on both nights, and so are the verdict (`protoscore issues`) and the sets of `protoscore evaluate
-sets`.
+A share of the training labels is changed (--relabel, --relabel-classes). One night trains as usual
+and stops before nets learn the noise; another trains until they know every label by heart. Every
+metric is evaluated on both nights, and so are the verdict (`protoscore issues`) and the sets of
+`protoscore evaluate sets`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -169,8 +169,7 @@ def _changed_labels(plan: Plan) -> ChangedLabels:
     """Ask the source which training labels it changed."""
     source, survey = plan.request.source, plan.situation.surveys["train"]
     assert isinstance(source, Relabelled)
-    classes = len(survey.layout.classes)
     shards = sorted(survey.shards, key=lambda shard: shard.first_id)
     ids = [np.arange(s.first_id, s.first_id + s.rows) for s in shards]
-    changed = [source.changed(shard.piece, classes)[shard.taken] for shard in shards]
+    changed = [source.changed(shard.piece)[shard.taken] for shard in shards]
     return ChangedLabels(ids=np.concatenate(ids), changed=np.concatenate(changed))

@@ -65,6 +65,8 @@ class DataFlags:
     relabel: float = 0.0
     """Relabel this share of the training rows at random, to test which metrics find them.
     Publishes as NAME-relabelled-PERCENT."""
+    relabel_classes: Annotated[tuple[str, ...], by_default("all")] = ()
+    """--relabel only rows of these classes: A to any class at random, A=B to class B."""
     corrupted_copies: bool = False
     """Add copies of the test images under each corruption of MNIST-C to the test split.
     Publishes as NAME-c. --limit-test counts images before copying."""
@@ -102,6 +104,8 @@ class DataFlags:
             raise UserError(
                 f"--max-pixels: expected a number from 1 to {MOST_PIXELS}, got {self.max_pixels}"
             )
+        if self.relabel_classes and not self.relabel:
+            raise UserError("--relabel-classes: expected --relabel with a share above 0, got none")
         if self.relabel and self.corrupted_copies:
             raise UserError("--relabel: expected no --corrupted-copies, got both")
         if self.image_size != "auto":
@@ -146,7 +150,12 @@ class DataFlags:
         if self.only_classes:
             source = OnlyClasses(source=source, classes=self.only_classes)
         if self.relabel:
-            return Relabelled(source=source, share=self.relabel, seed=self.alter_seed)
+            return Relabelled(
+                source=source,
+                share=self.relabel,
+                only=self.relabel_classes,
+                seed=self.alter_seed,
+            )
         if self.corrupted_copies:
             return Corrupted(source=source, rows=self.limit_test, seed=self.alter_seed)
         return source

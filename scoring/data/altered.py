@@ -15,9 +15,11 @@ from scoring.arrays import Bools, Ints
 from scoring.data.images import ImageShape, Pixels, as_png
 from scoring.data.shapes import InputShape
 from scoring.data.sources import Layout, Piece, Rows, Source, class_indices, first_rows
-from scoring.store.keys import Split
+from scoring.errors import UnknownName
+from scoring.store.keys import Split, digest
 
 CLEAN = "clean"
+_ANY = -1  # class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,49 +58,63 @@ class AlteredSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Relabelled(AlteredSource):
-    """A source with a share of its training labels redrawn, uniformly from all C classes.
+    """A source with a share of its training labels changed.
 
-    A row chosen for redrawing therefore keeps its label with probability 1 / C.
+    A chosen row gets a class drawn uniformly from all C, so with probability 1 / C its own again.
     """
 
     share: float
     """Share of the rows to choose, in [0, 1]."""
+    only: tuple[str, ...] = ()
+    """Change only labels of these classes: "A" draws another class, "A=B" changes A to B; empty:
+    all classes."""
+
+    def __post_init__(self) -> None:
+        known = cached_layout(self.source).classes if self.only else ()
+        for name in (name for change in self.only for name in change.split("=", 1)):
+            if name not in known:
+                raise UnknownName("--relabel-classes", name, known)
 
     @property
     def name(self) -> str:
-        """Original name, share and seed."""
-        return f"{self.source.name}-relabelled-{100 * self.share:g}{self._suffix()}"
+        """Original name, share, classes and seed."""
+        only = f"-{digest(self.only)[:8]}" if self.only else ""
+        return f"{self.source.name}-relabelled-{100 * self.share:g}{only}{self._suffix()}"
 
     def read(self, split: Split, piece: Piece) -> Rows:
         """Read the rows of a piece; in the training split, labels are class indices."""
         return replace(self.source.read(split, piece), labels=self.labels(split, piece))
 
     def labels(self, split: Split, piece: Piece) -> Sequence[int | str | None]:
-        """Return the labels of a piece: in the training split, class indices, some of them redrawn.
+        """Return the labels of a piece: in the training split, class indices, some of them changed.
 
         Test labels stay as they are.
         """
-        given = self.source.labels(split, piece)
         if split == "test":
-            return given
-        layout = cached_layout(self.source)
-        true, classes = class_indices(given, layout, piece), len(layout.classes)
-        labels = np.where(true >= 0, (true + self._shifts(piece, classes)) % classes, true)
-        return as_labels(labels)
+            return self.source.labels(split, piece)
+        return as_labels(self._labels(piece, self.true_labels(piece)))
 
-    def changed(self, piece: Piece, classes: int) -> Bools:
+    def changed(self, piece: Piece) -> Bools:
         """[rows]: whether the row's label, if it has one, differs from the original."""
-        return self._shifts(piece, classes) > 0
+        true = self.true_labels(piece)
+        changed: Bools = self._labels(piece, true) != true
+        return changed
 
     def true_labels(self, piece: Piece) -> Ints:
         """[rows]: the original class of each row of a training piece, -1 if unknown."""
         return class_indices(self.source.labels("train", piece), cached_layout(self.source), piece)
 
-    def _shifts(self, piece: Piece, classes: int) -> Ints:
-        """[rows]: number of classes to shift each label by; uniform in the chosen rows, else 0."""
+    def _labels(self, piece: Piece, true: Ints) -> Ints:
+        """[rows]: the class of each row, -1 if unknown, given the original one."""
+        classes = cached_layout(self.source).classes
         draws = _generator(self.seed, piece.file, piece.start).random((piece.rows, 2))
-        chosen = draws[:, 0] < self.share
-        return np.where(chosen, (draws[:, 1] * classes).astype(np.int64), 0)
+        drawn = (true + (draws[:, 1] * len(classes)).astype(np.int64)) % len(classes)
+        becomes = np.arange(len(classes)) if self.only else np.full(len(classes), _ANY)
+        for old, _, new in (change.partition("=") for change in self.only):
+            becomes[classes.index(old)] = classes.index(new) if new else _ANY
+        to = becomes[true]
+        chosen = (draws[:, 0] < self.share) & (true >= 0)
+        return np.where(chosen, np.where(to == _ANY, drawn, to), true)
 
 
 @dataclass(frozen=True, kw_only=True)

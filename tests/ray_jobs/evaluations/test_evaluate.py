@@ -53,7 +53,7 @@ def test_memorisation_finds_changed_labels_and_goes_on_where_it_was(in_process, 
     # What the table says follows from the published scores and from who was relabelled.
     scores = Store(store).scores("digits-memorisation-after", "train", "aum").to_pylist()
     source = Relabelled(source=NamedSource(name="digits", shard_rows=100), share=0.2)
-    changed = np.concatenate([source.changed(p, 10) for p in source.pieces("train")[:3]])
+    changed = np.concatenate([source.changed(p) for p in source.pieces("train")[:3]])
     ranks = np.array([row["rank"] for row in sorted(scores, key=lambda row: row["example_id"])])
     lower = (ranks[changed][:, None] < ranks[~changed]).mean()
     assert found["aum", "after", "auroc"] == pytest.approx(lower)

@@ -10,6 +10,7 @@ from scoring.data.corruptions import CORRUPTIONS
 from scoring.data.images import ImageShape, decode
 from scoring.data.named import NamedSource
 from scoring.data.sources import Layout, Piece, Rows
+from scoring.errors import UnknownName
 
 DIGITS = NamedSource(name="digits", shard_rows=200)
 
@@ -20,7 +21,7 @@ def labels_of(source, split="train"):
 
 def test_a_share_of_the_labels_is_redrawn_and_changed_says_which():
     altered = Relabelled(source=DIGITS, share=0.2)
-    changed = np.concatenate([altered.changed(p, 10) for p in altered.pieces("train")])
+    changed = np.concatenate([altered.changed(p) for p in altered.pieces("train")])
     before, after = np.array(labels_of(DIGITS)), np.array(labels_of(altered))
     np.testing.assert_array_equal(changed, before != after)
     # A redrawn label equals the old one in a tenth of the draws.
@@ -33,6 +34,25 @@ def test_the_name_states_the_alteration():
     assert Relabelled(source=DIGITS, share=0.2).name == "digits-relabelled-20"
     assert Relabelled(source=DIGITS, share=0.125, seed=3).name == "digits-relabelled-12.5-seed3"
     assert Corrupted(source=DIGITS).name == "digits-c"
+
+
+def test_only_labels_of_some_classes_change():
+    before = np.array(labels_of(DIGITS))
+    after = np.array(labels_of(Relabelled(source=DIGITS, share=0.5, only=("3=5", "7"))))
+    assert {*before[before != after].tolist()} == {3, 7}
+    assert {*after[(before == 3) & (after != 3)].tolist()} == {5}
+    assert (after[before == 3] == 5).mean() == pytest.approx(0.5, abs=0.1)
+    assert {*after[before == 7].tolist()} == {*range(10)}
+    altered = Relabelled(source=DIGITS, share=0.5, only=("3=5", "7"))
+    changed = np.concatenate([altered.changed(piece) for piece in altered.pieces("train")])
+    np.testing.assert_array_equal(changed, before != after)
+    assert altered.name != Relabelled(source=DIGITS, share=0.5, only=("3=5",)).name
+
+
+@pytest.mark.parametrize("only", ["12", "3=12", "=3", "3=", "3=5=7"])
+def test_an_unknown_class_is_named(only):
+    with pytest.raises(UnknownName, match="--relabel-classes"):
+        Relabelled(source=DIGITS, share=0.5, only=(only,))
 
 
 def test_labels_depend_on_the_seed_alone():
@@ -71,7 +91,7 @@ class Named:
 def test_class_names_and_unknown_labels_can_be_relabelled():
     altered = Relabelled(source=Named(), share=1.0)
     piece = altered.pieces("train")[0]
-    labels, changed = altered.read("train", piece).labels, altered.changed(piece, 2)
+    labels, changed = altered.read("train", piece).labels, altered.changed(piece)
     assert labels[1] is None
     assert [labels[0] != 0, labels[2] != 1] == changed[[0, 2]].tolist()
 

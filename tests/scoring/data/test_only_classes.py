@@ -51,7 +51,7 @@ def test_kept_rows_can_be_relabelled_among_the_kept_classes(digits: Source) -> N
     both = Relabelled(source=only, share=1.0)
     before, after = (np.array([label for label, _ in rows_of(s, "train")]) for s in (only, both))
     assert set(after) == {0, 1}
-    changed = np.concatenate([both.changed(piece, 2) for piece in both.pieces("train")])
+    changed = np.concatenate([both.changed(piece) for piece in both.pieces("train")])
     np.testing.assert_array_equal(before != after, changed)
     assert 0.4 < changed.mean() < 0.6
 
