@@ -60,9 +60,14 @@ _UNFINISHED = re.compile(rf"(?P<folder>(.*/)?)\.(?P<name>[^/]+)\.{_HASH}{re.esca
 def is_ours(path: str) -> bool:
     """Return whether a path has the shape of one that we write, whole or unfinished."""
     folder, _, rest = path.partition("/")
-    if unfinished := _UNFINISHED.fullmatch(rest):
-        rest = unfinished["folder"] + unfinished["name"]
-    return folder in _SHAPES and re.fullmatch(_SHAPES[folder], rest) is not None
+    shape = _SHAPES.get(folder)
+    return shape is not None and re.fullmatch(shape, unfinished(rest) or rest) is not None
+
+
+def unfinished(path: str) -> str:
+    """Return the path of the file that an unfinished one was to become; "" if it is finished."""
+    found = _UNFINISHED.fullmatch(path)
+    return found["folder"] + found["name"] if found else ""
 
 
 def is_twice(path: str) -> bool:

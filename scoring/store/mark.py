@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scoring.errors import BadStore, Damaged
+from scoring.store.file_kinds import unfinished
 from scoring.store.layout import MARK, RESERVE, SEALED_LAYOUT, TOP_FOLDERS
 from scoring.store.records import read_record, write_record
 from scoring.store.storage import Storage
@@ -48,7 +49,9 @@ def check_new_or_marked(storage: Storage) -> None:
     Raises:
         BadStore: it is such a folder, or a later protoscore made it.
     """
-    if not _is_marked(storage) and (names := storage.names("")):
+    if _is_marked(storage):
+        return
+    if names := {name for name in storage.names("") if unfinished(name) != MARK}:
         raise BadStore(
             f"--store: expected a store or a new folder, got {storage.uri!r} with "
             f"{sorted(names)[0]!r} in it and no {MARK}{_advice(storage)}"
@@ -87,9 +90,10 @@ def write_reserve(storage: Storage) -> None:
 
 
 def _write_mark(storage: Storage, layout: int) -> None:
-    write_reserve(storage)
+    """Write the mark before anything else, lest a store half made look like a folder of others."""
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     write_record(storage, MARK, Mark(store=uuid.uuid4().hex, layout=layout, made_at=made_at))
+    write_reserve(storage)
 
 
 def _is_marked(storage: Storage) -> bool:

@@ -41,6 +41,31 @@ def test_a_folder_of_other_things_does_not(storage):
     assert storage.names("") == {"thesis.tex"}
 
 
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_store_that_was_half_made_is_made_whole(storage, monkeypatch, written):
+    left = iter(range(written))
+
+    def fail_later(self, path, data):
+        if next(left, None) is None:
+            raise OSError("no space left on device")
+        write(self, path, data)
+
+    write = Storage.write
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write", fail_later)
+        with pytest.raises(OSError, match="no space"):
+            ensure_marked(storage)
+    ensure_marked(storage)
+    check_marked(storage)
+
+
+def test_a_mark_whose_writer_was_killed_is_in_nobodys_way(storage, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / f".{MARK}.{'0a' * 16}.partial").write_bytes(b"{")
+    ensure_marked(storage)
+    check_marked(storage)
+
+
 def test_an_earlier_store_can_be_adopted(storage):
     earlier_store(storage)
     with pytest.raises(BadStore, match="run protoscore adopt"):
