@@ -37,6 +37,8 @@ class Recipe:
     learning_rate: float = 1e-3
     momentum: float = 0.9
     """Momentum of SGD; Adam keeps PyTorch's betas."""
+    nesterov: bool = added(default=False)
+    """Nesterov's momentum."""
     weight_decay: float = 0.0
     """L2 penalty, as the optimizer applies it."""
     learning_rate_decay: float = 0.0
@@ -44,6 +46,9 @@ class Recipe:
     milestones: tuple[int, ...] = ()
     """Epochs after which the learning rate is multiplied by `gamma`."""
     gamma: float = 0.1
+    peak: float = added(0.0)
+    """Share of all steps after which the learning rate, which rises from 0, is at its highest; from
+    there it falls to 0 again, along straight lines. 0: it begins at its highest."""
     batch_rows: int = 128
     min_steps: int = 0
     """Train for at least this many steps: small sets get more epochs."""
@@ -60,8 +65,11 @@ class Recipe:
 
     def epochs_for(self, rows: int) -> int:
         """Return the epochs on `rows` rows, a maximum if `until_flat` may stop training earlier."""
-        steps_an_epoch = max(1, math.ceil(rows / self.batch_rows))
-        return max(self.epochs, math.ceil(self.min_steps / steps_an_epoch))
+        return max(self.epochs, math.ceil(self.min_steps / self.steps_an_epoch(rows)))
+
+    def steps_an_epoch(self, rows: int) -> int:
+        """Return the steps of an epoch on `rows` rows, one more than there may be."""
+        return max(1, math.ceil(rows / self.batch_rows))
 
 
 @dataclass(frozen=True, kw_only=True)

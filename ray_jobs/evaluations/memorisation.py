@@ -32,7 +32,7 @@ from scoring.runs.record import load_records
 from scoring.tables import Store
 from scoring.tables.findings import Finding
 
-_SHOWN = ("auroc", "precision_at_changed", "precision", "recall")
+_SHOWN = ("auroc", "average_precision", "precision", "recall")
 
 
 @dataclass(frozen=True, kw_only=True)

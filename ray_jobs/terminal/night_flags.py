@@ -35,11 +35,12 @@ class FleetFlags:
     fleet: str = "demo"
     """demo (about 25 runs), standard (about 80) or paper (hundreds)."""
     net: Annotated[str, by_default("by the examples")] = ""
-    """paper_cnn, small_cnn, lenet5, mlp, resnetv2 or a torchvision classifier for images.
+    """whitened_cnn, small_cnn, paper_cnn, resnetv2, lenet5, mlp or a torchvision classifier for
+    images.
     lstm or bag_of_embeddings for texts.
     package.module:factory for your own."""
     recipe: Annotated[str, by_default("by fleet and examples")] = ""
-    """smoke, quick, text, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar."""
+    """smoke, quick, swift, text, memorise, short_cifar, paper_mnist, paper_cifar or vog_cifar."""
     epochs: Annotated[int | None, by_default("the recipe's")] = None
     """Number of epochs to train."""
     train_batch_rows: Annotated[int | None, by_default("the recipe's")] = None

@@ -18,6 +18,7 @@ from scoring.nets.mlp import mlp
 from scoring.nets.resnetv2 import resnetv2
 from scoring.nets.sizes import Dims, TextNet, VisionNet
 from scoring.nets.text_nets import LSTM, BagOfEmbeddings
+from scoring.nets.whitened_cnn import whitened_cnn
 from scoring.run_spec import NetSpec
 
 PrivateForm = Literal["same", "group_norm", "none"]
@@ -29,6 +30,7 @@ _IMAGE_NETS: dict[str, VisionNet] = {
     "paper_cnn": paper_cnn,
     "resnetv2": resnetv2,
     "small_cnn": small_cnn,
+    "whitened_cnn": whitened_cnn,
 }
 _TEXT_NETS: dict[str, TextNet] = {"bag_of_embeddings": BagOfEmbeddings, "lstm": LSTM}
 

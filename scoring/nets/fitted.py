@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from scoring.errors import UserError
+from scoring.nets.whitened_cnn import Whitening
 from scoring.run_spec import NetSpec
 
 
@@ -31,6 +32,16 @@ class Fitted(nn.Module):
             logits = logits[0]  # torchvision's Inception nets have auxiliary heads in training
         ordered: Tensor = logits.index_select(1, self.order) if len(self.order) else logits
         return ordered
+
+    def fit_to(self, inputs: Tensor) -> None:
+        """Fit what a net takes from data rather than learns, such as a whitening, to some inputs.
+
+        Args:
+            inputs: as `forward` takes them, of examples that the net is to be trained on.
+        """
+        for part in self.net.modules():
+            if isinstance(part, Whitening):
+                part.fit_to(self.preprocessing(inputs))
 
 
 class Normalised(nn.Module):

@@ -36,6 +36,8 @@ __all__ = ["LOOP_VERSION", "OnBatch", "OnEpoch", "Trained", "Training", "train"]
 LOOP_VERSION = 1
 """Raise it whenever a spec would give other weights than before: it is part of every run's key."""
 
+_FITTED_TO = 2000  # rows
+
 OnEpoch = Callable[[Training], None]
 """Callback that receives the training after each epoch, in the training's surroundings."""
 OnBatch = Callable[[int, Tensor, BatchResult], None]
@@ -93,7 +95,7 @@ def train(
     rows = training_rows(spec, data)
     private = _mechanism(spec, len(rows))
     with reproducible(spec.threads, spec.device):
-        training = _new_training(spec, data, start)
+        training = _new_training(spec, data, rows, start)
         if resume is not None:
             training.load(resume)
         earlier_seconds = training.seconds
@@ -125,12 +127,15 @@ def _mechanism(spec: RunSpec, rows: int) -> Mechanism | None:
     return calibrate(spec.privacy, spec.recipe, rows)
 
 
-def _new_training(spec: RunSpec, data: TrainingSet, start: State | None) -> Training:
+def _new_training(spec: RunSpec, data: TrainingSet, rows: Tensor, start: State | None) -> Training:
     """Set up a training before its first epoch, with the net in channels-last layout."""
     seed_default_generators(derived_seed(spec.seed, "initialisation"), spec.device)
     model = build(spec.net, shape=data.shape, classes=data.classes, dropout=spec.recipe.dropout)
     if start is not None:
         model.net.load_state_dict(dict(start))
+    elif spec.kind != "private":  # what is fitted to data is not private
+        decoded, _ = gatherer(data, torch.device("cpu"))(rows[:_FITTED_TO])
+        model.fit_to(as_input(decoded))
     model.to(device=spec.device).to(memory_format=torch.channels_last)
     seed_default_generators(derived_seed(spec.seed, "dropout"), spec.device)
     streams = {purpose: generator(spec.seed, purpose) for purpose in ("order", "augmentation")}
@@ -157,12 +162,13 @@ def _train_epochs(
     recipe, streams = spec.recipe, training.streams
     gather = gatherer(data, torch.device(spec.device))
     step = _make_step(spec, training, private)
+    steps = recipe.epochs_for(len(rows)) * recipe.steps_an_epoch(len(rows))
     while not _done(training.losses, recipe, len(rows)):
         epoch = len(training.losses) + 1
         totals: list[tuple[Tensor, Tensor]] = []
         count = 0
         for batch in _batches(spec, rows, private, streams["order"]):
-            rate = learning_rate(recipe, epoch, training.steps)
+            rate = learning_rate(recipe, epoch, training.steps, steps)
             training.optimizer.param_groups[0]["lr"] = rate
             decoded, labels = gather(batch)
             inputs = as_input(augment(decoded, recipe, streams["augmentation"]))

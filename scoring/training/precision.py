@@ -14,6 +14,7 @@ _NARROWEST = {
     "paper_cnn": 0.25,
     "resnetv2": 0.25,
     "small_cnn": 2.0,
+    "whitened_cnn": 0.25,
 }
 """Least width at which our nets gain on a CPU; in narrower nets casting costs more than it saves.
 

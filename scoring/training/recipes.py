@@ -38,6 +38,20 @@ RECIPES: dict[str, Recipe] = {
         crop=4,
         flip=True,
     ),
+    # For `whitened_cnn`: 87 % on CIFAR-10.
+    "swift": Recipe(
+        optimizer="sgd",
+        learning_rate=0.2,
+        momentum=0.85,
+        nesterov=True,
+        weight_decay=5e-4,
+        batch_rows=250,
+        epochs=8,
+        min_steps=600,
+        peak=0.25,
+        crop=2,
+        flip=True,
+    ),
     # Trains until every label is memorised, wrong ones included.
     "memorise": Recipe(learning_rate=2e-3, batch_rows=64, epochs=40, milestones=(28, 34)),
     "quick": Recipe(learning_rate=2e-3, batch_rows=64, epochs=8, min_steps=600),
@@ -68,6 +82,7 @@ def finetuned(base: Recipe) -> Recipe:
         learning_rate=base.learning_rate / 10,
         learning_rate_decay=0.0,
         milestones=(),
+        peak=0.0,
         until_flat=0.02,
     )
 
@@ -98,9 +113,11 @@ def private(base: Recipe) -> Recipe:
         optimizer="sgd",
         learning_rate=0.15,
         momentum=0.9,
+        nesterov=False,
         weight_decay=0.0,
         learning_rate_decay=0.0,
         milestones=(),
+        peak=0.0,
         until_flat=0.0,
         min_steps=min(base.min_steps, 120),
         batch_rows=256,

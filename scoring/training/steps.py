@@ -29,11 +29,14 @@ Step = Callable[[Tensor, Tensor], BatchResult]
 """(images [B, D, H, W] or token ids [B, L], labels [B]) -> result."""
 
 
-def learning_rate(recipe: Recipe, epoch: int, step: int) -> float:
-    """Return the learning rate in `epoch` (from 1) after `step` optimizer steps in all."""
+def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+    """Return the learning rate in `epoch` (from 1) after `step` optimizer steps of `steps`."""
     passed = sum(epoch > milestone for milestone in recipe.milestones)
-    rate = recipe.learning_rate * recipe.gamma**passed
-    return rate / (1 + recipe.learning_rate_decay * step)
+    rate = recipe.learning_rate * recipe.gamma**passed / (1 + recipe.learning_rate_decay * step)
+    if not recipe.peak:
+        return rate
+    done = (step + 1) / (steps + 1)
+    return rate * min(done / recipe.peak, (1 - done) / (1 - recipe.peak))
 
 
 def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -43,6 +46,7 @@ def optimizer_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             model.parameters(),
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
         )
     return torch.optim.Adam(

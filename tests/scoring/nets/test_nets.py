@@ -70,6 +70,26 @@ def test_width_scales_channels():
     assert [m.out_features for m in half if isinstance(m, nn.Linear)] == [128, 10]
 
 
+def test_a_whitening_makes_neighbouring_pixels_uncorrelated():
+    net = build(NetSpec(name="whitened_cnn"), shape=CIFAR, classes=10)
+    smooth = nn.functional.avg_pool2d(images((96, 96, 3), rows=40), 3)
+    net.fit_to(smooth)
+    whitening = net.net.whitening
+    assert whitening.outputs == 24
+    directions = nn.functional.conv2d(net.preprocessing(smooth), whitening.weight)[:, :12]
+    flat = directions.permute(1, 0, 2, 3).reshape(12, -1)
+    torch.testing.assert_close(flat @ flat.T / flat.shape[1], torch.eye(12), atol=0.05, rtol=0)
+    torch.testing.assert_close(whitening.weight[12:], -whitening.weight[:12])
+
+
+def test_a_whitening_is_no_weight_that_is_trained_but_is_kept_in_checkpoints():
+    net = build(NetSpec(name="whitened_cnn"), shape=CIFAR, classes=10).net
+    # 24 x 32 + 32 x 32 + 32 x 64 + 64 x 64 + 64 x 128 + 128 x 128 kernels of 3x3, four values of
+    # norms for each pair of layers' channels, 1,290 of the head.
+    assert parameters(net) == 9 * 32_512 + 4 * (32 + 64 + 128) + 1_290
+    assert "whitening.weight" in net.state_dict()
+
+
 def test_pixels_are_normalised_and_outputs_reordered():
     plain = build(NetSpec(name="mlp", mean=(0.0,), std=(1.0,)), shape=(8, 8, 3), classes=3)
     spec = NetSpec(name="mlp", mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), class_order=(2, 0, 1))

@@ -25,6 +25,7 @@ NETS = {
     "small_cnn": ((16, 16, 3), NetSpec(name="small_cnn")),  # colour: channels last in memory
     "mlp": ((8, 8, 3), NetSpec(name="mlp")),
     "resnetv2": ((8, 8, 3), NetSpec(name="resnetv2", group_norm=True)),
+    "whitened_cnn": ((8, 8, 3), NetSpec(name="whitened_cnn", width=0.25, group_norm=True)),
     "resnet18": ((32, 32, 1), NetSpec(name="resnet18", group_norm=True)),  # few positions: Gram
     "depthwise": ((12, 12, 3), NetSpec(name=f"{__name__}:depthwise_net")),
 }

@@ -9,7 +9,8 @@ from scoring.data.training_set import TrainingSet
 from scoring.errors import TrainingDiverged
 from scoring.left_out import LeftOut
 from scoring.nets import build
-from scoring.run_spec import NetSpec, Recipe, RunSpec
+from scoring.run_spec import NetSpec, Privacy, Recipe, RunSpec
+from scoring.training import recipes
 from scoring.training.loop import train
 from scoring.training.steps import learning_rate
 
@@ -36,7 +37,7 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("net", ["small_cnn", "resnetv2"])
+@pytest.mark.parametrize("net", ["small_cnn", "resnetv2", "whitened_cnn"])
 def test_the_same_spec_gives_the_same_bits_in_any_surroundings(net, dtype):
     spec = replace(SPEC, net=NetSpec(name=net), dtype=dtype)
     first = train(spec, DATA)
@@ -168,7 +169,32 @@ def test_fine_tuning_needs_starting_weights():
 
 def test_the_learning_rate_follows_milestones_and_decay():
     steps = Recipe(learning_rate=0.1, milestones=(150, 250))
-    rates = [learning_rate(steps, epoch, 0) for epoch in (1, 150, 151, 250, 251, 350)]
+    rates = [learning_rate(steps, epoch, 0, 9) for epoch in (1, 150, 151, 250, 251, 350)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
     decay = Recipe(learning_rate=1e-3, learning_rate_decay=1e-3)
-    assert [learning_rate(decay, 1, step) for step in (0, 1000)] == pytest.approx([1e-3, 5e-4])
+    assert [learning_rate(decay, 1, step, 9) for step in (0, 1000)] == pytest.approx([1e-3, 5e-4])
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing():
+    triangle = Recipe(learning_rate=0.8, peak=0.25)
+    rates = [learning_rate(triangle, 1, step, 15) for step in range(15)]
+    up = [0.2, 0.4, 0.6, 0.8]
+    assert rates == pytest.approx([*up, *(0.8 * left / 12 for left in range(11, 0, -1))])
+
+
+def test_a_whitening_is_fitted_to_the_training_rows_unless_it_is_private():
+    spec = replace(SPEC, net=NetSpec(name="whitened_cnn", width=0.25))
+    fresh = build(spec.net, shape=DATA.shape, classes=DATA.classes).net.state_dict()
+    name = "whitening.weight"
+    trained = train(spec, DATA).weights
+    assert not torch.allclose(trained[name], fresh[name], atol=0.1)
+    tuned = train(replace(spec, kind="finetuned"), DATA, start=trained).weights
+    assert torch.equal(tuned[name], trained[name])
+    private = replace(
+        spec,
+        kind="private",
+        net=replace(spec.net, group_norm=True),
+        recipe=recipes.private(spec.recipe),
+        privacy=Privacy(epsilon=8.0, delta=1e-3),
+    )
+    assert torch.equal(train(private, DATA).weights[name], fresh[name])
