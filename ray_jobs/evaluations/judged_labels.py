@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ray_jobs.night.plan import Plan
 from scoring.analysis import changed_labels
 from scoring.analysis.changed_labels import ScoredRows
+from scoring.analysis.review_sample import coverage
 from scoring.analysis.verdict import CUT, EVALUATION, read_estimates
 from scoring.arrays import Bools, Floats, Ints
 from scoring.staged.probabilities import padded_lists
@@ -17,6 +18,9 @@ from scoring.tables import Store
 from scoring.tables.findings import Finding
 
 VERDICT, CLEANLAB = "verdict", "cleanlab"
+CHECKS = 200
+"""Labels that a simulated reviewer checks, who makes no mistakes."""
+_DRAWS = 200
 
 
 def judged_labels(plan: Plan, stage: str, ids: Ints, changed: Bools) -> list[Finding]:
@@ -30,9 +34,10 @@ def judged_labels(plan: Plan, stage: str, ids: Ints, changed: Bools) -> list[Fin
 
     Returns:
         For `verdict`, what `changed_labels.findings` reports of its order and its suspects, `count`
-        with `low` and `high`, and `precision_said`. For `cleanlab`, if it is installed, `count`,
-        `precision` and `recall` by its own functions, from the same probabilities. `changed` is the
-        truth.
+        with `low` and `high`, and `precision_said`; `check_coverage` and `check_width` of what
+        `protoscore review` would say after `CHECKS` checks, over 200 draws. For `cleanlab`, if it
+        is installed, `count`, `precision` and `recall` by its own functions, from the same
+        probabilities. `changed` is the truth.
     """
     store, dataset = Store(plan.request.storage.uri), plan.request.publish_as
     rows = store.probabilities(dataset, "train").filter(pc.field("wrong").is_valid())
@@ -41,12 +46,15 @@ def judged_labels(plan: Plan, stage: str, ids: Ints, changed: Bools) -> list[Fin
     is_changed = changed[np.searchsorted(ids, rows["example_id"].to_numpy())]
     wrong = rows["wrong"].to_numpy()
     estimate = read_estimates(store.evaluations(dataset, EVALUATION))["train"]
+    share, width = coverage(wrong, is_changed, CHECKS, _DRAWS)
     counts = {
         "changed": float(is_changed.sum()),
         "count": estimate.wrong,
         "low": estimate.low,
         "high": estimate.high,
         "precision_said": estimate.precision,
+        "check_coverage": share,
+        "check_width": width,
     }
     scored = ScoredRows(value=wrong, percentile=100 * (1 - wrong), changed=is_changed)
     suspects = float((wrong >= CUT).mean())
@@ -68,6 +76,8 @@ def judged_lines(findings: Sequence[Finding]) -> list[str]:
             f"verdict, {stage}: {count:,.0f} wrong labels ({low:,.0f} to {high:,.0f}), "
             f"{changed:,.0f} in truth; {said:.1%} of suspects wrong, {precision:.1%} in truth"
         )
+        share, width = (found[stage, VERDICT, f"check_{name}"] for name in ("coverage", "width"))
+        line += f"; {CHECKS} checks: an interval {width:,.0f} wide, which holds it in {share:.1%}"
         if (stage, CLEANLAB, "count") in found:
             count, precision = (found[stage, CLEANLAB, name] for name in ("count", "precision"))
             line += f"; cleanlab: {count:,.0f}, and {precision:.1%} of its suspects wrong in truth"

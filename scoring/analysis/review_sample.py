@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from scoring.analysis.verdict import CUT
-from scoring.arrays import Floats, Ints
+from scoring.arrays import Bools, Floats, Ints
 
 EDGES = (0.0, 0.05, 0.25, CUT, 0.75, 0.95, 1.0)
 """Bounds of the strata: [0, 0.05), ..., [0.95, 1]."""
@@ -125,6 +125,31 @@ def estimate(sizes: Ints, means: Floats, checked: Ints, wrong: Floats) -> Estima
     below = _together(sizes * (rate - low) * unchecked, checked)
     above = _together(sizes * (high - rate) * unchecked, checked)
     return Estimate(value=value, low=max(known, value - below), high=min(most, value + above))
+
+
+def coverage(wrong: Floats, is_wrong: Bools, checks: int, draws: int) -> tuple[float, float]:
+    """Draw samples of rows whose truth is known, and compare their intervals with it.
+
+    Args:
+        wrong: [N] probabilities that a label is wrong.
+        is_wrong: [N] whether it is.
+        checks: rows of a sample.
+        draws: samples; the i-th has seed i.
+
+    Returns:
+        In what share of the draws the interval of the number of wrong labels holds the truth, and
+        the mean width of the intervals, in rows.
+    """
+    of, (sizes, means) = strata(wrong), sizes_and_means(wrong)
+    found = []
+    for seed in range(draws):
+        rows = draw(wrong, checks, np.random.default_rng(seed))
+        checked = np.bincount(of[rows], minlength=STRATA).astype(np.int64)
+        bad = np.bincount(of[rows[is_wrong[rows]]], minlength=STRATA).astype(np.float64)
+        found.append(estimate(sizes, means, checked, bad))
+    truth = np.count_nonzero(is_wrong)
+    held = [each.low <= truth <= each.high for each in found]
+    return float(np.mean(held)), float(np.mean([each.high - each.low for each in found]))
 
 
 def _together(sides: Floats, checked: Ints) -> float:

@@ -79,7 +79,10 @@ def test_memorisation_holds_the_verdict_against_the_truth_and_cleanlab(in_proces
     assert found["verdict", "before", "precision"] == pytest.approx(said_precision, abs=0.08)
     assert found["cleanlab", "before", "count"] > changed / 2
     assert found["cleanlab", "before", "recall"] > 0.5
+    assert found["verdict", "before", "check_coverage"] > 0.8
+    assert 0 < found["verdict", "before", "check_width"] < changed
     assert f" {changed:,.0f} in truth; " in said
+    assert "; 200 checks: an interval " in said
     assert "; cleanlab: " in said
 
 

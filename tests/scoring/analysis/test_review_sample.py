@@ -10,6 +10,7 @@ from scoring.analysis.review_sample import (
     EDGES,
     STRATA,
     allocate,
+    coverage,
     draw,
     estimate,
     sizes_and_means,
@@ -90,6 +91,16 @@ def test_coverage_over_all_worlds_is_near_its_level():
         simulate(world, truth)[:2] for world in ("few", "many", "vague", "flat") for truth in TRUTHS
     ]
     assert 0.88 <= np.mean(held) <= 0.95
+
+
+def test_coverage_of_a_known_truth():
+    wrong = WORLDS["many"]
+    is_wrong = np.random.default_rng(3).random(len(wrong)) < wrong
+    held, width = coverage(wrong, is_wrong, CHECKS, DRAWS)
+    assert 0.83 <= held <= 0.985
+    assert 0.1 * is_wrong.sum() < width < is_wrong.sum()
+    assert coverage(wrong, is_wrong, CHECKS, DRAWS) == (held, width)
+    assert coverage(wrong, is_wrong, len(wrong), 2) == (1, 0)  # all are checked
 
 
 def test_most_checks_are_above_the_cut_and_every_stratum_has_some():
