@@ -14,6 +14,7 @@ from benchmarks import (
     dynamics,
     estimates,
     jobs,
+    out_of_bag,
     publishing,
     representers,
     scale,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[tuple[str, ...], Callable[[], list[Result]]] = {
     ("ray_overhead_200_shards",): scaling.many_shards,
     ("driver_rss_growth_mb",): scale.driver_memory,
     ("query_1e7_s",): publishing.query,
+    ("out_of_bag_share",): out_of_bag.share,
     ("sealing_digits", "sealing_fashion_mnist"): sealing.share,
 }
 """Figures and the function that measures them, all figures of a function in one run."""
