@@ -1,10 +1,11 @@
 """Fixtures that several folders of tests use."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from s3_store import s3_gateway, s3_store
 from xdist.scheduler import LoadScopeScheduling
@@ -25,6 +26,13 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"needs real datasets in {root} (set PROTOSCORE_TEST_DATA)")
     return root
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Chromium]:
+    """A headless Chromium, for modules that are marked `chromium.NEEDED`."""
+    with chromium.start(tmp_path_factory.mktemp("profile")) as running:
+        yield running
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])

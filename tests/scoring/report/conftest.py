@@ -1,8 +1,10 @@
 """A store with both splits of a small dataset published, and its report."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Chromium, quiet
 from report_folder import write
 from report_store import METRICS, Examples, publish_scores, shapes, write_dataset
 
@@ -27,3 +29,10 @@ def store(tmp_path_factory, examples) -> str:
 @pytest.fixture(scope="session")
 def folder(store, tmp_path_factory) -> Path:
     return write(store, METRICS, tmp_path_factory.mktemp("written") / "report")
+
+
+@pytest.fixture
+def page(browser: Chromium) -> Iterator[Chromium]:
+    """The browser at its default size. Errors and requests to other hosts fail the test."""
+    with quiet(browser) as tab:
+        yield tab

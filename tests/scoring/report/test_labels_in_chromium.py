@@ -16,12 +16,7 @@ from report_store import METRICS, publish_scores, shapes, write_dataset
 from ray_jobs.terminal.correction_lines import read_wishes
 from scoring.store.storage import Storage
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not chromium.is_installed(), reason=f"needs {chromium.PROGRAM}: apt-get install chromium"
-    ),
-]
+pytestmark = chromium.NEEDED
 CLASSES = ("=circle", "<b>square</b>", "star")
 TRAIN = (
     Issue(30, 1, 0.96),
@@ -57,36 +52,11 @@ def report(tmp_path_factory, examples):
     return write(storage.uri, METRICS, folder / "report").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium.start(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser):
-    """The browser at its default size. Errors and requests to other hosts fail the test."""
-    browser.resize(1280, 900)
-    browser.complaints.clear()
-    browser.requests.clear()
-    yield browser
-    assert browser.complaints == []
-    assert all(url.startswith(("data:", "file:", "about:", "blob:")) for url in browser.requests)
-
-
-def until(page, condition):
-    """Wait for a JavaScript condition."""
-    page.evaluate(
-        "new Promise(done => { const again = () => "
-        f"(({condition}) ? done(1) : setTimeout(again, 10)); again(); }})"
-    )
-
-
 def opened(page, address):
     """Open a page and wait until everything on it is drawn."""
     page.open(address)
     drawn = "!document.querySelector('.thumb canvas:not([data-drawn])')"
-    until(page, f"document.querySelector('.thumb') && {drawn}")
+    page.until(f"document.querySelector('.thumb') && {drawn}")
 
 
 def choose(page, name, value):
@@ -115,65 +85,62 @@ def test_issues_are_listed_in_their_order_and_filtered(page, report):
     assert page.evaluate(IDS) == [30, 7, 1, 33, 36]
     assert page.evaluate(CAPTIONS)[0] == "=circle → <b>square</b>\n96%\nwrong label"
     choose(page, "kind", "1")
-    until(page, f"{FOUND} === '2 labels'")
+    page.until(f"{FOUND} === '2 labels'")
     assert page.evaluate(IDS) == [1, 33]
     choose(page, "suggested", "2")
-    until(page, f"{FOUND} === '1 label'")
+    page.until(f"{FOUND} === '1 label'")
     assert page.evaluate(IDS) == [33]
     choose(page, "kind", "")
     choose(page, "class", "1")
-    until(page, f"{IDS}.join() === '7'")
+    page.until(f"{IDS}.join() === '7'")
     page.evaluate("document.querySelector('[name=split][value=test]').click()")
-    until(page, f"{FOUND} === 'No labels match.'")
+    page.until(f"{FOUND} === 'No labels match.'")
     choose(page, "suggested", "")
     choose(page, "class", "")
-    until(page, f"{IDS}.join() === '95'")
+    page.until(f"{IDS}.join() === '95'")
 
 
 def test_an_issue_opens_and_its_neighbours_follow(page, report):
     opened(page, f"{report}/labels.html")
     page.evaluate("document.querySelector('[data-id=\"30\"]').click()")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     text = page.evaluate(f"{DIALOG}.innerText")
     assert "Label wrong with probability 96%: <b>square</b> suggested" in text
     assert "1 of 5" in text
     page.press("ArrowRight")
-    until(page, f"{DIALOG}.innerText.includes('train example 7 ')")
+    page.until(f"{DIALOG}.innerText.includes('train example 7 ')")
     page.press("Escape")
-    until(page, f"!{DIALOG}.open")
+    page.until(f"!{DIALOG}.open")
 
 
 def test_the_overview_leads_with_the_likeliest_mistakes(page, report):
     opened(page, f"{report}/index.html")
     shown = "[...document.querySelectorAll('#suspects .thumb')].map(it => Number(it.dataset.id))"
-    until(page, f"{shown}.length === 6")
+    page.until(f"{shown}.length === 6")
     assert page.evaluate(shown) == [30, 7, 1, 33, 36, 95]
     page.evaluate("document.querySelector('#suspects [data-id=\"7\"]').click()")
     deadline = time.monotonic() + 20  # a promise would not outlive the page
     while not page.evaluate("location.pathname.endsWith('labels.html')"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    until(page, f"document.readyState === 'complete' && {DIALOG}.open")
+    page.until(f"document.readyState === 'complete' && {DIALOG}.open")
     assert "train example 7 " in page.evaluate(f"{DIALOG}.innerText")
 
 
 def test_the_selected_are_downloaded_as_corrections(page, report, tmp_path):
     opened(page, f"{report}/labels.html")
-    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.save_to(tmp_path)
     boxes = "document.querySelectorAll('.select input')"
     page.evaluate(f"{boxes}[0].click()")
     page.evaluate(f"{boxes}[4].click()")
     page.evaluate("document.querySelectorAll('.thumb')[2].focus()")
     page.press("x")
     page.evaluate("document.querySelector('[name=split][value=test]').click()")
-    until(page, f"{IDS}.join() === '95'")
+    page.until(f"{IDS}.join() === '95'")
     page.evaluate(f"{BUTTON.format('Select all 1')}.click()")
-    until(page, "document.querySelector('#selection').innerText.includes('4 selected')")
+    page.until("document.querySelector('#selection').innerText.includes('4 selected')")
     page.evaluate(f"{BUTTON.format('Download CSV')}.click()")
-    file = tmp_path / "labels.csv"
-    deadline = time.monotonic() + 20
-    while not file.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    file = page.downloaded("labels.csv")
     rows = [[*row.values()] for row in csv.DictReader(io.StringIO(file.read_text()))]
     assert rows == [  # an apostrophe keeps spreadsheets from running a name
         ["30", "train", "picture-30.png", "<b>square</b>", "'=circle"],
@@ -219,7 +186,7 @@ def test_a_range_of_the_histogram_is_brushed(page, report, examples):
             "Input.dispatchMouseEvent", type=kind, x=left + share * width, y=top + 30,
             button="left", buttons=1, clickCount=1,
         )  # fmt: skip
-    until(page, f"location.hash.includes('bins=0-') && {FOUND} !== '90 examples'")
+    page.until(f"location.hash.includes('bins=0-') && {FOUND} !== '90 examples'")
     last = int(page.evaluate("location.hash").split("bins=0-")[1].split("&")[0])
     assert 24 <= last <= 25
     values = examples["train"].values["agr"]
@@ -227,12 +194,12 @@ def test_a_range_of_the_histogram_is_brushed(page, report, examples):
     assert 0 < len(shown) < 90
     assert max(values[shown]) <= min(set(values.tolist()) - set(values[shown].tolist()))
     page.evaluate("document.querySelector('.extent button').click()")
-    until(page, f"{FOUND} === '90 examples'")
+    page.until(f"{FOUND} === '90 examples'")
     page.evaluate("document.querySelectorAll('.handles input')[0].focus()")
     page.press("ArrowRight")
-    until(page, "location.hash.includes('bins=1-60')")
+    page.until("location.hash.includes('bins=1-60')")
     choose(page, "metric", "adv_l2")
-    until(page, "!location.hash.includes('bins')")
+    page.until("!location.hash.includes('bins')")
 
 
 def test_changes_since_the_night_before_are_shown(page, report):
@@ -241,7 +208,7 @@ def test_changes_since_the_night_before_are_shown(page, report):
     assert page.evaluate(CAPTIONS)[0].endswith("→ 0.0")
     assert page.evaluate("document.getElementById('metric').value") == "adv_l2"
     choose(page, "kind", "relabelled")
-    until(page, f"{FOUND} === 'No example changed in this way.'")
+    page.until(f"{FOUND} === 'No example changed in this way.'")
 
 
 def test_of_many_metrics_those_behind_the_front_are_folded(page, tmp_path):
@@ -258,7 +225,7 @@ def test_of_many_metrics_those_behind_the_front_are_folded(page, tmp_path):
     opened(page, f"{address}/examples.html")
     assert page.evaluate("document.getElementById('metric').value") == "metric_3"  # the best
     page.evaluate("document.querySelector('.thumb').click()")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     rows = f"[...{DIALOG}.querySelectorAll('.percentiles tbody tr:not([hidden], .purpose)')].length"
     assert page.evaluate(rows) == 5
     page.evaluate(f"{DIALOG}.querySelector('.more').click()")

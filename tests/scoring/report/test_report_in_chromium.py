@@ -12,12 +12,7 @@ from scoring.store.storage import Storage
 from scoring.tables import Store
 from scoring.tables.findings import Finding, publish_evaluation
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not chromium.is_installed(), reason=f"needs {chromium.PROGRAM}: apt-get install chromium"
-    ),
-]
+pytestmark = chromium.NEEDED
 CLASSES = ("circle", "<b>square</b>", "star")
 PAGES = ("labels", "index", "examples", "classes", "changes", "correlations", "sets", "evaluations")
 FIRST = 90  # id of the first test example
@@ -59,37 +54,12 @@ def reviews(tmp_path_factory):
     return write(storage.uri, METRICS, folder / "report").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium.start(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser):
-    """The browser at its default size. Errors and requests to other hosts fail the test."""
-    browser.resize(1280, 900)
-    browser.complaints.clear()
-    browser.requests.clear()
-    yield browser
-    assert browser.complaints == []
-    assert all(url.startswith(("data:", "file:", "about:")) for url in browser.requests)
-
-
-def until(page, condition):
-    """Wait for a JavaScript condition."""
-    page.evaluate(
-        "new Promise(done => { const again = () => "
-        f"(({condition}) ? done(1) : setTimeout(again, 10)); again(); }})"
-    )
-
-
 def opened(page, address):
     """Open a page and wait until everything on it is drawn."""
     page.open(address)
     shown = "document.querySelectorAll('.thumb, #map').length"
     drawn = "!document.querySelector('.thumb canvas:not([data-drawn])')"
-    until(page, f"({shown} && {drawn}) || !document.querySelector('#grid, #map')")
+    page.until(f"({shown} && {drawn}) || !document.querySelector('#grid, #map')")
 
 
 def choose(page, name, value):
@@ -128,7 +98,7 @@ def test_the_overview_shows_both_ends_of_every_class(page, report, examples):
     assert page.evaluate(names) == list(CLASSES)
     choose(page, "metric", "agr")
     page.evaluate("document.querySelector('[value=train]').click()")
-    until(page, "document.querySelector('#grid .thumb').dataset.id < 90")
+    page.until("document.querySelector('#grid .thumb').dataset.id < 90")
     expected = [i for label in range(3) for i in ranked(examples, "train", "agr", label)]
     assert page.evaluate(IDS) == expected
     assert page.evaluate("location.hash") == "#metric=agr&split=train"
@@ -140,18 +110,18 @@ def test_examples_can_be_filtered(page, report, examples):
     assert page.evaluate(IDS) == ranked(examples)
     assert page.evaluate(found) == "66 examples"
     choose(page, "class", "1")
-    until(page, f"{found} === '22 examples'")
+    page.until(f"{found} === '22 examples'")
     members = ranked(examples, label=1)
     assert page.evaluate(IDS) == members
     choose(page, "to", "50")
-    until(page, f"{found} === '11 examples'")
+    page.until(f"{found} === '11 examples'")
     assert page.evaluate(IDS) == members[:11]
     page.evaluate("document.getElementById('wrong').click()")
     wrong = [i for i in members[:11] if examples["test"].predicted[i - FIRST] != 1]
-    until(page, f"{found} === '{len(wrong)} examples'")
+    page.until(f"{found} === '{len(wrong)} examples'")
     assert page.evaluate(IDS) == wrong
     choose(page, "order", "prototypical")
-    until(page, f"{IDS}[0] === {wrong[-1]}")
+    page.until(f"{IDS}[0] === {wrong[-1]}")
     assert page.evaluate(IDS) == wrong[::-1]
     opened(page, f"{report}/examples.html#split=train&metric=agr&class=2&from=90")
     assert page.evaluate(IDS) == ranked(examples, "train", "agr", 2)[27:]
@@ -163,7 +133,7 @@ def test_an_example_is_found_by_id_or_name(page, report):
     assert page.evaluate("document.activeElement.id") == "find"
     for typed, ids in (("100", [100]), ("PICTURE-65", [FIRST + 65]), ("nothing", [])):
         choose(page, "find", typed)
-        until(page, f"{IDS}.length === {len(ids)}")
+        page.until(f"{IDS}.length === {len(ids)}")
         assert page.evaluate(IDS) == ids
     assert page.evaluate("document.getElementById('found').innerText") == "No examples match."
 
@@ -171,7 +141,7 @@ def test_an_example_is_found_by_id_or_name(page, report):
 def test_a_click_opens_the_dialog_of_an_example(page, report, examples):
     opened(page, f"{report}/examples.html")
     page.evaluate(f"document.querySelector('[data-id=\"{EXPLAINED}\"]').click()")
-    until(page, f"{DIALOG}.open && {DIALOG}.querySelectorAll('canvas[data-drawn]').length === 3")
+    page.until(f"{DIALOG}.open && {DIALOG}.querySelectorAll('canvas[data-drawn]').length === 3")
     text = page.evaluate(DIALOG_TEXT)
     value = examples["test"].values["agr"][EXPLAINED - FIRST]
     assert "<b>square</b>" in text
@@ -191,7 +161,7 @@ def test_the_dialog_shows_the_class_z_that_a_metric_is_ranked_by(page, tmp_path,
     publish_scores(storage, "shapes", versions, examples, metrics)
     address = write(storage.uri, metrics, tmp_path / "report").as_uri()
     opened(page, f"{address}/examples.html#metric=agr&example={EXPLAINED}")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     text = page.evaluate(DIALOG_TEXT)
     published = Store(storage.uri).scores("shapes", "test", "agr").to_pylist()
     (row,) = (row for row in published if row["example_id"] == EXPLAINED)
@@ -202,7 +172,7 @@ def test_the_dialog_shows_the_class_z_that_a_metric_is_ranked_by(page, tmp_path,
 
 def test_sets_in_the_dialog_link_to_their_map(page, report):
     opened(page, f"{report}/examples.html#example={FIRST + 3}")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     chip = f"{DIALOG}.querySelector('.chips a')"
     assert page.evaluate(f"{chip}.innerText") == "uncommon submodes, cluster 2"
     opened(page, page.evaluate(f"{chip}.href"))
@@ -230,18 +200,18 @@ def test_keys_move_in_the_grid_and_open_examples(page, report, examples):
         page.press(key)
         assert page.evaluate(FOCUSED) == ids[at]
     page.press("Enter")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     assert f"test example {ids[0]} " in page.evaluate(DIALOG_TEXT)
     page.press("ArrowRight")
-    until(page, f"{DIALOG_TEXT}.includes('test example {ids[1]} ')")
+    page.until(f"{DIALOG_TEXT}.includes('test example {ids[1]} ')")
     page.press("Escape")
-    until(page, f"!{DIALOG}.open")
+    page.until(f"!{DIALOG}.open")
     assert page.evaluate("location.hash") == ""
 
 
 def test_a_missing_example_is_reported(page, report):
     page.open(f"{report}/examples.html#example=4")
-    until(page, "!document.getElementById('error').hidden")
+    page.until("!document.getElementById('error').hidden")
     assert (
         page.evaluate("document.getElementById('error').innerText")
         == "expected an example of the test split, got 4"
@@ -258,17 +228,17 @@ def test_keys_move_on_the_map_and_open_examples(page, report):
     ]
     page.evaluate("document.getElementById('map').focus()")
     page.press("ArrowRight")
-    until(page, f"!{tip}.hidden")
+    page.until(f"!{tip}.hidden")
     assert page.evaluate(f"{tip}.innerText").startswith("circle")
     page.press("Enter")
-    until(page, f"{DIALOG}.open")
+    page.until(f"{DIALOG}.open")
     assert "uncommon submodes" in page.evaluate(DIALOG_TEXT)
 
 
 def test_a_click_on_a_correlation_shows_its_metrics(page, report):
     opened(page, f"{report}/correlations.html#x=agr&y=agr")
     page.evaluate("document.querySelector('.matrix[data-split=train] tbody td:not(.self)').click()")
-    until(page, "document.getElementById('map-status').innerText === '90 examples'")
+    page.until("document.getElementById('map-status').innerText === '90 examples'")
     chosen = "[x.value, y.value, document.querySelector('[name=split]:checked').value]"
     assert page.evaluate(chosen) == ["agr", "adv_l2", "train"]
 
@@ -277,7 +247,7 @@ def test_findings_are_loaded_when_opened(page, report):
     opened(page, f"{report}/evaluations.html")
     assert page.evaluate("document.querySelectorAll('td').length") == 0
     page.evaluate("document.querySelector('details[data-evaluation] summary').click()")
-    until(page, "document.querySelector('td')")
+    page.until("document.querySelector('td')")
     cells = "[...document.querySelectorAll('td')].map(cell => cell.innerText)"
     assert page.evaluate(cells) == ["<i>agr</i>", "1", "error_rate", "0.25", "–", "9"]
 
@@ -315,22 +285,22 @@ def test_only_examples_near_the_screen_are_created(page, tmp_path):
     page.press("End")
     last = int(many["test"].values["adv_l2"].argmax()) + 3_000
     assert page.evaluate(FOCUSED) == last
-    until(page, "scrollY > 1000")
+    page.until("scrollY > 1000")
     assert page.evaluate(cells) < 600
     opened(page, f"{address}/index.html")
     rows = "document.querySelectorAll('.row').length"
     assert page.evaluate(rows) == 20
     page.evaluate("document.getElementById('more').click()")
-    until(page, f"{rows} === 30")
+    page.until(f"{rows} === 30")
 
 
 def test_texts_are_shown_as_cards(page, reviews):
     opened(page, f"{reviews}/examples.html")
-    until(page, "document.querySelectorAll('.text[data-drawn]').length === 10")
+    page.until("document.querySelectorAll('.text[data-drawn]').length === 10")
     cards = "[...document.querySelectorAll('.thumb')].map(card => card.innerText)"
     assert all("dull < bad, an <img src=x onerror" in card for card in page.evaluate(cards))
     page.evaluate("document.querySelector('.thumb').click()")
-    until(page, f"{DIALOG}.open && {DIALOG}.querySelector('.whole[data-drawn]')")
+    page.until(f"{DIALOG}.open && {DIALOG}.querySelector('.whole[data-drawn]')")
     assert page.evaluate(f"{DIALOG}.querySelector('.whole').innerText.length") > 1_000
     for name in ("index", "sets", "correlations"):
         page.resize(360, 800)

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +12,16 @@ import pytest
 from PIL import Image
 from report_store import shapes
 from review_store import ROWS, by_probability, only_queue, publish_judged
+from reviewing import AT, SEEN, decide_all, start
 
 from ray_jobs.cli import main
 from scoring.tables import Store
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not chromium.is_installed(), reason=f"needs {chromium.PROGRAM}: apt-get install chromium"
-    ),
-]
+pytestmark = chromium.NEEDED
 CLASSES = ("bag", "=<b>coat</b> &amp;", "shoe " + "very long " * 300, "cap")
 CHECKS = 200
-AT = "Number(document.getElementById('screen').dataset.at)"
-SEEN = "['intro', 'screen', 'done'].find(id => !document.getElementById(id).hidden)"
 DRAWN = "document.querySelector('#picture [data-drawn]') !== null"
 KEPT = "JSON.parse(Object.values(localStorage)[0])"
-KEYS = {"keep": "k", "ambiguous": "a", "exclude": "x", "skip": "s"}
 
 
 def shade(example: int) -> int:
@@ -55,79 +47,35 @@ def address(store):
     return (Path(store).parent / "page" / "index.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium.start(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
 @pytest.fixture
 def page(browser, address, tmp_path):
     """The browser without any progress. Errors and requests to other hosts fail the test."""
-    browser.resize(1400, 900)
-    browser.open(address)
-    browser.evaluate("localStorage.clear()")
-    browser.complaints.clear()
-    browser.requests.clear()
-    downloads = str(tmp_path / "downloads")
-    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=downloads)
-    yield browser
-    assert browser.complaints == []
-    assert all(url.startswith(("data:", "file:", "about:", "blob:")) for url in browser.requests)
+    chromium.forget_progress(browser, address)
+    browser.save_to(tmp_path / "downloads")
+    with chromium.quiet(browser, width=1400) as tab:
+        yield tab
 
 
-def until(page, condition):
-    """Wait for a JavaScript condition."""
-    page.evaluate(
-        "new Promise(done => { const again = () => "
-        f"(({condition}) ? done(1) : setTimeout(again, 10)); again(); }})"
-    )
-
-
-def start(page, address, reviewer="ann"):
-    page.open(address)
-    until(page, f"{SEEN} === 'intro'")
-    page.type(reviewer)
-    page.press("Enter")
-    until(page, f"{SEEN} === 'screen'")
-
-
-def download(page, folder: Path, button: str, ending: str) -> Path:
-    """Press a button, and wait for its file."""
+def download(page, button, pattern):
     page.evaluate(f"document.getElementById({button!r}).click()")
-    for _ in range(600):
-        if files := sorted(folder.glob(f"*.{ending}")):
-            return files[-1]
-        time.sleep(0.05)
-    raise AssertionError("expected a download, got none")
+    return page.downloaded(pattern)
 
 
-def choose(page, part: str) -> None:
-    """Pick the first class with some letters in its name, by keyboard."""
-    page.press("c")
-    until(page, "document.getElementById('picker').open")
-    page.type(part)
-    page.press("Enter")
-
-
-def test_two_hundred_labels_are_checked_with_keys(page, store, address, tmp_path, capsys):
+def test_two_hundred_labels_are_checked_with_keys(page, store, address, capsys):
     queue = only_queue(store)
-    start(page, address)
-    wanted = {}
+    wanted, pressed = {}, []
     for n, check in enumerate(queue.checks):
-        until(page, f"{AT} === {n}")
-        decision, label = by_probability(check)
+        (decision, label), letters = by_probability(check), ""
         if n % 10 == 3:
             decision, label = ("ambiguous", "exclude", "skip")[n // 10 % 3], None
-        wanted[check.example_id] = decision, label
         if n % 20 == 9 and check.label != 3:
-            wanted[check.example_id] = "relabel", 3
-            choose(page, "CAP")
-        else:
-            page.press("r" if decision == "relabel" else KEYS[decision])
-    until(page, f"{SEEN} === 'done'")
+            decision, label, letters = "relabel", 3, "CAP"
+        wanted[check.example_id] = decision, label
+        pressed.append((decision, letters))
+    start(page, address)
+    decide_all(page, pressed)
     assert page.evaluate("document.getElementById('progress').value") == CHECKS
-    file = download(page, tmp_path / "downloads", "download", "json")
+    file = download(page, "download", "*.json")
     found = json.loads(file.read_text())
     assert (found["queue"], found["reviewer"]) == (queue.id, "ann")
     made = {d["example_id"]: (d["decision"], d["label"]) for d in found["decisions"]}
@@ -140,7 +88,7 @@ def test_two_hundred_labels_are_checked_with_keys(page, store, address, tmp_path
     assert {r["example_id"]: (r["decision"], r["decided_label"]) for r in rows} == wanted
     assert {row["reviewer"] for row in rows} == {"ann"}
 
-    sheet = download(page, tmp_path / "downloads", "download-csv", "csv")
+    sheet = download(page, "download-csv", "*.csv")
     text = sheet.read_bytes().decode()
     lines = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [int(line["example_id"]) for line in lines] == [c.example_id for c in queue.checks]
@@ -151,23 +99,23 @@ def test_two_hundred_labels_are_checked_with_keys(page, store, address, tmp_path
 def test_progress_is_kept_and_undone(page, store, address):
     start(page, address, "Zoë")
     for n in range(4):
-        until(page, f"{AT} === {n}")
+        page.until(f"{AT} === {n}")
         page.press("k")
-    until(page, f"{AT} === 4")
+    page.until(f"{AT} === 4")
     assert page.evaluate("Object.keys(localStorage)") == [
         f"protoscore review {only_queue(store).id}"
     ]
     page.open(address)
-    until(page, f"{AT} === 4")
+    page.until(f"{AT} === 4")
     page.press("u")
-    until(page, f"{AT} === 3")
+    page.until(f"{AT} === 3")
     page.press("Backspace")
-    until(page, f"{AT} === 2")
+    page.until(f"{AT} === 2")
     assert page.evaluate("document.getElementById('where').textContent") == f"2 of {CHECKS}"
     assert page.evaluate(f"{KEPT}.trail.length") == 2
     page.evaluate("localStorage.setItem(Object.keys(localStorage)[0], '{\"decisions\": 99}')")
     page.open(address)
-    until(page, f"{SEEN} === 'intro'")
+    page.until(f"{SEEN} === 'intro'")
 
 
 def test_skipped_labels_come_again(page, store, address):
@@ -180,38 +128,38 @@ def test_skipped_labels_come_again(page, store, address):
     kept = {"reviewer": "ann", "decisions": decided, "trail": []}
     page.evaluate(f"localStorage.setItem('protoscore review {queue.id}', '{json.dumps(kept)}')")
     page.open(address)
-    until(page, f"{AT} === 0")
+    page.until(f"{AT} === 0")
     page.press("s")
-    until(page, f"{SEEN} === 'done'")
+    page.until(f"{SEEN} === 'done'")
     page.evaluate("document.getElementById('again').click()")
-    until(page, f"{SEEN} === 'screen' && {AT} === 0")
+    page.until(f"{SEEN} === 'screen' && {AT} === 0")
     page.press("k")
-    until(page, f"{SEEN} === 'done'")
+    page.until(f"{SEEN} === 'done'")
     assert page.evaluate("document.getElementById('again').hidden")
     page.press("u")
-    until(page, f"{SEEN} === 'screen' && {AT} === 0")
+    page.until(f"{SEEN} === 'screen' && {AT} === 0")
 
 
-def test_a_reviewer_goes_on_from_a_file(page, store, address, tmp_path):
+def test_a_reviewer_goes_on_from_a_file(page, store, address):
     start(page, address)
     for n, key in enumerate("kax"):
-        until(page, f"{AT} === {n}")
+        page.until(f"{AT} === {n}")
         page.press(key)
-    file = download(page, tmp_path / "downloads", "download", "json")
+    file = download(page, "download", "*.json")
     page.evaluate("localStorage.clear()")
     page.open(address)
-    until(page, f"{SEEN} === 'intro'")
+    page.until(f"{SEEN} === 'intro'")
     put_file(page, file)
-    until(page, f"{SEEN} === 'screen' && {AT} === 3")
+    page.until(f"{SEEN} === 'screen' && {AT} === 3")
     assert page.evaluate(f"{KEPT}.reviewer") == "ann"
     file.write_text(file.read_text().replace(only_queue(store).id, "0" * 32))
     put_file(page, file)
-    until(page, "!document.getElementById('error').hidden")
+    page.until("!document.getElementById('error').hidden")
     error = "document.getElementById('error').textContent"
     assert page.evaluate(error).endswith("got one of another queue")
     file.write_text("{")
     put_file(page, file)
-    until(page, f"{error}.endsWith('got something else')")
+    page.until(f"{error}.endsWith('got something else')")
     assert page.evaluate(AT) == 3
 
 
@@ -234,14 +182,14 @@ def test_the_picker_follows_what_is_typed(page, store, address):
     page.press("Enter")
     assert page.evaluate("document.getElementById('picker').open")
     page.press("Escape")
-    until(page, "!document.getElementById('picker').open")
+    page.until("!document.getElementById('picker').open")
     assert page.evaluate(AT) == 0
     label = only_queue(store).checks[0].label
     page.press("c")
     for _ in range(label):
         page.press("ArrowDown")
     page.press("Enter")  # the given class: the label stays
-    until(page, f"{AT} === 1")
+    page.until(f"{AT} === 1")
     assert page.evaluate(f"Object.values({KEPT}.decisions)[0].decision") == "keep"
 
 
@@ -250,7 +198,7 @@ def test_every_screen_fits_whatever_its_class_is_called(page, store, address, wi
     page.resize(width, height)
     start(page, address)
     for n, check in enumerate(only_queue(store).checks[:6]):
-        until(page, f"{AT} === {n} && {DRAWN}")
+        page.until(f"{AT} === {n} && {DRAWN}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("document.querySelectorAll('b').length") == 0
         assert page.evaluate("document.getElementById('given').textContent") == CLASSES[check.label]
@@ -272,8 +220,8 @@ def test_pictures_are_those_of_the_queue(page, store, address, tmp_path):
         r["example_id"]: r for r in Store(store).scores("shapes", "train", "adv_l2").to_pylist()
     }
     for n, check in enumerate(queue.checks[:4]):
-        until(page, f"{AT} === {n} && {DRAWN}")
-        until(page, "document.querySelectorAll('.row canvas:not([data-drawn])').length === 0")
+        page.until(f"{AT} === {n} && {DRAWN}")
+        page.until("document.querySelectorAll('.row canvas:not([data-drawn])').length === 0")
         page.screenshot(tmp_path / "screen.png")
         screenshot = Image.open(tmp_path / "screen.png").convert("L")
         middles = page.evaluate(
@@ -303,7 +251,7 @@ def test_texts_are_shown_too(browser, tmp_path):
     browser.complaints.clear()
     start(browser, (page / "index.html").as_uri())
     for n, check in enumerate(only_queue(uri).checks[:8]):
-        until(browser, f"{AT} === {n} && {DRAWN}")
+        browser.until(f"{AT} === {n} && {DRAWN}")
         shown = browser.evaluate("document.querySelector('#picture .text').textContent")
         assert shown.split() == texts[check.example_id].split()
         assert browser.evaluate("document.documentElement.scrollWidth") <= 390

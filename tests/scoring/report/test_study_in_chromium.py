@@ -1,7 +1,6 @@
 """The page of a human study as a chooser sees it, opened from disk in Chromium."""
 
 import json
-import time
 from pathlib import Path
 
 import chromium
@@ -16,12 +15,7 @@ from scoring.analysis.human_picks import Answers
 from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not chromium.is_installed(), reason=f"needs {chromium.PROGRAM}: apt-get install chromium"
-    ),
-]
+pytestmark = chromium.NEEDED
 CLASSES = ("circle", "<b>square</b> &amp; " + "very long " * 300)
 SCREENS = 30
 DRAWN = "document.getElementById('pictures').dataset.drawn"
@@ -57,74 +51,44 @@ def address(store):
     return (Path(store).parent / "page" / "index.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium.start(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
 @pytest.fixture
 def page(browser, address, tmp_path):
     """The browser without any progress. Errors and requests to other hosts fail the test."""
-    browser.resize(1280, 900)
-    browser.open(address)
-    browser.evaluate("localStorage.clear()")
-    browser.complaints.clear()
-    browser.requests.clear()
-    downloads = str(tmp_path / "downloads")
-    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=downloads)
-    yield browser
-    assert browser.complaints == []
-    assert all(url.startswith(("data:", "file:", "about:", "blob:")) for url in browser.requests)
-
-
-def until(page, condition):
-    """Wait for a JavaScript condition."""
-    page.evaluate(
-        "new Promise(done => { const again = () => "
-        f"(({condition}) ? done(1) : setTimeout(again, 10)); again(); }})"
-    )
+    chromium.forget_progress(browser, address)
+    browser.save_to(tmp_path / "downloads")
+    with chromium.quiet(browser) as tab:
+        yield tab
 
 
 def start(page, address, set_=2):
     page.open(f"{address}#set={set_}")
-    until(page, f"({SEEN})[0] === 'intro'")
+    page.until(f"({SEEN})[0] === 'intro'")
     page.press("Enter")
-    until(page, f"{DRAWN} === '{set_ - 1}/0'")
+    page.until(f"{DRAWN} === '{set_ - 1}/0'")
 
 
-def downloaded(folder: Path) -> list[dict]:
-    """Wait for the download, and read all files."""
-    for _ in range(600):
-        files = sorted(folder.glob("answers-*.json"))
-        if files:
-            return [json.loads(file.read_text()) for file in files]
-        time.sleep(0.05)
-    raise AssertionError("expected a download, got none")
-
-
-def test_a_chooser_goes_through_all_screens_with_keys(page, store, address, tmp_path, capsys):
+def test_a_chooser_goes_through_all_screens_with_keys(page, store, address, capsys):
     study = only_study(store)
     taste = attentive(by_value({i: i for i in range(200)}))
     given = answers(study, 2, taste)
     start(page, address)
     for number, pick in enumerate(given["picks"]):
-        until(page, f"{DRAWN} === '1/{number}'")
+        page.until(f"{DRAWN} === '1/{number}'")
         assert page.evaluate(WHERE) == f"{number + 1} of {SCREENS}"
         assert study.sets[1][number].question in page.evaluate(QUESTION)
         page.press(str(pick))
-    until(page, f"({SEEN})[0] === 'done'")
+    page.until(f"({SEEN})[0] === 'done'")
     assert page.evaluate("document.getElementById('progress').value") == SCREENS
     assert page.evaluate("document.getElementById('another').hidden")
     page.evaluate("document.getElementById('download').click()")
-    (found,) = downloaded(tmp_path / "downloads")
+    file = page.downloaded("answers-*.json")
+    found = json.loads(file.read_text())
     assert found == {**given, "chooser": found["chooser"]}
     assert Answers(screens=study.sets[1], picks=[p - 1 for p in found["picks"]]).right == 6
-    files = map(str, (tmp_path / "downloads").iterdir())
-    assert main(["study", "--store", store, "--import", *files]) == 0
+    assert main(["study", "--store", store, "--import", str(file)]) == 0
     assert "Choosers: 1\n" in capsys.readouterr().out
     page.evaluate("document.getElementById('another').click()")
-    until(page, f"({SEEN})[0] === 'intro'")
+    page.until(f"({SEEN})[0] === 'intro'")
     kept = json.loads(page.evaluate("Object.values(localStorage)[0]"))
     assert kept["picks"] == []
     assert kept["chooser"] != found["chooser"]
@@ -133,36 +97,36 @@ def test_a_chooser_goes_through_all_screens_with_keys(page, store, address, tmp_
 def test_progress_is_kept_in_the_browser(page, store, address):
     start(page, address, 3)
     for number in range(4):
-        until(page, f"{DRAWN} === '2/{number}'")
+        page.until(f"{DRAWN} === '2/{number}'")
         page.press("7")
-    until(page, f"{DRAWN} === '2/4'")
+    page.until(f"{DRAWN} === '2/4'")
     assert page.evaluate("Object.keys(localStorage)") == [
         f"protoscore study {only_study(store).id}"
     ]
     page.open(address)  # without a set: the one that was begun
-    until(page, f"{DRAWN} === '2/4'")
+    page.until(f"{DRAWN} === '2/4'")
     assert page.evaluate("document.getElementById('progress').value") == 4
     page.evaluate("localStorage.setItem(Object.keys(localStorage)[0], '{\"set\": 99}')")
     page.open(address)
-    until(page, f"({SEEN})[0] === 'intro'")
+    page.until(f"({SEEN})[0] === 'intro'")
 
 
 def test_answers_can_be_changed(page, address):
     start(page, address)
     page.press("4")
-    until(page, f"{DRAWN} === '1/1'")
+    page.until(f"{DRAWN} === '1/1'")
     assert page.evaluate(PRESSED) == -1
     page.press("Backspace")
-    until(page, f"{DRAWN} === '1/0'")
+    page.until(f"{DRAWN} === '1/0'")
     assert page.evaluate(PRESSED) == 3
     page.press("9")
-    until(page, f"{DRAWN} === '1/1'")
+    page.until(f"{DRAWN} === '1/1'")
     page.evaluate("document.getElementById('back').click()")
-    until(page, f"{DRAWN} === '1/0'")
+    page.until(f"{DRAWN} === '1/0'")
     assert page.evaluate(PRESSED) == 8
     assert page.evaluate("document.getElementById('back').disabled")
     page.evaluate("document.getElementById('next').click()")
-    until(page, f"{DRAWN} === '1/1'")
+    page.until(f"{DRAWN} === '1/1'")
     assert page.evaluate("document.getElementById('next').disabled")
 
 
@@ -176,9 +140,9 @@ def test_arrows_and_clicks_pick_too(page, address):
     page.press("ArrowUp")  # there is nothing above
     assert page.evaluate(FOCUSED) == 0
     page.press("Enter")
-    until(page, f"{DRAWN} === '1/1'")
+    page.until(f"{DRAWN} === '1/1'")
     page.evaluate("document.querySelectorAll('.picture')[5].click()")
-    until(page, f"{DRAWN} === '1/2'")
+    page.until(f"{DRAWN} === '1/2'")
     kept = json.loads(page.evaluate("Object.values(localStorage)[0]"))
     assert kept["picks"] == [0, 5]
 
@@ -190,7 +154,7 @@ def test_every_screen_fits_whatever_its_class_is_called(page, store, address, wi
     labels = {screen.label for screen in only_study(store).sets[1][:4]}
     assert labels == {0, 1}
     for number in range(4):
-        until(page, f"{DRAWN} === '1/{number}'")
+        page.until(f"{DRAWN} === '1/{number}'")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         bottom = "document.getElementById('pictures').getBoundingClientRect().bottom"
         assert page.evaluate(bottom) <= height
@@ -220,9 +184,9 @@ def test_a_missing_screen_is_reported(page, store, address, tmp_path):
     sheet = Path(store).parent / "page" / "data" / "1" / "2.webp"
     moved = sheet.rename(tmp_path / "moved")
     page.press("1")
-    until(page, f"{DRAWN} === '1/1'")
+    page.until(f"{DRAWN} === '1/1'")
     page.press("1")
-    until(page, "!document.getElementById('error').hidden")
+    page.until("!document.getElementById('error').hidden")
     assert "got no image" in page.evaluate("document.getElementById('error').innerText")
     moved.rename(sheet)
     page.complaints.clear()

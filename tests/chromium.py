@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROGRAM = "/usr/bin/chromium"
+NEEDED = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not shutil.which(PROGRAM), reason=f"needs {PROGRAM}: apt-get install chromium"
+    ),
+]
+"""Marks of a module that needs Debian's chromium."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -33,7 +42,7 @@ class Chromium:
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive, self._buffer, self._last = send, receive, b"", 0
-        self._session = ""
+        self._session, self._downloads = "", Path()
         self._events: list[dict[str, Any]] = []
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -73,6 +82,13 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def until(self, condition: str) -> None:
+        """Wait for a JavaScript condition."""
+        self.evaluate(
+            "new Promise(done => { const again = () => "
+            f"(({condition}) ? done(1) : setTimeout(again, 10)); again(); }})"
+        )
+
     def press(self, key: str) -> None:
         """Press and release a key, given by its KeyboardEvent.key."""
         more = {"text": "\r", "windowsVirtualKeyCode": 13} if key == "Enter" else {}
@@ -108,6 +124,19 @@ class Chromium:
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
+    def save_to(self, folder: Path) -> None:
+        """Let downloads go to a folder."""
+        self._downloads = folder
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def downloaded(self, pattern: str) -> Path:
+        """Wait for a download whose name matches a pattern."""
+        for _ in range(600):
+            if files := sorted(self._downloads.glob(pattern)):
+                return files[-1]
+            time.sleep(0.05)
+        raise AssertionError(f"expected a download {pattern}, got none")
+
     def _note(self, event: dict[str, Any]) -> None:
         self._events.append(event)
         params = event.get("params", {})
@@ -134,9 +163,21 @@ class Chromium:
         return json.loads(message)
 
 
-def is_installed() -> bool:
-    """Tell whether Debian's chromium is installed."""
-    return shutil.which(PROGRAM) is not None
+@contextmanager
+def quiet(browser: Chromium, width: int = 1280) -> Iterator[Chromium]:
+    """Fail if a page of the block complains, or asks another host for something."""
+    browser.resize(width, 900)
+    browser.complaints.clear()
+    browser.requests.clear()
+    yield browser
+    assert browser.complaints == []
+    assert all(url.startswith(("data:", "file:", "about:", "blob:")) for url in browser.requests)
+
+
+def forget_progress(browser: Chromium, address: str) -> None:
+    """Remove what pages from disk keep in the browser."""
+    browser.open(address)
+    browser.evaluate("localStorage.clear()")
 
 
 @contextmanager
