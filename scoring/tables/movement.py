@@ -6,7 +6,8 @@ positive towards prototypical, and `class_moved` the same within the class. A ne
 only the latter, so relabelled examples come first.
 
 What became of labels is counted over all rows that both versions hold, in one metric for each
-split. The accuracy is that of `predicted`.
+split. The accuracy is that of `predicted`. Both splits are shown if either has another label, for
+what corrected training labels are worth is seen in the test split.
 """
 
 _BOTH = """
@@ -60,8 +61,10 @@ CORRECTED = """
            avg((predicted_before = label_before)::int) as accuracy_before,
            avg((predicted_before = label)::int) as accuracy_before_as_labelled_now,
            avg((predicted = label)::int) as accuracy
-    from common group by all
-    having count(*) filter (label is distinct from label_before or excluded <> excluded_before) > 0
+    from common group by dataset, split
+    qualify sum(count(*) filter (
+                label is distinct from label_before or excluded <> excluded_before
+            )) over (partition by dataset) > 0
     order by dataset, split desc
 """
 

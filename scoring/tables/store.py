@@ -193,7 +193,7 @@ class Store:
         Arguments as in `moved`.
 
         Returns:
-            A row for each split of a dataset with another label: dataset, split, corrected,
+            A row for each split of a dataset with another label in any: dataset, split, corrected,
             excluded, given_back (in rows), accuracy_before, accuracy_before_as_labelled_now (the
             earlier predictions, judged by the later labels) and accuracy.
         """

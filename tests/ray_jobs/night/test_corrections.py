@@ -237,13 +237,15 @@ def test_history_and_diff_say_what_was_corrected_and_what_it_was_worth(site, cap
     assert first["test_accuracy"] == pytest.approx(accuracy(before, given))
     assert second["test_accuracy"] == pytest.approx(accuracy(site.rows("test"), now))
     assert (second["corrected"], second["excluded"]) == (1, 1)
-    (labels,) = Store(site.uri).relabelled(1, 2).to_pylist()
+    train, labels = Store(site.uri).relabelled(1, 2).to_pylist()
+    assert (train["split"], train["corrected"], train["excluded"]) == ("train", 0, 0)
+    assert train["accuracy_before"] == train["accuracy"]
     assert (labels["split"], labels["corrected"], labels["excluded"]) == ("test", 1, 1)
     assert labels["given_back"] == 0
     assert labels["accuracy_before"] == pytest.approx(first["test_accuracy"])
     assert labels["accuracy_before_as_labelled_now"] == pytest.approx(accuracy(before, now))
     assert labels["accuracy"] == pytest.approx(second["test_accuracy"])
-    assert Store(site.uri).relabelled(2, 1).to_pylist()[0]["given_back"] == 2
+    assert Store(site.uri).relabelled(2, 1)["given_back"].to_pylist() == [0, 2]
     capsys.readouterr()
     where = ("--store", site.uri)
     assert main(["history", *where]) == 0
