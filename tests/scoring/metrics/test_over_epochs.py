@@ -12,6 +12,7 @@ from scoring.metrics import (
     oob_confidence_mean,
     second_split_forgetting,
 )
+from scoring.score.ranking import rank
 from scoring.spec import FoldedMetric, Output, Signal
 
 NAN = np.nan
@@ -65,6 +66,24 @@ def test_forgetting_is_the_mean_over_the_pairs_that_looked():
     assert got.status.tolist() == ["", "", "", "epochs_unknown"]
     got = fold(second_split_forgetting.METRIC, pairs, labels=[0, -1, 0, -1])
     assert got.status.tolist() == ["", "unlabelled", "", "unlabelled"]
+
+
+def test_examples_that_are_never_lost_are_ordered_by_the_margin_that_is_left():
+    pairs = [
+        output([[9.0, 1], [3, 1], [2, 1], [0, 4], [7, 0]], wrong_since=[5, 5, 5, 1, 5]),
+        output([[0.0, 9], [1, 0], [4, 0], [0, 2], [7, 0]], wrong_since=[NAN, 5, 5, 1, 5]),
+    ]
+    got = fold(second_split_forgetting.METRIC, pairs, labels=[0, 0, 0, 0, -1])
+    np.testing.assert_allclose(got.value, [5, 5, 5, 1, NAN])
+    np.testing.assert_allclose(got.tiebreak, [8, 1.5, 2.5, -3, NAN])  # the first by one pair
+    ranked = rank(
+        value=got.value,
+        label=np.zeros(5, dtype=np.int64),
+        example_id=np.arange(5),
+        direction="high",
+        tiebreak=got.tiebreak,
+    )
+    assert ranked.rank.tolist() == [3, 1, 2, 0, -1]
 
 
 @pytest.mark.parametrize("metric", [fleet_aum.METRIC, oob_confidence_mean.METRIC])
