@@ -4,6 +4,7 @@ Field names are part of keys, so they never change.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -167,6 +168,16 @@ class RunSpec:
             return self.parent.split
         is_member = self.kind == "plain" and self.split == "train" and not self.keep_epochs
         return self.split if is_member else None
+
+    def looked_at(self, rows: Mapping[Split, int]) -> float:
+        """Return how many rows it looks at after each epoch without training on them, on average.
+
+        Args:
+            rows: of each split.
+        """
+        if self.tallies is None:
+            return 0.0
+        return rows[self.tallies] * (1 - self.share if self.tallies == self.split else 1.0)
 
     def splits(self) -> tuple[Split, ...]:
         """Return the splits whose rows shaped the weights, sorted."""

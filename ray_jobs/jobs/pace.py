@@ -1,4 +1,8 @@
-"""How fast work goes: measured by the workers that do it, kept in job records, for forecasts."""
+"""How fast work goes: measured by the workers that do it, kept in job records, for forecasts.
+
+Work is counted in passes, of which a backward one takes as long as two forward ones. So a row that
+a run looks at after an epoch, in a forward pass, is a third of one that it trains on.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ if TYPE_CHECKING:  # they import torch, which commands that only look at jobs ne
     from scoring.spec import Passes
 
 
+_LOOK = 1 / 3  # of a row's passes in training
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pace:
     """An amount of one kind of work, and how long it took. The fields are the keys of its JSON."""
@@ -19,8 +26,8 @@ class Pace:
     kind: str
     """`ingest`, `features` or `score`, or a `training_kind`."""
     amount: float
-    """Rows to ingest, features of rows, passes to score (see `weigh`), or rows x epochs of a run,
-    the epochs being those of its recipe even if it stopped earlier."""
+    """Rows to ingest, features of rows, passes to score (see `weigh`), or the `training_amount` of
+    a run, the epochs being those of its recipe even if it stopped earlier."""
     seconds: float
     """Of all workers, added up."""
 
@@ -48,18 +55,26 @@ def training_kind(spec: RunSpec) -> str:
     return f"{spec.kind} {spec.net.name} x{spec.net.width:g}"
 
 
-def training_amount(spec: RunSpec, rows: int) -> float:
-    """Return rows x epochs of a run on `rows` rows; rows alone where a layer is solved for."""
-    return float(rows if spec.kind == "representer" else rows * spec.recipe.epochs_for(rows))
+def training_amount(spec: RunSpec, rows: int, looked_at: float = 0.0) -> float:
+    """Return rows x epochs of a run; rows alone where a layer is solved for.
+
+    Args:
+        spec: the run.
+        rows: that it trains on.
+        looked_at: rows that it looks at after each epoch without training on them.
+    """
+    if spec.kind == "representer":
+        return float(rows)
+    return (rows + looked_at * _LOOK) * spec.recipe.epochs_for(rows)
 
 
-def training_pace(record: RunRecord, seconds: float) -> Pace:
+def training_pace(record: RunRecord, seconds: float, looked_at: float = 0.0) -> Pace:
     """Return the pace of a run that has just been made, within this many seconds.
 
     A run that was resumed took longer than that: its record has the seconds of all its epochs.
     """
     return Pace(
         kind=training_kind(record.spec),
-        amount=training_amount(record.spec, record.rows),
+        amount=training_amount(record.spec, record.rows, looked_at),
         seconds=max(seconds, record.seconds),
     )

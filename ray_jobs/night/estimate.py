@@ -34,15 +34,15 @@ class Rates:
         pace = self.paces.get(kind)
         return amount * pace.seconds / pace.amount if pace else None
 
-    def training_seconds(self, run: RunSpec, rows: int) -> float | None:
-        """Return how long a worker takes for a run on `rows` rows; None if nobody knows.
+    def training_seconds(self, run: RunSpec, rows: int, looked_at: float = 0.0) -> float | None:
+        """Return how long a worker takes for a run; None if nobody knows.
 
-        A width that was never trained takes as long as the others on average, and fine-tuning as
-        long as other training.
+        Arguments as in `training_amount`. A width that was never trained takes as long as the
+        others on average, and fine-tuning as long as other training.
         """
         if run.kind == "imported":
             return 0.0
-        amount = training_amount(run, rows)
+        amount = training_amount(run, rows, looked_at)
         for kind in (run.kind, "plain") if run.kind == "finetuned" else (run.kind,):
             exact = training_kind(run).replace(run.kind, kind, 1)
             alike = [p for k, p in self.paces.items() if k.startswith(f"{kind} {run.net.name} x")]
@@ -129,11 +129,12 @@ def estimate(forecast: Forecast, shape: ClusterShape, rates: Rates) -> Estimate:
 def _training(forecast: Forecast, rates: Rates, room: Mapping[str, int]) -> float | None:
     """Return how long it takes to make the missing runs; layers at rest come last, one by one."""
     surveys = forecast.situation.surveys
+    sizes = forecast.rows
     at_rest: list[float] = []
     trained: list[float] = []
     for run in forecast.missing_runs:
-        rows = int(surveys[run.split].rows * run.share)
-        seconds = rates.training_seconds(run, rows)
+        rows = int(sizes[run.split] * run.share)
+        seconds = rates.training_seconds(run, rows, run.looked_at(sizes))
         if seconds is None:
             return None
         (at_rest if run.kind == "representer" else trained).append(seconds)

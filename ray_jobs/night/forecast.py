@@ -53,23 +53,23 @@ class Forecast:
         return max(shard.rows for shard in shards) * situation.layout.shape.nbytes
 
     @property
+    def rows(self) -> dict[Split, int]:
+        """Rows of each split."""
+        return {split: survey.rows for split, survey in self.situation.surveys.items()}
+
+    @property
     def training_passes(self) -> float:
         """Forward and backward passes that training will take, at most."""
-        surveys = self.situation.surveys
         trained = (run for run in self.missing_runs if run.kind not in ("imported", "representer"))
-        sizes = ((run, surveys[run.split].rows * run.share) for run in trained)
+        sizes = ((run, self.rows[run.split] * run.share) for run in trained)
         return sum(rows * run.recipe.epochs_for(int(rows)) for run, rows in sizes)
 
     @property
     def looking_passes(self) -> float:
         """Forward passes by which runs look at rows that they do not train on, at most."""
-        surveys, passes = self.situation.surveys, 0.0
-        for run in self.missing_runs:
-            if run.tallies:
-                seen = run.share if run.tallies == run.split else 0.0
-                epochs = run.recipe.epochs_for(int(surveys[run.split].rows * run.share))
-                passes += surveys[run.tallies].rows * (1 - seen) * epochs
-        return passes
+        looking = (run for run in self.missing_runs if run.tallies)
+        sizes = ((run, int(self.rows[run.split] * run.share)) for run in looking)
+        return sum(run.looked_at(self.rows) * run.recipe.epochs_for(rows) for run, rows in sizes)
 
 
 def forecast(situation: Situation, plan: Plan | None) -> Forecast:

@@ -103,7 +103,9 @@ class FleetTrainable(tune.Trainable):
             split, part = run.spec.split, job.slices[run.key]
             versions[split], sets[split] = part.key, sets[split].only(part.ids, part.labels)
         record = train_run(job.storage, run, versions, sets, is_over=job.is_over)
-        return training_pace(record, time.perf_counter() - began)
+        rows = {split: len(data) for split, data in sets.items()}
+        looked_at = run.spec.looked_at(rows) if record.tallied else 0.0
+        return training_pace(record, time.perf_counter() - began, looked_at)
 
     def cleanup(self) -> None:
         """Let go of the data, so that scratch space is free once no trial of the node needs it."""

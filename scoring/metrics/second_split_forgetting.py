@@ -14,9 +14,9 @@ earlier version of protoscore.
 
 Source: Maini, Garg, Lipton & Kolter, "Characterizing Datapoints via Second-Split Forgetting",
 NeurIPS 2022, arXiv:2210.15031, section 3. We differ: one run is fine-tuned for each pair of `ret`,
-with its smaller learning rate and until its loss is flat, several pairs are averaged, and there is a
-second key for ties. Cost: the logits of the pairs, shared with `ret`, and during fine-tuning a
-forward pass an epoch for every example of the split; memory O(N).
+with its smaller learning rate and until its loss is flat, several pairs are averaged, and ties have
+a second key. Cost: the logits of the pairs, shared with `ret`, and during fine-tuning a forward
+pass an epoch for every example of the split; memory O(N).
 """
 
 from scoring.folds.forgotten_since import ForgottenSince

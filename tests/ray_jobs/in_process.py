@@ -138,7 +138,10 @@ class InProcessEngine:
                 began = time.perf_counter()
                 try:
                     made = train_run(storage, run, keys, sets, is_over=lambda: bool(self.over()))
-                    progress.advance(1, training_pace(made, time.perf_counter() - began))
+                    rows = {split: len(data) for split, data in sets.items()}
+                    looked_at = run.spec.looked_at(rows) if made.tallied else 0.0
+                    pace = training_pace(made, time.perf_counter() - began, looked_at)
+                    progress.advance(1, pace)
                 except ProtoscoreError as error:
                     progress.note(f"run failed: {run.spec.label}: {error}")
         return _unfinished(storage, missing)

@@ -43,15 +43,16 @@ def test_a_night_worked_out_by_hand(tmp_path):
     )
     taken = estimate(ahead, shape(2), rates)
     epochs = ahead.runs[0].recipe.epochs_for(66)  # two thirds of 100 rows
+    passes = epochs * (66 + 100 / 3 / 3)  # a third is looked at, in a third of the passes
     assert taken.seconds == {
         "ingest": pytest.approx(3 + 2 * 5),  # three shards of 50 rows on two CPUs
-        "train": pytest.approx(7 + 66 * epochs * 4.5 / 2),  # widths add up to 4.5
+        "train": pytest.approx(7 + passes * 4.5 / 2),  # widths add up to 4.5
         "score": pytest.approx(2 + 2 * 3),  # three shards of 50 rows, six runs each
         "other": 11.0,
     }
     assert taken.hours == pytest.approx(sum(taken.seconds.values()) / 3600)
     alone = estimate(ahead, shape(100), rates)
-    assert alone.seconds["train"] == pytest.approx(7 + 66 * epochs * 1.0)  # as the widest
+    assert alone.seconds["train"] == pytest.approx(7 + passes * 1.0)  # as the widest
     assert alone.seconds["score"] == pytest.approx(2 + 3)
 
 
@@ -167,9 +168,12 @@ def test_work_is_done_as_forecast(store, tmp_path):
     later = forecast_of(tmp_path / "empty", "--metrics", "ret")
     kinds = {"plain", "finetuned"}
     trained = [run for run in later.missing_runs if run != base and run.kind in kinds]
-    rows = {run: later.situation.surveys[run.split].rows for run in trained}
+    rows = {"train": 100, "test": 50}
+    assert {run.looked_at(rows) for run in trained} == {0, 50, 100}  # pairs, the other split
     done = sum(pace.amount for pace in second.paces if pace.kind != "score")
-    assert done == sum(training_amount(run, rows[run]) for run in trained)
+    assert done == sum(
+        training_amount(run, rows[run.split], run.looked_at(rows)) for run in trained
+    )
 
 
 def test_the_next_night_goes_as_earlier_ones_went(store):

@@ -1,5 +1,6 @@
 """A trial knows the pace of all that a first night has to do, and leaves nothing behind."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from small_plans import SMALL, forecast_of
 
 from ray_jobs.cli import main
+from ray_jobs.jobs.pace import training_kind
 from ray_jobs.night import trial
 from ray_jobs.night.cluster_shape import ClusterShape
 from ray_jobs.night.estimate import estimate
@@ -35,6 +37,16 @@ def test_every_stage_of_a_first_night_is_known(tmp_path):
     trained = [kind for kind in rates.paces if "small_cnn" in kind]
     assert len(trained) == 2 + 3  # plain ones by width; fine-tuned, private and at rest
     assert not (tmp_path / "empty").exists()
+
+
+def test_looks_at_other_rows_are_counted(tmp_path):
+    ahead = forecast_of(tmp_path / "empty", "--metrics", "conf")
+    rates = try_out(ahead)
+    run = ahead.runs[0]  # of an ensemble: on two thirds of 100 rows
+    epochs, pace = run.recipe.epochs_for(66), rates.paces[training_kind(run)]
+    taken = estimate(replace(ahead, missing_runs=(run,)), HERE, rates).seconds["train"]
+    trained, looked = 66 * epochs, 100 / 3 * epochs / 3
+    assert taken == pytest.approx(10 + (trained + looked) * pace.seconds)
 
 
 def test_only_what_is_left_to_do_is_tried(ingested):
