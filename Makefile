@@ -21,10 +21,11 @@ install: .venv/installed ## Set up .venv from requirements.lock (Python >= 3.11)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: install ## Score scikit-learn's digits with every metric and write the report
-	$(BIN)/protoscore rescore --dataset digits --store $(DEMO_STORE)
+demo: install ## Score scikit-learn's digits, some with a wrong label, and write the report
+	@echo "A tenth of the training labels is redrawn on purpose, so that there are wrong ones to find."
+	$(BIN)/protoscore rescore --dataset digits --relabel 0.1 --store $(DEMO_STORE)
 	$(BIN)/protoscore report --store $(DEMO_STORE) --output $(DEMO_STORE)/report
-	$(BIN)/protoscore outliers --store $(DEMO_STORE) --metric adv_l2 -n 5
+	$(BIN)/protoscore issues --store $(DEMO_STORE) --split train -n 5
 
 check: install ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -116,8 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows = style.write(selection, unfinished, progress.advance)
         if style.folder:
             write_record(unfinished, selection.provenance())
-    by = f"scored by {', '.join(selection.metrics)}"
-    by = "judged by the verdict" if style is LABEL_ISSUES else by
+    what = {LABEL_ISSUES: "judged by the verdict", CORRECTIONS: "with corrected labels"}
+    by = what.get(style, f"scored by {', '.join(selection.metrics)}")
     say(f"{rows:,} examples of {snapshot.dataset} ({', '.join(selection.splits)}), {by}: {path}")
     say(f"Read it with {style.read_with.format(path=path)}")
     return 0
