@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -75,6 +75,18 @@ def shapes(rows: int, classes: int, *, side: int = 8, channels: int = 1, seed: i
     predicted = np.where(typical < 1 / 3, (label + 1) % classes, label)
     values = {"adv_l2": 3 * typical, "agr": 0.6 - 0.5 * typical + 0.02 * random.random(rows)}
     return Examples(images=images, label=label, predicted=predicted, values=values)
+
+
+def shade(example: int) -> int:
+    """The grey level of an image of `shaded`, by its row."""
+    return 7 * example % 251
+
+
+def shaded(rows: int, classes: int, seed: int = 0) -> Examples:
+    """Make images of 28 x 28 pixels that are each of one grey level."""
+    made = shapes(rows, classes, side=28, seed=seed)
+    shades = np.array([shade(i) for i in range(rows)], np.uint8)[:, None, None, None]
+    return replace(made, images=np.broadcast_to(shades, made.images.shape).copy())
 
 
 def write_dataset(

@@ -23,7 +23,12 @@ from ray_jobs.evaluations.review_verdicts import import_verdicts
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
-from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
+from ray_jobs.terminal.shared_flags import (
+    PublishedDataset,
+    StoreUri,
+    by_default,
+    check_import,
+)
 from scoring.analysis.review_queue import draw_queue, read_context, read_judged
 from scoring.analysis.review_sample import ABOVE
 from scoring.analysis.snapshot import Snapshot, take_snapshot
@@ -76,11 +81,7 @@ class ReviewFlags:
             "--seed": self.seed,
             "--dataset": self.dataset,
         }
-        if self.decisions == ():
-            raise UserError("--import: expected one or more files, got none")
-        for flag, value in writing.items():
-            if self.decisions and value is not None:
-                raise UserError(f"{flag}: expected it without --import, got both")
+        check_import(self.decisions, writing)
         if self.checks is not None and not 1 <= self.checks <= _MOST_CHECKS:
             raise UserError(
                 f"--checks: expected a number from 1 to {_MOST_CHECKS}, got {self.checks}"

@@ -20,7 +20,12 @@ from ray_jobs.evaluations.study_table import evaluate_answers
 from ray_jobs.jobs.lease import writing_job
 from ray_jobs.terminal.console import command_line, default_store, parse_flags
 from ray_jobs.terminal.say import say
-from ray_jobs.terminal.shared_flags import PublishedDataset, StoreUri, by_default
+from ray_jobs.terminal.shared_flags import (
+    PublishedDataset,
+    StoreUri,
+    by_default,
+    check_import,
+)
 from scoring.analysis.snapshot import Snapshot, take_snapshot
 from scoring.analysis.study_design import Size, draw_sets, read_pool
 from scoring.data.images import ImageShape
@@ -79,11 +84,7 @@ class StudyFlags:
             "--seed": self.seed,
             "--dataset": self.dataset,
         }
-        if self.answers == ():
-            raise UserError("--import: expected one or more files, got none")
-        for flag, value in writing.items():
-            if self.answers and value is not None:
-                raise UserError(f"{flag}: expected it without --import, got both")
+        check_import(self.answers, writing)
         for flag, given in (("--metrics", self.metrics), ("--gold-right", self.gold_right)):
             if not self.answers and given not in ((), None):
                 raise UserError(f"{flag}: expected it with --import, got it without")

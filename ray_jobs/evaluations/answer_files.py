@@ -1,12 +1,15 @@
 """Files that people send: read and checked one by one, each mistake in a line of its own."""
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ray_jobs.terminal.say import complain
 from scoring.errors import UserError
+
+_KEY = re.compile("[0-9a-f]{32}")
 
 
 def read_each(names: Sequence[str], read: Callable[[str], None]) -> None:
@@ -54,6 +57,18 @@ def load_json(name: str, largest_mb: int, what: str) -> Any:  # noqa: ANN401 - a
         raise UserError(f"expected a file to read, got none ({why})") from error
     except (ValueError, RuntimeError) as error:  # no UTF-8, no JSON or too deep, no such home
         raise UserError(f"expected the JSON file of a {what}'s page, got something else") from error
+
+
+def key_in(content: Mapping[str, Any], name: str) -> str:
+    """Return what a file names by 32 hex digits, such as the design that it is about.
+
+    Raises:
+        UserError: it has something else there.
+    """
+    value = content.get(name)
+    if not (isinstance(value, str) and _KEY.fullmatch(value)):
+        raise UserError(f"expected 32 hex digits as {name}, got {short(value)}")
+    return value
 
 
 def short(value: object) -> str:

@@ -6,13 +6,12 @@
 `label` is a class index, and null unless the decision is to relabel.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ray_jobs.evaluations.answer_files import load_json, read_each, short
+from ray_jobs.evaluations.answer_files import key_in, load_json, read_each, short
 from ray_jobs.evaluations.label_studio_answers import annotations_of, is_label_studio
 from ray_jobs.terminal.say import note
 from scoring.data.reviews import DECISIONS, Check, Decision, Queue, load_queue
@@ -23,7 +22,6 @@ from scoring.store.storage import Storage
 from scoring.tables.verdicts import Verdict, merged
 
 _LARGEST_MB = 500  # Label Studio's exports may hold the images
-_KEY = re.compile("[0-9a-f]{32}")
 _LONGEST_NAME = 200
 _CLOCKS = timedelta(days=1)  # by which clocks may be ahead
 
@@ -67,7 +65,7 @@ class _Reading:
                 self._open(queue)
                 self._take(reviewer, [self._by_index(decision)])
         elif isinstance(content, dict):
-            self._open(_key(content))
+            self._open(key_in(content, "queue"))
             decisions = content.get("decisions")
             if not isinstance(decisions, list):
                 raise UserError(f"expected a list of decisions, got {short(decisions)}")
@@ -160,13 +158,6 @@ class _Reading:
             where = f"example {decision['example_id']}"
             raise UserError(f"{where}: expected one of the classes, got {short(name)}")
         return {**decision, "label": known.index(name)}
-
-
-def _key(content: Mapping[str, Any]) -> str:
-    value = content.get("queue")
-    if not (isinstance(value, str) and _KEY.fullmatch(value)):
-        raise UserError(f"expected 32 hex digits as queue, got {short(value)}")
-    return value
 
 
 def _reviewer(content: Mapping[str, Any]) -> str:

@@ -5,12 +5,11 @@
 Sets and picked cells count from 1.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ray_jobs.evaluations.answer_files import load_json, read_each, short
+from ray_jobs.evaluations.answer_files import key_in, load_json, read_each, short
 from ray_jobs.terminal.say import note
 from scoring.analysis.human_picks import Answers
 from scoring.analysis.study_design import CELLS
@@ -20,7 +19,6 @@ from scoring.store.keys import Split
 from scoring.store.storage import Storage
 
 _LARGEST_MB = 1
-_KEY = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,15 +122,8 @@ def _parse(content: Mapping[str, Any]) -> _Content:
     for pick in picks:
         if type(pick) is not int or not 1 <= pick <= CELLS:
             raise UserError(f"expected picks from 1 to {CELLS}, got {short(pick)}")
-    study, chooser = _key(content, "study"), _key(content, "chooser")
+    study, chooser = key_in(content, "study"), key_in(content, "chooser")
     return _Content(study=study, set=set_, chooser=chooser, picks=tuple(picks))
-
-
-def _key(content: Mapping[str, Any], key: str) -> str:
-    value = content.get(key)
-    if not (isinstance(value, str) and _KEY.fullmatch(value)):
-        raise UserError(f"expected 32 hex digits as {key}, got {short(value)}")
-    return value
 
 
 def _object(content: object) -> dict[str, Any]:

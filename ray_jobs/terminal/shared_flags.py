@@ -1,5 +1,6 @@
 """Flags that several commands share, each with one help text."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import tyro
 
 from ray_jobs.terminal.console import default_store
 from ray_jobs.terminal.tables import Format, show
+from scoring.errors import UserError
 
 
 def by_default(words: str) -> object:
@@ -50,6 +52,23 @@ RawCsv = Annotated[
         "with = + - @, a tab or the end of a line, so that no spreadsheet runs it."
     ),
 ]
+
+
+def check_import(files: Sequence[str] | None, writing: Mapping[str, object]) -> None:
+    """Refuse --import without files, and with flags that are for writing what people fill in.
+
+    Args:
+        files: what --import names; None: it is not given.
+        writing: those flags, None where one is not given.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    if files == ():
+        raise UserError("--import: expected one or more files, got none")
+    for flag, value in writing.items():
+        if files and value is not None:
+            raise UserError(f"{flag}: expected it without --import, got both")
 
 
 @dataclass(frozen=True, kw_only=True)

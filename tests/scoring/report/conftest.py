@@ -36,3 +36,9 @@ def page(browser: Chromium) -> Iterator[Chromium]:
     """The browser at its default size. Errors and requests to other hosts fail the test."""
     with quiet(browser) as tab:
         yield tab
+
+
+@pytest.fixture
+def address(store: str) -> str:
+    """The page that lies beside the store of a module."""
+    return (Path(store).parent / "page" / "index.html").as_uri()

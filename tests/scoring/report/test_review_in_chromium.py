@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import chromium
-import numpy as np
 import pytest
 from PIL import Image
-from report_store import shapes
+from report_store import shade, shaded, shapes
 from review_store import ROWS, by_probability, only_queue, publish_judged
 from reviewing import AT, SEEN, decide_all, start
 
@@ -24,27 +23,14 @@ DRAWN = "document.querySelector('#picture [data-drawn]') !== null"
 KEPT = "JSON.parse(Object.values(localStorage)[0])"
 
 
-def shade(example: int) -> int:
-    """The one grey level of a training image."""
-    return 7 * example % 251
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store with a queue, its page beside it."""
     uri = str(tmp_path_factory.mktemp("review") / "store")
-    train = shapes(ROWS, len(CLASSES), side=28, seed=1)
-    shades = np.array([shade(i) for i in range(ROWS)], np.uint8)[:, None, None, None]
-    train = replace(train, images=np.broadcast_to(shades, (ROWS, 28, 28, 1)).copy())
-    publish_judged(uri, CLASSES, train)
+    publish_judged(uri, CLASSES, shaded(ROWS, len(CLASSES), seed=1))
     page = str(Path(uri).parent / "page")
     assert main(["review", "--store", uri, "--output", page]) == 0
     return uri
-
-
-@pytest.fixture
-def address(store):
-    return (Path(store).parent / "page" / "index.html").as_uri()
 
 
 @pytest.fixture

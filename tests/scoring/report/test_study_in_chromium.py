@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import chromium
-import numpy as np
 import pytest
 from PIL import Image
-from report_store import publish_scores, shapes, write_dataset
+from report_store import publish_scores, shade, shaded, shapes, write_dataset
 from study_choosers import answers, attentive, by_value, only_study
 
 from ray_jobs.cli import main
@@ -26,29 +25,17 @@ PRESSED = "[...document.querySelectorAll('.picture')].findIndex(p => p.ariaPress
 FOCUSED = "[...document.querySelectorAll('.picture')].indexOf(document.activeElement)"
 
 
-def shade(example: int) -> int:
-    """The one grey level of a training image."""
-    return 7 * example % 251
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store with a study, its page beside it."""
     uri = str(tmp_path_factory.mktemp("study") / "store")
     ensure_marked(Storage(uri))
-    examples = {split: shapes(120, 2, side=28) for split in ("train", "test")}
-    shades = np.array([shade(i) for i in range(120)], np.uint8)[:, None, None, None]
-    examples["train"].images[:] = shades
+    examples = {"train": shaded(120, 2), "test": shapes(120, 2, side=28)}
     versions = write_dataset(Storage(uri), "shapes", examples, CLASSES)
     publish_scores(Storage(uri), "shapes", versions, examples)
     page = str(Path(uri).parent / "page")
     assert main(["study", "--store", uri, "--sets", "3", "--output", page]) == 0
     return uri
-
-
-@pytest.fixture
-def address(store):
-    return (Path(store).parent / "page" / "index.html").as_uri()
 
 
 @pytest.fixture
