@@ -5,7 +5,7 @@ from pathlib import Path
 
 import chromium
 import pytest
-from review_store import only_queue
+from review_store import knowing, only_queue
 from reviewing import decide_all, start
 
 from ray_jobs.cli import main
@@ -46,12 +46,10 @@ def mending(in_process: None, tmp_path: Path) -> Mending:
     return Mending(tmp_path)
 
 
-def knows(check: Check) -> tuple[str, str]:
-    """What a reviewer decides who knows the truth: the decision, and the class if it is chosen."""
-    true = int(TRUE[check.example_id])
-    if true == check.label:
-        return "keep", ""
-    return "relabel", "" if true == check.suggested else str(true)
+def pressed(check: Check) -> tuple[str, str]:
+    """What a reviewer decides who knows the truth, and the name of the class if it is chosen."""
+    decision, label = knowing(TRUE)(check)
+    return decision, "" if label in (None, check.suggested) else str(label)
 
 
 def by_keyboard(
@@ -71,7 +69,7 @@ def review(
     """Let ann and bob decide on a queue; return it, where they differ, and their files."""
     mending.run("review", "--output", str(folder / "page"))
     queue = only_queue(mending.uri)
-    ann = [knows(check) for check in queue.checks]
+    ann = [pressed(check) for check in queue.checks]
     wrong = [n for n, (decision, _) in enumerate(ann) if decision == "relabel"]
     differs = wrong[::20]
     bob = [("keep", "") if n in differs else decided for n, decided in enumerate(ann)]
