@@ -5,12 +5,13 @@
     P(true class = c | x, label y) = q(x)_c T_cy / sum over k of q(x)_k T_ky
 
 p_v are probabilities [N, C] of one or more views, such as those of finished models and those of all
-their epochs. Models that never saw a label cannot know it by heart, but they doubt too much where
-labels are noisy, and too little where they err alike: s and b put that right (vector scaling, Guo
-et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2). Nobody says which
-labels are wrong, so s, b and T are fitted together, by expectation maximisation, to the labels that
-were given. That tells a wrong label from a wrong model: models err where they are unsure, while
-labels go wrong where models are sure, too.
+their epochs, freed of the noise that models have learnt (`scoring.analysis.unmixing`). Models that
+never saw a label cannot know it by heart, but they doubt too much where labels are noisy, and too
+little where they err alike: s and b put that right (vector scaling, Guo et al., "On Calibration of
+Modern Neural Networks", ICML 2017, section 4.2). Nobody says which labels are wrong, so s, b and T
+are fitted together, by expectation maximisation, to the labels that were given. That tells a wrong
+label from a wrong model: models err where they are unsure, while labels go wrong where models are
+sure, too.
 
 Where models are weak, the labels alone cannot tell the two apart. So T begins with a tenth of the
 rows of each class, those that models are surest of, and is held there by as many rows as are a
@@ -34,6 +35,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from scoring.analysis.guesses import Features, Guesses, features_of
+from scoring.analysis.unmixing import HALF, unmixed
 from scoring.arrays import Floats, Ints
 
 _MOST_ROUNDS = 60
@@ -72,10 +74,12 @@ class LabelNoise:
     """[C + 1, C] T: true class, the rest last; label."""
     prior: Floats
     """[C, C] rows by class and label that T was told of before."""
+    belief: float
+    """How much of the noise the models believe, in [0, 1]."""
 
     def judge(self, guesses: Guesses) -> Judged:
         """Judge labels."""
-        known = _share(features_of(guesses, self.channel.shape[1]), guesses.labels, self)
+        known = _share(_features(guesses, self), guesses.labels, self)
         share = known[:, : guesses.classes.shape[1]]
         is_label = guesses.classes == guesses.labels[:, None]
         others = np.where(is_label | (guesses.classes < 0), -1.0, share)
@@ -87,29 +91,47 @@ class LabelNoise:
         )
 
 
-def fit(guesses: Guesses, classes: int, start: LabelNoise | None = None) -> LabelNoise:
+def fit(
+    guesses: Guesses, classes: int, start: LabelNoise | None = None, belief: float = HALF
+) -> LabelNoise:
     """Fit the model to the labels of some examples.
 
     Args:
         guesses: of N examples.
         classes: how many there are.
-        start: where to begin, such as the model of nearly the same examples.
+        start: where to begin, such as the model of nearly the same examples, with its belief.
+        belief: without `start`, how much of the noise the models believe.
     """
-    features, labels = features_of(guesses, classes), guesses.labels
-    model = start or _without_noise(features, labels, classes)
-    prior = _of_the_surest(features, labels, model, classes) if start is None else start.prior
-    if start is None:
-        channel = _channel(features, labels, np.zeros(features.classes.shape), prior)
-        model = replace(model, channel=channel, prior=prior)
+    labels = guesses.labels
+    model = start or _first(guesses, classes, belief)
     for _ in range(_MOST_ROUNDS):
+        features = _features(guesses, model)
         share = _share(features, labels, model)
         slopes, offsets = _calibrated(features, share, model)
         still = np.abs(slopes - model.slopes).max() < _STILL
-        channel = _channel(features, labels, share, prior)
-        model = LabelNoise(slopes=slopes, offsets=offsets, channel=channel, prior=prior)
+        channel = _channel(features, labels, share, model.prior)
+        model = replace(model, slopes=slopes, offsets=offsets, channel=channel)
         if still:
             break
     return model
+
+
+def _features(guesses: Guesses, model: LabelNoise) -> Features:
+    """Return the features of guesses, freed of the noise where all classes are known."""
+    classes = model.channel.shape[1]
+    if guesses.classes.shape[1] < classes or not model.belief:
+        return features_of(guesses, classes)
+    views = tuple(unmixed(view, model.channel[:-1], model.belief) for view in guesses.views)
+    return features_of(replace(guesses, views=views), classes)
+
+
+def _first(guesses: Guesses, classes: int, belief: float) -> LabelNoise:
+    """Return where to begin: s and b as if all labels were right, T from the surest rows."""
+    features, labels = features_of(guesses, classes), guesses.labels
+    model = replace(_without_noise(features, labels, classes), belief=belief)
+    prior = _of_the_surest(features, labels, model, classes)
+    channel = _channel(features, labels, np.zeros(features.classes.shape), prior)
+    return replace(model, channel=channel, prior=prior)
 
 
 def _without_noise(features: Features, labels: Ints, classes: int) -> LabelNoise:
@@ -120,6 +142,7 @@ def _without_noise(features: Features, labels: Ints, classes: int) -> LabelNoise
         offsets=np.zeros(classes),
         channel=np.eye(classes + 1, classes),
         prior=np.zeros((classes, classes)),
+        belief=0.0,
     )
     share = (features.classes == labels[:, None]) & features.present
     for _ in range(_FIRST_ROUNDS):

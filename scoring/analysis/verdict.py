@@ -9,9 +9,10 @@ them, a shard at a time.
     rare but right    the label fits, yet models that did not see the example do not expect it
 
 The count of wrong labels is the sum of their probabilities. Its 90 % interval allows for chance:
-for other samples of rows, by the bootstrap, and for what the probabilities leave open. It assumes
-what the model assumes: that labels go wrong by class, independently of each other, and that models
-that did not see a row are as sure of it as they deserve. A sample checked by people needs neither.
+for other samples of rows, by the bootstrap, and for what the probabilities leave open. It also
+allows for models that believe nothing of the noise they were taught, or all of it. It assumes what
+the model assumes: that labels go wrong by class, independently of each other, and that models that
+did not see a row are as sure of it as they deserve. A sample checked by people needs neither.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from scoring.analysis.guesses import Guesses
 from scoring.analysis.label_noise import Judged, LabelNoise, fit
+from scoring.analysis.unmixing import HALF
 from scoring.arrays import Floats, Strings
 from scoring.tables.findings import Finding
 
@@ -35,7 +37,7 @@ LOOKED_AT = 0.25
 KINDS = ("wrong label", "ambiguous", "rare but right", "out of place")
 EVIDENCE = ("fleet_aum", "memorisation")
 """Metrics whose values stand beside each issue, where they are computed."""
-VERSION = 1
+VERSION = 2
 """Raised whenever verdicts change."""
 _RARE = 0.25  # out-of-bag probability of the label, at most, of what is rare but right
 _KNOWN_BY_HEART = 0.5  # memorisation, at least, of what is rare but right
@@ -97,6 +99,8 @@ class Fitted:
     model: LabelNoise
     shares: Floats
     """[B] share of wrong labels in each bootstrap sample."""
+    of_beliefs: tuple[float, float, float]
+    """Share of wrong labels if models believe none, half or all of the noise."""
 
 
 def sample_step(rows: int) -> int:
@@ -114,11 +118,13 @@ def fit_noise(guesses: Guesses, classes: int, seed: int = 0) -> Fitted:
     """
     noise, rows, shares = np.random.default_rng(seed), len(guesses.labels), []
     with threadpool_limits(1):  # its matrices are so small that threads only wait for each other
-        model = fit(guesses, classes)
+        model, *others = (fit(guesses, classes, belief=belief) for belief in (HALF, 0.0, 1.0))
+        half, none, everything = (m.judge(guesses).wrong.mean() for m in (model, *others))
         for _ in range(_RESAMPLES):
             sample = guesses.take(noise.integers(0, rows, rows))
             shares.append(fit(sample, classes, model).judge(sample).wrong.mean())
-    return Fitted(model=model, shares=np.array(shares))
+    of_beliefs = float(none), float(half), float(everything)
+    return Fitted(model=model, shares=np.array(shares), of_beliefs=of_beliefs)
 
 
 def estimate(fitted: Fitted, wrong: Floats, fitted_rows: int) -> Estimate:
@@ -133,12 +139,13 @@ def estimate(fitted: Fitted, wrong: Floats, fitted_rows: int) -> Estimate:
     # The bootstrap varies as samples of the fitted rows do; all N rows vary less.
     of_model = float(fitted.shares.std(ddof=1)) * rows * np.sqrt(fitted_rows / rows)
     deviation = float(np.hypot(of_model, np.sqrt((wrong * (1 - wrong)).sum())))
+    less, more = (rows * (end(fitted.of_beliefs) - fitted.of_beliefs[1]) for end in (min, max))
     suspects = wrong >= CUT
     return Estimate(
         rows=rows,
         wrong=count,
-        low=max(0.0, count - _DEVIATIONS * deviation),
-        high=min(float(rows), max(_NONE_SEEN, count + _DEVIATIONS * deviation)),
+        low=max(0.0, count + less - _DEVIATIONS * deviation),
+        high=min(float(rows), max(_NONE_SEEN, count + more + _DEVIATIONS * deviation)),
         suspects=int(suspects.sum()),
         precision=float(wrong[suspects].mean()) if suspects.any() else float("nan"),
     )

@@ -5,6 +5,7 @@ import pytest
 
 from scoring.analysis.guesses import Guesses, joined
 from scoring.analysis.label_noise import fit
+from scoring.analysis.unmixing import HALF
 
 ROWS, CLASSES = 4_000, 6
 
@@ -14,11 +15,11 @@ def softmax(logits):
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def examples(noise, *, classes=CLASSES, favour=0.0, sharpness=1.0, seed=0):
-    """True classes, labels by a channel, and what models make of each class.
+def examples(noise, *, classes=CLASSES, favour=0.0, sharpness=1.0, belief=HALF, seed=0):
+    """True classes, their chances, labels by a channel, and what models make of each class.
 
     Models are calibrated at sharpness 1, doubt too much below it, too little above it. They are
-    sure of most examples, and of others they are not.
+    sure of most examples, and of others they are not. Some of the noise they believe.
     """
     random = np.random.default_rng(seed)
     scores = random.normal(size=(ROWS, classes)) * random.choice([2.0, 8.0, 16.0], (ROWS, 1))
@@ -26,7 +27,8 @@ def examples(noise, *, classes=CLASSES, favour=0.0, sharpness=1.0, seed=0):
     chances = softmax(scores)
     true = (chances.cumsum(axis=1) > random.random((ROWS, 1))).argmax(axis=1)
     labels = (noise[true].cumsum(axis=1) > random.random((ROWS, 1))).argmax(axis=1)
-    return true, labels, softmax(sharpness * scores)
+    mixing = (1 - belief) * np.eye(classes) + belief * noise
+    return true, chances, labels, softmax(sharpness * scores) @ mixing
 
 
 def guesses(labels, *views):
@@ -48,7 +50,7 @@ def in_one_class(rate):
     return noise
 
 
-@pytest.mark.parametrize(
+NOISES = pytest.mark.parametrize(
     ("noise", "favour"),
     [
         (uniform(0.05), 0),
@@ -59,11 +61,15 @@ def in_one_class(rate):
     ],
     ids=["few", "many", "to the next class", "in one class", "unbalanced"],
 )
-@pytest.mark.parametrize("sharpness", [0.5, 2.0])
-def test_wrong_labels_are_found_as_if_all_were_known(noise, favour, sharpness):
+
+
+@NOISES
+@pytest.mark.parametrize("belief", [0.0, HALF])
+def test_wrong_labels_are_found_as_if_all_were_known(noise, favour, belief):
     """That is, as well as Bayes' rule finds them with the true channel and chances."""
-    true, labels, probabilities = examples(noise, favour=favour, sharpness=sharpness)
-    _, _, chances = examples(noise, favour=favour)
+    true, chances, labels, probabilities = examples(
+        noise, favour=favour, sharpness=0.5, belief=belief
+    )
     given = guesses(labels, probabilities)
     judged = fit(given, CLASSES).judge(given)
     joint = chances * noise[:, labels].T
@@ -76,8 +82,16 @@ def test_wrong_labels_are_found_as_if_all_were_known(noise, favour, sharpness):
     assert (judged.suggested[found] == true[found]).mean() > 0.8
 
 
+@NOISES
+def test_sure_models_make_the_count_worse_by_a_fifth_at_most(noise, favour):
+    true, _, labels, probabilities = examples(noise, favour=favour)
+    given = guesses(labels, probabilities)
+    judged = fit(given, CLASSES).judge(given)
+    assert judged.wrong.sum() == pytest.approx((labels != true).sum(), rel=0.2)
+
+
 def test_labels_that_are_right_are_left_alone():
-    _, labels, probabilities = examples(np.eye(CLASSES))
+    _, _, labels, probabilities = examples(np.eye(CLASSES))
     given = guesses(labels, probabilities)
     judged = fit(given, CLASSES).judge(given)
     assert (probabilities.argmax(axis=1) != labels).mean() > 0.05  # models do err
@@ -87,7 +101,7 @@ def test_labels_that_are_right_are_left_alone():
 
 
 def test_of_two_views_the_one_that_knows_counts():
-    true, labels, probabilities = examples(uniform(0.2))
+    true, _, labels, probabilities = examples(uniform(0.2))
     by_heart = softmax(np.random.default_rng(1).normal(size=(ROWS, CLASSES)))
     given = guesses(labels, by_heart, probabilities)
     model = fit(given, CLASSES)
@@ -98,7 +112,7 @@ def test_of_two_views_the_one_that_knows_counts():
 
 def test_the_likeliest_classes_are_enough():
     """As published beyond 50 classes: the ten largest, and the label's."""
-    true, labels, probabilities = examples(uniform(0.2, 60), classes=60)
+    true, _, labels, probabilities = examples(uniform(0.2, 60), classes=60, belief=0.0)
     largest = np.argsort(-probabilities, axis=1)[:, :10]
     has_label = (largest == labels[:, None]).any(axis=1)
     classes = np.column_stack([largest, np.where(has_label, -1, labels)])
@@ -112,7 +126,7 @@ def test_the_likeliest_classes_are_enough():
 
 
 def test_parts_join_whatever_their_width():
-    _, labels, probabilities = examples(uniform(0.2))
+    _, _, labels, probabilities = examples(uniform(0.2))
     wide = guesses(labels, probabilities).take(np.arange(3))
     narrow = Guesses(labels=labels[3:4], classes=np.array([[labels[3]]]), views=(np.ones((1, 1)),))
     both = joined([wide, narrow])
@@ -122,7 +136,7 @@ def test_parts_join_whatever_their_width():
 
 
 def test_a_class_that_float16_made_impossible_is_possible_still():
-    _, labels, probabilities = examples(uniform(0.2))
+    _, _, labels, probabilities = examples(uniform(0.2))
     probabilities[0] = np.eye(CLASSES)[(labels[0] + 1) % CLASSES]
     given = guesses(labels, probabilities)
     judged = fit(given, CLASSES).judge(given)

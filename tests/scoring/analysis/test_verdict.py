@@ -50,13 +50,26 @@ def test_the_interval_holds_the_count_as_often_as_it_says():
 
 def test_rows_beyond_the_sample_narrow_the_interval():
     _, guesses = noisy(800, 0)
-    fitted = fit_noise(guesses, CLASSES)
+    fitted = replace(fit_noise(guesses, CLASSES), of_beliefs=(0.1, 0.1, 0.1))
     wrong = fitted.model.judge(guesses).wrong
     some, more = estimate(fitted, wrong, 800), estimate(fitted, np.tile(wrong, 16), 800)
     assert more.wrong == pytest.approx(16 * some.wrong)
     assert more.high - more.low == pytest.approx(4 * (some.high - some.low))
     assert (more.rows, more.suspects) == (12_800, 16 * some.suspects)
     assert more.precision == pytest.approx(some.precision)
+
+
+def test_the_interval_allows_for_models_that_believe_all_noise_or_none():
+    _, guesses = noisy(800, 0)
+    fitted = fit_noise(guesses, CLASSES)
+    none, half, everything = fitted.of_beliefs
+    assert none < half < everything
+    wrong = fitted.model.judge(guesses).wrong
+    assert half == wrong.mean()
+    found = estimate(fitted, wrong, 800)
+    by_chance = estimate(replace(fitted, of_beliefs=(half, half, half)), wrong, 800)
+    assert by_chance.low - found.low == pytest.approx(800 * (half - none))
+    assert found.high - by_chance.high == pytest.approx(800 * (everything - half))
 
 
 def test_none_found_is_not_none_for_certain():
