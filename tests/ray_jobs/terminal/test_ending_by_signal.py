@@ -41,7 +41,14 @@ sys.exit(run_job(main, []))
 def job(store: Path, *more: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-c", JOB, str(store), *more]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        # Tests in the background of a script ignore SIGINT, and so would the job.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
         yield process
