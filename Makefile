@@ -41,7 +41,7 @@ slowtest: install ## Run the slow tests: whole nights, killed, concurrent, on S3
 	$(BIN)/pytest -n 2 -m slow --durations=15 -o faulthandler_timeout=2400
 
 chaos: install ## Disturb ROUNDS nights at random; CHAOS_SEED=n repeats one
-	CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} $(BIN)/pytest -m slow -o faulthandler_timeout=0 tests/ray_jobs/whole_nights/test_chaos.py
+	CHAOS_ROUNDS=$(ROUNDS) $(BIN)/pytest -m slow -o faulthandler_timeout=0 tests/ray_jobs/whole_nights/test_chaos.py
 
 bench: install ## Measure ratios to lower bounds and peers; ONLY=name measures one
 	$(BIN)/python -m benchmarks $(ONLY)
