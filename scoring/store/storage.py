@@ -1,6 +1,7 @@
 """Files in a folder or on object storage, by one interface.
 
-A file appears whole or not at all: one PUT on object storage; write, fsync, rename on disk.
+A file appears whole or not at all: one PUT on object storage; on disk, written and synced
+before it gets its name.
 """
 
 import uuid
@@ -18,7 +19,7 @@ from scoring.store.file_kinds import is_ours
 from scoring.store.filesystems import filesystem
 from scoring.store.json_text import parse_json
 from scoring.store.layout import MARK, SEALED_LAYOUT, UNFINISHED, damaged_path
-from scoring.store.local_folder import check_folder, renamed_at_the_end
+from scoring.store.local_folder import appearing_whole, check_folder
 from scoring.store.outages import naming
 from scoring.store.parallel import do_in_parallel, in_parallel
 
@@ -183,7 +184,7 @@ class Storage:
         """Open a large file to write; it appears when the block ends without an error."""
         full = self._full(path)
         if self._local:
-            with naming(Path(full)), renamed_at_the_end(Path(full)) as file:
+            with naming(Path(full)), appearing_whole(Path(full)) as file:
                 yield file
             return
         file = self._fs.open(full, "wb", block_size=_UPLOAD_BLOCK, autocommit=False)
@@ -192,6 +193,7 @@ class Storage:
             file.close()
             file.commit()
         except BaseException:
+            file.closed = True  # or it begins another upload when Python disposes of it
             file.discard()
             raise
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from scoring.errors import BadStore, Outage
+from scoring.store.filesystems import filesystem
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -50,6 +51,32 @@ def test_an_artefact_larger_than_one_request(storage):
     data = os.urandom(1 << 20) * 60  # s3fs cuts uploads into 50 MiB pieces
     storage.write("model.safetensors", data)
     assert storage.read("model.safetensors") == data
+
+
+FAIL = """
+import sys
+from scoring.store import storage
+storage._UPLOAD_BLOCK = 5 << 20  # the least that S3 takes
+with storage.Storage(sys.argv[1]).writing("x") as file:
+    file.write(bytes(int(sys.argv[2])))
+    raise OSError("no more")
+"""
+
+
+@pytest.mark.parametrize("size", [3, 12 << 20])
+def test_an_upload_that_fails_is_not_begun_again(storage, size):
+    """As s3fs does when Python disposes of the file; at the end of a process it then hangs."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAIL, storage.uri, str(size)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stderr.endswith("OSError: no more\n")
+    bucket = storage.uri.removeprefix("s3://").partition("/")[0]
+    found = filesystem(storage.uri)[0].call_s3("list_multipart_uploads", Bucket=bucket)
+    assert "Uploads" not in found
+    assert storage.names("") == set()
 
 
 FAILURES = {
