@@ -6,12 +6,15 @@ the piece gets a new range at the end. Ranges are never reused, not even those o
 disappeared.
 """
 
+import re
 from bisect import bisect, insort
 from collections.abc import Mapping, Sequence
 
 from scoring.data.sources import Piece
 from scoring.errors import BadData
 
+_PIECE_ID = re.compile(r".*@[0-9]{1,18}", re.DOTALL)
+_LAST_ID = 2**63 - 1  # ids are 64-bit integers
 Ranges = Mapping[str, tuple[int, int]]
 """Source piece (`file@start`) to its (first example id, rows)."""
 
@@ -48,6 +51,19 @@ def allot(pieces: Sequence[Piece], seen: Sequence[Ranges]) -> dict[str, tuple[in
         allotted[name] = (first, piece.rows)
     vanished = {name: max(earlier) for name, earlier in known.items() if name not in allotted}
     return {**vanished, **allotted}
+
+
+def check_ranges(ranges: Ranges) -> None:
+    """Refuse ranges that were never allotted, which a file may hold.
+
+    Raises:
+        ValueError: naming the piece.
+    """
+    for name, (first, rows) in ranges.items():
+        if not _PIECE_ID.fullmatch(name):
+            raise ValueError(f"ranges: expected names such as file@0, got {name!r}")
+        if not 0 <= first <= first + rows <= _LAST_ID:
+            raise ValueError(f"ranges: expected ids from 0 on, got {rows} from {first} for {name}")
 
 
 def check_cut(shard_rows: int, seen: Sequence[Ranges]) -> None:

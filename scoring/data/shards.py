@@ -38,6 +38,14 @@ class ShardRecord:
     as_given: str = added("")
     """What `content` would be with the source's labels; "" if all are."""
 
+    def __post_init__(self) -> None:
+        counts = (self.first_id, self.rows, self.undecodable, self.trainable)
+        if min(counts) < 0 or max(counts[2:]) > self.rows:
+            raise ValueError(
+                "expected a first id, rows, and how many of these are undecodable and trainable, "
+                f"got {counts}"
+            )
+
     @property
     def source_content(self) -> str:
         """Hash of the content with the source's labels."""

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from scoring.data.corrections import Overlaid
+from scoring.data.example_ids import check_ranges
 from scoring.data.shapes import Inputs, InputShape
 from scoring.data.shards import ShardRecord, read_shard
 from scoring.data.training_set import TrainingSet
@@ -35,6 +36,9 @@ class DatasetVersion:
     """Rows that the version once had and that were forgotten."""
     named: str = ""
     """Its name, if rows were forgotten: what is left would be named otherwise."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self.ranges)
 
     @property
     def version(self) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from ray_jobs.jobs.job_record import JobRecord
 from scoring.data.images import ImageShape
+from scoring.data.shards import ShardRecord
 from scoring.data.sources import Layout
 from scoring.data.texts import TextShape
 from scoring.data.versions import DatasetVersion
@@ -90,7 +91,7 @@ VERSION = DatasetVersion(
     split="train",
     classes=("ant", "bee"),
     shape=TextShape(tokens=4),
-    shards=(),
+    shards=(ShardRecord(content="c", first_id=0, rows=5, undecodable=1, trainable=4),),
     ranges={"a.parquet@0": (0, 5)},
 )
 LAYOUT = Layout(classes=("ant",), shape=ImageShape(height=8, width=8, channels=1), state="s")
@@ -241,3 +242,24 @@ def test_a_record_written_twice_survives_the_loss_of_one(tmp_path, harm, caplog)
 def test_a_record_that_was_never_written_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_either(Storage(str(tmp_path)), "v.json", NetSpec)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"ranges": {"test": [0, 5]}}, r"ranges: expected names such as file@0, got 'test'"),
+        ({"ranges": {"a@b": [0, 5]}}, r"ranges: expected names such as file@0, got 'a@b'"),
+        ({"ranges": {"a@0": [-1, 5]}}, r"ranges: expected ids from 0 on, got 5 from -1 for a@0"),
+        ({"ranges": {"a@0": [0, -5]}}, r"ranges: expected ids from 0 on, got -5 from 0"),
+        ({"ranges": {"a@0": [2**63 - 1, 5]}}, r"ranges: expected ids from 0 on, got 5 from 9223"),
+        ({"shards": [{"rows": -5}]}, r"expected a first id, rows, .* got \(0, -5, 1, 4\)"),
+        ({"shards": [{"first_id": -1}]}, r"expected a first id, rows, .* got \(-1, 5, 1, 4\)"),
+        ({"shards": [{"trainable": 6}]}, r"expected a first id, rows, .* got \(0, 5, 1, 6\)"),
+    ],
+)
+def test_a_version_that_no_ingest_makes_is_refused(changed, said):
+    raw = json.loads(to_json(VERSION))
+    for name, value in changed.items():
+        raw[name] = [raw[name][0] | part for part in value] if name == "shards" else value
+    with pytest.raises(BadStore, match=rf"expected a DatasetVersion in x.json, got .*{said}"):
+        from_json(json.dumps(raw).encode(), DatasetVersion, "x.json")
