@@ -27,7 +27,7 @@ SAID = {
 @pytest.fixture
 def spoil(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """What the disk refuses to write: starts of paths in the store, and why."""
-    writes = storage_module.renamed_at_the_end
+    writes = storage_module.appearing_whole
     bad: list[tuple[str, int]] = []
 
     def refuse(target: Path) -> object:
@@ -36,7 +36,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
                 raise OSError(number, os.strerror(number), str(target))
         return writes(target)
 
-    monkeypatch.setattr(storage_module, "renamed_at_the_end", refuse)
+    monkeypatch.setattr(storage_module, "appearing_whole", refuse)
     return bad
 
 
