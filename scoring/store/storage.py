@@ -225,7 +225,8 @@ class Storage:
     def _check_bucket(self, *, writable: bool) -> None:
         self._list_one()
         if writable:
-            probe = f"{self._root}/.writable-{uuid.uuid4().hex}"
+            # An unfinished mark: should it stay, it is in nobody's way.
+            probe = f"{self._root}/.{MARK}.{uuid.uuid4().hex}{UNFINISHED}"
             self._fs.pipe_file(probe, b"")
             self._fs.rm_file(probe)
 

@@ -9,6 +9,7 @@ import pytest
 
 from scoring.errors import BadStore, Outage
 from scoring.store.filesystems import filesystem
+from scoring.store.mark import ensure_marked
 from scoring.store.storage import Storage
 from scoring.tables import Store
 
@@ -77,6 +78,21 @@ def test_an_upload_that_fails_is_not_begun_again(storage, size):
     found = filesystem(storage.uri)[0].call_s3("list_multipart_uploads", Bucket=bucket)
     assert "Uploads" not in found
     assert storage.names("") == set()
+
+
+def test_a_probe_that_stays_is_in_nobodys_way(storage, monkeypatch):
+    """The store may fail between the write that tries it and the removal, or the job be killed."""
+
+    def fail(_):
+        raise OSError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem(storage.uri)[0], "rm_file", fail)
+        with pytest.raises(BadStore, match=r"expected a writable store"):
+            storage.check(writable=True)
+    assert len(storage.names("")) == 1
+    ensure_marked(storage)
+    storage.check(writable=True)
 
 
 FAILURES = {
