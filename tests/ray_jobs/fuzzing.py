@@ -88,6 +88,8 @@ def check_answer(case: object, code: int, out: str, err: str, files: int = 1) ->
     if code in (2, 5):
         errors = [line for line in err.splitlines() if line.startswith("protoscore: error: ")]
         assert 1 <= len(errors) <= files, (case, err)
+        named = all(line.startswith("protoscore: error: --import ") for line in errors)
+        assert len(errors) == 1 or named, (case, err)
         assert len(errors[0]) < 10_000, (case, errors[0][:500])
 
 
