@@ -80,16 +80,15 @@ def time_limit(case: object) -> Iterator[None]:
 def check_answer(case: object, code: int, out: str, err: str, files: int = 1) -> None:
     """Check that a command answered with a code and, if it refused, why in one line.
 
-    Of several `files` that people send, each that cannot be used is named in a line of its own.
+    Of `files` that people send, all of them bad, each is named in a line of its own.
     """
     assert code in EXIT_CODES, (case, code, err)
     assert "Traceback" not in err + out, (case, err)
     assert code == 0 or err.strip(), case
     if code in (2, 5):
         errors = [line for line in err.splitlines() if line.startswith("protoscore: error: ")]
-        assert 1 <= len(errors) <= files, (case, err)
-        named = all(line.startswith("protoscore: error: --import ") for line in errors)
-        assert len(errors) == 1 or named, (case, err)
+        of_files = all(line.startswith("protoscore: error: --import ") for line in errors)
+        assert len(errors) == (files if of_files else 1), (case, err)
         assert len(errors[0]) < 10_000, (case, errors[0][:500])
 
 

@@ -115,4 +115,5 @@ def test_any_command_line_is_answered(line, here, capsys):
         files = max(1, len(imported(words)))
         check_answer(words, code, said.out, said.err, files)
         if code == 2:
-            assert 1 <= len(said.err.strip().splitlines()) <= files, (words, said.err)
+            errors = said.err.count("protoscore: error: ")
+            assert len(said.err.strip().splitlines()) == errors, (words, said.err)
